@@ -1,0 +1,52 @@
+"""The shell: one command a step, each in the file of its name.
+
+Results go to stdout, bars and messages to stderr. Exit code 0: the work was done; 1: it was not;
+2: the input or the call was at fault; 130: stopped by the user.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from grainsmith.cli.score import score
+from grainsmith.cli.terminal import fail
+from grainsmith.errors import GrainsmithError
+
+app = typer.Typer(
+    name="grainsmith",
+    help="Segment, correct, align, measure and name mineral grains.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+app.command()(score)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import grainsmith
+
+        typer.echo(f"grainsmith {grainsmith.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global_options(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version.", callback=_print_version, is_eager=True
+    ),
+) -> None:
+    """Segment, correct, align, measure and name mineral grains."""
+
+
+def main() -> None:
+    """Run the command line; a failure the user can mend is one line on stderr."""
+    try:
+        app()
+    except GrainsmithError as error:
+        sys.exit(fail(str(error)))
+    except KeyboardInterrupt:
+        sys.exit(fail("stopped; nothing more was written", code=130))

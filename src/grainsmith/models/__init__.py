@@ -1,0 +1,1 @@
+"""The networks and what turns their flows into grains."""
