@@ -1,0 +1,133 @@
+"""The Grainsmith dock: the layers' roles on top, a tab for every step, one line of status below."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QGridLayout,
+    QScrollArea,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from grainsmith.ui.panel import label
+from grainsmith.ui.roles import RolesLine, roles_of, while_alive
+from grainsmith.ui.status import status_text
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Labels
+
+PANELS: tuple[tuple[str, str], ...] = (("Open", "grainsmith.ui.open:OpenPanel"),)
+"""Title and place of every step's panel, in the order of the work; imported when first shown."""
+
+_COLUMNS = 4
+"""Eight words do not fit into one row of 320 px; two rows of four do."""
+
+_STATUS_DELAY_MS = 300
+"""A stroke of the brush sends many events; the status is counted once they have stopped."""
+
+
+class GrainsmithDock(QWidget):
+    """Everything in one dock; each panel is also a dock of its own."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._roles = roles_of(viewer)
+        self._tabs, self._steps = _step_bar()
+        self._stack = QStackedWidget()
+        self._built: dict[str, QWidget] = {}
+        self._status = label("", dim=True, tip="Grains · size · scale · unsaved edits")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.setSpacing(6)
+        layout.addWidget(RolesLine(viewer))
+        layout.addWidget(self._tabs)
+        layout.addWidget(self._stack, 1)
+        layout.addWidget(self._status)
+        for title, step in self._steps.items():
+            step.clicked.connect(partial(self._on_step, title))
+        self._timer = QTimer(self, singleShot=True, interval=_STATUS_DELAY_MS)
+        self._timer.timeout.connect(self._show_status)
+        while_alive(self, self._roles.changed, self._on_roles)
+        self._watched: Labels | None = None
+        self._on_roles()
+        self.show_panel(PANELS[0][0])
+
+    def show_panel(self, title: str) -> QWidget:
+        """Open a tab, building its panel when it is wanted for the first time, and return it."""
+        if title not in self._built:
+            panel = _build(dict(PANELS)[title], self._viewer)
+            area = QScrollArea()
+            area.setWidgetResizable(True)
+            area.setFrameShape(QFrame.Shape.NoFrame)
+            area.setWidget(panel)
+            self._stack.addWidget(area)
+            self._built[title] = panel
+        panel = self._built[title]
+        self._steps[title].setChecked(True)
+        self._stack.setCurrentIndex(list(self._built).index(title))
+        return panel
+
+    @property
+    def status(self) -> str:
+        """The line at the bottom."""
+        return str(self._status.text())
+
+    def _on_step(self, title: str, _checked: bool = False) -> None:
+        self.show_panel(title)
+
+    def _on_roles(self) -> None:
+        grains = self._roles.grains
+        if grains is not self._watched:
+            # Undo sends set_data only, a new table features only.
+            for event in ("paint", "set_data", "features"):
+                if self._watched is not None:
+                    self._watched.events[event].disconnect(self._on_edit)
+                if grains is not None:
+                    grains.events[event].connect(self._on_edit)
+            self._watched = grains
+        self._timer.start()
+
+    def _on_edit(self, _event: object = None) -> None:
+        self._timer.start()
+
+    def _show_status(self) -> None:
+        self._status.setText(status_text(self._roles.image, self._roles.grains))
+
+
+def _step_bar() -> tuple[QWidget, dict[str, QToolButton]]:
+    bar, group = QWidget(), QButtonGroup()
+    group.setParent(bar)
+    grid = QGridLayout(bar)
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setSpacing(2)
+    steps: dict[str, QToolButton] = {}
+    for index, (title, _) in enumerate(PANELS):
+        step = QToolButton()
+        step.setText(title)
+        step.setCheckable(True)
+        step.setSizePolicy(step.sizePolicy().Policy.Expanding, step.sizePolicy().Policy.Fixed)
+        group.addButton(step)
+        grid.addWidget(step, index // _COLUMNS, index % _COLUMNS)
+        steps[title] = step
+    return bar, steps
+
+
+def _build(place: str, viewer: napari.viewer.Viewer) -> QWidget:
+    module, _, name = place.partition(":")
+    panel = getattr(import_module(module), name)(viewer)
+    native: QWidget = getattr(panel, "native", panel)
+    if native is not panel:
+        # A magicgui container lives as long as somebody holds it.
+        native.panel = panel  # type: ignore[attr-defined]
+    return native

@@ -1,0 +1,152 @@
+"""Turn a settings dataclass into a form."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
+
+from magicgui.widgets import Container, create_widget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from dataclasses import Field
+
+T = TypeVar("T")
+
+_UNITS = {
+    "px": "px",
+    "px2": "px²",
+    "um": "µm",
+    "um2": "µm²",
+    "um_per_px": "µm/px",
+    "pct": "%",
+    "deg": "°",
+    "s": "s",
+    "kev": "keV",
+    "g_cm3": "g/cm³",
+}
+_WIDEST = 2_000_000_000
+"""magicgui's boxes stop at 9,999 where no limit is given, and refuse more."""
+
+
+class Form(QWidget, Generic[T]):
+    """One row per setting, built from the dataclass itself.
+
+    Parameters
+    ----------
+    settings_type : frozen dataclass
+        Its fields' metadata may hold `label`, `tooltip`, `folded` (True: shown under *More
+        settings*), `hidden` (True: no row, the default is used) and whatever magicgui takes (`min`,
+        `max`, `step`, `choices`, `widget_type`, ...). Label and unit are else made from the name
+        (`min_area_px` is "Min area (px)"), the tooltip from the class's Attributes.
+    folded : tuple of str
+        Further names to fold.
+    hidden : tuple of str
+        Further names without a row: the panel shows them in its own way.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self, settings_type: type[T], *, folded: tuple[str, ...] = (), hidden: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__()
+        self._type = settings_type
+        self._hidden: dict[str, Any] = {}
+        rows: dict[bool, list[Any]] = {False: [], True: []}
+        hints, tips = get_type_hints(settings_type), attribute_docs(settings_type)
+        for field in fields(settings_type):  # type: ignore[arg-type]
+            if field.name in hidden or field.metadata.get("hidden", False):
+                self._hidden[field.name] = _default(field)
+                continue
+            row = _row(field, hints[field.name], tips.get(field.name, ""))
+            rows[field.name in folded or field.metadata.get("folded", False)].append(row)
+        self._rows = {row.name: row for row in (*rows[False], *rows[True])}
+        self._lay_out(rows[False], rows[True])
+
+    def _lay_out(self, shown: list[Any], folded: list[Any]) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        if shown:
+            layout.addWidget(self._block(shown))
+        if folded:
+            self.more = QCollapsible("More settings")
+            self.more.setDuration(0)
+            self.more.addWidget(self._block(folded))
+            layout.addWidget(self.more)
+
+    def _block(self, rows: list[Any]) -> QWidget:
+        block = Container(widgets=rows)
+        block.margins = (0, 0, 0, 0)
+        block.changed.connect(lambda: self.changed.emit())
+        # magicgui's containers live as long as somebody holds them.
+        self.__dict__.setdefault("_blocks", []).append(block)
+        native: QWidget = block.native
+        return native
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the magicgui widget of a setting."""
+        return self._rows[name]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._rows.values())
+
+    def settings(self, **others: Any) -> T:
+        """Return the settings as shown; raises ValueError where they clash.
+
+        `others` gives the values of settings without a row.
+        """
+        shown = {name: row.value for name, row in self._rows.items()}
+        return self._type(**{**self._hidden, **shown, **others})
+
+    def show_settings(self, settings: T) -> None:
+        """Show other settings; `changed` is sent once."""
+        was = self.blockSignals(True)
+        for name, row in self._rows.items():
+            row.value = getattr(settings, name)
+        self.blockSignals(was)
+        self.changed.emit()
+
+
+def label_of(name: str) -> str:
+    """Return the label of a setting or column: "min_area_px" is "Min area (px)"."""
+    for suffix in sorted(_UNITS, key=len, reverse=True):
+        if name.endswith(f"_{suffix}"):
+            return f"{_words(name.removesuffix(f'_{suffix}'))} ({_UNITS[suffix]})"
+    return _words(name)
+
+
+def attribute_docs(cls: type) -> dict[str, str]:
+    """Return what a class's docstring says under Attributes: name -> text."""
+    doc = inspect.getdoc(cls) or ""
+    _, _, section = doc.partition("Attributes\n----------\n")
+    section = re.split(r"\n\w[^\n]*\n-{3,}\n", section)[0]
+    entries = re.findall(r"^(\w[^\n:]*?) *:[^\n]*\n((?:[ \t]+[^\n]*\n?|\n)+)", section, re.M)
+    return {
+        name.strip(): " ".join(text.split()) for names, text in entries for name in names.split(",")
+    }
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _row(field: Field[Any], hint: Any, tip: str) -> Any:
+    options: dict[str, Any] = dict(field.metadata)
+    label = options.pop("label", "") or label_of(field.name)
+    options.setdefault("tooltip", tip)
+    for ours in ("folded", "hidden"):
+        options.pop(ours, None)
+    if hint in (int, float) and "choices" not in options:
+        options.setdefault("max", _WIDEST)
+    return create_widget(_default(field), hint, name=field.name, label=label, options=options)

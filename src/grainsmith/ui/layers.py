@@ -1,0 +1,301 @@
+"""Values of the library <-> layers of napari, both ways. The only place that knows our metadata.
+
+World coordinates are micrometres where the pixel size is known (`layer.units` says so) and pixels
+of the image where it is not. An alignment lives in `layer.affine`: nothing is ever resampled.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.transforms import Affine
+
+from grainsmith.data import ElementMap, SemImage, Transform
+from grainsmith.errors import MismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+    import pandas as pd
+    from napari.layers import Image, Labels, Layer
+
+    from grainsmith.data import LabelImage
+
+LayerData = tuple[Any, dict[str, Any], str]
+"""(data, keyword arguments, kind of layer), as napari takes it from readers and samples."""
+
+_KEY = "grainsmith"
+
+
+def facts(layer: Layer) -> dict[str, Any]:
+    """Return what we know of a layer: a dictionary that can be written to."""
+    known: dict[str, Any] = layer.metadata.setdefault(_KEY, {})
+    return known
+
+
+def role_of(layer: Layer) -> str:
+    """Return the role that a layer's metadata gives it; "" without one."""
+    return str(layer.metadata.get(_KEY, {}).get("role", ""))
+
+
+def pixel_size_um_of(layer: Layer) -> float:
+    """Return the side of a layer's pixel in µm; 0 where its units are no lengths."""
+    unit = layer.units[-1]
+    if not unit.is_compatible_with("um"):
+        return 0.0
+    return float((float(layer.scale[-1]) * unit).to("um").magnitude)
+
+
+def place_of(layer: Layer) -> dict[str, Any]:
+    """Return the keyword arguments that put another layer exactly where this one is."""
+    return {
+        "scale": tuple(layer.scale),
+        "translate": tuple(layer.translate),
+        "rotate": layer.rotate,
+        "shear": layer.shear,
+        "affine": np.array(layer.affine.affine_matrix),
+        "units": tuple(str(unit) for unit in layer.units),
+    }
+
+
+# --- pictures
+
+
+def image_layer(image: SemImage, *, name: str = "") -> LayerData:
+    """Return a picture as the layer that `sem_image_of` reads back."""
+    field = image.field
+    options: dict[str, Any] = {
+        "name": name or Path(image.source).stem or "image",
+        "metadata": {
+            _KEY: {
+                "role": "image",
+                "source": image.source,
+                "pixel_size_um": image.pixel_size_um,
+                "pixel_size_source": image.pixel_size_source,
+                "data_bar_rows": image.data_bar_rows,
+                "notes": image.notes,
+            }
+        },
+        **_scale(image.pixel_size_um),
+    }
+    if field.ndim == 2:
+        options["contrast_limits"] = _contrast(field)
+        options["colormap"] = "gray"
+    return image.image, options, "image"
+
+
+def sem_image_of(layer: Image) -> SemImage:
+    """Return the picture of an image layer, whoever opened it.
+
+    Raises
+    ------
+    MismatchError
+        The layer is a stack or a pyramid.
+    """
+    if layer.multiscale or layer.ndim != 2:
+        raise MismatchError(
+            f"'{layer.name}' has {layer.data[0].ndim if layer.multiscale else layer.ndim} axes or "
+            "several resolutions: one picture is wanted. Right-click the layer and split the stack."
+        )
+    known = facts(layer)
+    pixels = np.asarray(layer.data)
+    return SemImage(
+        image=pixels[..., :3] if layer.rgb else pixels,
+        pixel_size_um=pixel_size_um_of(layer),
+        pixel_size_source=known.get("pixel_size_source", ""),
+        data_bar_rows=int(known.get("data_bar_rows", 0)),
+        source=known.get("source", "") or layer.name,
+        notes=tuple(known.get("notes", ())),
+    )
+
+
+def set_pixel_size(
+    image: Image, pixel_size_um: float, source: str, layers: Iterable[Layer]
+) -> None:
+    """Give a picture another pixel size, and take along all that lies on it.
+
+    Parameters
+    ----------
+    image : Image layer
+        Its grains keep its place, its maps their transform.
+    pixel_size_um : float
+        0 makes it unknown: pixels again.
+    source : str
+        Where the number comes from.
+    layers : iterable of layers
+        Those that may lie on the picture.
+    """
+    others = [layer for layer in layers if layer is not image]
+    transforms = {layer: transform_of(layer, image) for layer in others if role_of(layer) == "map"}
+    riding = [layer for layer in others if layer not in transforms and _same_place(layer, image)]
+    scale = _scale(pixel_size_um)
+    for layer in (image, *riding):
+        was = layer.scale[-1]
+        layer.scale, layer.units = scale["scale"], scale["units"]
+        layer.translate = np.asarray(layer.translate) * scale["scale"][-1] / was
+    for layer, transform in transforms.items():
+        place_map(layer, image, transform)
+    facts(image).update(pixel_size_um=pixel_size_um, pixel_size_source=source)
+
+
+# --- grains
+
+
+def labels_options(
+    image: Image, *, name: str, table: pd.DataFrame | None = None, **known: Any
+) -> dict[str, Any]:
+    """Return the keyword arguments of a labels layer that lies on a picture.
+
+    Parameters
+    ----------
+    image : Image layer
+        Gives scale, units, translate and affine.
+    name : str
+        Of the new layer.
+    table : DataFrame
+        One row per grain, index `label`.
+    **known
+        Further facts (model, settings, prediction, ...).
+    """
+    options: dict[str, Any] = {
+        "name": name,
+        "metadata": {_KEY: {"role": "grains", "image": image.name, **known}},
+        **place_of(image),
+    }
+    if table is not None:
+        options["features"] = features_of(table)
+    return options
+
+
+def features_of(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a grain table as napari's features; row 0 is the background.
+
+    Notes
+    -----
+    napari looks a grain up in the column `index`; without it row i is shown for label i.
+    """
+    rows = table.rename_axis("index").reset_index()
+    return rows.rename(columns={"label": "index"}) if "index" not in rows else rows
+
+
+def table_of(layer: Labels) -> pd.DataFrame:
+    """Return a layer's grain table with the index `label`."""
+    rows: pd.DataFrame = layer.features.copy()
+    if "index" not in rows:
+        rows.insert(0, "index", range(len(rows)))
+    return rows.set_index("index").rename_axis("label")
+
+
+def padded(labels: LabelImage, shape: tuple[int, ...]) -> LabelImage:
+    """Return labels of a field with background rows added below, up to the file's shape."""
+    rows, columns = shape[:2]
+    if labels.shape[1] != columns or labels.shape[0] > rows:
+        raise MismatchError(f"labels of {labels.shape} do not lie on a picture of {shape[:2]}")
+    return np.pad(labels, ((0, rows - labels.shape[0]), (0, 0)))
+
+
+# --- maps
+
+
+def map_layer(element_map: ElementMap, reference: Image, transform: Transform) -> LayerData:
+    """Return an element map as the layer that `element_map_of` reads back.
+
+    Parameters
+    ----------
+    element_map : ElementMap
+        In its native pixels.
+    reference : Image layer
+        The picture that it lies on.
+    transform : Transform
+        Pixels of the map -> pixels of the picture.
+    """
+    options = {
+        "name": element_map.name,
+        "metadata": {
+            _KEY: {
+                "role": "map",
+                "element": element_map.element,
+                "line": element_map.line,
+                "kind": element_map.kind,
+                "pixel_size_um": element_map.pixel_size_um,
+                "source": element_map.source,
+                "transform": _transform_facts(transform),
+            }
+        },
+        "blending": "additive",
+        "units": tuple(str(unit) for unit in reference.units),
+        "affine": world_matrix(reference) @ transform.matrix,
+    }
+    return element_map.values, options, "image"
+
+
+def element_map_of(layer: Image) -> ElementMap:
+    """Return the element map of a map layer."""
+    known = facts(layer)
+    return ElementMap(
+        values=np.asarray(layer.data),
+        element=known.get("element", layer.name),
+        line=known.get("line", ""),
+        kind=known.get("kind", "picture"),
+        pixel_size_um=float(known.get("pixel_size_um", 0.0)),
+        source=known.get("source", ""),
+    )
+
+
+def transform_of(layer: Layer, reference: Image) -> Transform:
+    """Return where a layer lies on a picture, by what is on the screen."""
+    known = facts(layer).get("transform", {})
+    return Transform(
+        matrix=np.linalg.inv(world_matrix(reference)) @ world_matrix(layer),
+        z=float(known.get("z", 0.0)),
+        verdict=known.get("verdict", "not aligned"),
+    )
+
+
+def place_map(layer: Layer, reference: Image, transform: Transform) -> None:
+    """Lay a map on a picture through its affine; the inverse of `transform_of`."""
+    own = _own_matrix(layer)
+    layer.units = reference.units
+    layer.affine = world_matrix(reference) @ transform.matrix @ np.linalg.inv(own)
+    known = facts(layer)
+    known["transform"] = {**known.get("transform", {}), **_transform_facts(transform)}
+
+
+def world_matrix(layer: Layer) -> npt.NDArray[np.float64]:
+    """Return the (3, 3) matrix that takes a layer's pixels (y, x, 1) to world coordinates."""
+    matrix: npt.NDArray[np.float64] = layer.affine.affine_matrix @ _own_matrix(layer)
+    return matrix
+
+
+def _own_matrix(layer: Layer) -> npt.NDArray[np.float64]:
+    own = Affine(
+        scale=layer.scale, translate=layer.translate, rotate=layer.rotate, shear=layer.shear
+    )
+    matrix: npt.NDArray[np.float64] = own.affine_matrix
+    return matrix
+
+
+def _transform_facts(transform: Transform) -> dict[str, Any]:
+    return {"z": transform.z, "verdict": transform.verdict}
+
+
+def _same_place(layer: Layer, image: Image) -> bool:
+    return layer.ndim == 2 and np.allclose(world_matrix(layer), world_matrix(image))
+
+
+def _scale(pixel_size_um: float) -> dict[str, Any]:
+    if pixel_size_um > 0:
+        return {"scale": (pixel_size_um, pixel_size_um), "units": ("um", "um")}
+    return {"scale": (1.0, 1.0), "units": ("pixel", "pixel")}
+
+
+def _contrast(field: npt.NDArray[Any]) -> tuple[float, float]:
+    # One bright speck must not make the whole picture black; every 4th pixel says enough.
+    sample = field[::4, ::4]
+    low, high = (
+        np.nanpercentile(sample[np.isfinite(sample)], (0.1, 99.9)) if sample.size else (0, 1)
+    )
+    return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)

@@ -1,0 +1,113 @@
+"""What all panels have in common: a narrow column, one main button, progress, a line that says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from grainsmith.ui.roles import roles_of, while_alive
+from grainsmith.ui.worker import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import napari
+
+WIDTH_PX = 320
+"""A panel is at home in this width: nothing in it may ask for more."""
+
+
+class Panel(QWidget):
+    """A column of rows, with the progress bar and the panel's own message at its end.
+
+    Attributes
+    ----------
+    viewer : napari viewer
+        The viewer that the panel works in.
+    roles : Roles
+        Its image, grains and maps.
+    progress : Progress
+        To be handed to `worker.run`.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.roles = roles_of(viewer)
+        self.progress = Progress()
+        self._message = label("")
+        self._message.hide()
+        self._rows = QVBoxLayout()
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        self._rows.setSpacing(8)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(8, 8, 8, 8)
+        whole.addLayout(self._rows)
+        whole.addWidget(self.progress)
+        whole.addWidget(self._message)
+        whole.addStretch(1)
+        while_alive(self, self.roles.changed, self.refresh)
+
+    def refresh(self) -> None:
+        """Show the present image, grains and maps; a panel says here what is missing."""
+
+    def add(self, *widgets: QWidget) -> None:
+        """Add rows at the end."""
+        for widget in widgets:
+            self._rows.addWidget(widget)
+
+    def say(self, text: str) -> None:
+        """Show one message of the panel's own, in the user's words; "" removes it."""
+        self._message.setText(text)
+        self._message.setVisible(bool(text))
+
+
+def label(text: str, *, dim: bool = False, tip: str = "") -> QLabel:
+    """Return a text that wraps instead of widening the dock."""
+    widget = QLabel(text)
+    widget.setWordWrap(True)
+    widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    widget.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    widget.setToolTip(tip)
+    if dim:
+        widget.setStyleSheet("color: palette(mid);")
+    return widget
+
+
+def button(
+    text: str, slot: Callable[[], None], *, tip: str, key: str = "", main: bool = False
+) -> QPushButton:
+    """Return a button that names its key.
+
+    Parameters
+    ----------
+    text : str
+        What it does, as a verb.
+    slot : callable
+        Called without arguments.
+    tip : str
+        What it does in a sentence, with units where there are any.
+    key : str
+        Such as "Ctrl+Shift+G". It works while the button can be seen, and comes before napari's
+        own bindings; keys without Ctrl or Alt would be taken from the layer tools.
+    main : bool
+        The one that the panel is for.
+    """
+    widget = QPushButton(text)
+    widget.setToolTip(tip)
+    widget.clicked.connect(lambda: slot())
+    if key:
+        sequence = QKeySequence(key)
+        native = sequence.toString(QKeySequence.SequenceFormat.NativeText)
+        # The text is set first: Qt forgets the shortcut of a button whose text changes.
+        widget.setText(f"{text}   {native}")
+        widget.setShortcut(sequence)
+    if main:
+        widget.setMinimumHeight(36)
+        font = widget.font()
+        font.setBold(True)
+        widget.setFont(font)
+    return widget

@@ -1,0 +1,66 @@
+"""The dock: lazy tabs, shared roles, one line of status, at home in 320 px."""
+
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("napari")
+
+from grainsmith.data import SemImage
+from grainsmith.ui import dock as dock_module
+from grainsmith.ui.dock import PANELS, GrainsmithDock
+from grainsmith.ui.layers import image_layer
+from grainsmith.ui.panel import WIDTH_PX
+from grainsmith.ui.status import status_text
+
+
+@pytest.fixture
+def dock(viewer):
+    widget = GrainsmithDock(viewer)
+    viewer.window.add_dock_widget(widget, name="Grainsmith")
+    return widget
+
+
+def _open(viewer, **facts):
+    image = SemImage(
+        image=np.zeros((40, 60), np.uint8), source="a very long name of a field.tif", **facts
+    )
+    data, options, _ = image_layer(image)
+    return viewer.add_image(data, **options)
+
+
+def test_every_panel_opens_and_fits(dock, viewer):
+    _open(viewer)
+    for title, _ in PANELS:
+        panel = dock.show_panel(title)
+        assert panel.minimumSizeHint().width() <= WIDTH_PX, title
+    assert dock.minimumSizeHint().width() <= WIDTH_PX
+
+
+def test_a_panel_is_built_when_first_shown(viewer, monkeypatch):
+    monkeypatch.setattr(
+        dock_module, "PANELS", (PANELS[0], ("Later", "grainsmith.ui.later:LaterPanel"))
+    )
+    GrainsmithDock(viewer)
+    assert "grainsmith.ui.later" not in sys.modules
+
+
+def test_status_speaks_the_users_words(dock, viewer, qtbot):
+    qtbot.waitUntil(lambda: "Open a picture" in dock.status)
+    _open(viewer, pixel_size_um=0.5, pixel_size_source="Zeiss tag")
+    qtbot.waitUntil(lambda: dock.status == "0.5 µm/px from Zeiss tag")
+    labels = np.zeros((40, 60), np.int32)
+    labels[:10, :10] = 1
+    grains = viewer.add_labels(labels, scale=(0.5, 0.5), units=("um", "um"))
+    qtbot.waitUntil(lambda: dock.status.startswith("1 grain · D50 5.64 µm (by number)"))
+    grains.data_setitem(np.nonzero(labels[:30, :30] == 0), 2)
+    qtbot.waitUntil(lambda: dock.status.startswith("2 grains"))
+    grains.undo()
+    qtbot.waitUntil(lambda: dock.status.startswith("1 grain "))
+
+
+def test_unknown_pixel_size_is_said():
+    from napari.layers import Image
+
+    assert "pixels" in status_text(Image(np.zeros((4, 4))), None)

@@ -1,0 +1,143 @@
+"""The one door to threads: results, failures, Cancel, the button that comes back."""
+
+import threading
+import time
+
+import pytest
+
+pytest.importorskip("napari")
+
+from qtpy.QtWidgets import QPushButton
+
+from grainsmith.errors import ReadError
+from grainsmith.ui import worker
+from grainsmith.ui.worker import Progress, run
+
+
+@pytest.fixture
+def button(qtbot):
+    widget = QPushButton("Go")
+    qtbot.addWidget(widget)
+    return widget
+
+
+@pytest.fixture
+def progress(qtbot):
+    bar = Progress()
+    qtbot.addWidget(bar)
+    return bar
+
+
+def _count(total, *, pause_s=0.0, on_progress):
+    for done in range(1, total + 1):
+        time.sleep(pause_s)
+        on_progress(done, total)
+    return threading.current_thread()
+
+
+def test_result_arrives_on_the_gui_thread(button, qtbot):
+    got = []
+    run(
+        threading.current_thread,
+        busy=button,
+        then=lambda thread: got.append((thread, threading.current_thread())),
+    )
+    assert not button.isEnabled()
+    qtbot.waitUntil(lambda: bool(got) and button.isEnabled())
+    worked_in, delivered_in = got[0]
+    assert worked_in is not threading.main_thread()
+    assert delivered_in is threading.main_thread()
+
+
+def test_progress_shows_the_true_total_and_goes_away(button, progress, qtbot):
+    seen, got = [], []
+    progress.advance = lambda done, total: seen.append((done, total))
+    run(_count, 7, pause_s=0.03, busy=button, then=got.append, progress=progress, title="Counting")
+    assert not progress.isHidden()
+    qtbot.waitUntil(lambda: bool(got))
+    qtbot.waitUntil(lambda: (7, 7) in seen)
+    assert {total for _, total in seen} == {7}
+    assert progress.isHidden()
+
+
+def test_signals_are_throttled(button, progress, qtbot):
+    seen, got = [], []
+    progress.advance = lambda done, _total: seen.append(done)
+    start = time.monotonic()
+    run(_count, 5000, busy=button, then=got.append, progress=progress)
+    qtbot.waitUntil(lambda: bool(got) and 5000 in seen)
+    assert len(seen) <= 2 + (time.monotonic() - start) * 10
+
+
+def test_cancel_stops_at_the_next_step(button, progress, qtbot):
+    steps, stopped, got = [], [], []
+
+    def endless(on_progress):
+        for step in range(10_000):
+            steps.append(step)
+            time.sleep(0.005)
+            on_progress(step, 10_000)
+
+    run(
+        endless,
+        busy=button,
+        then=got.append,
+        progress=progress,
+        stopped=lambda: stopped.append(len(steps)),
+    )
+    qtbot.waitUntil(lambda: len(steps) > 2)
+    pressed_at = len(steps)
+    progress.cancel()
+    qtbot.waitUntil(lambda: bool(stopped))
+    assert stopped[0] <= pressed_at + 2
+    assert got == []
+    assert button.isEnabled()
+    assert progress.isHidden()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ReadError("x.tif is empty"), ValueError("too small"), MemoryError("8 GB wanted")],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_the_user_can_mend_is_a_message(button, qtbot, monkeypatch, error):
+    shown = []
+    monkeypatch.setattr(worker, "show_error", shown.append)
+
+    def fail():
+        raise error
+
+    run(fail, busy=button, then=shown.append)
+    qtbot.waitUntil(lambda: bool(shown) and button.isEnabled())
+    assert shown == [str(error)]
+
+
+def test_a_bug_is_not_hidden(button, qtbot):
+    def fail():
+        raise KeyError("oops")
+
+    with qtbot.capture_exceptions() as caught:
+        run(fail, busy=button, then=lambda _: None)
+        qtbot.waitUntil(lambda: bool(caught) and button.isEnabled())
+    assert caught[0][0] is KeyError
+
+
+def test_work_for_a_closed_dock_is_stopped(qtbot):
+    button, steps, got = QPushButton(), [], []
+    progress = Progress()
+
+    def endless(on_progress):
+        try:
+            for step in range(10_000):
+                time.sleep(0.005)
+                on_progress(step, 10_000)
+        finally:
+            steps.append("stopped")
+
+    run(endless, busy=button, then=got.append, progress=progress)
+    qtbot.wait(20)
+    button.deleteLater()
+    progress.deleteLater()
+    qtbot.waitUntil(lambda: steps == ["stopped"])
+    qtbot.wait(20)
+    assert got == []
