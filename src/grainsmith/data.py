@@ -153,3 +153,32 @@ class Transform:
         """Return the way back, reference -> moving, with the same confidence and verdict."""
         back = np.linalg.inv(self.matrix).astype(np.float64)
         return Transform(matrix=back, z=self.z, verdict=self.verdict)
+
+    def look_up(
+        self, picture: npt.NDArray[Any], shape: tuple[int, int], *, outside: float = 0
+    ) -> npt.NDArray[Any]:
+        """Return what of the reference lies under each pixel of the moving picture.
+
+        Parameters
+        ----------
+        picture : (Y, X) or (Y, X, 3) array
+            Lies on the grid of the reference, such as the labels of its grains.
+        shape : (int, int)
+            Rows and columns of the moving picture.
+        outside : float
+            Value where the reference has no pixel.
+
+        Returns
+        -------
+        (rows, columns) or (rows, columns, 3) array
+            The nearest pixel, never a mixture: labels stay labels.
+        """
+        found = np.full((*shape, *picture.shape[2:]), outside, dtype=picture.dtype)
+        columns = np.arange(shape[1])
+        for row in range(shape[0]):
+            y = self.matrix[0, 0] * row + self.matrix[0, 1] * columns + self.matrix[0, 2]
+            x = self.matrix[1, 0] * row + self.matrix[1, 1] * columns + self.matrix[1, 2]
+            iy, ix = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+            inside = (iy >= 0) & (iy < picture.shape[0]) & (ix >= 0) & (ix < picture.shape[1])
+            found[row, inside] = picture[iy[inside], ix[inside]]
+        return found
