@@ -107,7 +107,7 @@ class Mineral:
         visible = {
             element: number
             for element, number in parse_formula(self.formula).items()
-            if _ELEMENTS[element][0] >= _FIRST_VISIBLE
+            if is_visible(element)
         }
         return _as_pct(visible)
 
@@ -127,6 +127,18 @@ class Mineral:
         return sum(
             weight / 100 * _ELEMENTS[element][0] for element, weight in self.weight_pct.items()
         )
+
+
+def is_visible(element: str) -> bool:
+    """Return whether the maps' minerals are named by this element: sodium or heavier."""
+    return _ELEMENTS.get(element, (0, 0.0))[0] >= _FIRST_VISIBLE
+
+
+def atomic_weight(element: str) -> float:
+    """Return the standard atomic weight; raises ValueError for an unknown symbol."""
+    if element not in _ELEMENTS:
+        raise ValueError(f"{element!r} is no element of the library")
+    return _ELEMENTS[element][1]
 
 
 def parse_formula(formula: str) -> dict[str, float]:
