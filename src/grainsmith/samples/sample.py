@@ -1,0 +1,276 @@
+"""The sample fields that ship as code: a BSE image with element maps, and the whole truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import ndimage
+
+from grainsmith.data import ElementMap, SemImage, Transform
+from grainsmith.minerals import LIBRARY
+from grainsmith.samples.looks import EPOXY_ATOMIC_NUMBER, Scene
+from grainsmith.samples.shapes import Packing, draw_grains, smooth_noise
+
+if TYPE_CHECKING:
+    from grainsmith.data import LabelImage
+
+PIXEL_SIZE_UM = 1.5
+
+_SHARES = {
+    "quartz": 0.3,
+    "K-feldspar": 0.17,
+    "albite": 0.15,
+    "biotite": 0.09,
+    "almandine": 0.08,
+    "apatite": 0.06,
+    "ilmenite": 0.07,
+    "zircon": 0.08,
+}
+_STRANGERS = ("titanite", "monazite")
+_PASSES = (("Si", "Al", "K", "Na", "Fe"), ("Mg", "Ca", "Ti", "P", "Zr"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleField:
+    """A made field of view and all that is true of it.
+
+    Attributes
+    ----------
+    image : SemImage
+        16-bit BSE image; the hard one has a data bar.
+    maps : tuple of ElementMap
+        Counts of ten elements, taken in two passes; they cover the field without the data bar.
+    labels : (Y, X) int32 array
+        True grains, of the image's shape.
+    minerals : DataFrame
+        Index `label`; columns `mineral`, `second_mineral` ("" but in grains of two) and `planted`
+        ("", "unknown" or "mixed").
+    transforms : dict of str to Transform
+        Element -> true place of its map on the image (map px -> image px).
+    """
+
+    image: SemImage
+    maps: tuple[ElementMap, ...]
+    labels: LabelImage
+    minerals: pd.DataFrame
+    transforms: dict[str, Transform]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recipe:
+    size_px: int
+    packing: Packing
+    bse_counts: float
+    blur_px: float
+    shading: float
+    data_bar_rows: int
+    binning: int
+    passes: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
+
+def _placed(dy: float, dx: float, angle_deg: float, scale: float) -> npt.NDArray[np.float64]:
+    turn = np.deg2rad(angle_deg)
+    matrix = np.eye(3)
+    matrix[:2, :2] = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    matrix[:2, 2] = dy, dx
+    return matrix
+
+
+_RECIPES = {
+    "plain": _Recipe(
+        size_px=768,
+        packing=Packing(
+            median_radius_px=16, spread=0.35, coverage=1.15, overlap=0.2, clustering=0.6
+        ),
+        bse_counts=700,
+        blur_px=0.7,
+        shading=0.02,
+        data_bar_rows=0,
+        binning=1,
+        passes=(_placed(1.6, -2.3, 0, 1), _placed(-3.2, 4.1, 0, 1)),
+    ),
+    "hard": _Recipe(
+        size_px=1024,
+        packing=Packing(
+            median_radius_px=13, spread=0.6, coverage=1.1, overlap=0.35, clustering=0.7
+        ),
+        bse_counts=90,
+        blur_px=1.1,
+        shading=0.07,
+        data_bar_rows=64,
+        binning=2,
+        passes=(_placed(3.4, -2.2, 0.4, 1.004), _placed(-5.3, 6.7, -0.3, 0.997)),
+    ),
+}
+
+
+def sample_field(
+    difficulty: Literal["plain", "hard"] = "plain",
+    *,
+    seed: int = 1,
+    counts_per_px: float = 5.0,
+    unknown_share: float = 0.04,
+    mixed_share: float = 0.04,
+) -> SampleField:
+    """Make a sample field; the same seed gives the same field on every machine.
+
+    Parameters
+    ----------
+    difficulty : "plain" or "hard"
+        Plain: some 300 grains, maps as fine as the image, shifted. Hard: mixed sizes, noise,
+        shading, a data bar, maps of half the pixels which are shifted, turned and stretched.
+    seed : int
+        Another seed, another field.
+    counts_per_px : float
+        Expected counts in a map pixel where the element makes 100 at% (without O, H and C).
+    unknown_share, mixed_share : float
+        Share of grains of minerals that are not among the common eight, and of grains of two
+        minerals.
+    """
+    if difficulty not in _RECIPES:
+        raise ValueError(f"difficulty must be 'plain' or 'hard', got {difficulty!r}")
+    recipe = _RECIPES[difficulty]
+    rng = np.random.default_rng((seed, sorted(_RECIPES).index(difficulty)))
+    shape = (recipe.size_px - recipe.data_bar_rows, recipe.size_px)
+    labels = draw_grains(
+        rng, shape, recipe.packing, outlines=("angular", "smooth", "rough"), elongation=0.25
+    )
+    minerals = _name_grains(rng, int(labels.max()), unknown_share, mixed_share)
+    second_half = _second_halves(rng, labels, minerals)
+    image = _bse(rng, recipe, labels, minerals, second_half)
+    maps, transforms = [], {}
+    for elements, matrix in zip(_PASSES, recipe.passes, strict=True):
+        placed = matrix @ _binning(recipe.binning)
+        for element in elements:
+            expected = _expected(element, labels, minerals, second_half) * counts_per_px
+            maps.append(_measured_map(rng, element, expected, placed, recipe))
+            transforms[element] = Transform(matrix=placed, verdict="aligned")
+    bar = np.zeros((recipe.data_bar_rows, recipe.size_px), np.int32)
+    return SampleField(
+        image=image,
+        maps=tuple(maps),
+        labels=np.concatenate([labels, bar]),
+        minerals=minerals,
+        transforms=transforms,
+    )
+
+
+def _name_grains(
+    rng: np.random.Generator, n: int, unknown_share: float, mixed_share: float
+) -> pd.DataFrame:
+    names = list(_SHARES)
+    mineral = rng.choice(names, n, p=np.array(list(_SHARES.values())))
+    second = np.full(n, "", dtype=object)
+    planted = np.full(n, "", dtype=object)
+    shuffled = rng.permutation(n)
+    n_unknown, n_mixed = round(unknown_share * n), round(mixed_share * n)
+    strangers, mixed = shuffled[:n_unknown], shuffled[n_unknown : n_unknown + n_mixed]
+    mineral[strangers] = rng.choice(_STRANGERS, n_unknown)
+    planted[strangers], planted[mixed] = "unknown", "mixed"
+    second[mixed] = [rng.choice([name for name in names if name != mineral[i]]) for i in mixed]
+    return pd.DataFrame(
+        {"mineral": mineral.astype(object), "second_mineral": second, "planted": planted},
+        index=pd.RangeIndex(1, n + 1, name="label"),
+    )
+
+
+def _second_halves(
+    rng: np.random.Generator, labels: LabelImage, minerals: pd.DataFrame
+) -> npt.NDArray[np.bool_]:
+    """Pixels of the second mineral: about half of a grain, beyond a straight line."""
+    half = np.zeros(labels.shape, bool)
+    boxes = ndimage.find_objects(labels)
+    for label in minerals.index[minerals["planted"] == "mixed"]:
+        box = boxes[label - 1]
+        ys, xs = np.nonzero(labels[box] == label)
+        angle = rng.uniform(0, 2 * np.pi)
+        side = (ys - ys.mean()) * np.sin(angle) + (xs - xs.mean()) * np.cos(angle) > 0
+        half[box][ys[side], xs[side]] = True
+    return half
+
+
+def _spread(
+    labels: LabelImage,
+    minerals: pd.DataFrame,
+    second_half: npt.NDArray[np.bool_],
+    value: dict[str, float],
+    background: float,
+) -> npt.NDArray[np.float32]:
+    """Picture of a property of the minerals."""
+    first = np.array([background, *(value[m] for m in minerals["mineral"])], np.float32)
+    second = np.array(
+        [background, *(value[m] if m else 0.0 for m in minerals["second_mineral"])], np.float32
+    )
+    return np.where(second_half, second[labels], first[labels])
+
+
+def _bse(
+    rng: np.random.Generator,
+    recipe: _Recipe,
+    labels: LabelImage,
+    minerals: pd.DataFrame,
+    second_half: npt.NDArray[np.bool_],
+) -> SemImage:
+    z = {name: mineral.mean_atomic_number for name, mineral in LIBRARY.items()}
+    grey = (_spread(labels, minerals, second_half, z, EPOXY_ATOMIC_NUMBER) - 4.5) / 21
+    scene = Scene.of(labels)
+    grey += scene.inside * 0.012 * smooth_noise(rng, labels.shape, 6)
+    # Polish relief: softer rims, the only trace of a boundary between two grains of one mineral.
+    grey -= 0.12 * np.exp(-scene.depth / 1.2) * scene.inside * np.clip(grey, 0.1, 1)
+    grey += recipe.shading * smooth_noise(rng, labels.shape, 500)
+    grey = ndimage.gaussian_filter(np.clip(grey, 0.005, 1), recipe.blur_px)
+    counts = rng.poisson(np.clip(grey, 0, None) * recipe.bse_counts)
+    picture = np.clip(counts / recipe.bse_counts * 40000 + 2000, 0, 65535).astype(np.uint16)
+    bar = np.full((recipe.data_bar_rows, recipe.size_px), 1500, np.uint16)
+    if recipe.data_bar_rows:  # a scale bar of 100 µm
+        middle = recipe.data_bar_rows // 2
+        bar[middle - 2 : middle + 2, 40 : 40 + round(100 / PIXEL_SIZE_UM)] = 60000
+    return SemImage(
+        image=np.concatenate([picture, bar]),
+        pixel_size_um=PIXEL_SIZE_UM,
+        pixel_size_source="made by code",
+        data_bar_rows=recipe.data_bar_rows,
+        source="Grainsmith sample",
+    )
+
+
+def _expected(
+    element: str, labels: LabelImage, minerals: pd.DataFrame, second_half: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float32]:
+    """Share of the atoms (without O, H, C) that are this element, and 1 % of background."""
+    share = {name: m.atomic_pct.get(element, 0.0) / 100 for name, m in LIBRARY.items()}
+    return _spread(labels, minerals, second_half, share, 0.0) + np.float32(0.01)
+
+
+def _measured_map(
+    rng: np.random.Generator,
+    element: str,
+    expected: npt.NDArray[np.float32],
+    placed: npt.NDArray[np.float64],
+    recipe: _Recipe,
+) -> ElementMap:
+    shape = tuple(n // recipe.binning for n in expected.shape)
+    # The X-rays of a pixel come from a volume wider than the beam.
+    blurred = ndimage.gaussian_filter(expected, 0.8 * recipe.binning)
+    seen = ndimage.affine_transform(
+        blurred, placed[:2, :2], offset=placed[:2, 2], output_shape=shape, order=1, mode="nearest"
+    )
+    return ElementMap(
+        values=rng.poisson(seen).astype(np.uint16),
+        element=element,
+        line="Ka1" if element != "Zr" else "La1",
+        kind="counts",
+        pixel_size_um=PIXEL_SIZE_UM * recipe.binning,
+        source=f"Grainsmith sample {element}",
+    )
+
+
+def _binning(n: int) -> npt.NDArray[np.float64]:
+    """Map pixel centres on the image, where a map pixel covers n x n image pixels."""
+    matrix = np.diag([float(n), float(n), 1.0])
+    matrix[:2, 2] = (n - 1) / 2
+    return matrix

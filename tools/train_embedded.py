@@ -1,0 +1,179 @@
+"""Make the embedded model again: synthetic fields without end, then real tiles mixed in.
+
+    python tools/train_embedded.py --data ../shared/data --out build/embedded
+
+Phase 1 sees synthetic fields only and leaves `synthetic.pt`; phase 2 mixes in tiles of the training
+images below and leaves `grains.pt` with a snapshot every 500 steps. Both can be resumed: run the
+command again. Losses go to `losses.csv`. Seeds are fixed; with two data workers the order of the
+batches is fixed too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from grainsmith.io.labels import read_labels
+from grainsmith.models.grainnet import GrainNet
+from grainsmith.samples import training_field
+from grainsmith.train import (
+    Tile,
+    Trainer,
+    TrainSettings,
+    cut_tile,
+    normalise,
+    run_training,
+    targets,
+    vary,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TILE_PX = 192
+BATCH = 8
+CHANNELS = (1, 16, 32, 64, 128, 128)
+DIAMETER_PX = 30.0
+
+# Whole images; the others of these sets are for validation and never trained on.
+TRAINING_IMAGES = {
+    "sem_ampis_powder": ("powder_Sc1_001_001", "powder_Sc1_001_002"),
+    "sem_ampis_spheroidite": ("sph_800C-85H-Q-5", "sph_800C-24H-Q-2", "sph_800C-24H-Q-6"),
+    "gravel_imagegrains_fh": (
+        "1_P1060330_1",
+        "2_P1060338_0",
+        "5_P1060351_2",
+        "6_P1060355_0",
+    ),
+}
+# Particles cut by the edge are not labelled in this set.
+UNLABELLED_EDGE_PX = {"sem_ampis_spheroidite": 14}
+PHASES = {
+    "synthetic": TrainSettings(steps=1700, learning_rate=2e-3, final_learning_rate=1e-4),
+    "grains": TrainSettings(steps=2300, learning_rate=1.2e-3, final_learning_rate=1e-5),
+}
+REAL_SHARE = {"synthetic": 0.0, "grains": 0.5}
+
+
+def real_fields(data: Path) -> list[list[tuple[Tile, float]]]:
+    """Read the training images, set by set, with the median diameter of their grains."""
+    from PIL import Image
+
+    sets = []
+    for folder, stems in TRAINING_IMAGES.items():
+        fields = []
+        for stem in stems:
+            path = next((data / folder).glob(f"{stem}_image.*"))
+            image = normalise(np.asarray(Image.open(path).convert("L"), np.float32))
+            labels = read_labels(data / folder / f"{stem}_masks.tif")
+            weight = np.ones(labels.shape, np.float32)
+            edge = UNLABELLED_EDGE_PX.get(folder, 0)
+            if edge:
+                weight[:edge] = weight[-edge:] = weight[:, :edge] = weight[:, -edge:] = 0
+            areas = np.bincount(labels.ravel())[1:]
+            diameter = float(np.median(np.sqrt(areas[areas > 0] * 4 / np.pi)))
+            fields.append((Tile(image, labels, weight), diameter))
+        sets.append(fields)
+    return sets
+
+
+class Tiles(IterableDataset):
+    """Tiles without end, from a pool of synthetic fields that is renewed all the time."""
+
+    def __init__(self, phase: str, data: Path, first_step: int) -> None:
+        self.phase, self.data, self.first_step = phase, data, first_step
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield (image, targets)."""
+        info = get_worker_info()
+        worker = info.id if info else 0
+        rng = np.random.default_rng((list(PHASES).index(self.phase), worker, self.first_step))
+        real = real_fields(self.data) if REAL_SHARE[self.phase] else []
+        pool: list[Tile] = []
+        while True:
+            if real and rng.random() < REAL_SHARE[self.phase]:
+                tile = self._real_tile(rng, real)
+            else:
+                tile = self._synthetic_tile(rng, pool)
+            image = vary(rng, tile.image)
+            tile = Tile(image, tile.labels, tile.weight)
+            yield torch.from_numpy(image[None]), torch.from_numpy(targets(tile))
+
+    def _synthetic_tile(self, rng: np.random.Generator, pool: list[Tile]) -> Tile:
+        # A field costs more than a training step can wait for; each serves about four times.
+        if len(pool) < 64 or rng.random() < 0.25:
+            image, labels = training_field(tuple(rng.integers(2**31, size=2)), 288)
+            field = Tile(normalise(image), labels, np.ones(labels.shape, np.float32))
+            if len(pool) < 256:
+                pool.append(field)
+            else:
+                pool[rng.integers(len(pool))] = field
+        else:
+            field = pool[rng.integers(len(pool))]
+        return cut_tile(rng, field, size_px=TILE_PX, scale=float(np.exp(rng.uniform(-0.22, 0.35))))
+
+    def _real_tile(self, rng: np.random.Generator, sets: list[list[tuple[Tile, float]]]) -> Tile:
+        fields = sets[rng.integers(len(sets))]
+        field, diameter = fields[rng.integers(len(fields))]
+        wanted = float(np.exp(rng.uniform(np.log(14), np.log(58))))
+        return cut_tile(rng, field, size_px=TILE_PX, scale=wanted / diameter)
+
+
+def run_phase(phase: str, start: Path | None, args: argparse.Namespace) -> Path:
+    """Train one phase from `start` (or from nothing) and return the finished weights."""
+    out: Path = args.out
+    finished, running = out / f"{phase}.pt", out / f"{phase}.running.pt"
+    if finished.exists():
+        return finished
+    torch.manual_seed(20261123)
+    net = GrainNet(CHANNELS, diameter_px=DIAMETER_PX)
+    if start:
+        net.load_state_dict(torch.load(start, weights_only=True))
+    trainer = Trainer(net, PHASES[phase])
+    if running.exists():
+        trainer.resume(torch.load(running, weights_only=True))
+    tiles = Tiles(phase, args.data, trainer.step)
+    loader = DataLoader(tiles, batch_size=BATCH, num_workers=args.workers, prefetch_factor=3)
+    clock = time.monotonic()
+    with (out / "losses.csv").open("a", newline="") as file:
+        log = csv.writer(file)
+
+        def on_step(trainer: Trainer, value: float) -> None:
+            log.writerow([phase, trainer.step, f"{value:.4f}", f"{time.monotonic() - clock:.1f}"])
+            if trainer.step % 50 == 0:
+                file.flush()
+            if trainer.step % 250 == 0:
+                torch.save(trainer.state(), running.with_suffix(".new"))
+                running.with_suffix(".new").replace(running)
+            if trainer.step % 500 == 0:
+                state = trainer.best_guess().state_dict()
+                torch.save(state, out / f"{phase}-{trainer.step:05d}.pt")
+
+        run_training(trainer, iter(loader), on_step=on_step)
+    torch.save(trainer.best_guess().state_dict(), finished)
+    return finished
+
+
+def main() -> None:
+    """Run both phases."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with the labelled sets")
+    parser.add_argument("--out", type=Path, required=True, help="weights and losses go here")
+    parser.add_argument("--workers", type=int, default=2, help="processes that make tiles")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    synthetic = run_phase("synthetic", None, args)
+    print("done:", run_phase("grains", synthetic, args))
+
+
+if __name__ == "__main__":
+    main()
