@@ -1,0 +1,78 @@
+"""Correct and clean labels: labels -> patches -> labels.
+
+Edits of chosen grains look only at the boxes of those grains, so they cost the same in an image of
+any size. Clean-ups of all grains give a new array and say what they did.
+"""
+
+from grainsmith.clean.bulk import (
+    Cleaned,
+    CleanSettings,
+    clean_labels,
+    find_unwanted,
+    touching_edge,
+    uncovered,
+)
+from grainsmith.clean.change import Change, compose, difference, pack
+from grainsmith.clean.click import (
+    Candidate,
+    add_candidate,
+    candidate_from_flows,
+    candidate_from_grey,
+)
+from grainsmith.clean.grains import (
+    add_mask,
+    copy_grain,
+    delete,
+    fill_holes,
+    grow,
+    keep_largest,
+    merge,
+    shrink,
+    smooth,
+)
+from grainsmith.clean.index import GrainIndex
+from grainsmith.clean.patch import Box, Patch, apply_patches, refuse_locked, revert_patches
+from grainsmith.clean.split import (
+    propose_seeds,
+    split_by_chemistry,
+    split_by_line,
+    split_by_seeds,
+)
+from grainsmith.clean.suspicion import rank_suspicious
+
+__all__ = [
+    "Box",
+    "Candidate",
+    "Change",
+    "CleanSettings",
+    "Cleaned",
+    "GrainIndex",
+    "Patch",
+    "add_candidate",
+    "add_mask",
+    "apply_patches",
+    "candidate_from_flows",
+    "candidate_from_grey",
+    "clean_labels",
+    "compose",
+    "copy_grain",
+    "delete",
+    "difference",
+    "fill_holes",
+    "find_unwanted",
+    "grow",
+    "keep_largest",
+    "merge",
+    "pack",
+    "propose_seeds",
+    "rank_suspicious",
+    "refuse_locked",
+    "revert_patches",
+    "shrink",
+    "smooth",
+    "split_by_chemistry",
+    "split_by_line",
+    "split_by_seeds",
+    "touching_edge",
+    "uncovered",
+]

@@ -1,0 +1,336 @@
+"""Clean-up of all grains at once: first say what would go and why, then do it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from grainsmith.clean.grains import fill_holes, keep_largest
+from grainsmith.clean.index import GrainIndex
+from grainsmith.clean.patch import apply_patches
+from grainsmith.clean.shape import solidity
+from grainsmith.data import no_progress
+from grainsmith.errors import MismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from grainsmith.clean.patch import Labels, Patch
+    from grainsmith.data import OnProgress
+
+_FROM_ZERO = {"min": 0.0, "max": 1e12, "step": 1.0}
+_SHARE = {"min": 0.0, "max": 1.0, "step": 0.05}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanSettings:
+    """What a clean-up removes and mends; 0 and False leave things as they are.
+
+    Attributes
+    ----------
+    min_area_um2, max_area_um2 : float
+        Grains below the one and above the other are removed; both need a known pixel size.
+    min_area_px, max_area_px : float
+        The same in pixels.
+    drop_border : bool
+        Remove grains that touch the edge of the image (of the field, where there is a data bar).
+    drop_data_bar : bool
+        Remove grains that reach into the data bar.
+    min_confidence : float
+        Remove grains of which the model was less sure, 0..1.
+    min_solidity : float
+        Remove grains that fill less than this share of their convex hull, 0..1.
+    fill_holes : bool
+        Give enclosed background to the grain around it.
+    keep_largest : bool
+        Keep only the largest piece of every grain.
+    relabel : bool
+        Number the grains 1, 2, 3, ... in the order of their old numbers. Nothing else renumbers.
+    """
+
+    min_area_um2: float = field(default=0.0, metadata={"label": "Min area (µm²)", **_FROM_ZERO})
+    max_area_um2: float = field(default=0.0, metadata={"label": "Max area (µm²)", **_FROM_ZERO})
+    min_area_px: float = field(default=0.0, metadata={"label": "Min area (px)", **_FROM_ZERO})
+    max_area_px: float = field(default=0.0, metadata={"label": "Max area (px)", **_FROM_ZERO})
+    drop_border: bool = field(default=False, metadata={"label": "Touching the edge"})
+    drop_data_bar: bool = field(default=False, metadata={"label": "In the data bar"})
+    min_confidence: float = field(default=0.0, metadata={"label": "Min confidence", **_SHARE})
+    min_solidity: float = field(default=0.0, metadata={"label": "Min solidity", **_SHARE})
+    fill_holes: bool = field(default=False, metadata={"label": "Fill all holes"})
+    keep_largest: bool = field(default=False, metadata={"label": "Drop fragments"})
+    relabel: bool = field(default=False, metadata={"label": "Renumber 1, 2, 3, …"})
+
+    def __post_init__(self) -> None:
+        for name in ("min_area_um2", "max_area_um2", "min_area_px", "max_area_px"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 (off) or more, got {getattr(self, name)}")
+        for name in ("min_confidence", "min_solidity"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in 0..1, got {getattr(self, name)}")
+        for low, high in (("min_area_um2", "max_area_um2"), ("min_area_px", "max_area_px")):
+            if 0 < getattr(self, high) < getattr(self, low):
+                raise ValueError(f"{high} must not be less than {low}")
+
+
+@dataclass(frozen=True, eq=False)
+class Cleaned:
+    """What a clean-up did.
+
+    Attributes
+    ----------
+    labels : (Y, X) int array
+        A new array of the dtype of the old one.
+    removed : dict of int to str
+        Each removed grain (by its old number) and why.
+    filled, trimmed : tuple of int
+        Grains (by old number) of which holes were filled, of which fragments were dropped.
+    renumbered : dict of int to int
+        Old to new number, for those that have another; empty without `relabel`.
+    """
+
+    labels: Labels
+    removed: dict[int, str]
+    filled: tuple[int, ...]
+    trimmed: tuple[int, ...]
+    renumbered: dict[int, int]
+
+
+def find_unwanted(
+    labels: Labels,
+    settings: CleanSettings,
+    *,
+    pixel_size_um: float = 0.0,
+    data_bar_rows: int = 0,
+    confidence: pd.Series[float] | None = None,
+    index: GrainIndex | None = None,
+    on_progress: OnProgress = no_progress,
+) -> dict[int, str]:
+    """Say which grains a clean-up would remove, and why: the preview.
+
+    Parameters
+    ----------
+    labels : (Y, X) int array
+    settings : CleanSettings
+    pixel_size_um : float
+        Side of a pixel; 0 = unknown.
+    data_bar_rows : int
+        Rows at the bottom that are no picture.
+    confidence : Series, optional
+        Of the model in each grain, 0..1, by label. Needed for `min_confidence` only; grains that it
+        does not know stay.
+    index : GrainIndex, optional
+        Of these labels, where the caller has it.
+    on_progress : OnProgress
+
+    Returns
+    -------
+    dict of int to str
+        Label to the first reason found, such as "area 12 px < 50 px".
+
+    Raises
+    ------
+    MismatchError
+        A limit in µm² without a pixel size, a confidence limit without confidences, or a data bar
+        to be cleared where none is known.
+    """
+    _check_known(settings, pixel_size_um, data_bar_rows, confidence)
+    index = index or GrainIndex(labels)
+    reasons: dict[int, str] = {}
+    areas = pd.Series(index.areas_px, dtype=float)
+    _note(reasons, "area", areas, " px", settings.min_area_px, settings.max_area_px)
+    areas_um2 = areas * pixel_size_um**2
+    _note(reasons, "area", areas_um2, " µm²", settings.min_area_um2, settings.max_area_um2)
+    _note_places(reasons, labels, settings, data_bar_rows)
+    if confidence is not None and settings.min_confidence:
+        known = confidence[confidence.index.isin(areas.index)]
+        _note(reasons, "confidence", known, "", settings.min_confidence)
+    if settings.min_solidity:
+        rest = [label for label in index.boxes if label not in reasons]
+        solid = solidity(labels, index, rest, on_progress=on_progress)
+        _note(reasons, "solidity", solid, "", settings.min_solidity)
+    return reasons
+
+
+def clean_labels(
+    labels: Labels,
+    settings: CleanSettings,
+    *,
+    pixel_size_um: float = 0.0,
+    data_bar_rows: int = 0,
+    confidence: pd.Series[float] | None = None,
+    locked: Iterable[int] = (),
+    on_progress: OnProgress = no_progress,
+) -> Cleaned:
+    """Remove and mend grains as the settings say.
+
+    Holes are filled and fragments dropped first, so that areas are those of the finished grains.
+
+    Parameters
+    ----------
+    labels : (Y, X) int array
+        Not changed.
+    settings : CleanSettings
+    pixel_size_um, data_bar_rows, confidence
+        As in `find_unwanted`, which see for the errors too.
+    locked : iterable of int
+        Accepted grains: neither removed nor mended; renumbered they are.
+    on_progress : OnProgress
+        Counts grains; what it raises stops the work.
+
+    Returns
+    -------
+    Cleaned
+
+    Examples
+    --------
+    >>> grains = np.array([[1, 0, 4, 4], [0, 0, 4, 4]], dtype=np.int32)
+    >>> clean_labels(grains, CleanSettings(min_area_px=2, relabel=True)).labels
+    array([[0, 0, 1, 1],
+           [0, 0, 1, 1]], dtype=int32)
+    """
+    _check_known(settings, pixel_size_um, data_bar_rows, confidence)
+    labels = labels.copy()
+    kept = set(locked)
+    index = GrainIndex(labels)
+    loose = [label for label in index.boxes if label not in kept]
+    trimmed = (
+        _mend(labels, index, loose, keep_largest, on_progress) if settings.keep_largest else ()
+    )
+    filled = _mend(labels, index, loose, fill_holes, on_progress) if settings.fill_holes else ()
+    unwanted = find_unwanted(
+        labels,
+        settings,
+        pixel_size_um=pixel_size_um,
+        data_bar_rows=data_bar_rows,
+        confidence=confidence,
+        on_progress=on_progress,
+    )
+    removed = {label: reason for label, reason in unwanted.items() if label not in kept}
+    _remove(labels, index, removed)
+    renumbered = _renumber(labels) if settings.relabel else {}
+    return Cleaned(labels, removed, filled, trimmed, renumbered)
+
+
+def _check_known(
+    settings: CleanSettings,
+    pixel_size_um: float,
+    data_bar_rows: int,
+    confidence: pd.Series[float] | None,
+) -> None:
+    if (settings.min_area_um2 or settings.max_area_um2) and pixel_size_um <= 0:
+        raise MismatchError(
+            "an area in µm² needs the pixel size, which is unknown here: "
+            "set it, or give the limit in px"
+        )
+    if settings.min_confidence and confidence is None:
+        raise MismatchError(
+            "these labels carry no confidence (it comes with a segmentation); "
+            "leave the confidence limit at 0"
+        )
+    if settings.drop_data_bar and data_bar_rows <= 0:
+        raise MismatchError("no data bar is known for this image; set its rows first")
+
+
+def _note(
+    reasons: dict[int, str],
+    name: str,
+    values: pd.Series[float],
+    unit: str,
+    low: float,
+    high: float = 0.0,
+) -> None:
+    """Note the grains whose value is below `low`, or above `high` where that is not 0."""
+    for label, value in values[values < low].items():
+        reasons.setdefault(int(str(label)), f"{name} {value:.4g}{unit} < {low:g}{unit}")
+    for label, value in values[values > high].items() if high else ():
+        reasons.setdefault(int(str(label)), f"{name} {value:.4g}{unit} > {high:g}{unit}")
+
+
+def _note_places(
+    reasons: dict[int, str], labels: Labels, settings: CleanSettings, data_bar_rows: int
+) -> None:
+    rows = labels.shape[0] - data_bar_rows
+    if settings.drop_data_bar:
+        for label in np.unique(labels[rows:]).tolist():
+            reasons.setdefault(label, "in the data bar")
+    if settings.drop_border:
+        for label in touching_edge(labels[:rows]):
+            reasons.setdefault(label, "touches the edge")
+    reasons.pop(0, None)
+
+
+def touching_edge(labels: Labels) -> set[int]:
+    """Return the grains with a pixel in the outermost rows or columns."""
+    if not labels.size:
+        return set()
+    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    return set(np.unique(edge).tolist()) - {0}
+
+
+def _mend(
+    labels: Labels,
+    index: GrainIndex,
+    grains: list[int],
+    operation: Callable[[Labels, GrainIndex, list[int]], tuple[Patch, ...]],
+    on_progress: OnProgress,
+) -> tuple[int, ...]:
+    """Apply an operation to grain after grain, in place; return those that it changed."""
+    changed = []
+    for done, grain in enumerate(grains):
+        patches = operation(labels, index, [grain])
+        apply_patches(labels, patches)
+        if patches:
+            changed.append(grain)
+        on_progress(done + 1, len(grains))
+    return tuple(changed)
+
+
+def _remove(labels: Labels, index: GrainIndex, grains: Iterable[int]) -> None:
+    for grain in grains:
+        place = labels[index.box(grain).slices]
+        place[place == grain] = 0
+
+
+def _renumber(labels: Labels) -> dict[int, int]:
+    """Number the grains 1..N in the order of their numbers, in place."""
+    old = np.unique(labels)
+    old = old[old != 0]
+    new = np.arange(1, len(old) + 1)
+    for rows in range(0, labels.shape[0], 256):
+        part = labels[rows : rows + 256]
+        place = np.searchsorted(old, part)
+        part[...] = np.where(part == 0, 0, place + 1)
+    return {a: b for a, b in zip(old.tolist(), new.tolist(), strict=True) if a != b}
+
+
+def uncovered(
+    labels: Labels, likeness: np.ndarray, *, threshold: float, min_area_px: float
+) -> Labels:
+    """Number the places that look like grain but that no grain covers.
+
+    Parameters
+    ----------
+    labels : (Y, X) int array
+    likeness : (Y, X) array
+        The model's probability, or a grey value.
+    threshold : float
+        From which likeness on a place looks like grain.
+    min_area_px : float
+        Smaller places are left out; the one-pixel seams around grains go with them.
+
+    Returns
+    -------
+    (Y, X) int32 array
+        Places 1..N; 0 elsewhere.
+    """
+    bare = (likeness >= threshold) & (labels == 0)
+    # A seam along grains is no missed grain: only what survives one pixel of erosion counts.
+    places, count = ndimage.label(ndimage.binary_opening(bare, np.ones((3, 3), bool)))
+    large = np.bincount(places.ravel(), minlength=count + 1) >= max(1.0, min_area_px)
+    large[0] = False
+    numbers = np.where(large, np.cumsum(large), 0)
+    return np.asarray(numbers[places], np.int32)

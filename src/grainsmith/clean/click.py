@@ -1,0 +1,162 @@
+"""Add a grain by one click, from what the network said there: no second model is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from grainsmith.clean.grains import add_mask
+from grainsmith.clean.patch import Box
+from grainsmith.errors import MismatchError
+
+if TYPE_CHECKING:
+    from grainsmith.clean.index import GrainIndex
+    from grainsmith.clean.patch import Labels, Mask, Patch
+
+_STEPS = 400  # of half a pixel: as far as Cellpose follows its flows
+_LOWEST = 0.02  # probability below which no pixel is ever offered
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """What could be a grain around a clicked pixel; a threshold makes a mask of it.
+
+    Attributes
+    ----------
+    box : Box
+        The window looked at.
+    likeness : (h, w) float32 array
+        0..1, how likely a pixel is of the clicked grain.
+    point : (int, int)
+        The clicked pixel (y, x).
+    start : float
+        The threshold to begin with.
+    """
+
+    box: Box
+    likeness: npt.NDArray[np.float32]
+    point: tuple[int, int]
+    start: float
+
+    def mask(self, threshold: float) -> Mask:
+        """Return the (h, w) piece of the window at least as likely as `threshold` under the click.
+
+        The clicked pixel is always part of it, and its holes are filled.
+        """
+        here = self.point[0] - self.box.y0, self.point[1] - self.box.x0
+        likely = self.likeness >= max(threshold, 1e-6)
+        likely[here] = True
+        pieces, _ = ndimage.label(likely)
+        return np.asarray(ndimage.binary_fill_holes(pieces == pieces[here]))
+
+
+def candidate_from_flows(
+    labels: Labels,
+    point: tuple[int, int],
+    probability: npt.NDArray[Any],
+    flows: npt.NDArray[Any],
+    *,
+    reach_px: float,
+) -> Candidate:
+    """Look for the grain whose pixels flow to where the clicked pixel flows.
+
+    Parameters
+    ----------
+    labels : (Y, X) int array
+        Pixels of other grains are never offered.
+    point : (int, int)
+        The clicked pixel (y, x).
+    probability : (Y, X) array
+        Of being grain, 0..1.
+    flows : (2, Y, X) array
+        dy and dx towards the centre of the grain, of any length.
+    reach_px : float
+        Half the side of the window that is looked at; twice a typical diameter is ample.
+
+    Raises
+    ------
+    MismatchError
+        The click is outside the image or on a grain.
+    """
+    box = _window_at(labels, point, reach_px)
+    chance = np.where(labels[box.slices] == 0, probability[box.slices], 0).astype(np.float32)
+    clicked = point[0] - box.y0, point[1] - box.x0
+    offered = chance >= _LOWEST
+    offered[clicked] = True
+    ends = _follow(flows[:, box.slices[0], box.slices[1]].astype(np.float32), offered, _STEPS)
+    away = np.hypot(ends[0] - ends[0][clicked], ends[1] - ends[1][clicked])
+    # Ends of one grain gather within a few pixels of its centre, however large it is.
+    same = away <= max(3.0, 0.06 * reach_px)
+    likeness = np.where(same, chance, 0).astype(np.float32)
+    return Candidate(box, likeness, point, min(0.5, 0.8 * float(chance[clicked])))
+
+
+def candidate_from_grey(
+    labels: Labels, point: tuple[int, int], image: npt.NDArray[Any], *, reach_px: float
+) -> Candidate:
+    """Look for pixels of the grey of the clicked one, where there is no prediction to go by.
+
+    Parameters
+    ----------
+    labels : (Y, X) int array
+    point : (int, int)
+        The clicked pixel (y, x).
+    image : (Y, X) or (Y, X, 3) array
+    reach_px : float
+        Half the side of the window that is looked at.
+    """
+    box = _window_at(labels, point, reach_px)
+    grey = image[box.slices].astype(np.float32)
+    grey = grey.mean(axis=-1) if grey.ndim == 3 else grey
+    grey = ndimage.gaussian_filter(grey, 1)
+    low, high = np.percentile(grey, [2, 98])
+    here = grey[point[0] - box.y0, point[1] - box.x0]
+    likeness = 1 - np.abs(grey - here) / max(float(high - low), 1e-6)
+    likeness[labels[box.slices] != 0] = 0
+    return Candidate(box, np.clip(likeness, 0, 1).astype(np.float32), point, 0.8)
+
+
+def add_candidate(
+    labels: Labels, index: GrainIndex, candidate: Candidate, threshold: float
+) -> tuple[Patch, ...]:
+    """Make the candidate a grain; see `add_mask`."""
+    return add_mask(labels, index, candidate.box, candidate.mask(threshold))
+
+
+def _window_at(labels: Labels, point: tuple[int, int], reach_px: float) -> Box:
+    y, x = point
+    if not (0 <= y < labels.shape[0] and 0 <= x < labels.shape[1]):
+        raise MismatchError("the click is outside the image")
+    if labels[y, x] != 0:
+        raise MismatchError(f"grain {int(labels[y, x])} is here already; click beside it")
+    return Box(y, x, y + 1, x + 1).grown(max(8, round(reach_px)), labels.shape)
+
+
+@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _follow(flows: npt.NDArray[np.float32], offered: Mask, steps: int) -> npt.NDArray[np.float32]:
+    """Let every offered pixel run along the flows, half a pixel a step; return where each ends.
+
+    flows is (2, h, w), offered (h, w); the ends are (2, h, w), far outside for other pixels.
+    """
+    height, width = offered.shape
+    ends = np.full((2, height, width), np.float32(1e6), np.float32)
+    for row in range(height):
+        for column in range(width):
+            if not offered[row, column]:
+                continue
+            y, x = float(row), float(column)
+            for _ in range(steps):
+                iy, ix = int(y + 0.5), int(x + 0.5)
+                dy, dx = flows[0, iy, ix], flows[1, iy, ix]
+                size = (dy * dy + dx * dx) ** 0.5
+                if size < 1e-6:
+                    break
+                y = min(max(y + 0.5 * dy / size, 0.0), height - 1.0)
+                x = min(max(x + 0.5 * dx / size, 0.0), width - 1.0)
+            ends[0, row, column], ends[1, row, column] = y, x
+    return ends

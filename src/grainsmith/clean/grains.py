@@ -1,0 +1,248 @@
+"""Edits of chosen grains. Each returns patches; none changes a grain that it was not given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from grainsmith.clean.patch import Box, Patch, disjoint, window
+from grainsmith.errors import MismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from grainsmith.clean.index import GrainIndex
+    from grainsmith.clean.patch import Labels, Mask
+
+EIGHT = np.ones((3, 3), bool)
+"""Pixels that meet at a corner belong together, as in every count of fragments here."""
+
+_BRIDGED_PX = 4_000_000  # no gap is closed in a box larger than this
+
+
+def delete(labels: Labels, index: GrainIndex, grains: Iterable[int]) -> tuple[Patch, ...]:
+    """Turn grains into background."""
+    return _each(labels, index, grains, 0, lambda mask: np.zeros_like(mask))
+
+
+def merge(
+    labels: Labels, index: GrainIndex, grains: Sequence[int], *, gap_px: int = 2
+) -> tuple[Patch, ...]:
+    """Make one grain of several; it has the number of the first.
+
+    Parameters
+    ----------
+    labels : (Y, X) int array
+    index : GrainIndex
+        Of these labels.
+    grains : sequence of int
+        At least two.
+    gap_px : int
+        Background between them that is up to twice as wide becomes part of the grain; 0 leaves it.
+
+    Raises
+    ------
+    MismatchError
+        Fewer than two grains, or one that is not there.
+    """
+    grains = list(dict.fromkeys(grains))
+    if len(grains) < 2:
+        raise MismatchError("merging needs at least two grains: shift-click the second one")
+    box = index.union(grains)
+    if box.size > _BRIDGED_PX:
+        rest = (_relabel(labels, index.box(grain), grain, grains[0]) for grain in grains[1:])
+        return disjoint(rest)
+    old = window(labels, box)
+    joined = np.isin(old, grains)
+    if gap_px:
+        joined |= (old == 0) & _bridges(old, joined, grains, gap_px)
+    return disjoint([Patch(box, old, np.where(joined, old.dtype.type(grains[0]), old))])
+
+
+def fill_holes(labels: Labels, index: GrainIndex, grains: Iterable[int]) -> tuple[Patch, ...]:
+    """Give background that a grain encloses to it; grains inside a hole stay."""
+    return _each(labels, index, grains, 0, lambda mask: ndimage.binary_fill_holes(mask))
+
+
+def keep_largest(labels: Labels, index: GrainIndex, grains: Iterable[int]) -> tuple[Patch, ...]:
+    """Turn all but the largest piece of a grain into background."""
+    return _each(labels, index, grains, 0, lambda mask: largest_piece(mask))
+
+
+def smooth(
+    labels: Labels, index: GrainIndex, grains: Iterable[int], *, radius_px: float = 2.0
+) -> tuple[Patch, ...]:
+    """Round off the outline: what is mostly grain within `radius_px` is grain.
+
+    A straight outline, and one shared with a neighbour, stays where it is. A grain that would
+    vanish stays as it is.
+    """
+    if radius_px <= 0:
+        raise ValueError(f"radius_px must be more than 0, got {radius_px}")
+
+    def round_off(mask: Mask) -> Mask:
+        # Beyond the image the outline goes on as it is, or grains would shrink from the edge.
+        blurred = ndimage.gaussian_filter(mask.astype(np.float32), radius_px, mode="nearest")
+        smoothed = largest_piece(blurred > 0.5)
+        return smoothed if smoothed.any() else mask
+
+    return _each(labels, index, grains, int(np.ceil(2 * radius_px)), round_off)
+
+
+def grow(
+    labels: Labels, index: GrainIndex, grains: Iterable[int], *, by_px: float = 1.0
+) -> tuple[Patch, ...]:
+    """Let grains take the background within `by_px`; never a pixel of a neighbour.
+
+    Background that several of the grains reach goes to the nearest of them.
+    """
+    if by_px <= 0:
+        raise ValueError(f"by_px must be more than 0, got {by_px}")
+    once = list(dict.fromkeys(grains))
+    margin = 2 * int(np.ceil(by_px))  # so far off a rival may be that still is nearer
+
+    def spread(grain: int) -> Patch:
+        box = index.box(grain).grown(margin, labels.shape)
+        old = window(labels, box)
+        away = ndimage.distance_transform_edt(old != grain)
+        gained = (old == 0) & (away <= by_px)
+        rivals = np.isin(old, [other for other in once if other != grain])
+        if rivals.any():
+            gained &= away <= ndimage.distance_transform_edt(~rivals)
+        return Patch(box, old, np.where(gained, old.dtype.type(grain), old))
+
+    return disjoint(spread(grain) for grain in once)
+
+
+def shrink(
+    labels: Labels, index: GrainIndex, grains: Iterable[int], *, by_px: float = 1.0
+) -> tuple[Patch, ...]:
+    """Take `by_px` off the outline, but not where the image ends.
+
+    Raises
+    ------
+    MismatchError
+        A grain would vanish.
+    """
+    if by_px <= 0:
+        raise ValueError(f"by_px must be more than 0, got {by_px}")
+    grains = list(grains)
+
+    def pare(mask: Mask) -> Mask:
+        return np.asarray(ndimage.distance_transform_edt(mask) > by_px)
+
+    patches = _each(labels, index, grains, 1, pare)
+    for patch, grain in ((p, int(p.old[p.changed][0])) for p in patches):
+        if np.count_nonzero(patch.changed) == index.areas_px[grain]:
+            raise MismatchError(f"grain {grain} would vanish; delete it instead (key D)")
+    return patches
+
+
+def copy_grain(labels: Labels, index: GrainIndex, source: Labels, grain: int) -> tuple[Patch, ...]:
+    """Add a grain of another label image of the same field, where there is background.
+
+    Parameters
+    ----------
+    labels : (Y, X) int array
+    index : GrainIndex
+        Of `labels`.
+    source : (Y, X) int array
+        The other labels.
+    grain : int
+        Its number in `source`.
+
+    Raises
+    ------
+    MismatchError
+        The shapes differ, the grain is not in the source or it is covered already.
+    """
+    if source.shape != labels.shape:
+        raise MismatchError(
+            f"the other labels are {source.shape}, these {labels.shape}: not the same field"
+        )
+    rows, columns = np.nonzero(source == grain)
+    if grain == 0 or not len(rows):
+        raise MismatchError("there is no grain under the click in the other labels")
+    corner, end = (rows.min(), columns.min()), (rows.max() + 1, columns.max() + 1)
+    box = Box(int(corner[0]), int(corner[1]), int(end[0]), int(end[1]))
+    return add_mask(labels, index, box, source[box.slices] == grain)
+
+
+def add_mask(labels: Labels, index: GrainIndex, box: Box, mask: Mask) -> tuple[Patch, ...]:
+    """Make a new grain of the background under a mask.
+
+    Parameters
+    ----------
+    labels : (Y, X) int array
+    index : GrainIndex
+    box : Box
+        Where the mask lies.
+    mask : (h, w) bool array
+
+    Raises
+    ------
+    MismatchError
+        All of it belongs to grains already.
+    """
+    old = window(labels, box)
+    free = mask & (old == 0)
+    if not free.any():
+        raise MismatchError("all of this place belongs to grains already; nothing was added")
+    (number,) = index.new_labels(1, labels)
+    return disjoint([Patch(box, old, np.where(free, old.dtype.type(number), old))])
+
+
+def largest_piece(mask: Mask) -> Mask:
+    """Return the largest connected piece of a mask, (h, w) bool; empty where the mask is."""
+    pieces, count = ndimage.label(mask, EIGHT)
+    if count <= 1:
+        return mask
+    return np.asarray(pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:]))
+
+
+def _each(
+    labels: Labels,
+    index: GrainIndex,
+    grains: Iterable[int],
+    margin_px: int,
+    reshape: Callable[[Mask], Mask],
+) -> tuple[Patch, ...]:
+    """Give each grain a new shape; what it gains is taken from the background only.
+
+    `reshape` gets the mask of a grain, with `margin_px` around it, and returns the new mask.
+    """
+    once = dict.fromkeys(grains)
+    return disjoint(_reshaped(labels, index, grain, margin_px, reshape) for grain in once)
+
+
+def _reshaped(
+    labels: Labels,
+    index: GrainIndex,
+    grain: int,
+    margin_px: int,
+    reshape: Callable[[Mask], Mask],
+) -> Patch:
+    box = index.box(grain).grown(margin_px, labels.shape)
+    old = window(labels, box)
+    mask = old == grain
+    wanted = reshape(mask)
+    new = old.copy()
+    new[mask & ~wanted] = 0
+    new[(old == 0) & wanted] = grain
+    return Patch(box, old, new)
+
+
+def _relabel(labels: Labels, box: Box, grain: int, number: int) -> Patch:
+    old = window(labels, box)
+    return Patch(box, old, np.where(old == grain, old.dtype.type(number), old))
+
+
+def _bridges(old: Labels, joined: Mask, grains: Sequence[int], gap_px: int) -> Mask:
+    """Return the gaps up to 2 x `gap_px` wide that lie between at least two of the grains."""
+    near = np.zeros(joined.shape, np.uint8)
+    for grain in grains:
+        near += ndimage.binary_dilation(old == grain, EIGHT, iterations=2 * gap_px)
+    closed = ndimage.binary_closing(np.pad(joined, gap_px), EIGHT, iterations=gap_px)
+    return np.asarray(closed[gap_px:-gap_px, gap_px:-gap_px] & (near >= 2))

@@ -1,0 +1,287 @@
+"""Cut one grain into several: along a line, from seeds, or where two compositions meet.
+
+No pixel is lost: what the cut itself covers goes to the nearest part. The largest part keeps the
+number of the grain, so the table's row stays with what is most of it.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from skimage import draw
+from skimage.filters import threshold_otsu
+from skimage.morphology import h_maxima
+from skimage.segmentation import watershed
+
+from grainsmith.clean.grains import EIGHT
+from grainsmith.clean.patch import Box, Patch, disjoint, window
+from grainsmith.errors import MismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from grainsmith.clean.index import GrainIndex
+    from grainsmith.clean.patch import Labels, Mask
+
+_SLIVER = 0.005  # a part below this share of the grain is no part but a crumb of the cut
+_NECK = 0.15  # depth of a neck, as a share of the half-width of the grain, that asks for a cut
+_SEPARABLE = 0.7  # share of the variance that two compositions must explain
+_SMALLEST_PHASE = 0.05  # of the grain's area
+
+
+def split_by_line(
+    labels: Labels,
+    index: GrainIndex,
+    line: npt.ArrayLike,
+    grains: Iterable[int] = (),
+) -> tuple[Patch, ...]:
+    """Cut grains along a drawn line.
+
+    Parameters
+    ----------
+    labels : (Y, X) int array
+    index : GrainIndex
+        Of these labels.
+    line : (N, 2) array-like
+        Points (y, x) in pixels, in order. An end that stops short inside a grain is carried on
+        straight, by at most half of the line's length.
+    grains : iterable of int
+        Only these are cut; none given: all that the line crosses.
+
+    Returns
+    -------
+    tuple of Patch
+        Empty where the line goes through no grain from side to side.
+
+    Raises
+    ------
+    MismatchError
+        The line is a single point.
+    """
+    points = np.asarray(line, dtype=float).reshape(-1, 2)
+    length = np.hypot(*np.diff(points, axis=0).T).sum()
+    if length < 1:
+        raise MismatchError("the line is a single point: draw it right across the grain")
+    cut = _pixels_of(_carried_on(points, length / 2), labels.shape)
+    drawn = _pixels_of(points, labels.shape)
+    crossed = np.unique(labels[drawn[:, 0], drawn[:, 1]]).tolist()
+    wanted = set(grains) or set(crossed)
+    patches: list[Patch] = []
+    for grain in crossed:
+        if grain != 0 and grain in wanted:
+            patches += _cut(labels, index, grain, (drawn, cut), used=_new_labels(patches))
+    return disjoint(patches)
+
+
+def split_by_seeds(
+    labels: Labels, index: GrainIndex, grain: int, seeds: npt.ArrayLike
+) -> tuple[Patch, ...]:
+    """Cut a grain into one part per seed, along its necks.
+
+    Parameters
+    ----------
+    labels : (Y, X) int array
+    index : GrainIndex
+    grain : int
+    seeds : (N, 2) array-like
+        Points (y, x) in pixels inside the grain, at least two.
+
+    Raises
+    ------
+    MismatchError
+        Fewer than two seeds lie in the grain.
+
+    Notes
+    -----
+    Watershed of the distance to the outline (Vincent and Soille 1991), as everywhere in the field.
+    """
+    box = index.box(grain)
+    old = window(labels, box)
+    mask = np.pad(old == grain, 1)
+    places = np.round(np.asarray(seeds, dtype=float).reshape(-1, 2)).astype(int)
+    places = places - box[:2] + 1
+    inside = ((places >= 0) & (places < mask.shape)).all(axis=1)
+    places = places[inside]
+    places = places[mask[places[:, 0], places[:, 1]]]
+    if len(np.unique(places, axis=0)) < 2:
+        raise MismatchError(f"splitting grain {grain} needs two seeds inside it")
+    markers = np.zeros(mask.shape, np.int32)
+    markers[places[:, 0], places[:, 1]] = np.arange(1, len(places) + 1)
+    parts = watershed(-ndimage.distance_transform_edt(mask), markers, mask=mask)
+    return _numbered(labels, index, grain, box, parts[1:-1, 1:-1], used=0)
+
+
+def propose_seeds(labels: Labels, index: GrainIndex, grain: int) -> npt.NDArray[np.float64]:
+    """Find where a grain of several lobes wants to be cut.
+
+    Parameters
+    ----------
+    labels : (Y, X) int array
+    index : GrainIndex
+    grain : int
+
+    Returns
+    -------
+    (N, 2) float array
+        One point (y, x) in pixels in each lobe; a single one where the grain has no neck.
+
+    Notes
+    -----
+    The lobes are the maxima of the distance to the outline that stand at least 15 % of the largest
+    half-width above the saddle between them (h-maxima, Soille 2003).
+    """
+    box = index.box(grain)
+    mask = np.pad(labels[box.slices] == grain, 1)
+    depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), 1)
+    depth[~mask] = 0
+    lobes, count = ndimage.label(h_maxima(depth, _NECK * depth.max()), EIGHT)
+    centres = ndimage.center_of_mass(mask, lobes, range(1, count + 1))
+    seeds: npt.NDArray[np.float64] = np.reshape(centres, (-1, 2)) + np.array(box[:2]) - 1
+    return seeds
+
+
+def split_by_chemistry(
+    labels: Labels, index: GrainIndex, grain: int, values: npt.NDArray[Any]
+) -> tuple[Patch, ...]:
+    """Cut a grain that spans two compositions where they meet.
+
+    Parameters
+    ----------
+    labels : (Y, X) int array
+    index : GrainIndex
+    grain : int
+    values : (C, Y, X) or (Y, X) array
+        One or several maps or channels on the pixels of the labels; NaN where nothing was measured.
+
+    Raises
+    ------
+    MismatchError
+        The values are of another shape, or the grain is of one composition.
+
+    Notes
+    -----
+    Otsu's threshold (1979) on the first principal component of the smoothed, standardised values;
+    refused where the two classes explain less than 70 % of its variance, which half of a normal
+    distribution does not reach (64 %).
+    """
+    stack = np.atleast_3d(values) if values.ndim == 3 else values[None]
+    if stack.shape[1:] != labels.shape:
+        raise MismatchError(f"labels are {labels.shape}, the values {stack.shape[1:]}")
+    box = index.box(grain)
+    old = window(labels, box)
+    mask = old == grain
+    component = _first_component(stack[:, box.slices[0], box.slices[1]], mask)
+    high = mask & (component > threshold_otsu(component[mask]))
+    if _explained(component[mask], high[mask]) < _SEPARABLE:
+        raise MismatchError(f"grain {grain} is of one composition; split it by a line instead")
+    pieces, count = ndimage.label(high, EIGHT)
+    others, more = ndimage.label(mask & ~high, EIGHT)
+    parts = np.where(others > 0, others + count, pieces)
+    large = np.bincount(parts.ravel(), minlength=count + more + 1) >= _SMALLEST_PHASE * mask.sum()
+    parts = _nearest_part(np.where(large[parts], parts, 0), mask)
+    patches = _numbered(labels, index, grain, box, parts, used=0)
+    if not patches:
+        raise MismatchError(f"the two compositions of grain {grain} are too finely mixed to cut")
+    return patches
+
+
+def _first_component(stack: npt.NDArray[Any], mask: Mask) -> npt.NDArray[np.float64]:
+    """Return the main contrast within a grain, (h, w), from (C, h, w)."""
+    measured = np.isfinite(stack).all(axis=0) & mask
+    if np.count_nonzero(measured) < 4:
+        raise MismatchError("nothing was measured in this grain: no map covers it")
+    columns = []
+    for channel in stack:
+        weight = ndimage.gaussian_filter(measured.astype(float), 1.5)
+        smoothed = ndimage.gaussian_filter(np.where(measured, channel, 0.0), 1.5)
+        columns.append((smoothed / np.maximum(weight, 1e-9))[mask])
+    table = np.stack(columns)
+    spread = table.std(axis=1, keepdims=True)
+    table = (table - table.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
+    _, axes = np.linalg.eigh(np.cov(table).reshape(len(table), len(table)))
+    component = np.zeros(mask.shape)
+    component[mask] = axes[:, -1] @ table
+    return component
+
+
+def _explained(values: npt.NDArray[np.float64], high: Mask) -> float:
+    """Return the share of the variance that lies between two classes (Otsu's eta)."""
+    if not high.any() or high.all() or values.std() == 0:
+        return 0.0
+    share = high.mean()
+    gap = values[high].mean() - values[~high].mean()
+    return float(share * (1 - share) * gap**2 / values.var())
+
+
+def _cut(
+    labels: Labels,
+    index: GrainIndex,
+    grain: int,
+    lines: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    used: int,
+) -> tuple[Patch, ...]:
+    """Cut one grain along the first of the lines that goes right through it."""
+    box = index.box(grain)
+    mask = labels[box.slices] == grain
+    for line in lines:
+        barrier = np.zeros(mask.shape, bool)
+        within = ((line >= box[:2]) & (line < box[2:])).all(axis=1)
+        barrier[tuple((line[within] - box[:2]).T)] = True
+        # Four-connected parts cannot meet across an eight-connected line.
+        parts, count = ndimage.label(mask & ~barrier)
+        whole = np.bincount(parts.ravel(), minlength=count + 1) >= max(3, _SLIVER * mask.sum())
+        parts = np.where(whole[parts], parts, 0)
+        if len(np.unique(parts)) > 2:
+            return _numbered(labels, index, grain, box, _nearest_part(parts, mask), used)
+    return ()
+
+
+def _numbered(
+    labels: Labels,
+    index: GrainIndex,
+    grain: int,
+    box: Box,
+    parts: npt.NDArray[Any],
+    used: int,
+) -> tuple[Patch, ...]:
+    """Return the patch that gives each part a number: the largest the grain's own."""
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    order = [int(part) for part in np.argsort(-sizes, kind="stable") if sizes[part]]
+    numbers = [grain, *index.new_labels(used + len(order) - 1, labels)[used:]]
+    number_of = np.zeros(len(sizes), labels.dtype)
+    number_of[order] = numbers
+    old = window(labels, box)
+    return disjoint([Patch(box, old, np.where(parts > 0, number_of[parts], old))])
+
+
+def _nearest_part(parts: npt.NDArray[Any], mask: Mask) -> npt.NDArray[Any]:
+    """Give the pixels of the mask that are in no part to the nearest one."""
+    nearest = ndimage.distance_transform_edt(
+        parts == 0, return_distances=False, return_indices=True
+    )
+    return np.where(mask, parts[tuple(nearest)], 0)
+
+
+def _new_labels(patches: list[Patch]) -> int:
+    """Return how many new numbers these cuts have used up."""
+    return sum(len(np.unique(patch.new[patch.changed])) for patch in patches)
+
+
+def _carried_on(points: npt.NDArray[np.float64], by_px: float) -> npt.NDArray[np.float64]:
+    """Return the line with both ends carried on straight."""
+    head, tail = points[0] - points[1], points[-1] - points[-2]
+    ends = [np.divide(end, max(np.hypot(*end), 1e-9)) * by_px for end in (head, tail)]
+    return np.concatenate([[points[0] + ends[0]], points, [points[-1] + ends[1]]])
+
+
+def _pixels_of(points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Return the pixels (y, x) under a line, (N, 2), those outside the image left out."""
+    ends = np.round(points).astype(int)
+    pieces = [np.stack(draw.line(*first, *second), axis=1) for first, second in pairwise(ends)]
+    line = np.concatenate(pieces)
+    return line[((line >= 0) & (line < shape)).all(axis=1)]
