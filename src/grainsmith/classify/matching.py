@@ -1,0 +1,200 @@
+"""Match grains, or single pixels, against rules."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from grainsmith.classify.naming import mapped_elements, means_and_errors, name_grains
+from grainsmith.classify.quantities import Quantity, convert
+from grainsmith.classify.rules import Condition, Rule, RuleSet
+from grainsmith.errors import MismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from grainsmith.classify.naming import Floats
+
+_PRESENT_PCT = 2.0
+_PRESENT_SHARE = 0.1
+_TOP_GREY = 255
+
+
+def classify_by_rules(table: pd.DataFrame, rules: RuleSet, *, kind: str = "") -> pd.DataFrame:
+    """Name grains by rules.
+
+    The probability that the true mean of a grain lies within all bounds of a rule, given the
+    counting error, is the ground of the score; where several rules hold, the one that holds more
+    bounds, and deeper inside, gets more of it. A grain is unknown where it more probably lies in no
+    rule at all.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a grain with the columns of `measure.measure_maps`, index `label`.
+    rules : RuleSet
+        Those for which a map is missing are left out (`RuleSet.advice` says which).
+    kind : str
+        What the maps hold ("counts", "wt%", "at%", "picture"); "" = the units of the rules.
+
+    Returns
+    -------
+    DataFrame
+        A naming as the package describes it.
+
+    Raises
+    ------
+    MismatchError
+        No rule can be judged, or the units have no honest way to those of the rules.
+    """
+    elements = mapped_elements(table)
+    usable = rules.usable(elements)
+    means, errors = means_and_errors(table, elements)
+    means, errors = convert(
+        means, errors, elements, kind=kind or _natural_kind(rules.units), units=rules.units
+    )
+    first = usable.match == "first"
+    inside, depth = _judge_all(usable, elements, means, 0 * errors if first else errors)
+    names = [rule.mineral for rule in usable.rules]
+    groups = {rule.mineral: rule.group for rule in usable.rules}
+    scores = _first_match(inside) if first else _best_match(inside, depth)
+    return name_grains(
+        table.index,
+        names,
+        scores,
+        known=scores.sum(axis=1) >= 0.5,
+        mapped=np.asarray(np.isfinite(inside).any(axis=1)),
+        groups=groups,
+    )
+
+
+def classify_pixels(
+    values: Mapping[str, npt.NDArray[np.generic]], rules: RuleSet
+) -> npt.NDArray[np.int16]:
+    """Match every pixel by itself; for comparison with programs that do so.
+
+    Parameters
+    ----------
+    values : mapping of str to (Y, X) array
+        Element -> map, all of one shape and in the units of the rules.
+    rules : RuleSet
+        In "best" mode the rule that holds deepest inside wins.
+
+    Returns
+    -------
+    (Y, X) int16 array
+        1 + the place of the rule in `rules.rules`; 0 where none holds.
+    """
+    elements = list(values)
+    if len({array.shape for array in values.values()}) != 1:
+        raise MismatchError("the maps differ in shape: pixels can only be matched on one grid")
+    if len(rules.usable(elements).rules) < len(rules.rules):
+        raise MismatchError("; ".join(rules.advice(elements)))
+    shape = next(iter(values.values())).shape
+    means = np.stack([np.asarray(array, dtype=float).ravel() for array in values.values()], axis=1)
+    inside, depth = _judge_all(rules, elements, means, np.zeros_like(means))
+    holds = np.nan_to_num(inside) > 0
+    rank = holds if rules.match == "first" else holds * (1 + depth)
+    found = np.where(holds.any(axis=1), 1 + rank.argmax(axis=1), 0)
+    return found.astype(np.int16).reshape(shape)
+
+
+def _natural_kind(units: str) -> str:
+    return "counts" if units == "relative" else units
+
+
+def _judge_all(
+    rules: RuleSet, elements: Sequence[str], means: Floats, errors: Floats
+) -> tuple[Floats, Floats]:
+    """Return (grains, rules) probability to lie inside (NaN: cannot be judged) and depth."""
+    judged = [
+        _judge(
+            _conditions(rule, rules.units, elements, means), rules.units, elements, means, errors
+        )
+        for rule in rules.rules
+    ]
+    inside, depth = zip(*judged, strict=True)
+    return np.column_stack(inside), np.column_stack(depth)
+
+
+def _judge(
+    conditions: Sequence[Condition],
+    units: str,
+    elements: Sequence[str],
+    means: Floats,
+    errors: Floats,
+) -> tuple[Floats, Floats]:
+    inside = np.ones(len(means))
+    depth = np.zeros(len(means))
+    for condition in conditions:
+        value, error = condition.quantity.measure(elements, means, errors)
+        low, high = _natural_bounds(condition, units)
+        inside = inside * _probability(value, error, low, high)
+        depth = depth + _depth(value, low, high)
+    return inside, np.nan_to_num(depth)
+
+
+def _conditions(
+    rule: Rule, units: str, elements: Sequence[str], means: Floats
+) -> tuple[Condition, ...]:
+    def present(element: str) -> float:
+        if units in ("counts", "picture"):
+            return _PRESENT_SHARE * float(np.nanmax(means[:, elements.index(element)], initial=0))
+        return _PRESENT_PCT
+
+    needed = [Condition(quantity=Quantity((e,)), low=present(e)) for e in rule.require]
+    refused = [Condition(quantity=Quantity((e,)), high=present(e)) for e in rule.forbid]
+    return (*rule.conditions, *needed, *refused)
+
+
+def _natural_bounds(condition: Condition, units: str) -> tuple[float, float]:
+    # Nothing lies below 0 or above the top of its scale: such a bound is no bound, and counting
+    # noise about it must not cost a grain half of its probability.
+    top = math.inf
+    if units == "picture":
+        top = _TOP_GREY
+    elif condition.quantity.is_share:
+        top = 1.0
+    elif units in ("at%", "relative") and not condition.quantity.below:
+        top = 100.0
+    return (
+        condition.low if condition.low > 0 else -math.inf,
+        condition.high if condition.high < top else math.inf,
+    )
+
+
+def _probability(value: Floats, error: Floats, low: float, high: float) -> Floats:
+    exact = ((value >= low) & (value <= high)).astype(float)
+    noisy = np.where(error > 0, error, 1.0)
+    blurred: Floats = ndtr((high - value) / noisy) - ndtr((low - value) / noisy)
+    return np.where(np.isnan(value), np.nan, np.where(error > 0, blurred, exact))
+
+
+def _depth(value: Floats, low: float, high: float) -> Floats:
+    """Return how far inside a value is: 1 in the middle, 0 at a bound, 1/2 where a side is open."""
+    if math.isinf(low) or math.isinf(high):
+        return np.full(len(value), 0.5)
+    half = max((high - low) / 2, np.finfo(float).tiny)
+    return np.clip(1 - np.abs(value - (low + high) / 2) / half, 0, 1)
+
+
+def _best_match(inside: Floats, depth: Floats) -> Floats:
+    probable = np.nan_to_num(inside)
+    total = np.minimum(probable.sum(axis=1, keepdims=True), 1.0)
+    rank = probable * (1 + depth)
+    weight = rank.sum(axis=1, keepdims=True)
+    share = np.divide(rank, weight, out=np.zeros_like(rank), where=weight > 0)
+    scores: Floats = share * total
+    return scores
+
+
+def _first_match(inside: Floats) -> Floats:
+    holds = np.nan_to_num(inside) > 0
+    scores: Floats = (holds & (holds.cumsum(axis=1) == 1)).astype(float)
+    return scores

@@ -1,0 +1,189 @@
+"""The table that every way of classifying returns, and what is done to it by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from grainsmith.errors import MismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Floats = npt.NDArray[np.float64]
+
+UNKNOWN = "unknown"
+UNMAPPED = "unmapped"
+BY_HAND = "by hand"
+LEAST_COVERAGE = 0.5
+"""A grain of which a map covers less than this share has no value in that map."""
+
+_MEAN = "_mean"
+
+
+def mapped_elements(table: pd.DataFrame) -> list[str]:
+    """Return the elements of a grain table: those with a column `<Element>_mean`."""
+    return [str(column).removesuffix(_MEAN) for column in table.columns if _is_element(str(column))]
+
+
+def means_and_errors(table: pd.DataFrame, elements: Sequence[str]) -> tuple[Floats, Floats]:
+    """Take the element means of each grain and their standard errors out of a table.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns `<Element>_mean` and, where known, `<Element>_error`, `<Element>_counts` and
+        `<Element>_coverage`.
+    elements : sequence of str
+        The columns wanted, in this order.
+
+    Returns
+    -------
+    means, errors : (grains, elements) float arrays
+        A mean is NaN where the map covers less than half of the grain. No error is smaller than
+        that of a single count in the grain, for a grain without a count is not known to be 0.
+
+    Raises
+    ------
+    MismatchError
+        An element has no column.
+    """
+    missing = [element for element in elements if f"{element}{_MEAN}" not in table]
+    if missing:
+        raise MismatchError(
+            f"the table has no column {', '.join(f'{e}{_MEAN}' for e in missing)}; "
+            "measure the grains on these maps first"
+        )
+    means = _columns(table, elements, _MEAN, np.nan)
+    errors = np.nan_to_num(_columns(table, elements, "_error", 0.0))
+    counts = np.nan_to_num(_columns(table, elements, "_counts", 0.0))
+    coverage = np.nan_to_num(_columns(table, elements, "_coverage", 1.0), nan=1.0)
+    means[coverage < LEAST_COVERAGE] = np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pixels = np.where((counts > 0) & (means > 0), counts / means, 0.0)
+    most = pixels.max(axis=1, initial=0.0)[:, np.newaxis]
+    one_count = np.divide(1.0, most, out=np.zeros_like(most), where=most > 0)
+    return means, np.maximum(errors, one_count)
+
+
+def name_grains(
+    index: pd.Index,
+    names: Sequence[str],
+    scores: Floats,
+    *,
+    known: npt.NDArray[np.bool_],
+    mapped: npt.NDArray[np.bool_],
+    groups: Mapping[str, str],
+    sure_share: float = 0.75,
+) -> pd.DataFrame:
+    """Turn scores into a naming.
+
+    Parameters
+    ----------
+    index : Index
+        The labels.
+    names : sequence of str
+        The classes.
+    scores : (grains, classes) float array
+        0..1; the best wins.
+    known : (grains,) bool array
+        False makes a grain unknown, whatever its score.
+    mapped : (grains,) bool array
+        False makes it unmapped.
+    groups : mapping of str to str
+        Class -> group; "" for none. Two that the noise cannot part are called by the group they
+        share.
+    sure_share : float
+        Least share of the best in the scores of the best two for a name to be sure.
+
+    Returns
+    -------
+    DataFrame
+        A naming as the package describes it.
+    """
+    padded = np.column_stack([np.nan_to_num(scores), np.zeros((len(scores), 2))])
+    order = np.argsort(-padded, axis=1, kind="stable")[:, :2]
+    best, second = np.take_along_axis(padded, order, axis=1).T
+    labels = np.array([*names, "", ""], dtype=object)
+    naming = pd.DataFrame(
+        {
+            "mineral": labels[order[:, 0]],
+            "score": best,
+            "runner_up": np.where(second > 0, labels[order[:, 1]], ""),
+            "runner_up_score": second,
+            "verdict": np.where(best >= sure_share * (best + second), "named", "unsure"),
+        },
+        index=index,
+    )
+    _call_by_group(naming, groups)
+    for rows, word in ((~known, UNKNOWN), (~mapped, UNMAPPED)):
+        naming.loc[rows, ["mineral", "verdict"]] = word
+    naming.loc[~mapped, ["score", "runner_up_score"]] = 0.0
+    naming.loc[~mapped, "runner_up"] = ""
+    return naming
+
+
+def name_by_hand(naming: pd.DataFrame, label: int, mineral: str) -> pd.DataFrame:
+    """Return the naming with one grain called by the user's word.
+
+    Raises
+    ------
+    MismatchError
+        There is no such grain, or the word is empty.
+    """
+    if label not in naming.index:
+        raise MismatchError(f"there is no grain {label} in the table")
+    if not mineral.strip():
+        raise MismatchError(f"grain {label} needs the name of a mineral")
+    changed = naming.copy()
+    facts: dict[str, Any] = {
+        "mineral": mineral.strip(),
+        "score": 1.0,
+        "runner_up": "",
+        "runner_up_score": 0.0,
+        "verdict": BY_HAND,
+    }
+    for column, value in facts.items():
+        changed.loc[label, column] = value
+    return changed
+
+
+def keep_by_hand(naming: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """Return the new naming with the grains that were named by hand before as they were."""
+    if "verdict" not in before:
+        return naming
+    kept = before.index[before["verdict"] == BY_HAND].intersection(naming.index)
+    merged = naming.copy()
+    shared = [column for column in naming.columns if column in before]
+    merged.loc[kept, shared] = before.loc[kept, shared]
+    return merged
+
+
+def _is_element(column: str) -> bool:
+    symbol = column.removesuffix(_MEAN)
+    return (
+        column.endswith(_MEAN)
+        and 1 <= len(symbol) <= 2
+        and symbol.isalpha()
+        and symbol == symbol.capitalize()
+    )
+
+
+def _columns(table: pd.DataFrame, elements: Sequence[str], suffix: str, fallback: float) -> Floats:
+    stacked = np.full((len(table), len(elements)), fallback)
+    for column, element in enumerate(elements):
+        if f"{element}{suffix}" in table:
+            stacked[:, column] = table[f"{element}{suffix}"].to_numpy(dtype=float)
+    return stacked
+
+
+def _call_by_group(naming: pd.DataFrame, groups: Mapping[str, str]) -> None:
+    group = naming["mineral"].map(lambda name: groups.get(name, ""))
+    other = naming["runner_up"].map(lambda name: groups.get(name, ""))
+    tied = (naming["verdict"] == "unsure") & (group != "") & (group == other)
+    naming.loc[tied, "mineral"] = group[tied]
+    naming.loc[tied, "score"] += naming.loc[tied, "runner_up_score"]
+    naming.loc[tied, "verdict"] = "named"
