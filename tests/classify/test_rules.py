@@ -203,7 +203,7 @@ def test_library_names_its_own_minerals():
 def test_library_says_which_maps_would_part_the_feldspars():
     advice = advice_on_elements(("Si", "Al", "Ca", "Fe", "Mg"))
     assert any("K-feldspar, albite" in line and "without K, Na" in line for line in advice)
-    assert "rutile, barite cannot be seen without Ba, S, Ti" in advice
+    assert "monazite, rutile, barite cannot be seen without Ba, Ce, P, S, Ti" in advice
 
 
 def geomac_maps(shared_data):
