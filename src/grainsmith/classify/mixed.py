@@ -1,0 +1,206 @@
+"""Find grains that are two minerals: not yet parted, or grown together.
+
+For each grain the pixels of its core are smoothed, projected on their first principal component
+and cut in two where the parts differ most (Otsu). The grain is mixed where the parts are large
+enough, differ by more than the noise can do, and differ in composition by a share that matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import ndimage
+
+from grainsmith.data import Transform, no_progress
+from grainsmith.errors import MismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from grainsmith.classify.naming import Floats
+    from grainsmith.data import ElementMap, LabelImage, OnProgress
+
+_WINDOW_PX = 5
+_LEAST_NOISE = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixedSettings:
+    """When a grain counts as two minerals.
+
+    Attributes
+    ----------
+    least_part_pct : float
+        The smaller part must hold this share of the core.
+    least_contrast_pct : float
+        Half the sum of the differences of all elements, in per cent of their sum, by which the
+        parts must differ; zoning stays below it.
+    least_separation : float
+        By how many standard deviations of a single pixel the parts must differ.
+    least_pixels : int
+        Cores with fewer map pixels are not judged.
+    """
+
+    least_part_pct: float = field(default=10.0, metadata={"label": "Least part (%)"})
+    least_contrast_pct: float = field(default=10.0, metadata={"label": "Least contrast (%)"})
+    least_separation: float = field(default=0.8, metadata={"label": "Least separation (σ)"})
+    least_pixels: int = field(default=30, metadata={"label": "Least size (map px)"})
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least_part_pct < 50:
+            raise ValueError(f"least_part_pct must lie in 0..50, got {self.least_part_pct}")
+        if self.least_contrast_pct < 0 or self.least_separation < 0:
+            raise ValueError("least_contrast_pct and least_separation must be 0 or more")
+        if self.least_pixels < 4:
+            raise ValueError(f"least_pixels must be 4 or more, got {self.least_pixels}")
+
+
+def find_mixed(
+    labels: LabelImage,
+    maps: Sequence[ElementMap],
+    transforms: Mapping[str, Transform],
+    settings: MixedSettings = MixedSettings(),
+    *,
+    on_progress: OnProgress = no_progress,
+) -> pd.DataFrame:
+    """Judge for each grain whether it is of one mineral.
+
+    Parameters
+    ----------
+    labels : (Y, X) int32 array
+        Grains on the image.
+    maps : sequence of ElementMap
+        In their native pixels; those of other grids are looked up on the grid of the first.
+    transforms : mapping of str to Transform
+        Element -> map to image; the identity where missing.
+    settings : MixedSettings
+        When a grain counts as mixed.
+    on_progress : OnProgress
+        Called with the number of grains done.
+
+    Returns
+    -------
+    DataFrame
+        Index `label`; `mixed` (bool) and `purity`, the share of the larger part, 1 where the
+        grain is not mixed and NaN where it is too small to be judged.
+
+    Raises
+    ------
+    MismatchError
+        There is no map.
+    """
+    if not maps:
+        raise MismatchError("no element map is open: mixed grains are found in the maps")
+    first = transforms.get(maps[0].element, Transform())
+    shape = maps[0].values.shape
+    on_map = first.look_up(labels, (shape[0], shape[1]))
+    stack = np.stack([_on_grid(each, maps[0], first, transforms) for each in maps])
+    present = np.unique(labels)
+    present = present[present > 0]
+    purity = np.full(len(present), np.nan)
+    boxes = ndimage.find_objects(on_map)
+    for row, label in enumerate(present):
+        box = boxes[label - 1] if label <= len(boxes) else None
+        if box is not None:
+            purity[row] = _purity(stack[:, box[0], box[1]], on_map[box] == label, settings)
+        on_progress(row + 1, len(present))
+    return pd.DataFrame(
+        {"mixed": purity < 1, "purity": purity}, index=pd.Index(present, name="label")
+    )
+
+
+def _on_grid(
+    each: ElementMap,
+    first_map: ElementMap,
+    first: Transform,
+    transforms: Mapping[str, Transform],
+) -> npt.NDArray[np.float32]:
+    own = transforms.get(each.element, Transform())
+    values = each.values.astype(np.float32)
+    shape = first_map.values.shape
+    if values.shape == shape and np.array_equal(own.matrix, first.matrix):
+        return values
+    between = Transform(matrix=np.linalg.inv(own.matrix) @ first.matrix)
+    moved: npt.NDArray[np.float32] = between.look_up(
+        values, (shape[0], shape[1]), outside=float("nan")
+    )
+    return moved
+
+
+def _purity(
+    values: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], settings: MixedSettings
+) -> float:
+    """Return the share of the larger part of a grain; 1 unless mixed, NaN if not judged."""
+    core = _core(mask & np.isfinite(values).all(axis=0), settings.least_pixels)
+    if core.sum() < settings.least_pixels:
+        return float("nan")
+    noise = _noise(values, core)
+    if not noise.any():
+        return 1.0
+    noise = np.maximum(noise, _LEAST_NOISE * noise.max())
+    smooth = _smoothed(values, core) / noise[:, np.newaxis]
+    small = _smaller_part(smooth)
+    share = small.mean()
+    if share < settings.least_part_pct / 100:
+        return 1.0
+    pixels = values[:, core].astype(float)
+    one, other = pixels[:, small].mean(axis=1), pixels[:, ~small].mean(axis=1)
+    separation = np.linalg.norm((one - other) / noise)
+    contrast = 50 * np.abs(one - other).sum() / max(np.abs([one, other]).mean(axis=0).sum(), 1e-12)
+    if separation < settings.least_separation or contrast < settings.least_contrast_pct:
+        return 1.0
+    return float(1 - share)
+
+
+def _core(mask: npt.NDArray[np.bool_], least: int) -> npt.NDArray[np.bool_]:
+    # Two pixels are left out at the rim, where neighbours shine in, as long as enough is left.
+    for rounds in (2, 1):
+        core = ndimage.binary_erosion(np.pad(mask, 1), iterations=rounds)[1:-1, 1:-1]
+        if core.sum() >= least:
+            return np.asarray(core)
+    return mask
+
+
+def _noise(values: npt.NDArray[np.float32], core: npt.NDArray[np.bool_]) -> Floats:
+    """Return the standard deviation of one pixel, (C,), from pairs of neighbours.
+
+    Neighbours share their mineral nearly always, so their difference is noise alone.
+    """
+    pairs = core[:, 1:] & core[:, :-1]
+    if pairs.sum() < 2:
+        return np.zeros(len(values))
+    difference = (values[:, :, 1:] - values[:, :, :-1])[:, pairs].astype(float)
+    sigma: Floats = np.sqrt((difference**2).mean(axis=1) / 2)
+    return sigma
+
+
+def _smoothed(values: npt.NDArray[np.float32], core: npt.NDArray[np.bool_]) -> Floats:
+    """Return the (C, pixels) means over a window, taken inside the core only."""
+    weight = ndimage.uniform_filter(core.astype(np.float64), _WINDOW_PX, mode="constant")
+    total = ndimage.uniform_filter(
+        np.where(core, values, 0).astype(np.float64), (0, _WINDOW_PX, _WINDOW_PX), mode="constant"
+    )
+    smooth: Floats = total[:, core] / weight[core]
+    return smooth
+
+
+def _smaller_part(smooth: Floats) -> npt.NDArray[np.bool_]:
+    """Cut (C, pixels) in two along their first principal component; True = the smaller part."""
+    centred = smooth - smooth.mean(axis=1, keepdims=True)
+    _, axes = np.linalg.eigh(centred @ centred.T)
+    along = axes[:, -1] @ centred
+    upper: npt.NDArray[np.bool_] = along > _otsu(along)
+    return upper if upper.mean() <= 0.5 else ~upper
+
+
+def _otsu(values: Floats) -> float:
+    """Return the cut with the largest variance between the parts (Otsu 1979), without bins."""
+    ordered = np.sort(values)
+    n = np.arange(1, len(ordered))
+    below = ordered.cumsum()[:-1]
+    between = (below - n * ordered.mean()) ** 2 / (n * (len(ordered) - n))
+    return float(ordered[between.argmax()])
