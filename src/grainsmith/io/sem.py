@@ -15,8 +15,9 @@ import numpy.typing as npt
 import tifffile
 
 from grainsmith.data import SemImage
-from grainsmith.errors import ReadError
+from grainsmith.errors import ReadError, WriteError
 from grainsmith.io.databar import find_data_bar
+from grainsmith.io.files import whole_file
 from grainsmith.io.sem_facts import SemFacts, facts_beside, facts_of_tiff
 
 if TYPE_CHECKING:
@@ -91,6 +92,37 @@ def read_image(path: str | Path, *, crop_databar: str | int = "auto") -> SemImag
         source=str(path),
         notes=(size_note, *raw.notes, *notes, *bar_notes),
     )
+
+
+def write_image(path: str | Path, image: Image, *, pixel_size_um: float = 0.0) -> None:
+    """Write a picture as a TIFF that ImageJ and `read_image` understand.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in .tif or .tiff; never half-written.
+    image : (Y, X) or (Y, X, 3) array
+        Its dtype is kept.
+    pixel_size_um : float
+        Kept in the file (ImageJ's way) where it is known.
+
+    Raises
+    ------
+    WriteError
+        The file could not be written, or the picture is of a kind that TIFF cannot hold.
+    """
+    # ImageJ knows these four kinds only; others lose their pixel size rather than their values.
+    simple = image.dtype in (np.uint8, np.uint16, np.float32)
+    scale: dict[str, Any] = {}
+    if pixel_size_um > 0 and simple:
+        resolution = (1 / pixel_size_um, 1 / pixel_size_um)
+        scale = {"imagej": True, "resolution": resolution, "metadata": {"unit": "um"}}
+    photometric = "rgb" if image.ndim == 3 else "minisblack"
+    try:
+        with whole_file(path) as temporary:
+            tifffile.imwrite(temporary, image, photometric=photometric, **scale)
+    except ValueError as error:
+        raise WriteError(f"{path} could not be written: {error}") from error
 
 
 def _read_raw(path: Path) -> _Raw:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.utils.transforms import Affine
+from pint import get_application_registry
 
 from grainsmith.data import ElementMap, SemImage, Transform
 from grainsmith.errors import MismatchError
@@ -43,10 +44,15 @@ def role_of(layer: Layer) -> str:
 
 def pixel_size_um_of(layer: Layer) -> float:
     """Return the side of a layer's pixel in µm; 0 where its units are no lengths."""
-    unit = layer.units[-1]
-    if not unit.is_compatible_with("um"):
+    return length_um(float(layer.scale[-1]), layer.units[-1])
+
+
+def length_um(value: float, unit: Any) -> float:
+    """Return a length in µm; 0 where the unit (of pint, or its name) is none of length."""
+    known = get_application_registry().Unit(unit)
+    if not known.is_compatible_with("um"):
         return 0.0
-    return float((float(layer.scale[-1]) * unit).to("um").magnitude)
+    return float((value * known).to("um").magnitude)
 
 
 def place_of(layer: Layer) -> dict[str, Any]:
@@ -168,6 +174,19 @@ def labels_options(
     if table is not None:
         options["features"] = features_of(table)
     return options
+
+
+def adopt(grains: Labels, image: Image) -> None:
+    """Lay opened grains on the picture of their shape, unless somebody has placed them already."""
+    known = facts(grains)
+    fits = grains.data.shape == image.data.shape[:2]
+    if "source" not in known or known.get("image") or not fits:
+        return
+    known["image"] = image.name
+    place = place_of(image)
+    grains.units = place.pop("units")
+    for name, value in place.items():
+        setattr(grains, name, value)
 
 
 def features_of(table: pd.DataFrame) -> pd.DataFrame:
@@ -299,3 +318,20 @@ def _contrast(field: npt.NDArray[Any]) -> tuple[float, float]:
         np.nanpercentile(sample[np.isfinite(sample)], (0.1, 99.9)) if sample.size else (0, 1)
     )
     return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)
+
+
+def unaligned(element_map: ElementMap, image: SemImage) -> Transform:
+    """Return where a map lies before anything is aligned: the two upper left corners meet.
+
+    Notes
+    -----
+    By the ratio of the pixel sizes where both are known, else by the width of the field.
+    """
+    if element_map.pixel_size_um > 0 and image.pixel_size_um > 0:
+        ratio = element_map.pixel_size_um / image.pixel_size_um
+    else:
+        ratio = image.field.shape[1] / element_map.values.shape[1]
+    matrix = np.diag([ratio, ratio, 1.0])
+    # Pixel centres are at whole numbers, so the corners are half a pixel further out.
+    matrix[:2, 2] = (ratio - 1) / 2
+    return Transform(matrix=matrix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QSpinBox, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QFormLayout, QSpinBox, QWidget
 
 from grainsmith.ui.databar import mark_data_bar
 from grainsmith.ui.layers import facts, pixel_size_um_of, set_pixel_size
@@ -72,12 +72,11 @@ class OpenPanel(Panel):
         self._notes.setText("\n".join(known.get("notes", ())))
 
     def _open(self) -> None:
-        from qtpy.QtWidgets import QFileDialog
+        from grainsmith.io.sem import SUFFIXES
 
-        from grainsmith.ui.hooks import PATTERNS
-
+        patterns = " ".join(f"*{suffix}" for suffix in SUFFIXES)
         paths, _ = QFileDialog.getOpenFileNames(
-            self, "Open pictures", "", f"Pictures ({' '.join(PATTERNS)});;All files (*)"
+            self, "Open pictures", "", f"Pictures ({patterns});;All files (*)"
         )
         for path in paths:
             self.viewer.open(path, plugin="grainsmith")

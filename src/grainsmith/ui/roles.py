@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.ui.layers import facts, role_of
+from grainsmith.ui.layers import adopt, facts, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,10 +161,17 @@ class Roles:
         role = role_of(layer)
         if isinstance(layer, Image):
             if role == "image" or (role == "" and self._image is None):
+                self._adopt_all(layer)
                 self.image = layer
             self._sync_maps()
         elif layer in self.all_grains and (role == "grains" or self._grains is None):
+            if self._image is not None:
+                adopt(layer, self._image)
             self.grains = layer
+
+    def _adopt_all(self, image: Image) -> None:
+        for grains in self.all_grains:
+            adopt(grains, image)
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value
