@@ -1,0 +1,15 @@
+"""What the grains are: sizes, forms, grey values and elements, one row per grain."""
+
+from grainsmith.measure.changes import changed_labels, replace_rows, tile_checksums, update_grains
+from grainsmith.measure.grains import RESOLUTION_PX, measure_grains
+from grainsmith.measure.maps import measure_maps
+
+__all__ = [
+    "RESOLUTION_PX",
+    "changed_labels",
+    "measure_grains",
+    "measure_maps",
+    "replace_rows",
+    "tile_checksums",
+    "update_grains",
+]
