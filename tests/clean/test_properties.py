@@ -111,7 +111,7 @@ def test_two_changes_compose_to_one(labels, data):
         after[y:, x:] = data.draw(numbers)
         states.append(after)
     steps = [clean.difference(a, b) for a, b in pairwise(states)]
-    both = clean.compose(*steps)
+    both = clean.compose(steps)
     direct = clean.difference(states[0], states[2])
     for part in ("start", "length", "old", "new"):
         assert np.array_equal(getattr(both, part), getattr(direct, part))

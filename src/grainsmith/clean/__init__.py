@@ -12,7 +12,7 @@ from grainsmith.clean.bulk import (
     touching_edge,
     uncovered,
 )
-from grainsmith.clean.change import Change, compose, difference, pack
+from grainsmith.clean.change import Change, compose, difference, from_pixels, pack
 from grainsmith.clean.click import (
     Candidate,
     add_candidate,
@@ -32,6 +32,7 @@ from grainsmith.clean.grains import (
 )
 from grainsmith.clean.index import GrainIndex
 from grainsmith.clean.patch import Box, Patch, apply_patches, refuse_locked, revert_patches
+from grainsmith.clean.renew import renew
 from grainsmith.clean.split import (
     propose_seeds,
     split_by_chemistry,
@@ -60,6 +61,7 @@ __all__ = [
     "difference",
     "fill_holes",
     "find_unwanted",
+    "from_pixels",
     "grow",
     "keep_largest",
     "merge",
@@ -67,6 +69,7 @@ __all__ = [
     "propose_seeds",
     "rank_suspicious",
     "refuse_locked",
+    "renew",
     "revert_patches",
     "shrink",
     "smooth",

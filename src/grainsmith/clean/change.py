@@ -17,7 +17,7 @@ from grainsmith.clean.patch import Box
 from grainsmith.errors import MismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from grainsmith.clean.patch import Labels, Mask, Patch
 
@@ -98,6 +98,10 @@ class Change:
             rows, columns = np.divmod(flat, self.shape[1])
             yield rows, columns, np.repeat(self.new[first:last], length)
 
+    def is_done_in(self, labels: Labels) -> bool:
+        """Say whether all changed pixels have their new values already."""
+        return all(bool((labels[y, x] == values).all()) for y, x, values in self.pixels())
+
     def write(self, labels: Labels) -> None:
         """Set the changed pixels of labels to their new values, in place."""
         if labels.shape != self.shape:
@@ -137,22 +141,39 @@ def difference(before: Labels, after: Labels) -> Change:
     return _join((before.shape[0], before.shape[1]), parts)
 
 
-def compose(first: Change, second: Change) -> Change:
-    """Return the one change that does `first`, then `second`."""
-    start = np.concatenate([_flat(first), _flat(second)])
-    old = np.concatenate([np.repeat(c.old, c.length) for c in (first, second)])
-    new = np.concatenate([np.repeat(c.new, c.length) for c in (first, second)])
-    order = np.argsort(start, kind="stable")
-    start, old, new = start[order], old[order], new[order]
-    heads = np.append(True, np.diff(start) > 0) if len(start) else np.zeros(0, bool)
-    tails = np.append(heads[1:], True) if len(start) else heads
+def compose(changes: Sequence[Change]) -> Change:
+    """Return the one change that does all of them, in their order; there must be at least one."""
+    spots = [[rows * c.shape[1] + columns for rows, columns, _ in c.pixels()] for c in changes]
+    flat = np.concatenate([np.zeros(0, np.int64), *(part for parts in spots for part in parts)])
+    old = np.concatenate([np.repeat(c.old, c.length) for c in changes])
+    new = np.concatenate([np.repeat(c.new, c.length) for c in changes])
+    return from_pixels(changes[0].shape, *np.divmod(flat, changes[0].shape[1]), old, new)
+
+
+def from_pixels(
+    shape: tuple[int, int],
+    rows: npt.NDArray[Any],
+    columns: npt.NDArray[Any],
+    old: npt.NDArray[Any],
+    new: npt.NDArray[Any],
+) -> Change:
+    """Return single pixels as runs.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Of the label image.
+    rows, columns, old, new : (N,) int array
+        In the order of time: of a pixel that comes several times, the first old and the last new
+        label count.
+    """
+    flat = rows.astype(np.int64) * shape[1] + columns
+    order = np.argsort(flat, kind="stable")
+    flat, old, new = flat[order], old[order], new[order]
+    heads = np.append(True, np.diff(flat) > 0) if len(flat) else np.zeros(0, bool)
+    tails = np.append(heads[1:], True) if len(flat) else heads
     real = old[heads] != new[tails]
-    return _as_runs(first.shape, start[heads][real], old[heads][real], new[tails][real])
-
-
-def _flat(change: Change) -> npt.NDArray[np.int64]:
-    parts = [rows * change.shape[1] + columns for rows, columns, _ in change.pixels()]
-    return np.concatenate([np.zeros(0, np.int64), *parts])
+    return _as_runs(shape, flat[heads][real], old[heads][real], new[tails][real])
 
 
 _Runs = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]

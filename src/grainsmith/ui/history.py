@@ -1,0 +1,395 @@
+"""One history for a labels layer: brush strokes, grain operations and whole-image work in order.
+
+napari keeps 24 bytes for every pixel that `data_setitem` changes, forgets to tell of its own undo,
+and keeps stale pixels when `layer.data` is replaced. So the history of a layer that we edit is kept
+here, as runs of equal pixels (see `grainsmith.clean.Change`) within a budget of memory, with what
+belongs to a step: states and rows of the table. `layer.undo` and `layer.redo` of that one layer
+lead here, whoever calls them: Ctrl+Z, a menu, another plugin.
+
+Every write still goes through `data_setitem` in `block_history()`, undo and redo too: that repaints
+only what changed, and everyone who listens to `paint` hears of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
+import pandas as pd
+from psygnal import Signal
+
+from grainsmith.clean import (
+    Change,
+    GrainIndex,
+    difference,
+    pack,
+    refuse_locked,
+    renew,
+)
+from grainsmith.errors import MismatchError
+from grainsmith.ui.layers import facts
+from grainsmith.ui.rows import Rows, rows_after_edit, rows_now, rows_of_table, rows_renumbered
+from grainsmith.ui.steps import BY_HAND, STATES, Step
+from grainsmith.ui.strokes import change_of_stroke
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari.layers import Labels
+
+    from grainsmith.clean import Cleaned, Patch
+    from grainsmith.clean.patch import Labels as LabelArray
+
+_BUDGET_BYTES = 256_000_000
+_NATIVE_BUDGET_BYTES = 64_000_000
+_WHOLE_PX = 500_000  # changes of more pixels are written at once and the whole view is drawn anew
+_STROKES = {"paint": "Paint", "erase": "Erase", "fill": "Fill", "polygon": "Polygon"}
+
+_OF_LAYER: WeakKeyDictionary[Labels, History] = WeakKeyDictionary()
+
+
+def history_of(layer: Labels) -> History:
+    """Return the history of a layer, the same one to everybody; it begins when first asked for.
+
+    Raises
+    ------
+    MismatchError
+        The labels cannot be edited: a stack, a pyramid, or an array on disk.
+    """
+    if layer not in _OF_LAYER:
+        _OF_LAYER[layer] = History(layer)
+    return _OF_LAYER[layer]
+
+
+class History:
+    """What was done to a labels layer, and the only way to do more.
+
+    Attributes
+    ----------
+    edited : psygnal signal
+        Sent with the Change after every write to the labels, undo and redo included.
+    changed : psygnal signal
+        Sent without arguments when steps, position, states or saved state changed.
+    told : psygnal signal
+        Sent with a sentence for the user, such as why a stroke was taken back.
+    steps : list of Step
+        All steps that can be undone or redone, the oldest first.
+    position : int
+        How many of them are done.
+    """
+
+    edited = Signal(object)
+    changed = Signal()
+    told = Signal(str)
+
+    def __init__(self, layer: Labels) -> None:
+        if layer.multiscale or not isinstance(layer.data, np.ndarray):
+            raise MismatchError(
+                f"'{layer.name}' lies on disk or in several resolutions and cannot be edited; "
+                "duplicate it as one array first"
+            )
+        self._layer = ref(layer)
+        self._index = GrainIndex(layer.data)
+        if not layer.data.flags.writeable:
+            layer.data = layer.data.copy()
+        self._array = layer.data
+        self.steps: list[Step] = []
+        self.position = 0
+        self._saved = 0
+        self._ours = False
+        self._native_bytes = 0
+        self._stroke: Change | None = None
+        layer.events.paint.connect(self._on_paint)
+        layer.events.labels_update.connect(self._take_in_stroke)
+        layer.events.data.connect(self._on_data)
+        layer.undo = self.undo
+        layer.redo = self.redo
+
+    @property
+    def layer(self) -> Labels:
+        """The layer that this is the history of."""
+        layer = self._layer()
+        if layer is None:
+            raise RuntimeError("the layer of this history is gone")
+        return layer
+
+    @property
+    def index(self) -> GrainIndex:
+        """Boxes and areas of the grains, always up to date."""
+        self._take_in_stroke()
+        return self._index
+
+    @property
+    def states(self) -> dict[int, str]:
+        """State of the grains that have one other than "auto"; read it, set it by `set_states`."""
+        states: dict[int, str] = facts(self.layer).setdefault("states", {})
+        return states
+
+    @property
+    def locked(self) -> set[int]:
+        """The accepted grains, which refuse edits."""
+        return {label for label, state in self.states.items() if state == "accepted"}
+
+    @property
+    def unsaved(self) -> int:
+        """Number of steps between the labels as they are and as they were saved."""
+        return abs(self.position - self._saved) if self._saved >= 0 else max(1, self.position)
+
+    # --- doing
+
+    def apply(self, name: str, patches: Sequence[Patch], *, born: str = "edited") -> set[int]:
+        """Do an edit of grains as one step.
+
+        Parameters
+        ----------
+        name : str
+            What the history list shows, such as "Merge 4, 7".
+        patches : sequence of Patch
+            Of which no two change the same pixel.
+        born : str
+            State of the grains that come into being.
+
+        Returns
+        -------
+        set of int
+            The grains that lost or gained pixels.
+
+        Raises
+        ------
+        MismatchError
+            An accepted grain would change.
+        """
+        self._take_in_stroke()
+        refuse_locked(patches, self.locked)
+        return self._do(name, pack(patches, self._array.shape), born)
+
+    def clean(self, name: str, cleaned: Cleaned) -> set[int]:
+        """Do a clean-up of all grains as one step; states and rows follow a renumbering."""
+        self._take_in_stroke()
+        change = difference(self._array, cleaned.labels.astype(self._array.dtype, copy=False))
+        if not cleaned.renumbered:
+            return self._do(name, change, "edited")
+        numbers = {label: label for label in self._index.boxes if label not in cleaned.removed}
+        numbers |= cleaned.renumbered
+        mended = dict.fromkeys((*cleaned.filled, *cleaned.trimmed), "edited")
+        states = {**mended, **self.states}
+        states = {new: states[old] for old, new in numbers.items() if old in states}
+        before = rows_now(self.layer, self._index.boxes)
+        self._write(change)
+        after = rows_renumbered(before, numbers) if before.labels else before
+        self._record(Step(name, change, dict(self.states), states, before, after))
+        return change.touched
+
+    def resegment(self, labels: LabelArray, table: pd.DataFrame | None = None) -> set[int]:
+        """Take a new segmentation as one step; what was edited, drawn or accepted stays.
+
+        Parameters
+        ----------
+        labels : (Y, X) int array
+            The new segmentation, of the layer's shape.
+        table : DataFrame, optional
+            Of the new grains, index `label`.
+
+        Returns
+        -------
+        set of int
+            The grains that were kept.
+        """
+        self._take_in_stroke()
+        kept = {k for k, s in self.states.items() if s in BY_HAND and k in self._index}
+        renewed, numbers = renew(self._array, labels, kept)
+        before = rows_now(self.layer, self._index.boxes)
+        change = difference(self._array, renewed)
+        self._write(change)
+        states = {label: self.states[label] for label in kept}
+        after = before
+        if before.labels and table is not None:
+            fresh = table[table.index.isin(list(numbers))].rename(index=numbers)
+            stay = before.table[before.table["index"].isin(kept)].set_index("index")
+            after = rows_of_table(pd.concat([stay, fresh]), {*before.labels, *numbers.values()})
+        self._record(Step("Segment again", change, dict(self.states), states, before, after))
+        return kept
+
+    def set_states(self, name: str, states: Mapping[int, str]) -> None:
+        """Give grains a state as one step that can be undone: accepting and unlocking."""
+        unknown = set(states.values()) - set(STATES)
+        if unknown:
+            raise ValueError(f"a state must be one of {', '.join(STATES)}, got {unknown}")
+        self._take_in_stroke()
+        after = {**self.states, **states}
+        after = {label: state for label, state in after.items() if state != "auto"}
+        nothing = pack((), self._array.shape)
+        self._record(Step(name, nothing, dict(self.states), after, Rows(), Rows()))
+
+    def undo(self) -> None:
+        """Take the last step back; nothing happens where there is none."""
+        self._take_in_stroke()
+        if self.position > 0:
+            step = self.steps[self.position - 1]
+            self.position -= 1
+            self._write(step.change.inverse())
+            self._show(step.states_before, step.rows_before)
+
+    def redo(self) -> None:
+        """Do the step again that was taken back last; nothing happens where there is none."""
+        self._take_in_stroke()
+        if self.position < len(self.steps):
+            step = self.steps[self.position]
+            self.position += 1
+            self._write(step.change)
+            self._show(step.states_after, step.rows_after)
+
+    def go_to(self, position: int) -> None:
+        """Undo or redo until `position` steps are done."""
+        if not 0 <= position <= len(self.steps):
+            raise ValueError(f"position must be 0..{len(self.steps)}, got {position}")
+        while self.position > position:
+            self.undo()
+        while self.position < position:
+            self.redo()
+
+    def mark_saved(self) -> None:
+        """Note that the labels are saved as they are now."""
+        self._saved = self.position
+        self._tell()
+
+    def forget(self) -> None:
+        """Forget all steps and look at the labels anew: they are not what they were."""
+        self.steps, self.position, self._saved = [], 0, -1
+        self._array = self.layer.data
+        self._index = GrainIndex(self._array)
+        self._forget_native()
+        self._tell()
+
+    # --- how
+
+    def _do(self, name: str, change: Change, born: str) -> set[int]:
+        if not len(change.start):
+            return set()
+        self._put(change)
+        return self._take_in(name, change, born)
+
+    def _take_in(self, name: str, change: Change, born: str) -> set[int]:
+        """Record a change that is in the pixels already, with states and rows that follow it."""
+        existed = {label: label in self._index for label in change.touched}
+        before = rows_now(self.layer, existed)
+        self._follow(change)
+        states = self._states_after(existed, born)
+        after = rows_after_edit(self.layer, self._index, before)
+        self._record(Step(name, change, dict(self.states), states, before, after))
+        return set(existed)
+
+    def _states_after(self, existed: Mapping[int, bool], born: str) -> dict[int, str]:
+        after = dict(self.states)
+        for label, was in existed.items():
+            if label not in self._index:
+                after.pop(label, None)
+            elif not was:
+                after[label] = born
+            elif after.get(label) != "drawn":
+                after[label] = "edited"
+        return after
+
+    def _record(self, step: Step) -> None:
+        if self._saved > self.position:
+            self._saved = -1  # what was saved can no longer be reached
+        self.steps[self.position :] = [step]
+        self.position += 1
+        used = sum(one.nbytes for one in self.steps)
+        while used > _BUDGET_BYTES and len(self.steps) > 1:
+            used -= self.steps.pop(0).nbytes
+            self.position -= 1
+            self._saved = max(-1, self._saved - 1)
+        self._show(step.states_after, step.rows_after)
+
+    def _show(self, states: dict[int, str], rows: Rows) -> None:
+        facts(self.layer)["states"] = dict(states)
+        rows.put_into(self.layer)
+        self._tell()
+
+    def _tell(self) -> None:
+        facts(self.layer)["unsaved_edits"] = self.unsaved
+        self.changed.emit()
+
+    def _write(self, change: Change) -> None:
+        """Set pixels, and let index and listeners follow."""
+        if len(change.start):
+            self._put(change)
+            self._follow(change)
+
+    def _follow(self, change: Change) -> None:
+        self._index.update(self._array, change)
+        self.edited.emit(change)
+
+    def _put(self, change: Change) -> None:
+        """Set pixels of the layer, without a step of ours."""
+        self._ours = True
+        try:
+            if change.n_pixels > _WHOLE_PX:
+                change.write(self._array)
+                self._forget_native()
+                self.layer.refresh()
+            else:
+                self._set_items(change)
+        finally:
+            self._ours = False
+
+    def _set_items(self, change: Change) -> None:
+        # napari keeps the indices that it gets: small ones take half of the memory.
+        kind = np.uint16 if max(change.shape) <= 2**16 else np.int64
+        with self.layer.block_history():
+            for rows, columns, values in change.pixels():
+                self.layer.data_setitem((rows.astype(kind), columns.astype(kind)), values)
+        self._native_bytes += change.n_pixels * 2 * (kind().itemsize + self._array.itemsize)
+        if self._native_bytes > _NATIVE_BUDGET_BYTES:
+            self._forget_native()
+
+    def _forget_native(self) -> None:
+        """Empty napari's own history, which nobody asks any more; this is its one public way."""
+        layer = self.layer
+        mode, editable = layer.mode, layer.editable
+        layer.editable = False
+        layer.editable = editable
+        layer.mode = mode
+        self._native_bytes = 0
+
+    # --- what others do
+
+    def _on_paint(self, event: Any) -> None:
+        """Note a stroke of napari's tools; it is taken in once its pixels are written."""
+        if self._ours or not event.value:
+            return
+        self._take_in_stroke()
+        self._stroke = change_of_stroke(event.value, self._array)
+        # A dragged stroke is told of when it is finished, a single dab before it is painted.
+        if self._stroke.is_done_in(self._array):
+            self._take_in_stroke()
+
+    def _take_in_stroke(self, _event: Any = None) -> None:
+        """Record the noted stroke, but for what it did to locked grains: that is taken back."""
+        change, self._stroke = self._stroke, None
+        if change is None:
+            return
+        locked = sorted(self.locked)
+        hit = np.isin(change.old, locked) | np.isin(change.new, locked)
+        if hit.any():
+            self._put(change.chosen(hit).inverse())
+            change = change.chosen(~hit)
+            self.told.emit("Accepted grains are locked: they were left as they are (key A unlocks)")
+        if len(change.start):
+            self._take_in(_STROKES.get(str(self.layer.mode), "Edit"), change, "drawn")
+
+    def _on_data(self, _event: Any) -> None:
+        """Take a replaced array into the history, or begin anew where it does not fit."""
+        new, old = self.layer.data, self._array
+        if new is old:
+            return
+        if not isinstance(new, np.ndarray) or (new.shape, new.dtype) != (old.shape, old.dtype):
+            self.forget()
+            return
+        self._array = new
+        self._forget_native()
+        change = difference(old, new)
+        if len(change.start):
+            self._take_in("Replaced", change, "auto")

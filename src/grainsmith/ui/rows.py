@@ -1,0 +1,128 @@
+"""The rows of the grain table that belong to a step of the history: they follow undo and redo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from grainsmith.ui.layers import pixel_size_um_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from napari.layers import Labels
+
+    from grainsmith.clean import GrainIndex
+
+
+def _empty() -> pd.DataFrame:
+    return pd.DataFrame({"index": np.zeros(0, int)})
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of some grains; putting them into a layer replaces whatever these grains had there.
+
+    Attributes
+    ----------
+    labels : tuple of int
+        The grains; those without a row in `table` have none.
+    table : DataFrame
+        With the column `index`.
+    dtypes : Series
+        Of the whole table at that time: a column of whole numbers that got a gap becomes float, and
+        must become whole again when the gap is undone.
+    """
+
+    labels: tuple[int, ...] = ()
+    table: pd.DataFrame = field(default_factory=_empty)
+    dtypes: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes, about: deep counting would cost more than it tells."""
+        return 64 * len(self.labels) + 8 * self.table.size
+
+    def put_into(self, layer: Labels) -> None:
+        """Replace the rows of these grains in the layer's table."""
+        features = layer.features
+        if not self.labels or "index" not in features:
+            return
+        ordered = features["index"].is_monotonic_increasing
+        kept = features[~features["index"].isin(self.labels)]
+        parts = [part for part in (kept, self.table) if len(part)] or [kept]
+        table = pd.concat(parts, ignore_index=True).reindex(columns=_columns(features, self.table))
+        if ordered:
+            table = table.sort_values("index", kind="stable", ignore_index=True)
+        layer.features = _with_dtypes(table, self.dtypes)
+
+
+def rows_now(layer: Labels, labels: Iterable[int]) -> Rows:
+    """Return the rows that grains have now."""
+    features, labels = layer.features, tuple(labels)
+    if not labels or "index" not in features:
+        return Rows()
+    table = features[features["index"].isin(labels)].copy()
+    return Rows(labels, table, features.dtypes)
+
+
+def rows_after_edit(layer: Labels, index: GrainIndex, before: Rows) -> Rows:
+    """Return the rows that edited grains have from now on.
+
+    What was measured on the old outline is no longer true, so it becomes a gap until it is measured
+    again; only the area and whether the grain touches the edge are known at once. Words (a mineral
+    given by hand) stay.
+    """
+    if not before.labels:
+        return before
+    left = [label for label in before.labels if label in index]
+    table = before.table.set_index("index").reindex(left)
+    measured = [name for name in table if before.dtypes[str(name)].kind in "iufb"]
+    table = table.assign(**dict.fromkeys(map(str, measured), np.nan))
+    areas = [index.areas_px[label] for label in left]
+    known = {
+        "area_px": areas,
+        "area_um2": np.multiply(areas, pixel_size_um_of(layer) ** 2),
+        "touches_edge": [_at_edge(index.boxes[label], layer.data.shape) for label in left],
+    }
+    for name, values in known.items():
+        if name in table:
+            table[name] = values
+    table = _with_dtypes(table.rename_axis("index").reset_index(), before.dtypes)
+    return Rows(before.labels, table, before.dtypes)
+
+
+def rows_renumbered(before: Rows, numbers: Mapping[int, int]) -> Rows:
+    """Return the same rows under new numbers, and none for the old."""
+    table = before.table[before.table["index"].isin(list(numbers))].copy()
+    table["index"] = table["index"].map(numbers).astype(int)
+    return Rows((*before.labels, *numbers.values()), table, before.dtypes)
+
+
+def rows_of_table(table: pd.DataFrame, labels: Iterable[int]) -> Rows:
+    """Return the rows of a grain table, index `label`, as those of all the grains given."""
+    rows = table.rename_axis("index").reset_index()
+    return Rows(tuple(labels), rows, rows.dtypes)
+
+
+def _at_edge(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
+    return box[0] == 0 or box[1] == 0 or box[2] == shape[0] or box[3] == shape[1]
+
+
+def _columns(features: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
+    return [*features.columns, *(name for name in rows.columns if name not in features)]
+
+
+def _with_dtypes(table: pd.DataFrame, dtypes: pd.Series) -> pd.DataFrame:
+    """Return the table with its columns in these dtypes, where no gap forbids it."""
+    wanted = {
+        name: dtype
+        for name, dtype in dtypes.items()
+        if name in table and (dtype.kind not in "iub" or not table[name].isna().any())
+    }
+    # A gap among whole numbers or flags: float can say so.
+    gaps = {name: float for name, dtype in dtypes.items() if name in table and name not in wanted}
+    return table.astype({**wanted, **gaps})

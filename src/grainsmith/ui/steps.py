@@ -1,0 +1,34 @@
+"""What a history is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from grainsmith.clean import Change
+    from grainsmith.ui.rows import Rows
+
+STATES = ("auto", "edited", "drawn", "accepted", "rejected")
+"""What a grain can be; one without an entry is "auto"."""
+
+BY_HAND = ("edited", "drawn", "accepted")
+"""States that a new segmentation respects."""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One entry of the history: what it is called and what it changed."""
+
+    name: str
+    change: Change
+    states_before: dict[int, str]
+    states_after: dict[int, str]
+    rows_before: Rows
+    rows_after: Rows
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes, about."""
+        states = 100 * (len(self.states_before) + len(self.states_after))
+        return self.change.nbytes + self.rows_before.nbytes + self.rows_after.nbytes + states + 500
