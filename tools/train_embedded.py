@@ -104,6 +104,8 @@ class Tiles(IterableDataset):
                 tile = self._synthetic_tile(rng, pool)
             image = vary(rng, tile.image)
             tile = Tile(image, tile.labels, tile.weight)
+            if not np.isfinite(image).all():
+                raise ValueError("a made or read tile holds values that are no numbers")
             yield torch.from_numpy(image[None]), torch.from_numpy(targets(tile))
 
     def _synthetic_tile(self, rng: np.random.Generator, pool: list[Tile]) -> Tile:

@@ -174,15 +174,17 @@ class Trainer:
         value = loss(output.float(), wanted)
         self._optimizer.zero_grad(set_to_none=True)
         value.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-        self._optimizer.step()
-        self.average.update_parameters(self.net)
+        size = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        # One batch on which the gradient overflows must not spoil all that was learnt.
+        if torch.isfinite(size):
+            self._optimizer.step()
+            self.average.update_parameters(self.net)
         self.step += 1
         return float(value.detach())
 
     def best_guess(self) -> GrainNet:
         """Return the network with the running mean of its weights, ready to be used."""
-        net = GrainNet(self.net.channels, diameter_px=float(self.net.diam_mean))
+        net = GrainNet(self.net.channels, diameter_px=float(self.net.diam_mean.detach()))
         net.load_state_dict(self.average.module.state_dict())
         return net.eval()
 

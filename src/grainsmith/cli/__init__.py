@@ -10,8 +10,11 @@ import sys
 
 import typer
 
+from grainsmith.cli.models import models
 from grainsmith.cli.score import score
+from grainsmith.cli.segment import segment
 from grainsmith.cli.terminal import fail
+from grainsmith.cli.view import view
 from grainsmith.errors import GrainsmithError
 
 app = typer.Typer(
@@ -22,7 +25,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command()(segment)
 app.command()(score)
+app.command()(view)
+app.add_typer(models, name="models")
 
 
 def _print_version(wanted: bool) -> None:

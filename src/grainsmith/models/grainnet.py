@@ -156,8 +156,8 @@ class GrainNet(nn.Module):
             Unit vectors: what kind of picture the network takes it for.
         """
         levels = self.downsample(x)
-        style = levels[-1].mean(dim=(2, 3))
-        style = style / style.norm(dim=1, keepdim=True)
+        style = levels[-1].float().mean(dim=(2, 3))
+        style = style / style.norm(dim=1, keepdim=True).clamp(min=1e-6)
         return self.output(self.upsample(levels, style)), style
 
 

@@ -1,0 +1,90 @@
+"""grainsmith models: which models there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from grainsmith.cli.terminal import print_json, progress_bar, say
+
+models = typer.Typer(help="List, inspect, add, remove and download models.", no_args_is_help=True)
+
+
+@models.command("list")
+def list_all(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List the models that can be chosen by name."""
+    from grainsmith.models.catalogue import list_models
+
+    entries = list_models()
+    if json:
+        print_json({"models": [{"name": e.name, "kind": e.kind} for e in entries]})
+        return
+    for entry in entries:
+        kind = entry.kind
+        if kind == "download":
+            kind = "downloaded" if entry.path.is_file() else "to be downloaded"
+        typer.echo(f"{entry.name:20} {kind:18} {entry.card.get('summary', '')}")
+
+
+@models.command()
+def info(
+    name: Annotated[str, typer.Argument(help="Name or weights file.")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what is known of a model: its card, its file and fingerprint."""
+    from grainsmith.models.catalogue import find_model, fingerprint_of
+
+    entry = find_model(name)
+    facts: dict[str, Any] = {"name": entry.name, "kind": entry.kind, "file": str(entry.path)}
+    if entry.path.is_file():
+        facts["size_mb"] = round(entry.path.stat().st_size / 1e6, 2)
+        facts["sha256"] = fingerprint_of(entry)
+    facts = {**entry.card, **facts}
+    if json:
+        print_json(facts)
+        return
+    for key, value in facts.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        typer.echo(f"{key:18} {shown}")
+
+
+@models.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="Weights: Cellpose 1-3 form or Cellpose 4.")],
+    name: Annotated[str, typer.Option(help="Keep it under this name.")] = "",
+) -> None:
+    """Add a weights file to your models, after trying that it loads."""
+    from grainsmith.models.catalogue import add_model
+
+    entry = add_model(file, name=name)
+    say(f"added as {entry.name!r}: use it with --model {entry.name}")
+
+
+@models.command()
+def remove(name: Annotated[str, typer.Argument(help="Name of one of your own models.")]) -> None:
+    """Remove one of your own models; embedded ones stay."""
+    from grainsmith.models.catalogue import remove_model
+
+    remove_model(name)
+    say(f"removed {name!r}")
+
+
+@models.command()
+def download(
+    name: Annotated[str, typer.Argument(help="cpsam_v2 or cpsam.")] = "cpsam_v2",
+) -> None:
+    """Download Cellpose-SAM (1.2 GB; trained on CC-BY-NC data)."""
+    from grainsmith.errors import ModelError
+    from grainsmith.models.catalogue import SAM_NAMES
+    from grainsmith.models.download import SAM_CARD, download_sam
+
+    if name not in SAM_NAMES:
+        raise ModelError(f"{name!r} cannot be downloaded: there are {', '.join(SAM_NAMES)}")
+    say(f"{name}: {SAM_CARD['size_mb']} MB, {SAM_CARD['licence']}")
+    with progress_bar("Downloading (MB)") as on_progress:
+        path = download_sam(name, on_progress=on_progress)
+    say(f"downloaded to {path}: use it with --model {name}")

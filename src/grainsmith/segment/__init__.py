@@ -1,0 +1,55 @@
+"""Image -> labels: normalise, scale, predict tile by tile, follow the flows, join two scales."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grainsmith.data import OnProgress, no_progress
+from grainsmith.segment.drawing import draw_grains
+from grainsmith.segment.network import predict
+from grainsmith.segment.values import Grains, Prediction, ScalePrediction, SegmentSettings
+
+if TYPE_CHECKING:
+    from grainsmith.data import Image
+    from grainsmith.models.model import Model
+
+__all__ = [
+    "Grains",
+    "Prediction",
+    "ScalePrediction",
+    "SegmentSettings",
+    "draw_grains",
+    "predict",
+    "segment_image",
+]
+
+
+def segment_image(
+    image: Image,
+    settings: SegmentSettings | None = None,
+    *,
+    model: Model | None = None,
+    on_progress: OnProgress = no_progress,
+) -> Grains:
+    """Find the grains of an image.
+
+    Parameters
+    ----------
+    image : (Y, X) or (Y, X, 3) array
+        The field without its data bar.
+    settings : SegmentSettings, optional
+        The defaults suit most images.
+    model : Model, optional
+        Used in place of the one that the settings name.
+    on_progress : callable
+        Told (tiles done, tiles in all); raising in it stops the work within one tile.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grains = segment_image(np.zeros((32, 32)))
+    >>> int(grains.labels.max()), grains.note
+    (0, 'the image is constant: there is nothing to find')
+    """
+    chosen = settings or SegmentSettings()
+    return draw_grains(predict(image, chosen, model=model, on_progress=on_progress), chosen)

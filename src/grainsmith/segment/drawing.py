@@ -1,0 +1,146 @@
+"""Flows -> grains, at one scale or two joined, without the network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from grainsmith.models.flows import find_boxes, flow_errors, follow, gather
+from grainsmith.models.outlines import fill_holes, keep_largest_pieces
+from grainsmith.segment.picture import enlarge
+from grainsmith.segment.values import LARGE_PX, Grains, Prediction, ScalePrediction, SegmentSettings
+
+if TYPE_CHECKING:
+    from grainsmith.data import LabelImage
+
+_Facts = dict[str, npt.NDArray[np.float64]]
+
+
+def draw_grains(prediction: Prediction, settings: SegmentSettings) -> Grains:
+    """Draw grains from a prediction with the thresholds of the settings, without the network."""
+    if prediction.note:
+        return Grains(
+            labels=np.zeros(prediction.shape, np.int32), table=_table({}), note=prediction.note
+        )
+    labels, facts = draw_scale(prediction.fine, prediction.shape, settings)
+    if prediction.coarse is not None:
+        large, large_facts = draw_scale(prediction.coarse, prediction.shape, settings)
+        labels, facts = _join(labels, facts, large, large_facts, LARGE_PX / prediction.scale)
+    labels, order = _renumber(labels)
+    table = _table({name: values[order] for name, values in facts.items()})
+    note = "" if len(table) else "no grain was found: try a lower probability or a diameter by hand"
+    return Grains(labels=labels, table=table, note=note)
+
+
+def draw_scale(
+    said: ScalePrediction, shape: tuple[int, int], settings: SegmentSettings
+) -> tuple[LabelImage, _Facts]:
+    """Labels on the image's grid, and an array per fact whose place k belongs to label k + 1."""
+    inside = enlarge(said.probability, shape, said.scale) > settings.probability_threshold
+    ends = follow(said.flows, inside, scale=said.scale)
+    grid = (said.probability.shape[0], said.probability.shape[1])
+    min_points = int(min(10, 10 / said.scale**2))
+    labels = gather(ends, inside, grid, min_points=max(3, min_points))
+    labels = keep_largest_pieces(fill_holes(labels), min_area_px=settings.min_area_px)
+    small = _on_network_grid(labels, grid, said.scale)
+    n = int(labels.max(initial=0))
+    error, logit = np.full(n, 2.0), np.full(n, -10.0)
+    ids, errors = flow_errors(small, said.flows)
+    error[ids - 1] = errors
+    sums = np.bincount(small.ravel(), weights=said.probability.ravel(), minlength=n + 1)[1:]
+    counts = np.bincount(small.ravel(), minlength=n + 1)[1:]
+    logit[counts > 0] = sums[counts > 0] / counts[counts > 0]
+    if settings.flow_threshold > 0:
+        kept = np.append(False, error <= settings.flow_threshold)
+        labels = np.where(kept[labels], labels, 0).astype(np.int32)
+    probability = 1 / (1 + np.exp(-logit))
+    confidence = probability * np.clip(1 - error, 0, 1)
+    return labels, {"confidence": confidence, "flow_error": error, "probability": probability}
+
+
+def _join(
+    fine: LabelImage, fine_facts: _Facts, coarse: LabelImage, coarse_facts: _Facts, large_px: float
+) -> tuple[LabelImage, _Facts]:
+    """Let grains of the coarse scale win where they explain what the fine scale saw.
+
+    A coarse grain wins if it is large, no fine grain is mostly the same, the fine grains in it are
+    pieces (more than one, or hardly any), it is surer than they are, and it cuts none that reaches
+    beyond it.
+    """
+    n_fine = len(fine_facts["confidence"])
+    boxes = find_boxes(coarse)
+    areas = np.bincount(fine.ravel(), minlength=n_fine + 1)
+    labels = fine.copy()
+    won: list[int] = []
+    for label, (y0, y1, x0, x1) in zip(boxes.ids, boxes.edges, strict=True):
+        mask = coarse[y0:y1, x0:x1] == label
+        area = int(mask.sum())
+        if np.sqrt(area * 4 / np.pi) < large_px:
+            continue
+        pieces = np.bincount(fine[y0:y1, x0:x1][mask], minlength=1)
+        if _explains(area, pieces, areas, fine_facts, coarse_facts["confidence"][label - 1]):
+            swallowed = np.flatnonzero(pieces[1:]) + 1
+            window = labels[y0:y1, x0:x1]
+            window[np.isin(window, swallowed)] = 0
+            window[mask & (window == 0)] = n_fine + len(won) + 1
+            won.append(label)
+    taken = np.array(won, int) - 1
+    facts = {
+        name: np.concatenate([values, coarse_facts[name][taken]])
+        for name, values in fine_facts.items()
+    }
+    return labels, facts
+
+
+def _explains(
+    area: int,
+    pieces: npt.NDArray[np.intp],
+    areas: npt.NDArray[np.intp],
+    fine_facts: _Facts,
+    confidence: float,
+) -> bool:
+    ids = np.flatnonzero(pieces[1:]) + 1
+    shared = pieces[ids]
+    real = shared > 0.02 * area
+    ids, shared = ids[real], shared[real]
+    if len(ids) == 0:
+        return bool(confidence > 0.5)
+    iou = shared / (areas[ids] + area - shared)
+    reaching_out = shared < 0.75 * areas[ids]
+    if iou.max() > 0.5 or (shared * reaching_out).sum() > 0.1 * area:
+        return False
+    pieces_confidence = float(np.average(fine_facts["confidence"][ids - 1], weights=shared))
+    covered = shared.sum() / area
+    return bool(confidence > 0.5 and confidence > pieces_confidence * covered)
+
+
+def _on_network_grid(labels: LabelImage, grid: tuple[int, int], scale: float) -> LabelImage:
+    if scale == 1:
+        return labels
+    rows, columns = (
+        np.clip(((np.arange(n) + 0.5) / scale).astype(int), 0, limit - 1)
+        for n, limit in zip(grid, labels.shape, strict=True)
+    )
+    return np.ascontiguousarray(labels[np.ix_(rows, columns)])
+
+
+def _renumber(labels: LabelImage) -> tuple[LabelImage, npt.NDArray[Any]]:
+    """Numbers 1..n in reading order, and for each the place of its facts."""
+    present, first = np.unique(labels, return_index=True)
+    first = first[present > 0]
+    present = present[present > 0]
+    reading = present[np.argsort(first)]
+    number = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
+    number[reading] = np.arange(1, len(reading) + 1)
+    return number[labels], reading - 1
+
+
+def _table(facts: _Facts) -> pd.DataFrame:
+    columns = {
+        name: facts.get(name, np.zeros(0)) for name in ("confidence", "flow_error", "probability")
+    }
+    n = len(columns["confidence"])
+    return pd.DataFrame(columns, index=pd.RangeIndex(1, n + 1, name="label"))

@@ -1,0 +1,194 @@
+"""The network looks at an image: scale, tiles, blending, progress."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from grainsmith.data import OnProgress, no_progress
+from grainsmith.segment.drawing import draw_scale
+from grainsmith.segment.picture import resize, scaled, to_grey
+from grainsmith.segment.values import LARGE_PX, Prediction, ScalePrediction, SegmentSettings
+
+if TYPE_CHECKING:
+    from grainsmith.data import Image
+    from grainsmith.models.model import Model
+
+COARSER = 0.35
+"""The second scale, in parts of the first."""
+_COARSE_SIDE_PX = 768
+_OVERLAP_PX = 64
+
+
+def predict(
+    image: Image,
+    settings: SegmentSettings,
+    *,
+    model: Model | None = None,
+    on_progress: OnProgress = no_progress,
+) -> Prediction:
+    """Let the network look at an image; parameters as for `segment_image`."""
+    clock = time.perf_counter()
+    grey, note = to_grey(image)
+    seconds = {"normalise": time.perf_counter() - clock}
+    shape = (grey.shape[0], grey.shape[1])
+    if note:
+        return _nothing(shape, note, settings)
+    if model is None:
+        from grainsmith.models.catalogue import load_model
+
+        model = load_model(settings.model, device=settings.device)
+    clock = time.perf_counter()
+    runner = _Runner(model, settings, on_progress)
+    diameter_px, estimated = settings.diameter_px, settings.diameter_px == 0
+    if estimated:
+        diameter_px = _estimate_diameter(grey, runner, settings)
+    seconds["estimate"] = time.perf_counter() - clock
+    clock = time.perf_counter()
+    scale = model.diameter_px / diameter_px if model.diameter_px and diameter_px else 1.0
+    scale = float(np.clip(scale, 8 / min(shape) if min(shape) > 8 else 1.0, 4.0))
+    again = settings.two_scales and scale * max(shape) > 2 * LARGE_PX
+    runner.plan(shape, [scale, scale * COARSER] if again else [scale])
+    fine = runner.run(grey, scale)
+    coarse = runner.run(grey, scale * COARSER) if again else None
+    seconds["network"] = time.perf_counter() - clock
+    return Prediction(
+        fine=fine,
+        coarse=coarse,
+        shape=shape,
+        diameter_px=float(diameter_px),
+        estimated=estimated,
+        model=model.name,
+        fingerprint=model.fingerprint,
+        seconds=seconds,
+    )
+
+
+class _Runner:
+    """Runs a model over scaled images tile by tile and counts the tiles."""
+
+    def __init__(self, model: Model, settings: SegmentSettings, on_progress: OnProgress) -> None:
+        self.model = model
+        self._tile = model.tile_px or settings.tile_px
+        self._on_progress = on_progress
+        self._done = 0
+        self._total = 0
+
+    def plan(self, shape: tuple[int, int], scales: list[float]) -> None:
+        """Add the tiles of these runs to the total."""
+        for scale in scales:
+            height, width = scaled(shape, scale)
+            self._total += len(_starts(height, self._tile)) * len(_starts(width, self._tile))
+        self._on_progress(self._done, self._total)
+
+    def run(self, grey: npt.NDArray[np.float32], scale: float) -> ScalePrediction:
+        """Predict a (Y, X) image at a scale; tiles overlap and are blended, so no seam shows."""
+        small = resize(grey, scale)
+        height, width = small.shape
+        total = np.zeros((3, height, width), np.float32)
+        weight = np.zeros((height, width), np.float32)
+        for y in _starts(height, self._tile):
+            for x in _starts(width, self._tile):
+                part = small[y : y + self._tile, x : x + self._tile]
+                said = self.model.predict(_padded(part, self.model.stride, self.model.tile_px))
+                window = _window(part.shape, self._tile)
+                area = (slice(y, y + part.shape[0]), slice(x, x + part.shape[1]))
+                total[(slice(None), *area)] += said[:, : part.shape[0], : part.shape[1]] * window
+                weight[area] += window
+                self._done += 1
+                self._on_progress(self._done, self._total)
+        total /= weight
+        return ScalePrediction(flows=total[:2], probability=total[2], scale=scale)
+
+
+def _estimate_diameter(
+    grey: npt.NDArray[np.float32], runner: _Runner, settings: SegmentSettings
+) -> float:
+    """Typical grain diameter in image pixels, from one or two quick passes at a coarse scale."""
+    wanted = runner.model.diameter_px
+    if not wanted:
+        return 0.0
+    scale = min(1.0, max(0.5, 512 / max(grey.shape)), _COARSE_SIDE_PX / max(grey.shape))
+    diameter_px = wanted
+    for _ in range(3):
+        part = _middle(grey, _COARSE_SIDE_PX / scale)
+        runner.plan((part.shape[0], part.shape[1]), [scale])
+        said = runner.run(part, scale)
+        labels, _facts = draw_scale(said, (part.shape[0], part.shape[1]), settings)
+        areas = np.bincount(labels.ravel())[1:]
+        if not (areas > 0).any():
+            break
+        diameter_px = typical_diameter_px(areas[areas > 0])
+        seen_px = diameter_px * scale
+        # Trust the pass where its typical grain is of a size that the network knows well.
+        if 0.5 * wanted <= seen_px <= 1.8 * wanted:
+            break
+        new_scale = float(np.clip(wanted / diameter_px, 32 / min(grey.shape), 2.0))
+        if abs(np.log(new_scale / scale)) < 0.2:
+            break
+        scale = new_scale
+    return float(diameter_px)
+
+
+def typical_diameter_px(areas_px: npt.NDArray[Any]) -> float:
+    """Return the diameter for which half of the grain *perimeter* is in smaller grains.
+
+    Between the median by number, which crumbs pull down, and that by area, which one large grain
+    pulls up.
+    """
+    diameters = np.sort(np.sqrt(areas_px * 4 / np.pi))
+    share = np.cumsum(diameters) / diameters.sum()
+    return float(diameters[np.searchsorted(share, 0.5)])
+
+
+def _nothing(shape: tuple[int, int], note: str, settings: SegmentSettings) -> Prediction:
+    nowhere = ScalePrediction(
+        flows=np.zeros((2, *shape), np.float32),
+        probability=np.full(shape, -10, np.float32),
+        scale=1.0,
+    )
+    return Prediction(
+        fine=nowhere,
+        coarse=None,
+        shape=shape,
+        diameter_px=0.0,
+        estimated=False,
+        model=settings.model,
+        fingerprint="",
+        seconds={},
+        note=note,
+    )
+
+
+def _starts(length: int, tile: int) -> list[int]:
+    """First rows of tiles that overlap by at least `_OVERLAP_PX` and cover a length evenly."""
+    if length <= tile:
+        return [0]
+    n = int(np.ceil((length - _OVERLAP_PX) / (tile - _OVERLAP_PX)))
+    return np.linspace(0, length - tile, n).round().astype(int).tolist()
+
+
+def _window(shape: tuple[int, ...], tile: int) -> npt.NDArray[np.float32]:
+    """Weights that fall towards the edge of a tile, where the network sees least."""
+    ramps = []
+    for n in shape:
+        from_edge = np.minimum(np.arange(n), np.arange(n)[::-1]) + 1.0
+        ramps.append(np.minimum(from_edge / _OVERLAP_PX, 1.0) if n >= tile else np.ones(n))
+    return np.outer(*ramps).astype(np.float32)
+
+
+def _padded(part: npt.NDArray[np.float32], stride: int, tile: int) -> npt.NDArray[np.float32]:
+    height, width = ((tile if tile else -(-n // stride) * stride) for n in part.shape)
+    if part.shape == (height, width):
+        return np.ascontiguousarray(part)
+    pad = ((0, height - part.shape[0]), (0, width - part.shape[1]))
+    return np.pad(part, pad, mode="symmetric")
+
+
+def _middle(grey: npt.NDArray[np.float32], side: float) -> npt.NDArray[np.float32]:
+    """Return the central piece of an image, at most `side` px high and wide."""
+    cut = [max(0, int((n - side) // 2)) for n in grey.shape]
+    return grey[cut[0] : grey.shape[0] - cut[0], cut[1] : grey.shape[1] - cut[1]]

@@ -1,0 +1,89 @@
+"""Grey values and scales: what the network is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+if TYPE_CHECKING:
+    from grainsmith.data import Image
+
+
+def to_grey(image: Image) -> tuple[npt.NDArray[np.float32], str]:
+    """Normalise an image: 1st..99th percentile to 0..1.
+
+    Returns
+    -------
+    grey : (Y, X) float32 array
+        Not-a-number and infinite pixels become the darkest value.
+    note : str
+        Why nothing can be found; "" where the image is usable.
+    """
+    if image.size == 0:
+        return np.zeros((max(1, image.shape[0]), max(1, image.shape[1])), np.float32), (
+            "the image is empty: there is nothing to find"
+        )
+    grey = np.asarray(image, dtype=np.float32)
+    if grey.ndim == 3:
+        grey = grey[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
+    finite = np.isfinite(grey)
+    if not finite.any():
+        return np.zeros(
+            grey.shape, np.float32
+        ), "the image holds no number: there is nothing to find"
+    if not finite.all():
+        grey = np.where(finite, grey, grey[finite].min())
+    if min(grey.shape) < 4:
+        return grey, f"the image is only {grey.shape[0]} x {grey.shape[1]} px: too small for grains"
+    low, high = np.percentile(
+        grey[:: max(1, len(grey) // 1024), :: max(1, grey.shape[1] // 1024)], (1, 99)
+    )
+    if high <= low:
+        low, high = float(grey.min()), float(grey.max())
+    if high <= low:
+        return np.zeros(grey.shape, np.float32), "the image is constant: there is nothing to find"
+    return np.clip((grey - low) / np.float32(high - low), -1, 3), ""
+
+
+def resize(grey: npt.NDArray[np.float32], scale: float) -> npt.NDArray[np.float32]:
+    """Scale a (Y, X) image, smoothed first where it shrinks so that texture does not alias."""
+    if scale == 1:
+        return grey
+    if scale < 0.8:
+        grey = ndimage.gaussian_filter(grey, 0.4 / scale)
+    return _sample(grey, *scaled((grey.shape[0], grey.shape[1]), scale), 1 / scale)
+
+
+def enlarge(
+    plane: npt.NDArray[np.float32], shape: tuple[int, int], scale: float
+) -> npt.NDArray[np.float32]:
+    """Look a plane of the network's grid up at the pixels of the image."""
+    return plane if scale == 1 else _sample(plane, *shape, scale)
+
+
+def scaled(shape: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Return the shape of an image at a scale."""
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+@nb.njit(cache=True, nogil=True, parallel=True)
+def _sample(plane, height, width, pitch):  # type: ignore[no-untyped-def]
+    """Bilinear look-up at pixel centres `pitch` input pixels apart."""
+    out = np.empty((height, width), np.float32)
+    last_y, last_x = plane.shape[0] - 1, plane.shape[1] - 1
+    for v in nb.prange(height):
+        y = min(max((v + 0.5) * pitch - 0.5, 0.0), float(last_y))
+        a = int(y)
+        b, fy = min(a + 1, last_y), np.float32(y - a)
+        for u in range(width):
+            x = min(max((u + 0.5) * pitch - 0.5, 0.0), float(last_x))
+            c = int(x)
+            d, fx = min(c + 1, last_x), np.float32(x - c)
+            top = plane[a, c] + (plane[a, d] - plane[a, c]) * fx
+            bottom = plane[b, c] + (plane[b, d] - plane[b, c]) * fx
+            out[v, u] = top + (bottom - top) * fy
+    return out

@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+from tests.fakes import BrightIsGrain
+
+from grainsmith.score import score_labels
+from grainsmith.segment import SegmentSettings, draw_grains, predict, segment_image
+from grainsmith.segment.network import typical_diameter_px
+
+
+def discs(radius, pitch, shape):
+    labels = np.zeros(shape, np.int32)
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    number = 0
+    for y in np.arange(pitch / 2, shape[0], pitch):
+        for x in np.arange(pitch / 2, shape[1], pitch):
+            number += 1
+            labels[(rows - y) ** 2 + (columns - x) ** 2 < radius**2] = number
+    return labels
+
+
+def picture(labels, bright=200, dark=20):
+    return np.where(labels > 0, bright, dark).astype(np.uint8)
+
+
+@pytest.mark.parametrize("radius", [8, 14, 40])
+def test_grains_of_any_size_are_found_without_a_hint(radius):
+    truth = discs(radius, 2.6 * radius, (300, 420))
+    grains = segment_image(picture(truth), model=BrightIsGrain())
+    result = score_labels(truth, grains.labels)
+    assert result.ap75 > 0.95
+    assert abs(result.d50_error_pct) < 5
+    assert grains.labels.dtype == np.int32
+    assert grains.table.index.tolist() == list(range(1, len(grains.table) + 1))
+    assert grains.table["confidence"].between(0, 1).all()
+
+
+def test_tiles_leave_no_seam():
+    truth = discs(14, 37, (400, 400))
+    one = SegmentSettings(diameter_px=30, tile_px=512, two_scales=False)
+    many = SegmentSettings(diameter_px=30, tile_px=160, two_scales=False)
+    model = BrightIsGrain()
+    whole = segment_image(picture(truth), one, model=model)
+    tiled = segment_image(picture(truth), many, model=model)
+    assert score_labels(whole.labels, tiled.labels).ap90 > 0.99
+
+
+def test_a_huge_grain_among_small_ones_is_found_at_the_second_scale():
+    truth = discs(9, 26, (420, 420))
+    rows, columns = np.mgrid[:420, :420]
+    near = (rows - 210) ** 2 + (columns - 210) ** 2
+    truth[near < 110**2] = 0
+    truth[near < 95**2] = truth.max() + 1
+    grains = segment_image(picture(truth), model=BrightIsGrain())
+    assert score_labels(truth, grains.labels).ap75 > 0.95
+
+
+def test_thresholds_redraw_without_the_network():
+    truth = discs(14, 37, (200, 200))
+    model = BrightIsGrain()
+    settings = SegmentSettings(diameter_px=30)
+    prediction = predict(picture(truth), settings, model=model)
+    calls = model.calls
+    all_grains = draw_grains(prediction, settings)
+    none = draw_grains(prediction, SegmentSettings(probability_threshold=6.0))
+    assert len(all_grains.table) == len(np.unique(truth)) - 1
+    assert len(none.table) == 0
+    assert "no grain was found" in none.note
+    assert model.calls == calls
+
+
+def test_progress_is_true_and_raising_in_it_stops_at_once():
+    truth = discs(14, 37, (300, 300))
+    settings = SegmentSettings(diameter_px=30, tile_px=128)
+    seen = []
+    model = BrightIsGrain()
+    predict(picture(truth), settings, model=model, on_progress=lambda d, t: seen.append((d, t)))
+    assert seen[-1] == (model.calls, model.calls)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+    class Stop(Exception):
+        pass
+
+    def stop_after_two(done, total):
+        if done == 2:
+            raise Stop
+
+    model = BrightIsGrain()
+    with pytest.raises(Stop):
+        predict(picture(truth), settings, model=model, on_progress=stop_after_two)
+    assert model.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        pytest.param(np.zeros((40, 50)), "constant", id="black"),
+        pytest.param(np.full((40, 50), 7, np.uint16), "constant", id="constant"),
+        pytest.param(np.full((40, 50), np.nan), "holds no number", id="nan"),
+        pytest.param(np.arange(50.0)[None], "too small", id="one-pixel-high"),
+        pytest.param(np.zeros((0, 5)), "empty", id="empty"),
+    ],
+)
+def test_images_without_grains_say_why(image, reason):
+    model = BrightIsGrain()
+    grains = segment_image(image, model=model)
+    assert grains.labels.max(initial=0) == 0
+    assert reason in grains.note
+    assert model.calls == 0
+
+
+def test_a_few_bad_pixels_and_colour_do_no_harm():
+    truth = discs(14, 37, (200, 200))
+    image = np.repeat(picture(truth)[..., None], 3, axis=2).astype(np.float32)
+    image[5, 5] = np.nan, np.inf, 0
+    grains = segment_image(image, SegmentSettings(diameter_px=30), model=BrightIsGrain())
+    assert score_labels(truth, grains.labels).ap75 > 0.95
+
+
+def test_one_large_grain_does_not_set_the_scale_and_crumbs_do_not_either():
+    ordinary = np.full(100, np.pi * 15**2)
+    assert typical_diameter_px(np.append(ordinary, np.pi * 300**2)) == pytest.approx(30)
+    assert typical_diameter_px(np.append(ordinary, np.full(150, 4.0))) == pytest.approx(30)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"diameter_px": -1}, "diameter_px must be 0"),
+        ({"min_area_px": 0}, "min_area_px must be 1"),
+        ({"tile_px": 10}, "tile_px must be 64"),
+    ],
+)
+def test_impossible_settings_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        SegmentSettings(**wrong)
