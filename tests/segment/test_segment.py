@@ -77,15 +77,15 @@ def test_progress_is_true_and_raising_in_it_stops_at_once():
     assert seen[-1] == (model.calls, model.calls)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop_after_two(done, total):
         if done == 2:
-            raise Stop
+            raise StopError
 
     model = BrightIsGrain()
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         predict(picture(truth), settings, model=model, on_progress=stop_after_two)
     assert model.calls == 2
 
