@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LEAST_SPREAD = 0.03
 _TREES = 300
+_DRAWS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +124,7 @@ def classify_by_examples(
     held_out = _leave_one_out(means[rows], errors[rows], answer, len(names), spread)
     importances = _parting_power(means[rows], errors[rows], answer, spread)
     if settings.method == "forest":
-        scores, held_out, importances = _forest(means, rows, answer, scores, held_out)
+        scores, held_out, importances = _forest(means, errors, rows, answer, spread)
     limit = chi2.ppf(1 - settings.stranger_pct / 100, np.maximum(freedom, 1))
     near = (distance <= limit).any(axis=1)
     naming = name_grains(
@@ -238,27 +239,52 @@ def _parting_power(
 
 def _forest(
     means: Floats,
+    errors: Floats,
     rows: Sequence[int],
     answer: npt.NDArray[np.intp],
-    fallback_scores: Floats,
-    fallback: npt.NDArray[np.intp],
+    spread: float,
 ) -> tuple[Floats, npt.NDArray[np.intp], Floats]:
-    from sklearn.ensemble import RandomForestClassifier
+    """Grow a random forest; return scores, out-of-bag answers (-1: none) and importances.
 
-    forest = RandomForestClassifier(
-        n_estimators=_TREES,
-        class_weight="balanced",
-        bootstrap=True,
-        oob_score=bool(np.bincount(answer).min() > 1),
-        random_state=0,
-    )
+    A few examples are too few for a forest, but their errors are known: every tree learns from
+    several draws of each of its grains. The bag holds grains, not draws: drawing single rows, as
+    scikit-learn's own forest does, would let the out-of-bag score see the same grain again.
+    """
+    from sklearn.tree import DecisionTreeClassifier
+
+    random = np.random.default_rng(0)
     features = np.nan_to_num(means)
-    forest.fit(features[rows], answer)
-    scores = forest.predict_proba(features)
-    if not forest.oob_score:
-        return scores, fallback, forest.feature_importances_
-    votes = np.nan_to_num(forest.oob_decision_function_)
-    return scores, votes.argmax(axis=1), forest.feature_importances_
+    centres, n = features[rows], int(answer.max()) + 1
+    sigma = _sigma(centres, errors[rows], answer, spread)
+    probability = np.zeros((len(means), n))
+    votes = np.zeros((len(rows), n))
+    importances = np.zeros(means.shape[1])
+    for seed in range(_TREES):
+        bag = np.concatenate([random.choice(own, len(own)) for own in _members(answer)])
+        drawn = np.repeat(bag, _DRAWS)
+        noisy = centres[drawn] + sigma[drawn] * random.standard_normal((len(drawn), len(sigma.T)))
+        tree = DecisionTreeClassifier(
+            max_features="sqrt", class_weight="balanced", random_state=seed
+        ).fit(noisy, answer[drawn])
+        probability += tree.predict_proba(features)
+        outside = np.setdiff1d(np.arange(len(rows)), bag)
+        if len(outside):
+            votes[outside] += tree.predict_proba(centres[outside])
+        importances += tree.feature_importances_
+    said = np.where(votes.any(axis=1), votes.argmax(axis=1), -1)
+    return probability / _TREES, said, importances / _TREES
+
+
+def _members(answer: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
+    return [np.flatnonzero(answer == k) for k in range(int(answer.max()) + 1)]
+
+
+def _sigma(centres: Floats, errors: Floats, answer: npt.NDArray[np.intp], spread: float) -> Floats:
+    natural = np.empty_like(centres)
+    for own in _members(answer):
+        natural[own] = spread * _scale(centres[own])
+    sigma: Floats = np.hypot(errors, natural)
+    return sigma
 
 
 def _rows_of(

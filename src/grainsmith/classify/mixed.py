@@ -2,7 +2,8 @@
 
 For each grain the pixels of its core are smoothed, projected on their first principal component
 and cut in two where the parts differ most (Otsu). The grain is mixed where the parts are large
-enough, differ by more than the noise can do, and differ in composition by a share that matters.
+enough, differ in composition by a share that matters, and lie farther apart than parts that are cut
+in the same way out of nothing but noise in a grain of the same shape.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from grainsmith.data import ElementMap, LabelImage, OnProgress
 
 _WINDOW_PX = 5
+_ENOUGH_PX = 80
+_ROUNDS = 19  # the farthest of 19 is the bound of a test at 5 %
 _LEAST_NOISE = 0.05
 
 
@@ -39,22 +42,19 @@ class MixedSettings:
     least_contrast_pct : float
         Half the sum of the differences of all elements, in per cent of their sum, by which the
         parts must differ; zoning stays below it.
-    least_separation : float
-        By how many standard deviations of a single pixel the parts must differ.
     least_pixels : int
         Cores with fewer map pixels are not judged.
     """
 
     least_part_pct: float = field(default=10.0, metadata={"label": "Least part (%)"})
-    least_contrast_pct: float = field(default=10.0, metadata={"label": "Least contrast (%)"})
-    least_separation: float = field(default=0.8, metadata={"label": "Least separation (σ)"})
-    least_pixels: int = field(default=30, metadata={"label": "Least size (map px)"})
+    least_contrast_pct: float = field(default=15.0, metadata={"label": "Least contrast (%)"})
+    least_pixels: int = field(default=20, metadata={"label": "Least size (map px)"})
 
     def __post_init__(self) -> None:
         if not 0 < self.least_part_pct < 50:
             raise ValueError(f"least_part_pct must lie in 0..50, got {self.least_part_pct}")
-        if self.least_contrast_pct < 0 or self.least_separation < 0:
-            raise ValueError("least_contrast_pct and least_separation must be 0 or more")
+        if self.least_contrast_pct < 0:
+            raise ValueError(f"least_contrast_pct must be 0 or more, got {self.least_contrast_pct}")
         if self.least_pixels < 4:
             raise ValueError(f"least_pixels must be 4 or more, got {self.least_pixels}")
 
@@ -99,6 +99,7 @@ def find_mixed(
     shape = maps[0].values.shape
     on_map = first.look_up(labels, (shape[0], shape[1]))
     stack = np.stack([_on_grid(each, maps[0], first, transforms) for each in maps])
+    counted = np.array([each.kind == "counts" for each in maps])
     present = np.unique(labels)
     present = present[present > 0]
     purity = np.full(len(present), np.nan)
@@ -106,7 +107,7 @@ def find_mixed(
     for row, label in enumerate(present):
         box = boxes[label - 1] if label <= len(boxes) else None
         if box is not None:
-            purity[row] = _purity(stack[:, box[0], box[1]], on_map[box] == label, settings)
+            purity[row] = _purity(stack[:, box[0], box[1]], on_map[box] == label, counted, settings)
         on_progress(row + 1, len(present))
     return pd.DataFrame(
         {"mixed": purity < 1, "purity": purity}, index=pd.Index(present, name="label")
@@ -131,38 +132,74 @@ def _on_grid(
     return moved
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Two parts of a grain: share of the smaller one, and how far they are apart."""
+
+    share: float
+    separation: float
+    contrast_pct: float
+
+
 def _purity(
-    values: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], settings: MixedSettings
+    values: npt.NDArray[np.float32],
+    mask: npt.NDArray[np.bool_],
+    counted: npt.NDArray[np.bool_],
+    settings: MixedSettings,
 ) -> float:
     """Return the share of the larger part of a grain; 1 unless mixed, NaN if not judged."""
-    core = _core(mask & np.isfinite(values).all(axis=0), settings.least_pixels)
+    core = _core(mask & np.isfinite(values).all(axis=0))
+    noise = _noise(values, core)
     if core.sum() < settings.least_pixels:
         return float("nan")
-    noise = _noise(values, core)
     if not noise.any():
         return 1.0
     noise = np.maximum(noise, _LEAST_NOISE * noise.max())
-    smooth = _smoothed(values, core) / noise[:, np.newaxis]
-    small = _smaller_part(smooth)
-    share = small.mean()
-    if share < settings.least_part_pct / 100:
-        return 1.0
+    found = _parts(values, core, noise)
+    apart = (
+        found.share >= settings.least_part_pct / 100
+        and found.contrast_pct >= settings.least_contrast_pct
+        and found.separation > _separation_of_noise(values, core, noise, counted)
+    )
+    return 1 - found.share if apart else 1.0
+
+
+def _parts(values: npt.NDArray[np.float32], core: npt.NDArray[np.bool_], noise: Floats) -> _Parts:
+    small = _smaller_part(_smoothed(values, core) / noise[:, np.newaxis])
     pixels = values[:, core].astype(float)
     one, other = pixels[:, small].mean(axis=1), pixels[:, ~small].mean(axis=1)
-    separation = np.linalg.norm((one - other) / noise)
-    contrast = 50 * np.abs(one - other).sum() / max(np.abs([one, other]).mean(axis=0).sum(), 1e-12)
-    if separation < settings.least_separation or contrast < settings.least_contrast_pct:
-        return 1.0
-    return float(1 - share)
+    total = (np.abs(one) + np.abs(other)).sum() / 2
+    return _Parts(
+        share=float(small.mean()),
+        separation=float(np.linalg.norm((one - other) / noise)),
+        contrast_pct=float(50 * np.abs(one - other).sum() / total) if total else 0.0,
+    )
 
 
-def _core(mask: npt.NDArray[np.bool_], least: int) -> npt.NDArray[np.bool_]:
-    # Two pixels are left out at the rim, where neighbours shine in, as long as enough is left.
-    for rounds in (2, 1):
-        core = ndimage.binary_erosion(np.pad(mask, 1), iterations=rounds)[1:-1, 1:-1]
-        if core.sum() >= least:
-            return np.asarray(core)
-    return mask
+def _separation_of_noise(
+    values: npt.NDArray[np.float32],
+    core: npt.NDArray[np.bool_],
+    noise: Floats,
+    counted: npt.NDArray[np.bool_],
+) -> float:
+    """Return how far apart the parts come that are cut out of noise in a grain of this shape."""
+    random = np.random.default_rng(0)
+    mean = np.clip(values[:, core].mean(axis=1, keepdims=True), 0, None).astype(float)
+    pure = np.zeros_like(values)
+    farthest = 0.0
+    for _ in range(_ROUNDS):
+        size = (len(values), int(core.sum()))
+        blurred = mean + noise[:, np.newaxis] * random.standard_normal(size)
+        pure[:, core] = np.where(counted[:, np.newaxis], random.poisson(mean, size), blurred)
+        farthest = max(farthest, _parts(pure, core, noise).separation)
+    return farthest
+
+
+def _core(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    # Two pixels are left out at the rim, where neighbours shine in; one where little is left.
+    core = np.asarray(ndimage.binary_erosion(np.pad(mask, 1))[1:-1, 1:-1])
+    deeper = np.asarray(ndimage.binary_erosion(np.pad(core, 1))[1:-1, 1:-1])
+    return deeper if deeper.sum() >= _ENOUGH_PX else core
 
 
 def _noise(values: npt.NDArray[np.float32], core: npt.NDArray[np.bool_]) -> Floats:
