@@ -49,7 +49,7 @@ def test_a_panel_is_built_when_first_shown(viewer, monkeypatch):
 def test_status_speaks_the_users_words(dock, viewer, qtbot):
     qtbot.waitUntil(lambda: "Open a picture" in dock.status)
     _open(viewer, pixel_size_um=0.5, pixel_size_source="Zeiss tag")
-    qtbot.waitUntil(lambda: dock.status == "0.5 µm/px from Zeiss tag")
+    qtbot.waitUntil(lambda: dock.status == "0.5 µm/px (Zeiss tag)")
     labels = np.zeros((40, 60), np.int32)
     labels[:10, :10] = 1
     grains = viewer.add_labels(labels, scale=(0.5, 0.5), units=("um", "um"))

@@ -16,7 +16,6 @@ from grainsmith.ui.layers import (
     image_layer,
     labels_options,
     map_layer,
-    padded,
     pixel_size_um_of,
     place_map,
     sem_image_of,
@@ -164,11 +163,6 @@ def test_table_goes_to_features_and_back(model):
     image = _add(model, image_layer(SEM))
     table = pd.DataFrame({"confidence": [0.9, 0.4]}, index=pd.Index([3, 7], name="label"))
     options = labels_options(image, name="grains", table=table)
-    layer = model.add_labels(padded(np.zeros((8, 20), np.int32), SEM.image.shape), **options)
+    layer = model.add_labels(np.zeros(SEM.image.shape, np.int32), **options)
     assert list(layer.features["index"]) == [3, 7]
     pd.testing.assert_frame_equal(table_of(layer), table, check_names=False)
-
-
-def test_labels_of_another_field_are_refused():
-    with pytest.raises(MismatchError, match="do not lie on"):
-        padded(np.zeros((8, 21), np.int32), (10, 20))

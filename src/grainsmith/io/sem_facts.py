@@ -32,7 +32,7 @@ class SemFacts:
     pixel_size_um : float
         0 where it does not say.
     source : str
-        Who said so, e.g. "the Zeiss tag ap_image_pixel_size".
+        Who said so, e.g. "Zeiss tag ap_image_pixel_size".
     data_bar_rows : int
         0 where the file names none: there may still be one in the picture.
     """
@@ -62,7 +62,7 @@ def facts_beside(path: Path, *, rows: int, columns: int) -> SemFacts:
     """Return what a header file beside a picture says (TESCAN .hdr, Hitachi and JEOL .txt)."""
     suffix = path.suffix.removeprefix(".")
     for place in (path.with_suffix(".hdr"), path.with_name(f"{path.stem}-{suffix}.hdr")):
-        found = _tescan_text(_text(place), "the TESCAN header file", rows)
+        found = _tescan_text(_text(place), "TESCAN header file", rows)
         if found.pixel_size_um > 0:
             return found
     text = _text(path.with_suffix(".txt"))
@@ -89,7 +89,7 @@ def _fei(tiff: tifffile.TiffFile, rows: int, columns: int) -> SemFacts:
     full_columns, full_rows = _int(image.get("ResolutionX")), _int(image.get("ResolutionY"))
     # PrivateFei.DatabarHeight is 0 in files that have a bar.
     bar = _bar(rows, full_rows) if full_columns in (0, columns) else 0
-    return _scaled(width_m * 1e6, "the FEI/Thermo tag", full_columns, columns, bar)
+    return _scaled(width_m * 1e6, "FEI/Thermo tag", full_columns, columns, bar)
 
 
 def _zeiss(tiff: tifffile.TiffFile, _rows: int, columns: int) -> SemFacts:
@@ -101,7 +101,7 @@ def _zeiss(tiff: tifffile.TiffFile, _rows: int, columns: int) -> SemFacts:
             size = _float(entry[1]) * um_per(str(entry[2])) / divisor
             if size > 0:
                 how = f"{key} / {columns} columns" if divisor > 1 else key
-                return SemFacts(size, f"the Zeiss tag ({how})")
+                return SemFacts(size, f"Zeiss tag {how}")
     return SemFacts()
 
 
@@ -109,7 +109,7 @@ def _tescan_tag(tiff: tifffile.TiffFile, rows: int, _columns: int) -> SemFacts:
     tag = tiff.pages[0].tags.get(50431)
     # Ini-like text after a binary head.
     text = bytes(tag.value).decode("utf8", "ignore") if tag is not None else ""
-    return _tescan_text(text, "the TESCAN tag", rows)
+    return _tescan_text(text, "TESCAN tag", rows)
 
 
 def _point_electronic(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> SemFacts:
@@ -117,7 +117,7 @@ def _point_electronic(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> Sem
     text = bytes(tag.value).decode("utf8", "ignore") if tag is not None else ""
     # As an attribute or as an element of its own.
     width_m = _search(rf"PixelSizeX\s*(?:=\s*[\"']|>)\s*{_NUMBER}", text)
-    return _facts(width_m * 1e6, "the point electronic XMP")
+    return _facts(width_m * 1e6, "point electronic XMP")
 
 
 def _imagej(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> SemFacts:
@@ -126,14 +126,14 @@ def _imagej(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> SemFacts:
     if tag is None or not tag.value[0]:
         return SemFacts()
     pixels, units = tag.value
-    return _facts(units / pixels * um_per(str(known.get("unit", ""))), "the ImageJ metadata")
+    return _facts(units / pixels * um_per(str(known.get("unit", ""))), "ImageJ metadata")
 
 
 def _ome(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> SemFacts:
     text = tiff.ome_metadata or ""
     size = _search(rf'PhysicalSizeX="{_NUMBER}"', text)
     unit = re.search(r'PhysicalSizeXUnit="([^"]{1,12})"', text)
-    return _facts(size * um_per(unit.group(1) if unit else "um"), "the OME metadata")
+    return _facts(size * um_per(unit.group(1) if unit else "um"), "OME metadata")
 
 
 # --- beside the picture
@@ -148,7 +148,7 @@ def _tescan_text(text: str, source: str, rows: int) -> SemFacts:
 def _hitachi(text: str, rows: int, columns: int) -> SemFacts:
     width_nm = _search(rf"^PixelSize\s*=\s*{_NUMBER}", text)
     full = re.search(r"^DataSize\s*=\s*(\d+)\s*x\s*(\d+)", text, re.M)
-    return _of_full_size(width_nm * 1e-3, "the Hitachi text file", full, rows, columns)
+    return _of_full_size(width_nm * 1e-3, "Hitachi text file", full, rows, columns)
 
 
 def _jeol(text: str, rows: int, columns: int) -> SemFacts:
@@ -158,7 +158,7 @@ def _jeol(text: str, rows: int, columns: int) -> SemFacts:
         return SemFacts()
     size = float(marker.group(1)) * um_per(marker.group(2)) / bar_px
     full = re.search(r"\$CM_FULL_SIZE\s+(\d+)\s+(\d+)", text)
-    return _of_full_size(size, "the JEOL text file", full, rows, columns)
+    return _of_full_size(size, "JEOL text file", full, rows, columns)
 
 
 def _of_full_size(

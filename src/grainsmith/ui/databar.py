@@ -37,8 +37,6 @@ def bar_layer(name: str, shape: tuple[int, ...], rows: int, place: dict[str, obj
         "name": f"{name} data bar",
         "shape_type": "rectangle",
         "metadata": {"grainsmith": {"role": "data bar", "image": name}},
-        "features": {"what": ["data bar: not segmented"]},
-        "text": {"string": "{what}", "color": "#f5c542", "size": 9},
         **_LOOK,
         **place,
     }

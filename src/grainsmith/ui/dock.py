@@ -6,7 +6,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QSize, QTimer
 from qtpy.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.ui.panel import label
+from grainsmith.ui.panel import WIDTH_PX, label
 from grainsmith.ui.roles import RolesLine, roles_of, while_alive
 from grainsmith.ui.status import status_text
 
@@ -26,8 +26,19 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Labels
 
-PANELS: tuple[tuple[str, str], ...] = (("Open", "grainsmith.ui.open:OpenPanel"),)
+PANELS: tuple[tuple[str, str], ...] = (
+    ("Open", "grainsmith.ui.open:OpenPanel"),
+    ("Segment", "grainsmith.ui.segment:SegmentPanel"),
+)
 """Title and place of every step's panel, in the order of the work; imported when first shown."""
+
+_LOOK = """
+QToolButton { padding: 6px 2px; border: none; border-radius: 3px;
+              background: rgba(128, 128, 128, 45); }
+QToolButton:hover { background: rgba(128, 128, 128, 90); }
+QToolButton:checked { background: rgba(80, 110, 235, 190); color: white; font-weight: bold; }
+"""
+"""Greys with an alpha suit napari's dark and light themes."""
 
 _COLUMNS = 4
 """Eight words do not fit into one row of 320 px; two rows of four do."""
@@ -56,12 +67,17 @@ class GrainsmithDock(QWidget):
         layout.addWidget(self._status)
         for title, step in self._steps.items():
             step.clicked.connect(partial(self._on_step, title))
+        self.setMinimumWidth(300)
         self._timer = QTimer(self, singleShot=True, interval=_STATUS_DELAY_MS)
         self._timer.timeout.connect(self._show_status)
         while_alive(self, self._roles.changed, self._on_roles)
         self._watched: Labels | None = None
         self._on_roles()
         self.show_panel(PANELS[0][0])
+
+    def sizeHint(self) -> QSize:  # noqa: N802  (Qt's name)
+        """Open a little wider than a panel needs: the scroll bar takes its share."""
+        return QSize(WIDTH_PX + 20, 600)
 
     def show_panel(self, title: str) -> QWidget:
         """Open a tab, building its panel when it is wanted for the first time, and return it."""
@@ -107,6 +123,7 @@ class GrainsmithDock(QWidget):
 
 def _step_bar() -> tuple[QWidget, dict[str, QToolButton]]:
     bar, group = QWidget(), QButtonGroup()
+    bar.setStyleSheet(_LOOK)
     group.setParent(bar)
     grid = QGridLayout(bar)
     grid.setContentsMargins(0, 0, 0, 0)

@@ -76,7 +76,7 @@ class Form(QWidget, Generic[T]):
         if shown:
             layout.addWidget(self._block(shown))
         if folded:
-            self.more = QCollapsible("More settings")
+            self.more = QCollapsible("More settings", expandedIcon="▼", collapsedIcon="▶")
             self.more.setDuration(0)
             self.more.addWidget(self._block(folded))
             layout.addWidget(self.more)

@@ -53,7 +53,7 @@ def _read_one(path: Path) -> list[LayerData]:
 
     image = read_image(path)
     # Never silent about what was found, guessed or left out.
-    show_info("\n".join((f"{path.name}:", *image.notes)))
+    show_info(" ".join((f"{path.name}:", *image.notes)))
     return _picture_layers(image)
 
 

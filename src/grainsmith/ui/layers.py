@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from napari.layers import Image, Labels, Layer
 
-    from grainsmith.data import LabelImage
 
 LayerData = tuple[Any, dict[str, Any], str]
 """(data, keyword arguments, kind of layer), as napari takes it from readers and samples."""
@@ -206,14 +205,6 @@ def table_of(layer: Labels) -> pd.DataFrame:
     if "index" not in rows:
         rows.insert(0, "index", range(len(rows)))
     return rows.set_index("index").rename_axis("label")
-
-
-def padded(labels: LabelImage, shape: tuple[int, ...]) -> LabelImage:
-    """Return labels of a field with background rows added below, up to the file's shape."""
-    rows, columns = shape[:2]
-    if labels.shape[1] != columns or labels.shape[0] > rows:
-        raise MismatchError(f"labels of {labels.shape} do not lie on a picture of {shape[:2]}")
-    return np.pad(labels, ((0, rows - labels.shape[0]), (0, 0)))
 
 
 # --- maps

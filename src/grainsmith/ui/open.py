@@ -68,7 +68,7 @@ class OpenPanel(Panel):
             box.setValue(value)
             box.blockSignals(was)
         source = known.get("pixel_size_source", "")
-        self._size_source.setText(f"from {source}" if source else "not in the file: set it here")
+        self._size_source.setText(source or "not in the file: set it here")
         self._notes.setText("\n".join(known.get("notes", ())))
 
     def _open(self) -> None:
@@ -87,7 +87,7 @@ class OpenPanel(Panel):
         set_pixel_size(
             self.roles.image,
             pixel_size_um,
-            "hand" if pixel_size_um > 0 else "",
+            "given by hand" if pixel_size_um > 0 else "",
             list(self.viewer.layers),
         )
         self.roles.changed.emit()

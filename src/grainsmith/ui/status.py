@@ -16,7 +16,7 @@ _COUNTED_PX = 16_000_000
 
 
 def status_text(image: Image | None, grains: Labels | None) -> str:
-    """Return one line, such as "412 grains · D50 83 µm (by number) · 0.62 µm/px from ...".
+    """Return one line, such as "412 grains · D50 83 µm (by number) · 0.62 µm/px (Zeiss tag)".
 
     Parameters
     ----------
@@ -62,5 +62,5 @@ def _median_diameter(areas_px: np.ndarray, pixel_size_um: float) -> str:
 def _scale_part(image: Image) -> str:
     size, source = pixel_size_um_of(image), facts(image).get("pixel_size_source", "")
     if size > 0:
-        return f"{size:.4g} µm/px" + (f" from {source}" if source else "")
+        return f"{size:.4g} µm/px" + (f" ({source})" if source else "")
     return "no pixel size: lengths are in pixels"

@@ -1,0 +1,83 @@
+"""Choose a model: those that come along, the user's own, or a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy, QWidget
+
+from grainsmith.models.catalogue import find_model, list_models
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QShowEvent
+
+    from grainsmith.models.catalogue import ModelEntry
+
+_FILE = "Choose a file …"
+_KINDS = {"embedded": "", "own": " (yours)", "download": " (large)"}
+
+
+class ModelChoice(QComboBox):
+    """A list of models; its last entry asks for a weights file."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.activated.connect(self._on_activated)
+        self.currentIndexChanged.connect(lambda _: self._show_tip())
+        self._last = 0
+        self._fill()
+
+    @property
+    def name(self) -> str:
+        """Name of the chosen model, or path of its file."""
+        return str(self.currentData())
+
+    def choose(self, name: str) -> None:
+        """Choose a model by name or file."""
+        place = self.findData(name)
+        if place < 0:
+            self._insert(find_model(name), name)
+            place = self.findData(name)
+        self.setCurrentIndex(place)
+        self._last = place
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's name)
+        """Look for models anew: one may have been trained meanwhile."""
+        chosen = self.name
+        self._fill()
+        if self.findData(chosen) >= 0 or Path(chosen).is_file():
+            self.choose(chosen)
+        super().showEvent(event)
+
+    def _fill(self) -> None:
+        was = self.blockSignals(True)
+        self.clear()
+        for entry in list_models():
+            self.addItem(f"{entry.name}{_KINDS.get(entry.kind, '')}", entry.name)
+        self.insertSeparator(self.count())
+        self.addItem(_FILE, "")
+        self.blockSignals(was)
+        self._show_tip()
+
+    def _insert(self, entry: ModelEntry, name: str) -> None:
+        self.insertItem(self.count() - 2, entry.name, name)
+
+    def _on_activated(self, index: int) -> None:
+        if self.itemText(index) != _FILE:
+            self._last = index
+            return
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Choose a model", "", "Weights (*.pt *.pth *);;All files (*)"
+        )
+        if path:
+            self.choose(str(Path(path)))
+        else:
+            self.setCurrentIndex(self._last)
+
+    def _show_tip(self) -> None:
+        name = self.name
+        card = find_model(name).card if name else {}
+        about = str(card.get("about", card.get("data", "")))
+        self.setToolTip(f"The network that finds the grains. {about}".strip())

@@ -1,0 +1,269 @@
+"""The Segment panel in a real viewer, with a quick model in place of the network."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("napari")
+
+from scipy import ndimage
+
+from grainsmith.data import SemImage
+from grainsmith.ui.dock import GrainsmithDock
+from grainsmith.ui.layers import facts, image_layer, pixel_size_um_of
+from grainsmith.ui.segment import SegmentPanel
+
+ZEISS = "vendor_sem_tiff_metadata/test_tiff_Zeiss_SEM_512pix.tif"
+WAIT_MS = 60_000
+"""The first drawing compiles; a busy machine takes its time."""
+
+
+class QuickModel:
+    """Bright is grain; flows lead to the middles of blobs. Counts how often it is asked."""
+
+    name, fingerprint, diameter_px, stride, tile_px = "quick", "0" * 64, 0.0, 1, 0
+
+    def __init__(self, pause_s=0.0):
+        self.pause_s, self.tiles = pause_s, 0
+
+    def predict(self, tile):
+        self.tiles += 1
+        time.sleep(self.pause_s)
+        depth = ndimage.distance_transform_edt(tile > 0.5)
+        depth = ndimage.gaussian_filter(depth, 2)
+        flow = np.stack(np.gradient(depth))
+        flow /= np.maximum(np.hypot(*flow), 1e-6)
+        logit = np.where(tile > 0.5, 3.0 + tile, -5.0)
+        return np.concatenate([flow, logit[None]]).astype(np.float32)
+
+
+@pytest.fixture
+def model(monkeypatch):
+    quick = QuickModel()
+    monkeypatch.setattr("grainsmith.models.catalogue.load_model", lambda _name, **_kwargs: quick)
+    return quick
+
+
+@pytest.fixture
+def panel(viewer, model):
+    widget = SegmentPanel(viewer)
+    viewer.window.add_dock_widget(widget, name="Segment")
+    return widget
+
+
+def _discs(shape=(160, 200), bar=20):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    picture = np.full(shape, 20, np.uint8)
+    for cy, cx in ((30, 40), (30, 120), (90, 60), (90, 150)):
+        picture[(y - cy) ** 2 + (x - cx) ** 2 < 18**2] = 210
+    picture[-bar:] = 255
+    return SemImage(
+        image=picture,
+        pixel_size_um=0.5,
+        pixel_size_source="a tag",
+        data_bar_rows=bar,
+        source="d.tif",
+    )
+
+
+@pytest.fixture
+def image(viewer):
+    data, options, _ = image_layer(_discs())
+    layer = viewer.add_image(data, **options)
+    layer.translate = (7, 9)
+    return layer
+
+
+def _find(panel, qtbot):
+    panel.find()
+    qtbot.waitUntil(lambda: panel._find.isEnabled(), timeout=WAIT_MS)
+
+
+def _grains(panel):
+    return panel.roles.grains
+
+
+def test_one_press_gives_grains_where_the_picture_is(panel, image, qtbot):
+    _find(panel, qtbot)
+    grains = _grains(panel)
+    assert grains.data.shape == image.data.shape
+    assert set(np.unique(grains.data)) == {0, 1, 2, 3, 4}
+    assert not grains.data[-20:].any()  # the data bar is background
+    for name in ("scale", "translate"):
+        np.testing.assert_array_equal(getattr(grains, name), getattr(image, name))
+    assert grains.units == image.units
+    assert pixel_size_um_of(grains) == 0.5
+    assert list(grains.features["index"]) == [1, 2, 3, 4]
+    assert grains.features["confidence"].between(0, 1).all()
+    assert facts(grains)["role"] == "grains"
+    assert facts(grains)["image"] == image.name
+    assert facts(grains)["model"]["name"] == "quick"
+    assert panel._message.text().startswith("4 grains in ")
+
+
+def test_it_says_what_is_missing(panel, viewer, qtbot):
+    panel.find()
+    assert "open one first" in panel._message.text()
+    viewer.add_image(np.zeros((3, 8, 8)))
+    panel.find()
+    assert "split the stack" in panel._message.text()
+    assert not panel.progress.running
+
+
+def test_thresholds_redraw_without_the_network(panel, image, model, qtbot):
+    _find(panel, qtbot)
+    asked, grains = model.tiles, _grains(panel)
+    panel._sliders["probability_threshold"].setValue(4.9)
+    qtbot.waitUntil(lambda: grains.data.max() == 0, timeout=WAIT_MS)
+    assert "try a lower probability" in panel._message.text()
+    panel._sliders["probability_threshold"].setValue(0.0)
+    qtbot.waitUntil(lambda: grains.data.max() == 4, timeout=WAIT_MS)
+    assert model.tiles == asked
+    assert _grains(panel) is grains
+    assert facts(grains)["settings"]["segment"]["probability_threshold"] == 0.0
+
+
+def test_cancel_stops_within_one_tile_and_changes_nothing(panel, image, model, viewer, qtbot):
+    model.pause_s = 0.05
+    panel._more["tile_px"].value = 96
+    panel.find()
+    qtbot.waitUntil(lambda: model.tiles > 0, timeout=WAIT_MS)
+    pressed_at = model.tiles
+    panel.progress.cancel()
+    qtbot.waitUntil(lambda: panel._find.isEnabled(), timeout=WAIT_MS)
+    assert model.tiles <= pressed_at + 1
+    assert len(viewer.layers) == 1
+    assert panel._message.text() == "Stopped. Nothing was changed."
+    model.pause_s = 0.0
+    _find(panel, qtbot)
+    assert _grains(panel).data.max() == 4
+
+
+def test_an_untouched_result_is_replaced_and_undo_is_clean(panel, image, viewer, qtbot):
+    _find(panel, qtbot)
+    grains = _grains(panel)
+    grains.data_setitem(np.nonzero(grains.data == 1), 9)
+    grains.undo()  # touched, and made undone: the redo step must not survive the next run
+    _find(panel, qtbot)
+    assert _grains(panel) is grains
+    assert len(viewer.layers) == 2
+    before = grains.data.copy()
+    grains.redo()
+    grains.undo()
+    np.testing.assert_array_equal(grains.data, before)
+
+
+def _paint(grains):
+    grains.data_setitem(np.nonzero(grains.data == 1), 2)
+
+
+def _accept(grains):
+    facts(grains)["states"] = {1: "accepted"}
+
+
+def _name(grains):
+    grains.features = grains.features.assign(mineral=["quartz"] * 4)
+
+
+@pytest.mark.parametrize("work", [_paint, _accept, _name])
+@pytest.mark.parametrize("again", ["button", "slider"])
+def test_the_users_work_survives_another_run(panel, image, viewer, qtbot, work, again):
+    _find(panel, qtbot)
+    mine = _grains(panel)
+    work(mine)
+    kept, kept_features = mine.data.copy(), mine.features.copy()
+    if again == "button":
+        panel.find()
+    else:
+        panel._sliders["probability_threshold"].setValue(-1.0)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=WAIT_MS)
+    assert _grains(panel) is not mine
+    np.testing.assert_array_equal(mine.data, kept)
+    assert mine.features.equals(kept_features)
+    assert "is kept as it is" in panel._message.text()
+
+
+def test_new_measurements_alone_are_not_the_users_work(panel, image, viewer, qtbot):
+    _find(panel, qtbot)
+    grains = _grains(panel)
+    grains.features = grains.features.assign(area_px=[1.0, 2, 3, 4])
+    _find(panel, qtbot)
+    assert _grains(panel) is grains
+    assert len(viewer.layers) == 2
+
+
+def test_sliders_show_what_the_chosen_grains_were_drawn_with(panel, image, viewer, qtbot):
+    panel._sliders["flow_threshold"].setValue(1.5)
+    _find(panel, qtbot)
+    first = _grains(panel)
+    _paint(first)
+    panel._sliders["flow_threshold"].setValue(2.5)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=WAIT_MS)
+    panel.roles.grains = first
+    assert panel._sliders["flow_threshold"].value() == 1.5
+
+
+def test_diameter_is_shown_with_its_unit_and_can_be_set(panel, image, qtbot):
+    assert panel._diameter.text() == "auto"
+    panel._diameter.setValue(36)
+    assert panel._diameter_note.text() == "36 px = 18 µm"
+    assert panel.settings().diameter_px == 36
+
+
+def test_every_control_has_a_tooltip_and_the_button_its_key(panel):
+    from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox
+
+    for kind in (QAbstractSpinBox, QComboBox):
+        for control in panel.findChildren(kind):
+            assert control.toolTip() or control.parentWidget().toolTip(), control
+    assert "Ctrl+Shift+G" in panel._find.text() or sys.platform == "darwin"
+    assert panel._find.shortcut().toString() == "Ctrl+Shift+G"
+    assert [b for b in panel.findChildren(QAbstractButton) if b.shortcut().toString()] == [
+        panel._find
+    ]
+
+
+def test_opening_the_panel_does_not_load_torch():
+    code = "import sys, grainsmith.ui.segment; print('torch' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "False"
+
+
+@pytest.mark.display
+def test_from_file_to_grains_in_a_real_window(shown_viewer, model, shared_data, screenshots, qtbot):
+    viewer = shown_viewer
+    dock = GrainsmithDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Grainsmith")
+    viewer.open(shared_data / ZEISS, plugin="grainsmith")
+    image = viewer.layers[0]
+    panel = dock.show_panel("Segment")
+    model.pause_s = 0.05
+    panel._more["tile_px"].value = 128
+    qtbot.mouseClick(panel._find, _left())
+    qtbot.waitUntil(lambda: model.tiles > 0, timeout=WAIT_MS)
+    assert panel.progress.isVisible()
+    qtbot.mouseClick(panel.progress._cancel, _left())
+    qtbot.waitUntil(lambda: panel._find.isEnabled(), timeout=WAIT_MS)
+    assert panel.roles.grains is None
+    model.pause_s = 0.0
+    qtbot.mouseClick(panel._find, _left())
+    qtbot.waitUntil(lambda: panel.roles.grains is not None, timeout=WAIT_MS)
+    grains = panel.roles.grains
+    assert grains.data.shape == (384, 512)
+    assert grains.data.max() > 10
+    assert not grains.data[-34:].any()
+    assert pixel_size_um_of(grains) == pytest.approx(5.965 / 512)
+    np.testing.assert_allclose(grains.scale, image.scale)
+    assert grains.units == image.units
+    qtbot.waitUntil(lambda: "grains" in dock.status)
+    viewer.screenshot(str(screenshots / "segment.png"), canvas_only=False, flash=False)
+    assert not panel.progress.isVisible()
+
+
+def _left():
+    from qtpy.QtCore import Qt
+
+    return Qt.MouseButton.LeftButton
