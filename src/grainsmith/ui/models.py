@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy, QWidget
 
 from grainsmith.models.catalogue import find_model, list_models
+from grainsmith.segment import SegmentSettings
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
@@ -26,8 +27,9 @@ class ModelChoice(QComboBox):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.activated.connect(self._on_activated)
         self.currentIndexChanged.connect(lambda _: self._show_tip())
-        self._last = 0
         self._fill()
+        self.setCurrentIndex(max(0, self.findData(SegmentSettings().model)))
+        self._last = self.currentIndex()
 
     @property
     def name(self) -> str:

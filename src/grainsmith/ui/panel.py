@@ -69,7 +69,9 @@ def label(text: str, *, dim: bool = False, tip: str = "") -> QLabel:
     """Return a text that wraps instead of widening the dock."""
     widget = QLabel(text)
     widget.setWordWrap(True)
-    widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    policy.setHeightForWidth(True)  # else the last line is cut off
+    widget.setSizePolicy(policy)
     widget.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     widget.setToolTip(tip)
     if dim:
