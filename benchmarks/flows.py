@@ -2,8 +2,8 @@
 
     python benchmarks/flows.py [--json]
 
-Drawn grains with gaps in their numbers give the flows; both sides turn the same flows into masks and
-compute the flow error of their masks. (Cellpose numbers its own without gaps, on which its code
+Drawn grains with gaps in their numbers give the flows; both sides turn the same flows into masks
+and compute the flow error of their masks. (Cellpose numbers its own without gaps, on which its code
 relies.) Ratios within one run are what counts: machines are noisy.
 """
 

@@ -11,6 +11,7 @@ import pandas as pd
 from grainsmith.models.flows import find_boxes, flow_errors, follow, gather
 from grainsmith.models.outlines import fill_holes, keep_largest_pieces
 from grainsmith.segment.picture import enlarge
+from grainsmith.segment.stopwatch import Stopwatch
 from grainsmith.segment.values import LARGE_PX, Grains, Prediction, ScalePrediction, SegmentSettings
 
 if TYPE_CHECKING:
@@ -25,18 +26,20 @@ def draw_grains(prediction: Prediction, settings: SegmentSettings) -> Grains:
         return Grains(
             labels=np.zeros(prediction.shape, np.int32), table=_table({}), note=prediction.note
         )
-    labels, facts = draw_scale(prediction.fine, prediction.shape, settings)
+    watch = Stopwatch()
+    labels, facts = draw_scale(prediction.fine, prediction.shape, settings, watch)
     if prediction.coarse is not None:
-        large, large_facts = draw_scale(prediction.coarse, prediction.shape, settings)
+        large, large_facts = draw_scale(prediction.coarse, prediction.shape, settings, watch)
         labels, facts = _join(labels, facts, large, large_facts, LARGE_PX / prediction.scale)
+        watch.lap("join")
     labels, order = _renumber(labels)
     table = _table({name: values[order] for name, values in facts.items()})
     note = "" if len(table) else "no grain was found: try a lower probability or a diameter by hand"
-    return Grains(labels=labels, table=table, note=note)
+    return Grains(labels=labels, table=table, note=note, seconds=watch.seconds)
 
 
 def draw_scale(
-    said: ScalePrediction, shape: tuple[int, int], settings: SegmentSettings
+    said: ScalePrediction, shape: tuple[int, int], settings: SegmentSettings, watch: Stopwatch
 ) -> tuple[LabelImage, _Facts]:
     """Labels on the image's grid, and an array per fact whose place k belongs to label k + 1."""
     inside = enlarge(said.probability, shape, said.scale) > settings.probability_threshold
@@ -44,7 +47,9 @@ def draw_scale(
     grid = (said.probability.shape[0], said.probability.shape[1])
     min_points = int(min(10, 10 / said.scale**2))
     labels = gather(ends, inside, grid, min_points=max(3, min_points))
+    watch.lap("follow")
     labels = keep_largest_pieces(fill_holes(labels), min_area_px=settings.min_area_px)
+    watch.lap("tidy")
     small = _on_network_grid(labels, grid, said.scale)
     n = int(labels.max(initial=0))
     error, logit = np.full(n, 2.0), np.full(n, -10.0)
@@ -57,6 +62,7 @@ def draw_scale(
         kept = np.append(False, error <= settings.flow_threshold)
         labels = np.where(kept[labels], labels, 0).astype(np.int32)
     probability = 1 / (1 + np.exp(-logit))
+    watch.lap("error")
     confidence = probability * np.clip(1 - error, 0, 1)
     return labels, {"confidence": confidence, "flow_error": error, "probability": probability}
 

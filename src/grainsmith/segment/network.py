@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.segment.drawing import draw_scale
 from grainsmith.segment.picture import resize, scaled, to_grey
+from grainsmith.segment.stopwatch import Stopwatch
 from grainsmith.segment.values import LARGE_PX, Prediction, ScalePrediction, SegmentSettings
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ COARSER = 0.35
 """The second scale, in parts of the first."""
 _COARSE_SIDE_PX = 768
 _OVERLAP_PX = 64
+_USUAL_DIAMETER_PX = 30.0
 
 
 def predict(
@@ -31,9 +32,9 @@ def predict(
     on_progress: OnProgress = no_progress,
 ) -> Prediction:
     """Let the network look at an image; parameters as for `segment_image`."""
-    clock = time.perf_counter()
+    watch = Stopwatch()
     grey, note = to_grey(image)
-    seconds = {"normalise": time.perf_counter() - clock}
+    watch.lap("normalise")
     shape = (grey.shape[0], grey.shape[1])
     if note:
         return _nothing(shape, note, settings)
@@ -41,20 +42,17 @@ def predict(
         from grainsmith.models.catalogue import load_model
 
         model = load_model(settings.model, device=settings.device)
-    clock = time.perf_counter()
+        watch.lap("load")
     runner = _Runner(model, settings, on_progress)
-    diameter_px, estimated = settings.diameter_px, settings.diameter_px == 0
-    if estimated:
-        diameter_px = _estimate_diameter(grey, runner, settings)
-    seconds["estimate"] = time.perf_counter() - clock
-    clock = time.perf_counter()
-    scale = model.diameter_px / diameter_px if model.diameter_px and diameter_px else 1.0
-    scale = float(np.clip(scale, 8 / min(shape) if min(shape) > 8 else 1.0, 4.0))
+    estimated = settings.diameter_px == 0
+    diameter_px = _estimate_diameter(grey, runner, settings) if estimated else settings.diameter_px
+    watch.lap("estimate")
+    scale = _scale(model, diameter_px, shape)
     again = settings.two_scales and scale * max(shape) > 2 * LARGE_PX
     runner.plan(shape, [scale, scale * COARSER] if again else [scale])
     fine = runner.run(grey, scale)
     coarse = runner.run(grey, scale * COARSER) if again else None
-    seconds["network"] = time.perf_counter() - clock
+    watch.lap("network")
     return Prediction(
         fine=fine,
         coarse=coarse,
@@ -63,8 +61,16 @@ def predict(
         estimated=estimated,
         model=model.name,
         fingerprint=model.fingerprint,
-        seconds=seconds,
+        seconds=watch.seconds,
     )
+
+
+def _scale(model: Model, diameter_px: float, shape: tuple[int, int]) -> float:
+    """Network pixels per image pixel; 1 where a model takes images as they are."""
+    if not diameter_px:
+        return 1.0
+    wanted = (model.diameter_px or _USUAL_DIAMETER_PX) / diameter_px
+    return float(np.clip(wanted, min(1.0, 8 / min(shape)), 4.0))
 
 
 class _Runner:
@@ -117,7 +123,7 @@ def _estimate_diameter(
         part = _middle(grey, _COARSE_SIDE_PX / scale)
         runner.plan((part.shape[0], part.shape[1]), [scale])
         said = runner.run(part, scale)
-        labels, _facts = draw_scale(said, (part.shape[0], part.shape[1]), settings)
+        labels, _facts = draw_scale(said, (part.shape[0], part.shape[1]), settings, Stopwatch())
         areas = np.bincount(labels.ravel())[1:]
         if not (areas > 0).any():
             break

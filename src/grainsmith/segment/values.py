@@ -153,8 +153,11 @@ class Grains:
         Index `label`; columns `confidence` (0..1), `flow_error` and `probability` (mean, 0..1).
     note : str
         Why there is no grain, where there is none; "" otherwise.
+    seconds : dict of str to float
+        Time of the stages.
     """
 
     labels: LabelImage
     table: pd.DataFrame
     note: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
