@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from grainsmith.samples import sample_field, training_field
+from grainsmith.samples.looks import LOOKS, Scene, record
 from grainsmith.samples.shapes import Packing, draw_grains, pack_grains
 
 
@@ -66,3 +67,12 @@ def test_true_transforms_put_the_maps_on_the_grains():
 def test_unknown_difficulty_is_refused():
     with pytest.raises(ValueError, match="'plain' or 'hard', got 'easy'"):
         sample_field("easy")
+
+
+@pytest.mark.parametrize("look", sorted(LOOKS))
+def test_every_look_of_a_field_without_grains_is_a_picture(look):
+    empty = Scene.of(np.zeros((64, 64), np.int32))
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        picture = record(rng, LOOKS[look](rng, empty), empty)
+        assert np.isfinite(picture).all()

@@ -115,7 +115,7 @@ def se(rng: np.random.Generator, scene: Scene) -> Picture:
         * smooth_noise(rng, picture.shape, rng.uniform(1.5, 40))
     )
     if rng.random() < 0.35:
-        _add_dim_grains(rng, scene, picture, float(base[0]), float(base[1:].mean()))
+        _add_dim_grains(rng, scene, picture, brighter=float(base.max() - base[0]))
     return picture
 
 
@@ -351,12 +351,12 @@ def _add_veins(rng: np.random.Generator, scene: Scene, picture: Picture) -> None
 
 
 def _add_dim_grains(
-    rng: np.random.Generator, scene: Scene, picture: Picture, dark: float, bright: float
+    rng: np.random.Generator, scene: Scene, picture: Picture, *, brighter: float
 ) -> None:
     """Blurred grains out of focus below the others: seen, not counted."""
     blobs = smooth_noise(rng, picture.shape, rng.uniform(10, 40)) > rng.uniform(0.8, 1.6)
     veil = ndimage.gaussian_filter(blobs.astype(np.float32), rng.uniform(2, 5))
-    picture += ~scene.inside * veil * rng.uniform(0.1, 0.4) * (bright - dark)
+    picture += ~scene.inside * veil * rng.uniform(0.1, 0.35) * brighter
 
 
 def _charge(rng: np.random.Generator, picture: Picture, scene: Scene) -> Picture:
