@@ -64,3 +64,13 @@ def test_unknown_pixel_size_is_said():
     from napari.layers import Image
 
     assert "pixels" in status_text(Image(np.zeros((4, 4))), None)
+
+
+def test_after_opening_the_picture_is_selected_and_has_a_scale_bar(
+    dock, viewer, shared_data, qtbot
+):
+    viewer.open(
+        shared_data / "vendor_sem_tiff_metadata/test_tiff_Zeiss_SEM_512pix.tif", plugin="grainsmith"
+    )
+    qtbot.waitUntil(lambda: viewer.layers.selection.active == viewer.layers[0])
+    assert viewer.canvas.overlays.scale_bar.visible

@@ -18,13 +18,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from grainsmith.ui.layers import pixel_size_um_of, role_of
 from grainsmith.ui.panel import WIDTH_PX, label
 from grainsmith.ui.roles import RolesLine, roles_of, while_alive
 from grainsmith.ui.status import status_text
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Labels
+    from napari.layers import Image, Labels
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent
 
 PANELS: tuple[tuple[str, str], ...] = (
     ("Open", "grainsmith.ui.open:OpenPanel"),
@@ -68,9 +70,11 @@ class GrainsmithDock(QWidget):
         for title, step in self._steps.items():
             step.clicked.connect(partial(self._on_step, title))
         self.setMinimumWidth(300)
+        self.setAcceptDrops(True)
         self._timer = QTimer(self, singleShot=True, interval=_STATUS_DELAY_MS)
         self._timer.timeout.connect(self._show_status)
         while_alive(self, self._roles.changed, self._on_roles)
+        while_alive(self, self._roles.image_changed, self._on_image)
         self._watched: Labels | None = None
         self._on_roles()
         self.show_panel(PANELS[0][0])
@@ -99,6 +103,16 @@ class GrainsmithDock(QWidget):
         """The line at the bottom."""
         return str(self._status.text())
 
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802  (Qt's name)
+        """Take files: dropped here, napari need not ask which reader is meant."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802  (Qt's name)
+        """Open dropped files."""
+        for url in event.mimeData().urls():
+            self._viewer.open(url.toLocalFile(), plugin="grainsmith")
+
     def _on_step(self, title: str, _checked: bool = False) -> None:
         self.show_panel(title)
 
@@ -113,6 +127,19 @@ class GrainsmithDock(QWidget):
                     grains.events[event].connect(self._on_edit)
             self._watched = grains
         self._timer.start()
+
+    def _on_image(self, image: Image | None) -> None:
+        if image is None:
+            return
+        if pixel_size_um_of(image) > 0:
+            self._viewer.canvas.overlays.scale_bar.visible = True
+        # After napari has selected what was added last, which may be the mark of a data bar.
+        QTimer.singleShot(0, self._select_picture)
+
+    def _select_picture(self) -> None:
+        selection = self._viewer.layers.selection
+        if selection.active is not None and role_of(selection.active) == "data bar":
+            selection.active = self._roles.image
 
     def _on_edit(self, _event: object = None) -> None:
         self._timer.start()

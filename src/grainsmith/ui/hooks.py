@@ -113,8 +113,11 @@ def sample_hard() -> list[LayerData]:
 def _sample(difficulty: Literal["plain", "hard"]) -> list[LayerData]:
     from grainsmith.samples import sample_field
 
-    sample = sample_field(difficulty)
-    name = f"{difficulty} sample"
+    return sample_layers(sample_field(difficulty), name=f"{difficulty} sample")
+
+
+def sample_layers(sample: SampleField, *, name: str) -> list[LayerData]:
+    """Return a made field as layers: picture, maps as they come from the microscope, truth."""
     layers = _picture_layers(sample.image, name=name)
     return [layers[0], *_sample_maps(sample, layers[0]), *layers[1:], _truth(sample, name, layers)]
 

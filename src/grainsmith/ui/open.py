@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QFormLayout, QSpinBox, QWidget
+from qtpy.QtWidgets import (
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QSpinBox,
+    QWidget,
+)
 
+from grainsmith.io.sem import SUFFIXES
 from grainsmith.ui.databar import mark_data_bar
+from grainsmith.ui.hooks import sample_layers
 from grainsmith.ui.layers import facts, pixel_size_um_of, set_pixel_size
 from grainsmith.ui.panel import Panel, button, label
 from grainsmith.ui.roles import while_alive
+from grainsmith.ui.worker import run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import napari
     from napari.layers import Image
 
-_EMPTY = "No picture is open. Drop a file into the window, choose one here, or try a sample."
+    from grainsmith.samples import SampleField
+
+_EMPTY = "No picture is open: choose one, or drop its file here."
 
 
 class OpenPanel(Panel):
@@ -26,7 +41,7 @@ class OpenPanel(Panel):
         super().__init__(viewer)
         self._what = label("")
         self._notes = label("", dim=True)
-        self._size = _pixel_size_box()
+        self._size = _PixelSizeBox()
         self._size_source = label("", dim=True)
         self._bar = QSpinBox()
         self._bar.setSuffix(" rows")
@@ -38,12 +53,15 @@ class OpenPanel(Panel):
         form.addRow("Pixel size", self._size)
         form.addRow("", self._size_source)
         form.addRow("Data bar", self._bar)
-        self.add(
-            button("Open picture …", self._open, tip="Choose a SEM image or photograph", main=True),
-            self._what,
-            self._form,
-            self._notes,
+        self._open_button = button(
+            "Open picture …",
+            self._open,
+            tip="Choose SEM images or photographs (TIFF, PNG, JPEG, BMP), or their label files",
+            key="Alt+O",
+            main=True,
         )
+        self._samples = _Samples(self._open_sample)
+        self.add(self._open_button, self._what, self._form, self._notes, self._samples)
         self._size.valueChanged.connect(self._on_size)
         self._bar.valueChanged.connect(self._on_bar)
         while_alive(self, self.roles.image_changed, lambda _layer: self.refresh())
@@ -72,14 +90,27 @@ class OpenPanel(Panel):
         self._notes.setText("\n".join(known.get("notes", ())))
 
     def _open(self) -> None:
-        from grainsmith.io.sem import SUFFIXES
-
         patterns = " ".join(f"*{suffix}" for suffix in SUFFIXES)
         paths, _ = QFileDialog.getOpenFileNames(
             self, "Open pictures", "", f"Pictures ({patterns});;All files (*)"
         )
         for path in paths:
             self.viewer.open(path, plugin="grainsmith")
+
+    def _open_sample(self, difficulty: str) -> None:
+        # This tab is built with the dock, and making a field needs what takes a second to import.
+        from grainsmith.samples import sample_field
+
+        run(
+            sample_field,
+            difficulty,
+            busy=self._samples,
+            then=partial(self._add_sample, f"{difficulty} sample"),
+        )
+
+    def _add_sample(self, name: str, sample: SampleField) -> None:
+        for data, options, kind in sample_layers(sample, name=name):
+            getattr(self.viewer, f"add_{kind}")(data, **options)
 
     def _on_size(self, pixel_size_um: float) -> None:
         if self.roles.image is None:
@@ -101,17 +132,38 @@ class OpenPanel(Panel):
         self.roles.changed.emit()
 
 
-def _pixel_size_box() -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
-    box.setDecimals(6)
-    box.setRange(0.0, 1e6)
-    box.setSuffix(" µm")
-    box.setSpecialValueText("unknown")
-    box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
-    box.setToolTip("Side of one pixel in µm; 0 = unknown, lengths are then in pixels")
-    # Else every key stroke would rescale the layers.
-    box.setKeyboardTracking(False)
-    return box
+class _Samples(QWidget):
+    """Two buttons that make a field to try things on."""
+
+    def __init__(self, open_sample: Callable[[str], None]) -> None:
+        super().__init__()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(label("Or try a made field:", dim=True), 1)
+        for title, difficulty, tip in (
+            ("Plain", "plain", "269 grains, ten element maps that are shifted; all is known"),
+            ("Hard", "hard", "Mixed sizes, noise, a data bar, maps that are coarse and turned"),
+        ):
+            row.addWidget(button(title, partial(open_sample, difficulty), tip=tip))
+
+
+class _PixelSizeBox(QDoubleSpinBox):
+    """Shows as many digits as there are, from 0.1 nm to millimetres."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setDecimals(9)
+        self.setRange(0.0, 1e6)
+        self.setSuffix(" µm")
+        self.setSpecialValueText("unknown")
+        self.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
+        self.setToolTip("Side of one pixel in µm; 0 = unknown, lengths are then in pixels")
+        # Else every key stroke would rescale the layers.
+        self.setKeyboardTracking(False)
+
+    def textFromValue(self, value: float) -> str:  # noqa: N802  (Qt's name)
+        """Return the number without the zeros at its end."""
+        return f"{value:.6g}"
 
 
 def _describe(image: Image) -> str:
