@@ -21,14 +21,15 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from grainsmith.io.labels import read_labels
+from grainsmith.io.sem import read_image
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import training_field
+from grainsmith.segment.picture import to_grey
 from grainsmith.train import (
     Tile,
     Trainer,
     TrainSettings,
     cut_tile,
-    normalise,
     run_training,
     targets,
     vary,
@@ -64,14 +65,12 @@ REAL_SHARE = {"synthetic": 0.0, "grains": 0.5}
 
 def real_fields(data: Path) -> list[list[tuple[Tile, float]]]:
     """Read the training images, set by set, with the median diameter of their grains."""
-    from PIL import Image
-
     sets = []
     for folder, stems in TRAINING_IMAGES.items():
         fields = []
         for stem in stems:
             path = next((data / folder).glob(f"{stem}_image.*"))
-            image = normalise(np.asarray(Image.open(path).convert("L"), np.float32))
+            image = to_grey(read_image(path).image)[0]
             labels = read_labels(data / folder / f"{stem}_masks.tif")
             weight = np.ones(labels.shape, np.float32)
             edge = UNLABELLED_EDGE_PX.get(folder, 0)
@@ -112,7 +111,7 @@ class Tiles(IterableDataset):
         # A field costs more than a training step can wait for; each serves about four times.
         if len(pool) < 64 or rng.random() < 0.25:
             image, labels = training_field(tuple(rng.integers(2**31, size=2)), 288)
-            field = Tile(normalise(image), labels, np.ones(labels.shape, np.float32))
+            field = Tile(to_grey(image)[0], labels, np.ones(labels.shape, np.float32))
             if len(pool) < 256:
                 pool.append(field)
             else:

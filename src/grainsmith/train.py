@@ -32,7 +32,9 @@ class TrainSettings:
     steps : int
         Batches to learn from.
     learning_rate, final_learning_rate : float
-        AdamW's rate after a warm-up of 100 steps and, falling along a cosine, at the end.
+        AdamW's rate after the warm-up and, falling along a cosine, at the end.
+    warm_up_steps : int
+        The rate rises over so many steps.
     weight_decay : float
         AdamW's.
     average_steps : int
@@ -44,6 +46,7 @@ class TrainSettings:
     steps: int = 1000
     learning_rate: float = 2e-3
     final_learning_rate: float = 1e-5
+    warm_up_steps: int = 100
     weight_decay: float = 1e-4
     average_steps: int = 300
     threads: int = 0
@@ -66,13 +69,6 @@ class Tile:
     image: npt.NDArray[np.float32]
     labels: LabelImage
     weight: npt.NDArray[np.float32]
-
-
-def normalise(image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Stretch the 1st..99th percentile of a (Y, X) image to 0..1; a constant image becomes 0."""
-    sample = image[:: max(1, image.shape[0] // 512), :: max(1, image.shape[1] // 512)]
-    low, high = np.percentile(sample, (1, 99))
-    return ((image - low) / max(float(high - low), 1e-6)).astype(np.float32)
 
 
 def cut_tile(rng: np.random.Generator, field: Tile, *, size_px: int, scale: float) -> Tile:
@@ -206,7 +202,7 @@ class Trainer:
 
     def _rate(self) -> float:
         s = self.settings
-        warm = min(1.0, (self.step + 1) / 100)
+        warm = min(1.0, (self.step + 1) / max(1, s.warm_up_steps))
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, self.step / max(1, s.steps))))
         return warm * (s.final_learning_rate + (s.learning_rate - s.final_learning_rate) * fall)
 

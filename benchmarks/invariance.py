@@ -1,0 +1,70 @@
+"""Whether the same picture, cropped by 2 px, flipped or turned, gives the same grains.
+
+    python benchmarks/invariance.py [--model NAME|FILE] [--json]
+
+AP@0.5 between the grains of the picture and those of the changed picture, moved back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from accuracy import DATA, VALIDATION, labelled_images
+
+from grainsmith.io.sem import read_image
+from grainsmith.models.catalogue import load_model
+from grainsmith.score import score_labels
+from grainsmith.segment import SegmentSettings, segment_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHANGES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], slice]] = {
+    "crop 2 px": (lambda a: a[2:, 2:], lambda a: a, slice(2, None)),
+    "flip": (lambda a: a[:, ::-1], lambda a: a[:, ::-1], slice(None)),
+    "turn 90": (lambda a: np.rot90(a), lambda a: np.rot90(a, -1), slice(None)),
+    "turn 180": (lambda a: np.rot90(a, 2), lambda a: np.rot90(a, -2), slice(None)),
+}
+
+
+def compare(model_name: str) -> list[dict[str, Any]]:
+    """Score every change of every SEM validation image."""
+    model, settings, rows = load_model(model_name), SegmentSettings(), []
+    for name, stem, path, _ in labelled_images():
+        if stem not in VALIDATION or not name.startswith("sem_"):
+            continue
+        image = read_image(path).field
+        plain = segment_image(image, settings, model=model).labels
+        row: dict[str, Any] = {"image": stem}
+        for change, (do, undo, kept) in CHANGES.items():
+            changed = np.ascontiguousarray(do(image))
+            back = undo(segment_image(changed, settings, model=model).labels)
+            row[change] = score_labels(
+                np.ascontiguousarray(plain[kept, kept]), np.ascontiguousarray(back)
+            ).ap50
+        rows.append(row)
+    return rows
+
+
+def main() -> None:
+    """Compare and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="grains")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    if not DATA.is_dir():
+        raise SystemExit(f"no labelled images in {DATA}: set GRAINSMITH_SHARED_DATA")
+    rows = compare(args.model)
+    if args.json:
+        print(json.dumps({"model": args.model, "images": rows}))
+        return
+    print(f"{'image':24}" + "".join(f"{change:>11}" for change in CHANGES))
+    for row in rows:
+        print(f"{row['image']:24}" + "".join(f"{row[change]:11.3f}" for change in CHANGES))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+import torch
+
+from grainsmith.models.grainnet import GrainNet
+from grainsmith.samples import training_field
+from grainsmith.segment.picture import to_grey
+from grainsmith.train import (
+    Tile,
+    Trainer,
+    TrainSettings,
+    cut_tile,
+    loss,
+    run_training,
+    targets,
+    vary,
+)
+
+SETTINGS = TrainSettings(steps=4, learning_rate=1e-3, average_steps=2, threads=1)
+
+
+def field(seed=1, size=96):
+    image, labels = training_field((11, seed), size)
+    return Tile(to_grey(image)[0], labels, np.ones(labels.shape, np.float32))
+
+
+def batches(seed=0):
+    rng = np.random.default_rng(seed)
+    while True:
+        tiles = [cut_tile(rng, field(k), size_px=64, scale=1.0) for k in range(2)]
+        yield (
+            torch.from_numpy(np.stack([vary(rng, t.image)[None] for t in tiles])),
+            torch.from_numpy(np.stack([targets(t) for t in tiles])),
+        )
+
+
+def trainer(settings=SETTINGS):
+    torch.manual_seed(0)
+    return Trainer(GrainNet((1, 4, 8)), settings)
+
+
+def test_tiles_turn_image_labels_and_weight_together():
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:50, :60]
+    image = (100 * rows + columns).astype(np.float32)
+    plain = Tile(image, image.astype(np.int32), np.ones(image.shape, np.float32))
+    for _ in range(8):
+        tile = cut_tile(rng, plain, size_px=32, scale=1.0)
+        np.testing.assert_allclose(tile.image, tile.labels, atol=101)
+    beyond = cut_tile(rng, plain, size_px=80, scale=1.0)
+    assert 0 < beyond.weight.mean() < 1
+    assert (beyond.labels[beyond.weight == 0] == 0).all()
+
+
+def test_labels_outside_the_trusted_region_change_nothing():
+    tile = field()
+    weight = tile.weight.copy()
+    weight[:, 48:] = 0
+    garbage = tile.labels.copy()
+    garbage[:, 60:] = np.random.default_rng(0).integers(0, 99, garbage[:, 60:].shape)
+    output = torch.randn(1, 3, 96, 96)
+    values = [
+        loss(output, torch.from_numpy(targets(Tile(tile.image, labels, weight))[None]))
+        for labels in (np.where(weight > 0, tile.labels, 0), np.where(weight > 0, garbage, 0))
+    ]
+    assert values[0] == values[1]
+    # The same garbage left in place, where the weight alone must silence it.
+    wanted = targets(Tile(tile.image, tile.labels, weight))
+    planted = wanted.copy()
+    planted[:3, :, 48:] = 7.0
+    planted[2, :, 48:] = 1.0
+    assert loss(output, torch.from_numpy(wanted[None])) == loss(
+        output, torch.from_numpy(planted[None])
+    )
+
+
+def test_the_loss_falls():
+    learner = trainer(
+        TrainSettings(steps=40, learning_rate=1e-2, warm_up_steps=5, average_steps=5, threads=1)
+    )
+    values = []
+    run_training(learner, batches(), on_step=lambda _, value: values.append(value))
+    assert np.mean(values[-5:]) < 0.9 * np.mean(values[:5])
+
+
+def test_resuming_goes_on_with_the_same_curve(tmp_path):
+    whole, values = trainer(), []
+    run_training(whole, batches(), on_step=lambda _, value: values.append(value))
+    first, source, again = trainer(), batches(), []
+    for _ in range(2):
+        first.learn(*next(source))
+    torch.save(first.state(), tmp_path / "state.pt")
+    second = trainer()
+    second.resume(torch.load(tmp_path / "state.pt", weights_only=True))
+    run_training(second, source, on_step=lambda _, value: again.append(value))
+    assert second.step == 4
+    assert again == pytest.approx(values[2:], rel=0.02)
+
+
+def test_a_batch_without_a_finite_gradient_spoils_nothing():
+    learner = trainer()
+    images, wanted = next(batches())
+    learner.learn(images, wanted)
+    before = {k: v.clone() for k, v in learner.net.named_parameters()}
+    wanted[0, 0] = torch.inf
+    learner.learn(images, wanted)
+    for name, value in learner.net.named_parameters():
+        torch.testing.assert_close(value, before[name])
+
+
+def test_the_kept_network_is_the_running_mean():
+    learner = trainer()
+    run_training(learner, batches(), on_step=lambda *_: None)
+    kept = learner.best_guess()
+    assert not kept.training
+    assert not torch.equal(kept.output[2].weight, learner.net.output[2].weight)
