@@ -119,10 +119,14 @@ def name_grains(
         index=index,
     )
     _call_by_group(naming, groups)
+    # What an unknown grain comes nearest to is worth knowing.
+    naming.loc[~known, "runner_up"] = naming.loc[~known, "mineral"]
+    naming.loc[~known, "runner_up_score"] = naming.loc[~known, "score"]
+    naming.loc[~mapped, "runner_up"] = ""
+    naming.loc[~mapped, "runner_up_score"] = 0.0
+    naming.loc[~known | ~mapped, "score"] = 0.0
     for rows, word in ((~known, UNKNOWN), (~mapped, UNMAPPED)):
         naming.loc[rows, ["mineral", "verdict"]] = word
-    naming.loc[~mapped, ["score", "runner_up_score"]] = 0.0
-    naming.loc[~mapped, "runner_up"] = ""
     return naming
 
 

@@ -1,0 +1,27 @@
+"""One grain in all its pictures: element combos and contact sheets.
+
+`prepare_field` reads what is needed once, `make_combo` gathers one grain, `draw_combo` makes a
+picture of it and `save_combo` a file.
+"""
+
+from grainsmith.gallery.combo import Combo, ComboSettings, make_combo
+from grainsmith.gallery.field import Field, prepare_field
+from grainsmith.gallery.files import combo_name, save_combo, save_combos
+from grainsmith.gallery.picture import draw_combo
+from grainsmith.gallery.reading import Reading
+from grainsmith.gallery.sheet import SheetSettings, contact_sheet
+
+__all__ = [
+    "Combo",
+    "ComboSettings",
+    "Field",
+    "Reading",
+    "SheetSettings",
+    "combo_name",
+    "contact_sheet",
+    "draw_combo",
+    "make_combo",
+    "prepare_field",
+    "save_combo",
+    "save_combos",
+]

@@ -1,0 +1,280 @@
+"""Gather one grain: the same crop of the image and of every map, and what was measured in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from grainsmith.errors import MismatchError
+from grainsmith.gallery.colours import hue_of
+from grainsmith.gallery.comparison import Bar, bars_of, subtitle_of, title_of
+from grainsmith.gallery.field import sample_nearest
+from grainsmith.gallery.reading import Reading, bar_of, box_of, crop_around, read_map
+
+if TYPE_CHECKING:
+    from grainsmith.data import ElementMap
+    from grainsmith.gallery.field import Field, Floats, Picture
+    from grainsmith.gallery.reading import Crop
+
+_OUTLINE = (255, 255, 255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComboSettings:
+    """How a combo is drawn.
+
+    Attributes
+    ----------
+    scale : str
+        "per map": each map from 0 to its 99.5th percentile. "shared": all maps of one unit from 0
+        to the largest of these.
+    overlay : tuple of str
+        Three elements drawn as red, green and blue; "" = chosen by the program: those in which the
+        grain stands out most from its surroundings.
+    margin_pct : float
+        Room around the grain, in per cent of its longer side.
+    tile_px : int
+        Side of one picture.
+    columns : int
+        Pictures in a row; 0 = about as wide as high.
+    """
+
+    scale: str = field(default="per map", metadata={"choices": ["per map", "shared"]})
+    overlay: tuple[str, str, str] = field(default=("", "", ""), metadata={"hidden": True})
+    margin_pct: float = 20.0
+    tile_px: int = 160
+    columns: int = field(default=0, metadata={"hidden": True})
+
+    def __post_init__(self) -> None:
+        if self.scale not in ("per map", "shared"):
+            raise ValueError(f"scale must be 'per map' or 'shared', got {self.scale!r}")
+        if not 0 <= self.margin_pct <= 500:
+            raise ValueError(f"margin_pct must lie in 0..500, got {self.margin_pct}")
+        if not 32 <= self.tile_px <= 2000:
+            raise ValueError(f"tile_px must lie in 32..2000, got {self.tile_px}")
+        if self.columns < 0:
+            raise ValueError(f"columns must be 0 (chosen) or more, got {self.columns}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """One picture of a combo, (tile_px, tile_px, 3), with what is written about it.
+
+    `scale_bar` is the length of a bar drawn into it, as a share of its side; 0 = none.
+    """
+
+    title: str
+    picture: Picture
+    caption: str = ""
+    note: str = ""
+    warning: str = ""
+    scale_bar: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Combo:
+    """One grain in all its pictures.
+
+    Attributes
+    ----------
+    label : int
+        The grain.
+    title, subtitle : str
+        Mineral with score and runner-up; size and scale.
+    tiles : tuple of Tile
+        Image, maps, overlay of three elements, principal components.
+    readings : tuple of Reading
+        One for each map.
+    bars : tuple of Bar
+        Empty without a grain table.
+    bars_title : str
+        What the grain is compared with.
+    columns : int
+        Tiles in a row.
+    """
+
+    label: int
+    title: str
+    subtitle: str
+    tiles: tuple[Tile, ...]
+    readings: tuple[Reading, ...]
+    bars: tuple[Bar, ...]
+    bars_title: str
+    columns: int
+
+
+PLAIN_COMBO = ComboSettings()
+
+
+def make_combo(field_of_view: Field, label: int, settings: ComboSettings = PLAIN_COMBO) -> Combo:
+    """Gather one grain in all its pictures.
+
+    Parameters
+    ----------
+    field_of_view : Field
+        From `prepare_field`.
+    label : int
+        The grain.
+    settings : ComboSettings
+        How it is drawn.
+
+    Raises
+    ------
+    MismatchError
+        There is no such grain, or the overlay names an element without a map.
+    """
+    box = box_of(field_of_view.labels, label)
+    crop = crop_around(box, margin_pct=settings.margin_pct, tile_px=settings.tile_px)
+    area_px = int((field_of_view.labels[box[0] : box[2], box[1] : box[3]] == label).sum())
+    mask = sample_nearest(field_of_view.labels, np.eye(3), crop.rows, crop.columns) == label
+    edge = mask & ~ndimage.binary_erosion(mask)
+    readings = tuple(
+        read_map(each, field_of_view, label, crop, area_px) for each in field_of_view.maps
+    )
+    values = [
+        sample_nearest(
+            each.values,
+            field_of_view.transforms[each.element].inverse().matrix,
+            crop.rows,
+            crop.columns,
+        )
+        for each in field_of_view.maps
+    ]
+    tiles = (
+        _image_tile(field_of_view, crop, edge),
+        *_map_tiles(field_of_view, values, readings, edge, settings),
+        *_mixture_tiles(field_of_view, values, readings, edge, settings),
+    )
+    bars, bars_title = bars_of(field_of_view, label, readings)
+    return Combo(
+        label=label,
+        title=title_of(field_of_view, label),
+        subtitle=subtitle_of(field_of_view, label, crop),
+        tiles=tiles,
+        readings=readings,
+        bars=bars,
+        bars_title=bars_title,
+        columns=settings.columns or int(np.ceil(np.sqrt(1.6 * (len(tiles) + bool(bars))))),
+    )
+
+
+def _image_tile(field_of_view: Field, crop: Crop, edge: npt.NDArray[np.bool_]) -> Tile:
+    low, high = field_of_view.image_limits
+    grey = sample_nearest(field_of_view.image, np.eye(3), crop.rows, crop.columns)
+    grey_share = np.clip((np.nan_to_num(grey, nan=low) - low) / (high - low), 0, 1)
+    picture = (255 * grey_share).astype(np.uint8)
+    if picture.ndim == 2:
+        picture = np.repeat(picture[..., np.newaxis], 3, axis=2)
+    share_of_side, text = bar_of(field_of_view.pixel_size_um, crop.side)
+    return Tile(
+        title="Image",
+        picture=_outlined(picture, edge),
+        caption=f"bar {text}",
+        scale_bar=share_of_side,
+    )
+
+
+def _map_tiles(
+    field_of_view: Field,
+    values: list[Floats],
+    readings: tuple[Reading, ...],
+    edge: npt.NDArray[np.bool_],
+    settings: ComboSettings,
+) -> list[Tile]:
+    tiles = []
+    for each, shown, reading in zip(field_of_view.maps, values, readings, strict=True):
+        low, high = _limits(field_of_view, each, settings)
+        share = np.clip((np.nan_to_num(shown, nan=low) - low) / (high - low), 0, 1)
+        picture = (share[..., np.newaxis] * np.array(hue_of(each.element))).astype(np.uint8)
+        tiles.append(
+            Tile(
+                title=each.name,
+                picture=_outlined(picture, edge),
+                caption=_measured(reading),
+                note=_against_around(reading) + f"{low:.3g}–{high:.3g} {reading.unit}",
+                warning="" if reading.aligned else f"alignment: {reading.verdict}",
+            )
+        )
+    return tiles
+
+
+def _limits(field_of_view: Field, each: ElementMap, settings: ComboSettings) -> tuple[float, float]:
+    if settings.scale == "per map":
+        return field_of_view.map_limits[each.element]
+    alike = [
+        field_of_view.map_limits[one.element] for one in field_of_view.maps if one.kind == each.kind
+    ]
+    return min(low for low, _ in alike), max(high for _, high in alike)
+
+
+def _mixture_tiles(
+    field_of_view: Field,
+    values: list[Floats],
+    readings: tuple[Reading, ...],
+    edge: npt.NDArray[np.bool_],
+    settings: ComboSettings,
+) -> list[Tile]:
+    if len(field_of_view.maps) < 3 or field_of_view.composite is None:
+        return []
+    chosen = overlay_elements(field_of_view, readings, settings)
+    elements = [each.element for each in field_of_view.maps]
+    channels = []
+    for element in chosen:
+        low, high = field_of_view.map_limits[element]
+        shown = np.nan_to_num(values[elements.index(element)], nan=low)
+        channels.append(255 * np.clip((shown - low) / (high - low), 0, 1))
+    overlay = np.stack(channels, axis=2).astype(np.uint8)
+    components = field_of_view.composite.colours(np.stack(values), field_of_view.counted)
+    red, green, blue = chosen
+    return [
+        Tile(
+            title="Overlay",
+            picture=_outlined(overlay, edge),
+            caption=f"R {red}  G {green}  B {blue}",
+        ),
+        Tile(title="PC 1-3", picture=_outlined(components, edge), caption="R PC1  G PC2  B PC3"),
+    ]
+
+
+def overlay_elements(
+    field_of_view: Field, readings: tuple[Reading, ...], settings: ComboSettings
+) -> tuple[str, str, str]:
+    """Return the three elements of the overlay: those chosen, the rest by how much they stand out.
+
+    Raises
+    ------
+    MismatchError
+        A chosen element has no map.
+    """
+    elements = [reading.element for reading in readings]
+    missing = [element for element in settings.overlay if element and element not in elements]
+    if missing:
+        raise MismatchError(
+            f"there is no map of {', '.join(missing)} for the overlay; "
+            f"choose among {', '.join(elements)}"
+        )
+    rest = sorted(readings, key=lambda reading: -np.nan_to_num(reading.sigmas, nan=-np.inf))
+    free = iter([one.element for one in rest if one.element not in settings.overlay])
+    red, green, blue = (element or next(free) for element in settings.overlay)
+    return red, green, blue
+
+
+def _outlined(picture: Picture, edge: npt.NDArray[np.bool_]) -> Picture:
+    drawn = picture.copy()
+    drawn[edge] = _OUTLINE
+    return drawn
+
+
+def _measured(reading: Reading) -> str:
+    if np.isnan(reading.mean):
+        return "outside the map"
+    digits = 2 if reading.mean < 10 else 1 if reading.mean < 100 else 0
+    return f"{reading.mean:.{digits}f} ± {reading.error:.{digits}f} {reading.unit}"
+
+
+def _against_around(reading: Reading) -> str:
+    return f"▲ {min(reading.sigmas, 999):.0f}σ   " if reading.stands_out else ""

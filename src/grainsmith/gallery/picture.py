@@ -1,0 +1,121 @@
+"""Compose a combo into one picture of pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grainsmith.gallery.colours import hue_of
+from grainsmith.gallery.text import write
+
+if TYPE_CHECKING:
+    from grainsmith.gallery.combo import Combo, Tile
+    from grainsmith.gallery.field import Picture
+
+_PAPER, _INK, _DIM = (26, 27, 32), (238, 238, 238), (165, 168, 178)
+_BRIGHT, _WARNING = (255, 226, 110), (255, 150, 60)
+_GROUP = (150, 153, 163)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """Where things lie, all in pixels."""
+
+    tile: int
+    gap: int = 6
+    title: int = 15
+    lines: int = 28
+    head: int = 40
+
+    @property
+    def step_y(self) -> int:
+        return self.tile + self.title + self.lines + self.gap
+
+    @property
+    def step_x(self) -> int:
+        return self.tile + self.gap
+
+
+def draw_combo(combo: Combo) -> Picture:
+    """Draw a combo.
+
+    Returns
+    -------
+    (Y, X, 3) uint8 array
+        As wide as its tiles in a row.
+    """
+    sheet = _Sheet(tile=combo.tiles[0].picture.shape[0])
+    places = len(combo.tiles) + bool(combo.bars)
+    columns = min(combo.columns, places)
+    rows = -(-places // columns)
+    picture = np.empty(
+        (sheet.head + rows * sheet.step_y, sheet.gap + columns * sheet.step_x, 3), np.uint8
+    )
+    picture[:] = _PAPER
+    room = picture.shape[1] - 2 * sheet.gap
+    write(picture, combo.title, at=(17, 6), size_px=14, colour=_INK, bold=True, room_px=room)
+    write(picture, combo.subtitle, at=(33, 6), size_px=11, colour=_DIM, room_px=room)
+    for place in range(places):
+        top = sheet.head + place // columns * sheet.step_y
+        left = sheet.gap + place % columns * sheet.step_x
+        block = picture[top : top + sheet.step_y, left : left + sheet.tile]
+        if place < len(combo.tiles):
+            _draw_tile(block, combo.tiles[place], sheet)
+        else:
+            _draw_bars(block, combo, sheet)
+    return picture
+
+
+def _draw_tile(block: Picture, tile: Tile, sheet: _Sheet) -> None:
+    write(block, tile.title, at=(11, 0), size_px=12, colour=_INK, bold=True, room_px=sheet.tile)
+    shown = block[sheet.title : sheet.title + sheet.tile]
+    shown[:] = tile.picture
+    if tile.scale_bar:
+        length = round(tile.scale_bar * sheet.tile)
+        shown[-9:-4, 4 : 8 + length] = 0
+        shown[-8:-5, 6 : 6 + length] = 255
+    if tile.warning:
+        shown[:14] = shown[:14] // 4
+        write(shown, tile.warning, at=(10, 3), size_px=9, colour=_WARNING, room_px=sheet.tile - 6)
+    base = sheet.title + sheet.tile
+    write(block, tile.caption, at=(base + 12, 0), size_px=10, colour=_INK, room_px=sheet.tile)
+    colour = _BRIGHT if "▲" in tile.note else _DIM
+    write(block, tile.note, at=(base + 25, 0), size_px=9, colour=colour, room_px=sheet.tile)
+
+
+def _draw_bars(block: Picture, combo: Combo, sheet: _Sheet) -> None:
+    """Draw for each element the grain (its hue) beside the mean of its group (grey, ± 1 sd)."""
+    write(
+        block, combo.bars_title, at=(11, 0), size_px=11, colour=_INK, bold=True, room_px=sheet.tile
+    )
+    height = sheet.tile - 14
+    chart = block[sheet.title : sheet.title + height]
+    chart[:] = (36, 37, 43)
+    step = sheet.tile / len(combo.bars)
+    half = max(1, int(0.42 * step))
+    for place, bar in enumerate(combo.bars):
+        left = round(place * step)
+        _column(chart, left, half, bar.grain, hue_of(bar.element))
+        _column(chart, left + half, half, bar.group, _GROUP)
+        low, high = (
+            height - round(height * np.clip(bar.group + sign * bar.group_spread, 0, 1))
+            for sign in (-1, 1)
+        )
+        chart[high : low + 1, left + half + half // 2] = _INK
+        write(block, bar.element, at=(sheet.title + height + 11, left), size_px=9, colour=_DIM)
+    base = sheet.title + sheet.tile
+    text = "colour: grain · grey: group ± sd"
+    write(block, text, at=(base + 12, 0), size_px=9, colour=_DIM, room_px=sheet.tile)
+    write(
+        block, "100 % = richest grain", at=(base + 25, 0), size_px=9, colour=_DIM,
+        room_px=sheet.tile,
+    )  # fmt: skip
+
+
+def _column(
+    chart: Picture, left: int, width: int, share: float, colour: tuple[int, int, int]
+) -> None:
+    top = len(chart) - round(len(chart) * float(np.clip(np.nan_to_num(share), 0, 1)))
+    chart[top:, left : left + width] = colour

@@ -1,0 +1,192 @@
+"""Where a grain lies on each map, and what each map says of it, in native pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from grainsmith.data import Transform
+from grainsmith.errors import MismatchError
+
+if TYPE_CHECKING:
+    from grainsmith.data import ElementMap, LabelImage
+    from grainsmith.gallery.field import Field, Floats
+
+_LEAST_MARGIN_PX = 6
+_CORE_PX, _LEAST_CORE = 2, 9
+_SIGMAS, _RATIO = 5.0, 1.1
+_SURE = ("aligned", "inherited", "by hand")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One element in one grain and around it, from the map's native pixels.
+
+    Attributes
+    ----------
+    element, unit : str
+        Such as "Si" and "counts".
+    mean, error : float
+        Of the core of the grain, with the standard error; NaN outside the map.
+    around, around_error : float
+        Of the rest of the crop.
+    coverage : float
+        Share of the grain for which the map has a value.
+    verdict : str
+        Of the map's alignment.
+    """
+
+    element: str
+    unit: str
+    mean: float
+    error: float
+    around: float
+    around_error: float
+    coverage: float
+    verdict: str
+
+    @property
+    def sigmas(self) -> float:
+        """How many standard errors the grain lies above its surroundings."""
+        return (self.mean - self.around) / float(np.hypot(self.error, self.around_error) or np.nan)
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether the grain is richer than its surroundings by 5 σ and by a tenth."""
+        return self.sigmas >= _SIGMAS and self.mean > _RATIO * max(self.around, 0.0)
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the map is known to lie where it is drawn."""
+        return self.verdict in _SURE
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A square piece of the image, and the points of its tile on the image."""
+
+    top: float
+    left: float
+    side: float
+    rows: Floats
+    columns: Floats
+
+
+def box_of(labels: LabelImage, label: int) -> tuple[int, int, int, int]:
+    """Return (top, left, bottom, right) of a grain, the last two not included.
+
+    Raises
+    ------
+    MismatchError
+        There is no such grain.
+    """
+    top, left, bottom, right = _box_of(labels, label)
+    if bottom <= top or label <= 0:
+        raise MismatchError(f"there is no grain {label} in the labels")
+    return top, left, bottom, right
+
+
+@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _box_of(labels: LabelImage, label: int) -> tuple[int, int, int, int]:
+    top, left, bottom, right = labels.shape[0], labels.shape[1], 0, 0
+    for y in range(labels.shape[0]):
+        for x in range(labels.shape[1]):
+            if labels[y, x] == label:
+                top = min(top, y)
+                left = min(left, x)
+                bottom = y + 1
+                right = max(right, x + 1)
+    return top, left, bottom, right
+
+
+def crop_around(box: tuple[int, int, int, int], *, margin_pct: float, tile_px: int) -> Crop:
+    """Return a square with the grain in its middle, and a margin of 6 px or more."""
+    top, left, bottom, right = box
+    longer = max(bottom - top, right - left)
+    side = longer + 2 * max(_LEAST_MARGIN_PX, margin_pct / 100 * longer)
+    middle_y, middle_x = (top + bottom - 1) / 2, (left + right - 1) / 2
+    steps = (np.arange(tile_px) + 0.5) * side / tile_px - side / 2
+    rows, columns = np.meshgrid(middle_y + steps, middle_x + steps, indexing="ij")
+    return Crop(middle_y - side / 2, middle_x - side / 2, side, rows, columns)
+
+
+def read_map(
+    each: ElementMap, field_of_view: Field, label: int, crop: Crop, area_px: int
+) -> Reading:
+    """Measure a map in the core of a grain and in the rest of the crop, in native pixels.
+
+    The core is that of the grain table, so that both say the same; `area_px` is the grain's area on
+    the image.
+    """
+    transform = field_of_view.transforms[each.element]
+    top, left, bottom, right = _box_on_map(crop, transform, each.values.shape)
+    values = np.asarray(each.values[top:bottom, left:right], dtype=float)
+    shift = np.array([[1, 0, top], [0, 1, left], [0, 0, 1]], dtype=float)
+    there = Transform(matrix=transform.matrix @ shift)
+    shape = (max(bottom - top, 0), max(right - left, 0))
+    own = there.look_up(field_of_view.labels, shape, outside=-1) == label
+    measured = np.isfinite(values) if values.size else np.zeros(shape, bool)
+    mean, error = _mean_and_error(values[_core(own & measured)], each.kind)
+    # Pixels at the rim hold some of both; they belong to neither.
+    away = measured & ~ndimage.binary_dilation(own, iterations=_CORE_PX) if own.size else measured
+    around, around_error = _mean_and_error(values[away], each.kind)
+    pixel_area = abs(np.linalg.det(transform.matrix[:2, :2]))
+    return Reading(
+        element=each.element,
+        unit="grey" if each.kind == "picture" else each.kind,
+        mean=mean,
+        error=error,
+        around=around,
+        around_error=around_error,
+        coverage=min(1.0, float((own & measured).sum() * pixel_area / area_px)),
+        verdict=transform.verdict,
+    )
+
+
+def _box_on_map(
+    crop: Crop, transform: Transform, shape: tuple[int, ...]
+) -> tuple[int, int, int, int]:
+    corners = [
+        (crop.top + dy * crop.side, crop.left + dx * crop.side) for dy in (0, 1) for dx in (0, 1)
+    ]
+    on_map = transform.inverse().apply(corners)
+    top, left = np.clip(np.floor(on_map.min(axis=0)), 0, shape).astype(int)
+    bottom, right = np.clip(np.ceil(on_map.max(axis=0)) + 1, 0, shape).astype(int)
+    return int(top), int(left), int(bottom), int(right)
+
+
+def _core(own: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    # The same core as that of the grain table: deeper than 2 px where 9 pixels are left.
+    depth = ndimage.distance_transform_edt(np.pad(own, 1))[1:-1, 1:-1]
+    for least in range(_CORE_PX, 0, -1):
+        if (depth > least).sum() >= _LEAST_CORE:
+            return np.asarray(depth > least)
+    return own
+
+
+def _mean_and_error(values: Floats, kind: str) -> tuple[float, float]:
+    n = len(values)
+    if n == 0:
+        return float("nan"), float("nan")
+    mean = float(values.mean())
+    if kind == "counts":
+        return mean, float(np.sqrt(max(values.sum(), 1.0)) / n)
+    return mean, float(values.std() / np.sqrt(max(n - 1, 1)))
+
+
+def nice_length(longest: float) -> float:
+    """Return the largest of 1, 2, 5, 10, ... that is not longer."""
+    power = 10.0 ** np.floor(np.log10(longest))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= longest * 1.0001))
+
+
+def bar_of(pixel_size_um: float, side_px: float) -> tuple[float, str]:
+    """Return the length of a scale bar as a share of a picture's side, and its text."""
+    side = side_px * (pixel_size_um or 1.0)
+    length = nice_length(0.4 * side)
+    return length / side, f"{length:g} {'µm' if pixel_size_um else 'px'}"

@@ -1,0 +1,224 @@
+"""Contact sheet ("knolling"): all grains side by side, by mineral and size, at one scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from grainsmith.data import no_progress
+from grainsmith.errors import MismatchError
+from grainsmith.gallery.field import sample_nearest
+from grainsmith.gallery.reading import bar_of
+from grainsmith.gallery.text import write
+from grainsmith.minerals import LIBRARY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grainsmith.data import OnProgress
+    from grainsmith.gallery.field import Field, Floats, Picture
+
+_PAPER, _INK, _DIM = (26, 27, 32), (238, 238, 238), (165, 168, 178)
+_PLAIN = (200, 200, 200)
+_GAP, _HEAD = 6, 26
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SheetSettings:
+    """How a contact sheet is laid out.
+
+    Attributes
+    ----------
+    width_px : int
+        Of the whole sheet.
+    magnification : float
+        Pixels of the sheet for one pixel of the image; 0 = so that the largest grain takes a
+        fifth of the width, and never more than 3.
+    most_per_mineral : int
+        The largest ones are shown; the heading says how many there are.
+    least_area_px : int
+        Smaller grains are left out: specks show nothing.
+    upright : bool
+        Turn the long axis of each grain upright.
+    """
+
+    width_px: int = 1600
+    magnification: float = 0.0
+    most_per_mineral: int = 200
+    least_area_px: int = 30
+    upright: bool = True
+
+    def __post_init__(self) -> None:
+        if not 200 <= self.width_px <= 20_000:
+            raise ValueError(f"width_px must lie in 200..20000, got {self.width_px}")
+        if self.magnification < 0:
+            raise ValueError(f"magnification must be 0 (chosen) or more, got {self.magnification}")
+        if self.most_per_mineral < 1:
+            raise ValueError(f"most_per_mineral must be 1 or more, got {self.most_per_mineral}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Grain:
+    label: int
+    area_px: int
+    middle: Floats
+    axis: Floats
+    extent: Floats
+
+
+def contact_sheet(
+    field_of_view: Field,
+    settings: SheetSettings = SheetSettings(),
+    *,
+    colours: Mapping[str, str] | None = None,
+    on_progress: OnProgress = no_progress,
+) -> Picture:
+    """Lay out the grains of a field.
+
+    Parameters
+    ----------
+    field_of_view : Field
+        From `prepare_field`; grains without a name form one group.
+    settings : SheetSettings
+        Layout.
+    colours : mapping of str to str
+        Mineral -> "#rrggbb" of its outlines; the library's where missing.
+    on_progress : OnProgress
+        Called with the number of grains drawn.
+
+    Returns
+    -------
+    (Y, X, 3) uint8 array
+
+    Raises
+    ------
+    MismatchError
+        No grain is large enough.
+    """
+    grains = _measure(field_of_view.labels, settings.least_area_px)
+    if not grains:
+        raise MismatchError(f"no grain has {settings.least_area_px} px or more: nothing to lay out")
+    groups = _groups(field_of_view, grains)
+    largest = max(float(grain.extent.max()) for grain in grains)
+    zoom = settings.magnification or min(3.0, settings.width_px / 5 / largest)
+    strips, done = [], 0
+    for mineral, members in groups.items():
+        shown = members[: settings.most_per_mineral]
+        pictures = []
+        for grain in shown:
+            pictures.append(
+                _cut_out(field_of_view, grain, zoom, _colour(mineral, colours), settings.upright)
+            )
+            done += 1
+            on_progress(done, len(grains))
+        strips.append(_heading(mineral, members, len(shown), settings.width_px))
+        strips.append(_shelves(pictures, settings.width_px))
+    on_progress(len(grains), len(grains))
+    return np.concatenate([*strips, _footer(field_of_view, zoom, settings.width_px)])
+
+
+def _measure(labels: npt.NDArray[np.int32], least_area_px: int) -> list[_Grain]:
+    grains = []
+    for label, box in enumerate(ndimage.find_objects(labels), 1):
+        if box is None:
+            continue
+        points = np.argwhere(labels[box] == label).astype(float)
+        if len(points) < least_area_px:
+            continue
+        points += [box[0].start, box[1].start]
+        middle = points.mean(axis=0)
+        _, vectors = np.linalg.eigh(np.cov((points - middle).T) + 1e-9 * np.eye(2))
+        along = (points - middle) @ vectors[:, ::-1]
+        grains.append(
+            _Grain(label, len(points), middle, vectors[:, 1], np.abs(along).max(axis=0) + 2)
+        )
+    return grains
+
+
+def _groups(field_of_view: Field, grains: list[_Grain]) -> dict[str, list[_Grain]]:
+    naming = field_of_view.naming
+    by_mineral: dict[str, list[_Grain]] = {}
+    for grain in sorted(grains, key=lambda grain: -grain.area_px):
+        name = str(naming.loc[grain.label, "mineral"]) if grain.label in naming.index else "grains"
+        by_mineral.setdefault(name, []).append(grain)
+    areas = {name: sum(grain.area_px for grain in own) for name, own in by_mineral.items()}
+    return {name: by_mineral[name] for name in sorted(areas, key=lambda name: -areas[name])}
+
+
+def _cut_out(
+    field_of_view: Field, grain: _Grain, zoom: float, colour: tuple[int, int, int], upright: bool
+) -> Picture:
+    down = grain.axis if upright else np.array([1.0, 0.0])
+    across = np.array([down[1], -down[0]])
+    # Upright boxes are tight; others hold the grain in any direction.
+    half = grain.extent if upright else np.full(2, float(grain.extent.max()))
+    steps = [(np.arange(-h * zoom, h * zoom + 1)) / zoom for h in half]
+    u, v = np.meshgrid(*steps, indexing="ij")
+    rows = grain.middle[0] + u * down[0] + v * across[0]
+    columns = grain.middle[1] + u * down[1] + v * across[1]
+    mask = sample_nearest(field_of_view.labels, np.eye(3), rows, columns) == grain.label
+    low, high = field_of_view.image_limits
+    grey = sample_nearest(field_of_view.image, np.eye(3), rows, columns)
+    share = np.clip((np.nan_to_num(grey, nan=low) - low) / (high - low), 0, 1)
+    picture = (255 * share).astype(np.uint8)
+    if picture.ndim == 2:
+        picture = np.repeat(picture[..., np.newaxis], 3, axis=2)
+    picture[~mask] = _PAPER
+    picture[mask & ~ndimage.binary_erosion(mask)] = colour
+    return picture
+
+
+def _shelves(pictures: list[Picture], width_px: int) -> Picture:
+    """Lay pictures in rows from left to right, each row as high as its highest one."""
+    rows: list[list[Picture]] = [[]]
+    free = width_px - _GAP
+    for picture in pictures:
+        if picture.shape[1] + _GAP > free and rows[-1]:
+            rows.append([])
+            free = width_px - _GAP
+        rows[-1].append(picture)
+        free -= picture.shape[1] + _GAP
+    strips = []
+    for row in rows:
+        strip = np.full((max(map(len, row)) + _GAP, width_px, 3), _PAPER, np.uint8)
+        left = _GAP
+        for picture in row:
+            room = strip[: len(picture), left : left + picture.shape[1]]
+            room[:] = picture[:, : room.shape[1]]
+            left += picture.shape[1] + _GAP
+        strips.append(strip)
+    return np.concatenate(strips)
+
+
+def _heading(mineral: str, members: list[_Grain], shown: int, width_px: int) -> Picture:
+    strip = np.full((_HEAD, width_px, 3), _PAPER, np.uint8)
+    count = f"{len(members)}" if shown == len(members) else f"the largest {shown} of {len(members)}"
+    write(strip, mineral, at=(18, _GAP), size_px=14, colour=_INK, bold=True)
+    write(
+        strip,
+        f"{count} grains" if mineral != "grains" else count,
+        at=(18, 220),
+        size_px=11,
+        colour=_DIM,
+    )
+    return strip
+
+
+def _footer(field_of_view: Field, zoom: float, width_px: int) -> Picture:
+    strip = np.full((_HEAD, width_px, 3), _PAPER, np.uint8)
+    share, text = bar_of(field_of_view.pixel_size_um, width_px / 4 / zoom)
+    length = round(share * width_px / 4)
+    strip[12:15, _GAP : _GAP + length] = _INK
+    write(strip, f"{text}, all at one scale", at=(18, 2 * _GAP + length), size_px=11, colour=_DIM)
+    return strip
+
+
+def _colour(mineral: str, colours: Mapping[str, str] | None) -> tuple[int, int, int]:
+    known = (colours or {}).get(mineral) or (LIBRARY[mineral].colour if mineral in LIBRARY else "")
+    if not known:
+        return _PLAIN
+    return int(known[1:3], 16), int(known[3:5], 16), int(known[5:7], 16)
