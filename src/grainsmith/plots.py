@@ -1,0 +1,214 @@
+"""Pictures of a table: drawn on given axes, so that panel, report and notebook share them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+
+BASIS_COLOURS = {"number": "#1f5fa8", "area": "#d2691e", "grid": "#2e7d32"}
+"""One colour for one basis, in every picture."""
+
+_UNIT = {"um": "µm", "px": "px"}
+
+_ROSE_BINS = 18
+
+
+def draw_curve(axes: Axes, curve: pd.DataFrame, *, unit: str, bases: Sequence[str]) -> None:
+    """Draw cumulative curves with their 95 % bands.
+
+    Parameters
+    ----------
+    axes : Axes
+    curve : DataFrame
+        `SizeStatistics.curve`.
+    unit : "um" or "px"
+    bases : sequence of str
+        Which of "number", "area" and "grid".
+    """
+    sizes = curve[f"size_{unit}"]
+    for basis in bases:
+        colour = BASIS_COLOURS[basis]
+        low, high = curve[f"low_pct_{basis}"], curve[f"high_pct_{basis}"]
+        axes.fill_between(sizes, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.plot(sizes, curve[f"finer_pct_{basis}"], color=colour, label=f"by {basis}")
+    _log_size_axis(axes)
+    axes.set_ylim(0, 100)
+    axes.set_xlabel(f"grain size ({_UNIT[unit]})")
+    axes.set_ylabel("finer (%)")
+    axes.grid(visible=True, color="0.9", linewidth=0.6)
+    axes.legend(loc="upper left", frameon=False)
+
+
+def draw_histogram(
+    axes: Axes, values: npt.ArrayLike, *, name: str, log: bool = False, colour: str = "#1f5fa8"
+) -> None:
+    """Draw the frequencies of one column; not-a-number is left out.
+
+    Parameters
+    ----------
+    axes : Axes
+    values : (N,) array
+    name : str
+        For the axis, with its unit.
+    log : bool
+        Classes of equal ratio; wants values above 0.
+    colour : str
+    """
+    known = _known(values)
+    if log:
+        known = known[known > 0]
+    if len(known):
+        axes.hist(
+            known, bins=_class_limits(known, log=log).tolist(), color=colour, edgecolor="white"
+        )
+    if log:
+        _log_size_axis(axes)
+    axes.set_xlabel(name)
+    axes.set_ylabel("grains")
+
+
+def draw_rose(axes: Axes, angles_deg: npt.ArrayLike, *, name: str = "") -> None:
+    """Draw a rose of axes: directions without an arrow, so every petal has its opposite.
+
+    The area of a petal goes with its count; its length would make the common directions seem
+    commoner than they are.
+
+    Parameters
+    ----------
+    axes : PolarAxes
+    angles_deg : (N,) array
+        Counter-clockwise from the right; those 180 apart are one.
+    name : str
+        Title.
+    """
+    known = np.radians(_known(angles_deg)) % np.pi
+    counts, edges = np.histogram(known, bins=_ROSE_BINS, range=(0, np.pi))
+    width = np.pi / _ROSE_BINS
+    for turn in (0.0, np.pi):
+        axes.bar(
+            edges[:-1] + width / 2 + turn,
+            np.sqrt(counts),
+            width=width,
+            color="#1f5fa8",
+            edgecolor="white",
+            linewidth=0.6,
+        )
+    axes.set_yticks([])
+    axes.set_xticks(np.radians(np.arange(0, 360, 45)))
+    axes.set_title(name, fontsize="medium")
+
+
+def draw_scatter(
+    axes: Axes, table: pd.DataFrame, x: str, y: str, *, colours: Any = "#1f5fa8"
+) -> PathCollection:
+    """Draw two columns of the grain table against each other.
+
+    Returns
+    -------
+    PathCollection
+        Its offsets are the rows of the table, in order.
+    """
+    points = axes.scatter(table[x], table[y], s=14, c=colours, alpha=0.7, linewidths=0)
+    axes.set_xlabel(readable(x))
+    axes.set_ylabel(readable(y))
+    axes.grid(visible=True, color="0.9", linewidth=0.6)
+    return points
+
+
+def draw_ternary(
+    axes: Axes, shares: Mapping[str, npt.ArrayLike], *, names: Sequence[str] = ()
+) -> None:
+    """Draw points in a triangle, such as quartz - feldspar - lithics.
+
+    Parameters
+    ----------
+    axes : Axes
+    shares : mapping of three corners to (N,) arrays
+        Top, left and right corner in this order; any amounts, each point is brought to 100 %.
+    names : sequence of str
+        Beside the points.
+
+    Raises
+    ------
+    ValueError
+        There are not three corners.
+    """
+    if len(shares) != 3:
+        raise ValueError(f"a ternary plot has three corners, got {list(shares)}")
+    amounts = np.array([np.atleast_1d(value) for value in shares.values()], dtype=float)
+    total = amounts.sum(axis=0)
+    top, _, right = np.divide(amounts, total, out=np.full_like(amounts, np.nan), where=total > 0)
+    height = np.sqrt(3) / 2
+    for k in range(1, 10):
+        _ternary_grid_lines(axes, k / 10, height)
+    axes.plot([0, 1, 0.5, 0], [0, 0, height, 0], color="black", linewidth=1.2)
+    places = ((0.5, height + 0.03, "bottom"), (-0.03, -0.03, "top"), (1.03, -0.03, "top"))
+    for (x, y, va), corner in zip(places, shares, strict=True):
+        axes.text(x, y, corner, ha="center", va=va)
+    axes.scatter(right + top / 2, top * height, s=40, color="#1f5fa8", zorder=3)
+    for x, y, name in zip(right + top / 2, top * height, names, strict=False):
+        axes.annotate(name, (x, y), xytext=(6, 4), textcoords="offset points")
+    axes.set_aspect("equal")
+    axes.set_xlim(-0.15, 1.15)
+    axes.set_ylim(-0.12, height + 0.12)
+    axes.set_axis_off()
+
+
+def readable(column: str) -> str:
+    """Return a column's name as people write it: "feret_max_um" -> "feret max (µm)".
+
+    >>> readable("area_um2"), readable("orientation_deg"), readable("touches_edge")
+    ('area (µm²)', 'orientation (°)', 'touches edge')
+    """
+    units = {"um": "µm", "um2": "µm²", "px": "px", "deg": "°", "pct": "%", "phi": "φ"}
+    stem, _, last = column.rpartition("_")
+    if stem and last in units:
+        return f"{stem.replace('_', ' ')} ({units[last]})"
+    return column.replace("_", " ")
+
+
+def _known(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    numbers = np.asarray(values, dtype=np.float64).ravel()
+    return numbers[np.isfinite(numbers)]
+
+
+def _class_limits(values: npt.NDArray[np.float64], *, log: bool) -> npt.NDArray[np.float64]:
+    # Freedman & Diaconis, but never fewer than 8 classes, nor more than 60.
+    scaled = np.log(values) if log else values
+    low, high = float(scaled.min()), float(scaled.max())
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    width = 2 * np.subtract(*np.percentile(scaled, [75, 25])) / len(values) ** (1 / 3)
+    count = int(np.clip((high - low) / width if width > 0 else 8, 8, 60))
+    limits: npt.NDArray[np.float64] = np.linspace(low, high, count + 1)
+    return np.exp(limits) if log else limits
+
+
+def _log_size_axis(axes: Axes) -> None:
+    # Plain numbers at 1, 2 and 5: powers of ten say little over one decade.
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _ternary_grid_lines(axes: Axes, share: float, height: float) -> None:
+    rest = 1 - share
+    lines = (
+        [(share / 2, share * height), (1 - share / 2, share * height)],
+        [(share, 0), (share / 2, share * height)],
+        [(rest, 0), (rest + share / 2, share * height)],
+    )
+    for (x0, y0), (x1, y1) in lines:
+        axes.plot([x0, x1], [y0, y1], color="0.85", linewidth=0.6, zorder=1)

@@ -1,0 +1,149 @@
+"""The report's pictures, as data that an HTML file can hold."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from skimage.segmentation import find_boundaries
+
+from grainsmith import plots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from grainsmith.data import Image, LabelImage
+    from grainsmith.statistics import SizeStatistics
+
+WIDEST_PX = 1200
+"""Pictures are thinned out to this, so that a report stays a file that can be mailed."""
+
+_COUNTED = (1.0, 0.83, 0.0)
+_LEFT_OUT = (1.0, 0.2, 0.75)
+
+
+def field_picture(image: Image, *, pixel_size_um: float) -> str:
+    """Return the field as it is, with a scale bar, as a data URI."""
+    step = _step(image.shape)
+    return _figure_of(_stretched(image)[::step, ::step], step * pixel_size_um)
+
+
+def outline_picture(
+    image: Image, labels: LabelImage, table: pd.DataFrame, *, pixel_size_um: float
+) -> str:
+    """Return the field with outlines: yellow round grains, pink round those cut by the edge."""
+    step = _step(labels.shape)
+    thin = labels[::step, ::step]
+    picture = _stretched(image)[::step, ::step].copy()
+    edge = find_boundaries(thin, mode="inner")
+    cut = np.isin(thin, table.index[table.touches_edge.to_numpy(dtype=bool)])
+    picture[edge & ~cut] = _COUNTED
+    picture[edge & cut] = _LEFT_OUT
+    return _figure_of(picture, step * pixel_size_um)
+
+
+def size_picture(labels: LabelImage, sizes: pd.Series[float], *, unit: str) -> str:
+    """Return the grains coloured by their size, with its scale of colours, as a data URI."""
+    step = _step(labels.shape)
+    thin = labels[::step, ::step]
+    values = np.full(thin.shape, np.nan)
+    at = np.searchsorted(sizes.index, thin[thin > 0])
+    values[thin > 0] = sizes.to_numpy()[at]
+    figure = _blank(thin.shape)
+    axes = figure.add_axes((0.0, 0.0, 0.9, 1.0))
+    axes.set_facecolor("black")
+    low, high = np.percentile(sizes, [2, 98]) if len(sizes) else (0, 1)
+    shown = axes.imshow(values, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    bar = figure.colorbar(shown, cax=figure.add_axes((0.915, 0.1, 0.015, 0.8)), extend="both")
+    bar.set_label({"um": "diameter (µm)", "px": "diameter (px)"}[unit])
+    return _png(figure)
+
+
+def curve_picture(statistics: SizeStatistics) -> str:
+    """Return the cumulative curve with its band, as a data URI."""
+    return _drawn(
+        lambda axes: plots.draw_curve(
+            axes, statistics.curve, unit=statistics.unit, bases=statistics.bases
+        )
+    )
+
+
+def histogram_picture(values: npt.ArrayLike, name: str, *, log: bool) -> str:
+    """Return the histogram of a column, as a data URI."""
+    return _drawn(lambda axes: plots.draw_histogram(axes, values, name=name, log=log))
+
+
+def rose_picture(angles_deg: npt.ArrayLike) -> str:
+    """Return the rose of the long axes, as a data URI."""
+    return _drawn(lambda axes: plots.draw_rose(axes, angles_deg), polar=True)
+
+
+def _drawn(draw: Callable[[Axes], Any], *, polar: bool = False) -> str:
+    figure = Figure(figsize=(4.2, 3.4), layout="constrained")
+    draw(figure.add_subplot(projection="polar" if polar else None))
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return _uri("image/svg+xml", buffer)
+
+
+def _step(shape: tuple[int, ...]) -> int:
+    return max(1, -(-max(shape[:2]) // WIDEST_PX))
+
+
+def _stretched(image: Image) -> npt.NDArray[np.float32]:
+    # (Y, X, 3), 0 to 1, between the 1st and the 99th per cent of the grey values.
+    low, high = np.percentile(image[::4, ::4], [1, 99])
+    grey = np.clip((image - np.float32(low)) / max(float(high - low), 1e-9), 0, 1)
+    return grey if image.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
+
+
+def _blank(shape: tuple[int, ...]) -> Figure:
+    width = 7.0
+    return Figure(figsize=(width, width * shape[0] / shape[1]), dpi=160)
+
+
+def _figure_of(picture: npt.NDArray[np.float32], pixel_size_um: float) -> str:
+    figure = _blank(picture.shape)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.imshow(picture, interpolation="nearest")
+    axes.set_axis_off()
+    if pixel_size_um:
+        _add_scale_bar(axes, picture.shape, pixel_size_um)
+    return _png(figure)
+
+
+def _add_scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size_um: float) -> None:
+    length_um = _round_length(0.2 * shape[1] * pixel_size_um)
+    length = length_um / pixel_size_um
+    left, bottom = 0.03 * shape[1], 0.95 * shape[0]
+    box = {"facecolor": "black", "alpha": 0.55, "edgecolor": "none", "pad": 2}
+    axes.plot([left, left + length], [bottom, bottom], color="black", linewidth=6)
+    axes.plot([left, left + length], [bottom, bottom], color="white", linewidth=3)
+    text = f"{length_um / 1000:g} mm" if length_um >= 1000 else f"{length_um:g} µm"
+    axes.text(left, bottom - 0.015 * shape[0], text, color="white", va="bottom", bbox=box)
+    axes.set_xlim(-0.5, shape[1] - 0.5)
+    axes.set_ylim(shape[0] - 0.5, -0.5)
+
+
+def _round_length(length: float) -> float:
+    power = 10.0 ** np.floor(np.log10(length))
+    return float(max(step for step in (1, 2, 5) if step * power <= length) * power)
+
+
+def _png(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return _uri("image/png", buffer)
+
+
+def _uri(kind: str, buffer: io.BytesIO) -> str:
+    return f"data:{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,177 @@
+"""The report's tables, ready to be printed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grainsmith.plots import readable
+from grainsmith.statistics.measures import PERCENTILES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from grainsmith.statistics import SizeStatistics
+
+_FORMS = (
+    "aspect_ratio",
+    "circularity",
+    "circularity_iso",
+    "irn",
+    "solidity",
+    "convexity",
+    "roundness_wadell",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number or word, and its interval where it has one."""
+
+    text: str
+    interval: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table under a heading."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    note: str = ""
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits, without an exponent where it can be read.
+
+    >>> [significant(value) for value in (83.3016, 0.001234, 123456.0, float("nan"))]
+    ['83.3', '0.00123', '123000', '–']
+    """
+    if not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{round(value, places):.{max(places, 0)}f}"
+
+
+def size_section(statistics: SizeStatistics) -> Section:
+    """Return percentiles, moments and Folk & Ward's measures, one column a basis."""
+    unit = {"um": "µm", "px": "px"}[statistics.unit]
+    names = [(f"d{p}_{statistics.unit}", f"D{p} ({unit})") for p in PERCENTILES]
+    names += [
+        (f"mean_{statistics.unit}", f"arithmetic mean ({unit})"),
+        (f"sd_{statistics.unit}", f"standard deviation ({unit})"),
+        (f"geometric_mean_{statistics.unit}", f"geometric mean ({unit})"),
+        ("geometric_sd", "geometric standard deviation (factor)"),
+        ("span", "span (D90 - D10) / D50"),
+        (f"folk_ward_mean_{statistics.unit}", f"Folk & Ward mean ({unit})"),
+        ("folk_ward_mean_phi", "Folk & Ward mean (φ)"),
+        ("folk_ward_sorting_phi", "Folk & Ward sorting (φ)"),
+        ("folk_ward_skewness_phi", "Folk & Ward skewness (φ)"),
+        ("folk_ward_kurtosis_phi", "Folk & Ward kurtosis (φ)"),
+    ]
+    rows = [
+        [Cell(label), *(_value(statistics, f"{name}_{basis}") for basis in statistics.bases)]
+        for name, label in names
+        if f"{name}_{statistics.bases[0]}" in statistics.values.index
+    ]
+    rows += [
+        [
+            Cell(f"{word}, in words"),
+            *(Cell(statistics.words[f"{word}_{basis}"]) for basis in statistics.bases),
+        ]
+        for word in ("mean", "sorting", "skewness", "kurtosis")
+        if statistics.words
+    ]
+    return Section(
+        "Grain size",
+        ["", *(f"by {basis}" for basis in statistics.bases)],
+        rows,
+        note=_intervals_note(statistics),
+    )
+
+
+def class_section(statistics: SizeStatistics) -> Section:
+    """Return the shares of GRADISTAT's classes."""
+    rows = [
+        [Cell(str(name)), Cell(_limit(row.lower_um))]
+        + [Cell(f"{row[f'pct_{basis}']:.1f}") for basis in statistics.bases]
+        for name, row in statistics.classes.iterrows()
+    ]
+    heads = ["class", "from", *(f"% by {basis}" for basis in statistics.bases)]
+    return Section("Size classes (GRADISTAT)", heads, rows)
+
+
+def form_section(table: pd.DataFrame) -> Section:
+    """Return quartiles of the forms, over the grains that are above the resolution."""
+    fit = table[~table.below_resolution.to_numpy(dtype=bool)]
+    rows = []
+    for name in _FORMS:
+        known = fit[name].dropna().to_numpy(dtype=float)
+        quartiles = np.percentile(known, [25, 50, 75]) if len(known) else np.full(3, np.nan)
+        rows.append(
+            [
+                Cell(readable(name)),
+                *(Cell(significant(q)) for q in quartiles),
+                Cell(str(len(known))),
+            ]
+        )
+    note = (
+        f"Grains above the resolution: {len(fit)} of {len(table)}; each counts once. "
+        "Circularity is 4πA/P² (ImageJ), circularity iso its root (ISO 9276-6); "
+        "irn is circularity freed from elongation."
+    )
+    return Section("Form", ["", "first quartile", "median", "third quartile", "grains"], rows, note)
+
+
+def mineral_section(
+    table: pd.DataFrame, by_mineral: Mapping[str, SizeStatistics], unit: str
+) -> Section:
+    """Return count, share of the area and D50 of every mineral."""
+    counts = table.mineral.value_counts()
+    areas = table.groupby("mineral", observed=True).area_px.sum() / table.area_px.sum() * 100
+    rows = []
+    for name in areas.sort_values(ascending=False).index:
+        cells = [Cell(str(name)), Cell(str(counts[name])), Cell(f"{areas[name]:.1f}")]
+        statistics = by_mineral.get(str(name))
+        cells += [
+            _value(statistics, f"d50_{unit}_{basis}") if statistics else Cell("–")
+            for basis in ("number", "area")
+        ]
+        rows.append(cells)
+    units = {"um": "µm", "px": "px"}[unit]
+    heads = ["", "grains", "% of the grains' area"]
+    heads += [f"D50 by number ({units})", f"D50 by area ({units})"]
+    return Section("Minerals", heads, rows)
+
+
+def _value(statistics: SizeStatistics, quantity: str) -> Cell:
+    value, low, high = map(float, statistics.values.loc[quantity])
+    if not math.isfinite(low):
+        return Cell(significant(value))
+    return Cell(significant(value), f"{significant(low)} – {significant(high)}")
+
+
+def _limit(lower_um: float) -> str:
+    if lower_um >= 1000:
+        return f"{lower_um / 1000:g} mm"
+    return f"{lower_um:.3g} µm"
+
+
+def _intervals_note(statistics: SizeStatistics) -> str:
+    if not statistics.settings.n_bootstrap:
+        return ""
+    more = [
+        f"{count} more grains would bring D50 by {basis} to ±5 %"
+        for basis, count in statistics.more_grains.items()
+        if count > 0
+    ]
+    note = "In grey: 95 % intervals."
+    return f"{note} If the rest is like these grains, {' and '.join(more)}." if more else note

@@ -1,0 +1,17 @@
+"""Grain-size statistics that can be published: named bases, intervals, an honest edge."""
+
+from grainsmith.statistics.classes import SIZE_CLASSES, size_class
+from grainsmith.statistics.population import Field, LeftOut, grid_hits
+from grainsmith.statistics.settings import StatisticsSettings
+from grainsmith.statistics.summary import SizeStatistics, summarise
+
+__all__ = [
+    "SIZE_CLASSES",
+    "Field",
+    "LeftOut",
+    "SizeStatistics",
+    "StatisticsSettings",
+    "grid_hits",
+    "size_class",
+    "summarise",
+]
