@@ -27,7 +27,9 @@ def open_viewer(files: list[Path]) -> None:
     for file in files:
         if not file.exists():
             raise GrainsmithError(f"{file} does not exist")
-    command = [sys.executable, "-m", "napari", *map(str, files), "-w", "grainsmith", "Grainsmith"]
+    # napari's own reader takes TIFFs too: without a word it would ask which one is meant.
+    opened = [*map(str, files), "--plugin", "grainsmith"] if files else []
+    command = [sys.executable, "-m", "napari", *opened, "-w", "grainsmith", "Grainsmith"]
     code = subprocess.run(command, check=False).returncode
     if code:
         raise typer.Exit(code)

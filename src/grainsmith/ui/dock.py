@@ -77,6 +77,7 @@ class GrainsmithDock(QWidget):
         while_alive(self, self._roles.image_changed, self._on_image)
         self._watched: Labels | None = None
         self._on_roles()
+        self._on_image(self._roles.image)  # files named on the command line are open already
         self.show_panel(PANELS[0][0])
 
     def sizeHint(self) -> QSize:  # noqa: N802  (Qt's name)
