@@ -10,6 +10,8 @@ import sys
 
 import typer
 
+from grainsmith.cli.classify import classify
+from grainsmith.cli.minerals import minerals
 from grainsmith.cli.models import models
 from grainsmith.cli.score import score
 from grainsmith.cli.segment import segment
@@ -27,6 +29,8 @@ app = typer.Typer(
 
 app.command()(segment)
 app.command()(score)
+app.command()(classify)
+app.command()(minerals)
 app.command()(view)
 app.add_typer(models, name="models")
 

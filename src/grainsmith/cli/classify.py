@@ -1,0 +1,142 @@
+"""grainsmith classify: a name for every grain of a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from grainsmith.cli.terminal import print_json, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def classify(
+    table: Annotated[Path, typer.Argument(help="Grain table (CSV) with <Element>_mean columns.")],
+    rules: Annotated[
+        str,
+        typer.Option(metavar="RULES.yaml|library", help="Rules file, or the mineral library."),
+    ] = "",
+    examples: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV with columns label,mineral: grains that are known.", show_default=False
+        ),
+    ] = None,
+    clusters: Annotated[
+        bool, typer.Option("--clusters", help="Sort into clusters, to be named later.")
+    ] = False,
+    method: Annotated[
+        str, typer.Option(metavar="centroid|forest", help="How examples are used.")
+    ] = "centroid",
+    units: Annotated[
+        str,
+        typer.Option(
+            metavar="counts|wt%|at%|picture",
+            help="What the element columns hold; default: the units of the rules.",
+        ),
+    ] = "",
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Label image of the same grains, for contacts.", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="CSV; default TABLE_minerals.csv.", show_default=False),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Name the grains of TABLE by rules, examples or clusters; print the modal percentages."""
+    from grainsmith.classify.modal import contact_matrix, modal_percentages
+    from grainsmith.errors import MismatchError
+    from grainsmith.io.labels import read_labels
+    from grainsmith.io.naming import read_grain_csv, write_grain_csv
+
+    if bool(rules) + (examples is not None) + clusters != 1:
+        raise MismatchError("give one of --rules, --examples and --clusters")
+    if units not in ("", "counts", "wt%", "at%", "picture"):
+        raise MismatchError(f"--units must be counts, wt%, at% or picture, got {units!r}")
+    grains = read_grain_csv(table)
+    if rules:
+        naming, facts, densities = _by_rules(grains, rules, units)
+    elif examples is not None:
+        naming, facts, densities = _by_examples(grains, examples, method)
+    else:
+        naming, facts, densities = _by_clusters(grains)
+    target = output or table.with_name(f"{table.stem}_minerals.csv")
+    write_grain_csv(target, naming)
+    facts = {"minerals_csv": str(target), "n_grains": len(naming), **facts}
+    if {"area_um2", "area_px"} & set(grains.columns):
+        facts["modal"] = modal_percentages(grains, naming, densities=densities).to_dict("index")
+    if labels is not None:
+        facts["contacts"] = contact_matrix(read_labels(labels), naming).to_dict("index")
+    facts["verdicts"] = naming["verdict"].value_counts().to_dict()
+    if json:
+        print_json(facts)
+        return
+    _print(facts)
+
+
+_Result = tuple["pd.DataFrame", dict[str, Any], dict[str, float]]
+"""Naming, facts for the JSON, densities."""
+
+
+def _by_rules(grains: pd.DataFrame, rules: str, units: str) -> _Result:
+    from grainsmith.classify.matching import classify_by_rules
+    from grainsmith.classify.naming import mapped_elements
+    from grainsmith.classify.rules import advice_on_elements, library_rules, read_rules
+
+    elements = mapped_elements(grains)
+    if rules == "library":
+        chosen, advice = library_rules(elements), advice_on_elements(elements)
+    else:
+        chosen = read_rules(rules)
+        advice = chosen.advice(elements)
+    naming = classify_by_rules(grains, chosen, kind=units)
+    densities = {rule.mineral: rule.density_g_cm3 for rule in chosen.rules if rule.density_g_cm3}
+    return naming, {"method": "rules", "rules": rules, "advice": advice}, densities
+
+
+def _by_examples(grains: pd.DataFrame, examples: Path, method: str) -> _Result:
+    from grainsmith.classify.examples import ExampleSettings, classify_by_examples
+    from grainsmith.errors import MismatchError
+    from grainsmith.io.naming import read_grain_csv
+
+    if method not in ("centroid", "forest"):
+        raise MismatchError(f"--method must be centroid or forest, got {method!r}")
+    rows = read_grain_csv(examples, wanted=["mineral"])["mineral"].astype(str)
+    known = dict(zip(rows.index.tolist(), rows, strict=True))
+    learned = classify_by_examples(grains, known, ExampleSettings(method=method))
+    facts = {
+        "method": method,
+        "examples": len(known),
+        "score": learned.score,
+        "confusion": learned.confusion.to_dict("index"),
+        "importances": learned.importances.to_dict(),
+    }
+    return learned.naming, facts, {}
+
+
+def _by_clusters(grains: pd.DataFrame) -> _Result:
+    from grainsmith.classify.clusters import classify_by_clusters, suggest_names
+
+    naming = classify_by_clusters(grains)
+    looks_like = suggest_names(grains, naming).to_dict()
+    return naming, {"method": "clusters", "looks_like": looks_like}, {}
+
+
+def _print(facts: dict[str, Any]) -> None:
+    for line in facts.get("advice", ()):
+        say(f"note: {line}")
+    if "score" in facts:
+        say(f"{facts['score']:.0%} of {facts['examples']} examples named right by the others")
+    for cluster, name in facts.get("looks_like", {}).items():
+        say(f"{cluster} looks like {name}")
+    for mineral, row in facts.get("modal", {}).items():
+        typer.echo(
+            f"{mineral:20s} {row['n_grains']:6.0f} grains  {row['area_pct']:5.1f} % of area "
+            f"({row['area_pct_low']:.1f}–{row['area_pct_high']:.1f})"
+        )
+    say(f"{facts['n_grains']} grains in {facts['minerals_csv']}")

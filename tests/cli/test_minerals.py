@@ -1,0 +1,119 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from grainsmith.cli import app
+from grainsmith.errors import GrainsmithError
+from grainsmith.io.labels import write_labels
+
+RULES = """
+units: counts
+minerals:
+  quartz: {range: {Si: [3, 8], Fe: [0, 1]}}
+  magnetite: {range: {Fe: [3, 8]}, density: 5.2}
+  zircon: {require: [Zr]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    random = np.random.default_rng(0)
+    si, fe = np.repeat([4.5, 0.1], 10), np.repeat([0.1, 5.0], 10)
+    table = pd.DataFrame(
+        {
+            "label": range(1, 21), "area_px": 100,
+            "Si_mean": random.poisson(100 * si) / 100, "Si_error": 0.2,
+            "Fe_mean": random.poisson(100 * fe) / 100, "Fe_error": 0.2,
+        }
+    )  # fmt: skip
+    table.to_csv(tmp_path / "grains.csv", index=False)
+    (tmp_path / "rules.yaml").write_text(RULES)
+    pd.DataFrame({"label": [1, 2, 11, 12], "mineral": ["quartz"] * 2 + ["magnetite"] * 2}).to_csv(
+        tmp_path / "known.csv", index=False
+    )
+    labels = np.kron(np.arange(1, 21).reshape(4, 5), np.ones((10, 10))).astype(np.int32)
+    write_labels(tmp_path / "labels.tif", labels)
+    return tmp_path
+
+
+def run(*arguments):
+    """Run in this process; a failure the user can mend rises, as `main` turns it into one line."""
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_rules_give_modes_and_contacts_as_one_json_object(folder):
+    out = folder / "minerals.csv"
+    done = run(
+        "classify", folder / "grains.csv", "--rules", folder / "rules.yaml",
+        "--labels", folder / "labels.tif", "-o", out, "--json",
+    )  # fmt: skip
+    facts = json.loads(done.stdout)
+    assert facts["modal"]["quartz"]["area_pct"] == 50
+    assert facts["modal"]["magnetite"]["weight_pct"] == pytest.approx(100 * 5.2 / 7.85)
+    assert facts["advice"] == ["zircon needs Zr"]
+    assert facts["contacts"]["quartz"]["magnetite"] == 50
+    naming = pd.read_csv(out, index_col="label")
+    assert naming["mineral"].tolist() == ["quartz"] * 10 + ["magnetite"] * 10
+
+
+@pytest.mark.parametrize("method", ["centroid", "forest"])
+def test_examples_show_their_score(folder, method):
+    arguments = ("classify", folder / "grains.csv", "--examples", folder / "known.csv")
+    facts = json.loads(run(*arguments, "--method", method, "--json").stdout)
+    assert facts["modal"]["quartz"]["n_grains"] == 10
+    assert set(facts["importances"]) == {"Si", "Fe"}
+    assert sum(map(sum, (row.values() for row in facts["confusion"].values()))) <= 4
+    assert "examples named right" in run(*arguments).stderr
+
+
+def test_clusters_look_like_minerals(folder):
+    done = run("classify", folder / "grains.csv", "--clusters", "--json")
+    assert set(json.loads(done.stdout)["looks_like"].values()) <= {
+        "quartz",
+        "magnetite",
+        "hematite",
+    }
+    assert (folder / "grains_minerals.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give one of --rules, --examples and --clusters"),
+        (("--rules", "library"), "only with standards"),
+        (("--rules", "none.yaml"), "none.yaml cannot be read"),
+        (("--examples", "none.csv"), "none.csv cannot be read as a table"),
+        (("--clusters", "--units", "ppm"), "--units must be"),
+    ],
+)
+def test_bad_calls_say_what_to_do(folder, arguments, message):
+    kind = () if "--units" in arguments else ("--units", "counts")
+    with pytest.raises(GrainsmithError, match=message):
+        run("classify", folder / "grains.csv", *arguments, *kind)
+
+
+def test_tables_that_are_none(folder):
+    (folder / "no.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(GrainsmithError, match="has no column label"):
+        run("classify", folder / "no.csv", "--clusters")
+    (folder / "twice.csv").write_text("label,Si_mean\n1,2\n1,3\n")
+    with pytest.raises(GrainsmithError, match="a label of its own"):
+        run("classify", folder / "twice.csv", "--clusters")
+
+
+def test_the_library_and_what_the_elements_tell_apart():
+    facts = json.loads(run("minerals", "--elements", "Si,Al,Fe,Mg,Ca", "--json").stdout)
+    assert len(facts["minerals"]) == 31
+    assert facts["minerals"]["quartz"]["atomic_pct"] == {"Si": 100}
+    assert any("without K, Na" in line for line in facts["advice"])
+    printed = run("minerals").stdout
+    assert "KAlSi3O8" in printed
+    assert "one name for: albite, oligoclase, labradorite, anorthite" in printed
+    with pytest.raises(GrainsmithError, match="'Xx' is no element"):
+        run("minerals", "--elements", "Si,Xx")
