@@ -57,8 +57,8 @@ TRAINING_IMAGES = {
 # Particles cut by the edge are not labelled in this set.
 UNLABELLED_EDGE_PX = {"sem_ampis_spheroidite": 14}
 PHASES = {
-    "synthetic": TrainSettings(steps=1700, learning_rate=2e-3, final_learning_rate=1e-4),
-    "grains": TrainSettings(steps=2300, learning_rate=1.2e-3, final_learning_rate=1e-5),
+    "synthetic": TrainSettings(steps=1200, learning_rate=2e-3, final_learning_rate=1e-4),
+    "grains": TrainSettings(steps=2000, learning_rate=1.2e-3, final_learning_rate=1e-5),
 }
 REAL_SHARE = {"synthetic": 0.0, "grains": 0.5}
 
