@@ -11,6 +11,7 @@ import sys
 import typer
 
 from grainsmith.cli.classify import classify
+from grainsmith.cli.demo import demo
 from grainsmith.cli.minerals import minerals
 from grainsmith.cli.models import models
 from grainsmith.cli.score import score
@@ -27,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command()(demo)
 app.command()(segment)
 app.command()(score)
 app.command()(classify)

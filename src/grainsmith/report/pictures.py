@@ -49,6 +49,14 @@ def outline_picture(
     return _figure_of(picture, step * pixel_size_um)
 
 
+def outline_png(
+    image: Image, labels: LabelImage, table: pd.DataFrame, *, pixel_size_um: float
+) -> bytes:
+    """Return the same picture as the content of a PNG file."""
+    uri = outline_picture(image, labels, table, pixel_size_um=pixel_size_um)
+    return base64.b64decode(uri.partition(",")[2])
+
+
 def size_picture(labels: LabelImage, sizes: pd.Series[float], *, unit: str) -> str:
     """Return the grains coloured by their size, with its scale of colours, as a data URI."""
     step = _step(labels.shape)

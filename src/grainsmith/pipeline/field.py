@@ -1,4 +1,4 @@
-"""The steps in a row, for one field."""
+"""Image -> grains, for one field."""
 
 from __future__ import annotations
 

@@ -1,0 +1,20 @@
+"""The steps in a row: one field, and the demonstration of all of them."""
+
+from grainsmith.pipeline.demo import DemoFiles, run_demo
+from grainsmith.pipeline.field import (
+    SegmentedField,
+    segment_field,
+    settings_dict,
+    with_data_bar,
+    with_pixel_size,
+)
+
+__all__ = [
+    "DemoFiles",
+    "SegmentedField",
+    "run_demo",
+    "segment_field",
+    "settings_dict",
+    "with_data_bar",
+    "with_pixel_size",
+]
