@@ -68,6 +68,17 @@ def test_thresholds_redraw_without_the_network():
     assert model.calls == calls
 
 
+def test_drawing_again_gives_what_drawing_afresh_gives():
+    image, model = picture(discs(14, 37, (160, 200))), BrightIsGrain()
+    kept = predict(image, SegmentSettings(diameter_px=30), model=model)
+    for threshold in (2.0, -3.0, 0.0):
+        settings = SegmentSettings(diameter_px=30, probability_threshold=threshold)
+        again = draw_grains(kept, settings)
+        afresh = draw_grains(predict(image, settings, model=model), settings)
+        np.testing.assert_array_equal(again.labels, afresh.labels)
+        assert again.table.equals(afresh.table)
+
+
 def test_progress_is_true_and_raising_in_it_stops_at_once():
     truth = discs(14, 37, (300, 300))
     settings = SegmentSettings(diameter_px=30, tile_px=128)

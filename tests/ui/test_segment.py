@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("napari")
 
-from scipy import ndimage
+from tests.fakes import BrightIsGrain
 
 from grainsmith.data import SemImage
 from grainsmith.ui.dock import GrainsmithDock
@@ -21,23 +21,14 @@ WAIT_MS = 60_000
 """The first drawing compiles; a busy machine takes its time."""
 
 
-class QuickModel:
-    """Bright is grain; flows lead to the middles of blobs. Counts how often it is asked."""
+class QuickModel(BrightIsGrain):
+    """May take its time over a tile."""
 
-    name, fingerprint, diameter_px, stride, tile_px = "quick", "0" * 64, 0.0, 1, 0
-
-    def __init__(self, pause_s=0.0):
-        self.pause_s, self.tiles = pause_s, 0
+    pause_s = 0.0
 
     def predict(self, tile):
-        self.tiles += 1
         time.sleep(self.pause_s)
-        depth = ndimage.distance_transform_edt(tile > 0.5)
-        depth = ndimage.gaussian_filter(depth, 2)
-        flow = np.stack(np.gradient(depth))
-        flow /= np.maximum(np.hypot(*flow), 1e-6)
-        logit = np.where(tile > 0.5, 3.0 + tile, -5.0)
-        return np.concatenate([flow, logit[None]]).astype(np.float32)
+        return super().predict(tile)
 
 
 @pytest.fixture
@@ -100,7 +91,7 @@ def test_one_press_gives_grains_where_the_picture_is(panel, image, qtbot):
     assert grains.features["confidence"].between(0, 1).all()
     assert facts(grains)["role"] == "grains"
     assert facts(grains)["image"] == image.name
-    assert facts(grains)["model"]["name"] == "quick"
+    assert facts(grains)["model"]["name"] == "bright"
     assert panel._message.text().startswith("4 grains in ")
 
 
@@ -115,13 +106,13 @@ def test_it_says_what_is_missing(panel, viewer, qtbot):
 
 def test_thresholds_redraw_without_the_network(panel, image, model, qtbot):
     _find(panel, qtbot)
-    asked, grains = model.tiles, _grains(panel)
-    panel._sliders["probability_threshold"].setValue(4.9)
+    asked, grains = model.calls, _grains(panel)
+    panel._sliders["probability_threshold"].setValue(5.5)
     qtbot.waitUntil(lambda: grains.data.max() == 0, timeout=WAIT_MS)
     assert "try a lower probability" in panel._message.text()
     panel._sliders["probability_threshold"].setValue(0.0)
     qtbot.waitUntil(lambda: grains.data.max() == 4, timeout=WAIT_MS)
-    assert model.tiles == asked
+    assert model.calls == asked
     assert _grains(panel) is grains
     assert facts(grains)["settings"]["segment"]["probability_threshold"] == 0.0
 
@@ -130,11 +121,11 @@ def test_cancel_stops_within_one_tile_and_changes_nothing(panel, image, model, v
     model.pause_s = 0.05
     panel._more["tile_px"].value = 96
     panel.find()
-    qtbot.waitUntil(lambda: model.tiles > 0, timeout=WAIT_MS)
-    pressed_at = model.tiles
+    qtbot.waitUntil(lambda: model.calls > 0, timeout=WAIT_MS)
+    pressed_at = model.calls
     panel.progress.cancel()
     qtbot.waitUntil(lambda: panel._find.isEnabled(), timeout=WAIT_MS)
-    assert model.tiles <= pressed_at + 1
+    assert model.calls <= pressed_at + 1
     assert len(viewer.layers) == 1
     assert panel._message.text() == "Stopped. Nothing was changed."
     model.pause_s = 0.0
@@ -243,7 +234,7 @@ def test_from_file_to_grains_in_a_real_window(shown_viewer, model, shared_data, 
     model.pause_s = 0.05
     panel._more["tile_px"].value = 128
     qtbot.mouseClick(panel._find, _left())
-    qtbot.waitUntil(lambda: model.tiles > 0, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: model.calls > 0, timeout=WAIT_MS)
     assert panel.progress.isVisible()
     qtbot.mouseClick(panel.progress._cancel, _left())
     qtbot.waitUntil(lambda: panel._find.isEnabled(), timeout=WAIT_MS)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from grainsmith.models.flows import find_boxes, flow_errors, follow, gather
+from grainsmith.models.flows import find_boxes, flow_errors, gather
 from grainsmith.models.outlines import fill_holes, keep_largest_pieces
 from grainsmith.segment.picture import enlarge
 from grainsmith.segment.stopwatch import Stopwatch
@@ -43,7 +43,7 @@ def draw_scale(
 ) -> tuple[LabelImage, _Facts]:
     """Labels on the image's grid, and an array per fact whose place k belongs to label k + 1."""
     inside = enlarge(said.probability, shape, said.scale) > settings.probability_threshold
-    ends = follow(said.flows, inside, scale=said.scale)
+    ends = said.paths.ends(said.flows, inside, said.scale)
     grid = (said.probability.shape[0], said.probability.shape[1])
     min_points = int(min(10, 10 / said.scale**2))
     labels = gather(ends, inside, grid, min_points=max(3, min_points))

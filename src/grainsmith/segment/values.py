@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from grainsmith.segment.paths import Paths
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -84,11 +86,14 @@ class ScalePrediction:
         Logit of the grain probability.
     scale : float
         Network pixels per image pixel.
+    paths : Paths
+        Where the flows lead, as far as that was asked for.
     """
 
     flows: npt.NDArray[np.float32]
     probability: npt.NDArray[np.float32]
     scale: float
+    paths: Paths = field(default_factory=Paths, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
