@@ -12,6 +12,7 @@ import typer
 
 from grainsmith.cli.classify import classify
 from grainsmith.cli.demo import demo
+from grainsmith.cli.measure import measure
 from grainsmith.cli.minerals import minerals
 from grainsmith.cli.models import models
 from grainsmith.cli.score import score
@@ -30,6 +31,7 @@ app = typer.Typer(
 
 app.command()(demo)
 app.command()(segment)
+app.command()(measure)
 app.command()(score)
 app.command()(classify)
 app.command()(minerals)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -45,9 +46,10 @@ def provenance(
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> None:
-    """Write a JSON file, whole or not at all."""
+    """Write a JSON file, whole or not at all; not-a-number becomes null, as JSON knows none."""
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf8")
+        text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", "utf8")
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
@@ -67,6 +69,19 @@ def read_json(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ReadError(f"{path} must hold one JSON object, got a {type(content).__name__}")
     return content
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in what JSON can hold: numpy's numbers and paths are strange to it."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
 
 
 def _versions() -> dict[str, str]:

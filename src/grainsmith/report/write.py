@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import platform
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +12,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from grainsmith import __version__
 from grainsmith.errors import MismatchError, ReadError
 from grainsmith.io.files import whole_file
+from grainsmith.io.provenance import provenance, read_json, write_json
 from grainsmith.plots import readable
 from grainsmith.report import pictures, tables
 from grainsmith.report.methods import methods_paragraph
@@ -32,8 +29,6 @@ FORMAT = "grainsmith-result-1"
 
 LEAST_PER_MINERAL = 10
 """Minerals of fewer grains get a count, but no distribution."""
-
-_LIBRARIES = ("numpy", "numba", "scikit-image", "torch", "cellpose")
 
 _NAMES = {
     "source": "Image",
@@ -132,20 +127,20 @@ def write_report(
     by_mineral = _by_mineral(field, settings)
     pixel_size_um = _pixel_size_um(table)
     page, result = Path(path), Path(path).with_suffix(".json")
-    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    origin = provenance([], settings=asdict(settings))
     methods = methods_paragraph(statistics, facts, version=__version__, pixel_size_um=pixel_size_um)
     summary = _summary(statistics, pixel_size_um)
     found = {
         "format": FORMAT,
         "grainsmith": __version__,
-        "made": made,
+        "made": origin["made"],
         "summary": summary,
         "pixel_size_um": pixel_size_um,
         "grains": len(table),
         "facts": facts,
         "statistics": statistics.as_dict(),
         "minerals": {name: one.as_dict() for name, one in by_mineral.items()},
-        "versions": _versions(),
+        "versions": origin["versions"],
         "methods": methods,
     }
     html = _template().render(
@@ -155,14 +150,16 @@ def write_report(
         pictures=_pictures(labels[:rows], table, image, statistics, pixel_size_um),
         figures=_figures(table, statistics),
         sections=_sections(table, statistics, by_mineral),
-        provenance=_provenance(facts, statistics, pixel_size_um),
+        provenance=[
+            *_provenance(facts, statistics, pixel_size_um),
+            ("Versions", _said(origin["versions"])),
+        ],
         methods=methods,
         version=__version__,
-        made=made,
+        made=origin["made"],
         result_name=result.name,
     )
-    with whole_file(result) as temporary:
-        temporary.write_text(json.dumps(_plain(found), ensure_ascii=False, indent=1), "utf-8")
+    write_json(result, found)
     with whole_file(page) as temporary:
         temporary.write_text(html, "utf-8")
     return Report(page, result, summary)
@@ -176,13 +173,8 @@ def read_result(path: str | Path) -> dict[str, Any]:
     ReadError
         The file is missing, broken or not one of ours.
     """
-    try:
-        found = json.loads(Path(path).read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise ReadError(f"{path} does not exist") from error
-    except (OSError, ValueError) as error:
-        raise ReadError(f"{path} is not a readable result: {error}") from error
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    found = read_json(path)
+    if found.get("format") != FORMAT:
         raise ReadError(f"{path} is not a result of Grainsmith: it lacks the format {FORMAT}")
     return found
 
@@ -325,7 +317,6 @@ def _provenance(
     for name, value in facts.items():
         if name not in _SAID_ELSEWHERE and value not in ("", None, [], {}, ()):
             rows.append((_NAMES.get(name, readable(name)), _said(value)))
-    rows.append(("Versions", _said(_versions())))
     return rows
 
 
@@ -344,23 +335,3 @@ def _said(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "; ".join(str(item) for item in value)
     return str(value)
-
-
-def _versions() -> dict[str, str]:
-    found = {"grainsmith": __version__, "Python": platform.python_version()}
-    return found | {name: version(name) for name in _LIBRARIES}
-
-
-def _plain(value: Any) -> Any:
-    # What JSON can hold: it knows no not-a-number and no numpy.
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if isinstance(value, Path):
-        return str(value)
-    return value

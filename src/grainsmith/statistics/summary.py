@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import stats
 
 from grainsmith.data import no_progress
 from grainsmith.statistics.classes import (
@@ -164,12 +165,12 @@ class _Resampled:
 
     def values(self, basis: str) -> pd.DataFrame:
         table = pd.DataFrame({"value": self.own}, dtype=float)
-        table["low"], table["high"] = _middle(self._measures, len(table))
+        table["low"], table["high"] = _middle(self._measures, len(table), len(self._sizes))
         table.index = pd.Index([f"{name}_{basis}" for name in table.index], name="quantity")
         return table
 
     def curve(self, basis: str) -> dict[str, npt.NDArray[np.float64]]:
-        low, high = _middle(self._curves, len(self._grid))
+        low, high = _middle(self._curves, len(self._grid), len(self._sizes))
         return {
             f"finer_pct_{basis}": self.own_curve,
             f"low_pct_{basis}": low,
@@ -177,7 +178,7 @@ class _Resampled:
         }
 
     def more_grains(self) -> int:
-        low, high = _middle([[median] for median in self._medians], 1)
+        low, high = _middle([[median] for median in self._medians], 1, len(self._sizes))
         half = (high[0] - low[0]) / 2 / self.own.get(f"d50_{self._unit}", math.nan)
         n = len(self._sizes)
         if not math.isfinite(half):
@@ -186,11 +187,15 @@ class _Resampled:
 
 
 def _middle(
-    drawn: Sequence[Sequence[float] | npt.NDArray[np.float64]], width: int
+    drawn: Sequence[Sequence[float] | npt.NDArray[np.float64]], width: int, n: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    # The percentile interval, widened for small samples as Student's t is (Hesterberg 2015, doi
+    # 10.1080/00031305.2015.1089789): without it ten grains seem surer than they are.
     if not len(drawn):
         return np.full(width, np.nan), np.full(width, np.nan)
-    low, high = np.percentile(np.array(drawn), [2.5, 97.5], axis=0)
+    reach = stats.t.ppf(0.975, n - 1) * math.sqrt(n / (n - 1))
+    tail = 100 * stats.norm.cdf(-reach)
+    low, high = np.percentile(np.array(drawn), [tail, 100 - tail], axis=0)
     return low, high
 
 

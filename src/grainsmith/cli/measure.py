@@ -1,0 +1,185 @@
+"""grainsmith measure: labels -> table, statistics and report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from grainsmith.cli.terminal import print_json, progress_bar, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from grainsmith.data import LabelImage, SemImage
+    from grainsmith.statistics import SizeStatistics, StatisticsSettings
+
+
+def measure(
+    labels: Annotated[Path, typer.Argument(help="Labels TIFF or PNG; 0 is background.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Table, one row per grain: .csv, .parquet or .xlsx; default LABELS_grains.csv.",
+            show_default=False,
+        ),
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="Picture of the grains: grey values, pixel size, data bar."),
+    ] = None,
+    pixel_size: Annotated[
+        float,
+        typer.Option(metavar="UM", help="Side of a pixel in µm; 0 = as the image says.", min=0),
+    ] = 0.0,
+    stats: Annotated[
+        Path | None, typer.Option(help="Also write grain-size statistics to this JSON.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write a report to this HTML, its numbers beside it.")
+    ] = None,
+    size: Annotated[
+        str, typer.Option(help="ecd, feret_min, feret_max, best_short, best_long, minor or major.")
+    ] = "ecd",
+    edge: Annotated[
+        str, typer.Option(help="Grains at the edge: weights, guard, drop or 'count all'.")
+    ] = "weights",
+    grid: Annotated[
+        float,
+        typer.Option(metavar="PX", help="Also count by a grid of points so far apart.", min=0),
+    ] = 0.0,
+    scale_error: Annotated[
+        float, typer.Option(metavar="PCT", help="Standard error of the pixel size in %.", min=0)
+    ] = 0.0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure the grains of LABELS: one row per grain, in px and, where the scale is known, µm."""
+    from grainsmith.io.labels import read_labels
+    from grainsmith.io.provenance import write_json
+    from grainsmith.io.tables import write_table
+    from grainsmith.measure import measure_grains
+
+    settings = _settings(size, edge, scale_error)
+    read = read_labels(labels)
+    picture = _picture(image, pixel_size)
+    with progress_bar("Measuring") as on_progress:
+        table = measure_grains(
+            read,
+            pixel_size_um=picture.pixel_size_um if picture else pixel_size,
+            image=picture.image if picture else None,
+            data_bar_rows=picture.data_bar_rows if picture else 0,
+            on_progress=on_progress,
+        )
+    target = output or labels.with_name(f"{labels.stem}_grains.csv")
+    write_table(target, table)
+    statistics = _statistics(read, table, picture, settings, grid)
+    if stats:
+        write_json(stats, statistics.as_dict())
+    if report:
+        _write_report(report, read, table, picture, settings, labels)
+    facts = _facts(target, table, statistics)
+    if json:
+        print_json(facts)
+        return
+    _say(facts, statistics)
+
+
+def _settings(size: str, edge: str, scale_error: float) -> StatisticsSettings:
+    from grainsmith.statistics import StatisticsSettings
+
+    try:
+        return StatisticsSettings(
+            size=size,  # type: ignore[arg-type]
+            edge_rule=edge,  # type: ignore[arg-type]
+            scale_error_pct=scale_error,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _picture(path: Path | None, pixel_size: float) -> SemImage | None:
+    from grainsmith.io.sem import read_image
+    from grainsmith.pipeline import with_pixel_size
+
+    return with_pixel_size(read_image(path), pixel_size) if path else None
+
+
+def _statistics(
+    labels: LabelImage,
+    table: pd.DataFrame,
+    picture: SemImage | None,
+    settings: StatisticsSettings,
+    grid: float,
+) -> SizeStatistics:
+    from grainsmith.statistics import Field, grid_hits, summarise
+
+    seen = labels[: labels.shape[0] - (picture.data_bar_rows if picture else 0)]
+    field = Field(table=table, height_px=seen.shape[0], width_px=seen.shape[1])
+    if grid:
+        field = replace(field, grid_hits=grid_hits(seen, grid))
+    return summarise(field, settings)
+
+
+def _write_report(
+    path: Path,
+    labels: LabelImage,
+    table: pd.DataFrame,
+    picture: SemImage | None,
+    settings: StatisticsSettings,
+    source: Path,
+) -> None:
+    from grainsmith.report import write_report
+
+    known: dict[str, Any] = {"title": source.stem, "source": str(source)}
+    if picture:
+        known |= {
+            "source": picture.source,
+            "pixel_size_source": picture.pixel_size_source,
+            "data_bar_rows": picture.data_bar_rows,
+            "notes": list(picture.notes),
+        }
+    write_report(
+        path,
+        labels=labels,
+        table=table,
+        image=picture.image if picture else None,
+        facts=known,
+        settings=settings,
+    )
+
+
+def _facts(target: Path, table: pd.DataFrame, statistics: SizeStatistics) -> dict[str, Any]:
+    medians = {
+        f"d50_{statistics.unit}_{basis}": statistics.values.value.get(
+            f"d50_{statistics.unit}_{basis}", float("nan")
+        )
+        for basis in statistics.bases
+    }
+    return {
+        "table": str(target),
+        "n_grains": len(table),
+        "n_counted": statistics.n,
+        "unit": statistics.unit,
+        **medians,
+        "n_left_out_at_edge": statistics.left_out.n_edge,
+        "n_below_resolution": int(table.below_resolution.sum()),
+    }
+
+
+def _say(facts: dict[str, Any], statistics: SizeStatistics) -> None:
+    unit = {"um": "µm", "px": "px"}[statistics.unit]
+    typer.echo(f"grains        {facts['n_grains']} in {facts['table']}")
+    for basis in statistics.bases:
+        row = statistics.values.loc[f"d50_{statistics.unit}_{basis}"] if statistics.n else None
+        if row is not None:
+            typer.echo(
+                f"D50 {basis:<10}{row.value:.4g} {unit} (95 %: {row.low:.4g} to {row.high:.4g})"
+            )
+    if facts["n_left_out_at_edge"]:
+        say(f"{facts['n_left_out_at_edge']} grains at the edge left out, the rest weighted for it")
+    if statistics.unit == "px":
+        say("The pixel size is unknown: lengths are in pixels (give --pixel-size or --image)")

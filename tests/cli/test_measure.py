@@ -1,0 +1,97 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from grainsmith.cli import app
+from grainsmith.errors import MismatchError
+from grainsmith.io.labels import write_labels
+from grainsmith.io.sem import write_image
+from grainsmith.io.tables import read_table
+from grainsmith.measure import measure_grains
+from grainsmith.report import read_result
+from grainsmith.statistics import Field, summarise
+
+
+@pytest.fixture
+def files(tmp_path):
+    y, x = np.mgrid[:120, :160]
+    labels = ((y // 30 * 6 + x // 30 + 1) * ((y % 30 < 27) & (x % 30 < 25))).astype(np.int32)
+    image = np.random.default_rng(0).integers(0, 255, labels.shape).astype(np.uint8)
+    write_labels(tmp_path / "labels.tif", labels)
+    write_image(tmp_path / "image.tif", image, pixel_size_um=0.25)
+    return tmp_path, labels, image
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["measure", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_the_shell_gives_the_numbers_of_the_library_to_the_last_digit(files):
+    folder, labels, image = files
+    out, stats = folder / "grains.csv", folder / "stats.json"
+    result = run(
+        folder / "labels.tif",
+        "--image",
+        folder / "image.tif",
+        "-o",
+        out,
+        "--stats",
+        stats,
+        "--json",
+    )
+    assert result.exit_code == 0
+    facts = json.loads(result.stdout)
+    expected = measure_grains(labels, pixel_size_um=0.25, image=image)
+    pd.testing.assert_frame_equal(
+        read_table(out), expected, check_dtype=False, check_index_type=False, check_exact=True
+    )
+    statistics = summarise(Field(table=expected, height_px=120, width_px=160))
+    d50 = statistics.values.value.d50_um_number
+    assert facts["d50_um_number"] == d50
+    assert json.loads(stats.read_text())["values"]["d50_um_number"]["value"] == d50
+    assert facts["n_grains"] == len(expected)
+
+
+def test_report_and_its_numbers(files):
+    folder, _, _ = files
+    page = folder / "out" / "report.html"
+    result = run(
+        folder / "labels.tif", "--image", folder / "image.tif", "--report", page, "--edge", "drop"
+    )
+    assert result.exit_code == 0
+    assert "image.tif" in page.read_text("utf8")
+    assert read_result(page.with_suffix(".json"))["statistics"]["settings"]["edge_rule"] == "drop"
+
+
+def test_without_a_scale_all_is_in_pixels_and_said(files):
+    folder, _, _ = files
+    result = run(folder / "labels.tif", "--grid", 10)
+    table = read_table(folder / "labels_grains.csv")
+    assert not [name for name in table if "_um" in name]
+    assert "D50 grid" in result.stdout
+    assert "The pixel size is unknown" in result.stderr
+    assert "µm" not in result.stdout
+
+
+def test_no_grains_are_no_failure(tmp_path):
+    write_labels(tmp_path / "labels.tif", np.zeros((40, 40), np.int32))
+    result = run(tmp_path / "labels.tif", "--pixel-size", 0.5, "--report", tmp_path / "r.html")
+    assert result.exit_code == 0
+    assert "grains        0" in result.stdout
+
+
+def test_bad_choices_are_named(files):
+    folder, _, _ = files
+    result = run(folder / "labels.tif", "--size", "b_axis")
+    assert result.exit_code == 2
+    assert "b_axis" in result.stderr
+
+
+def test_picture_of_another_field_is_refused(files):
+    folder, _, _ = files
+    write_image(folder / "other.tif", np.zeros((50, 60), np.uint8))
+    with pytest.raises(MismatchError, match="choose the image on which the grains were drawn"):
+        run(folder / "labels.tif", "--image", folder / "other.tif")
