@@ -88,6 +88,9 @@ class ElementMap:
         Side of one map pixel in µm; 0 where unknown.
     source : str
         File and data set it came from.
+    window : tuple of float
+        (top, left, height, width) of the map in shares of its image's field, where the file says
+        so; empty = not said.
     """
 
     values: npt.NDArray[Any]
@@ -96,8 +99,11 @@ class ElementMap:
     kind: str = "counts"
     pixel_size_um: float = 0.0
     source: str = ""
+    window: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if len(self.window) not in (0, 4) or any(share <= 0 for share in self.window[2:]):
+            raise ValueError(f"window must be (top, left, height, width), got {self.window}")
         if self.values.ndim != 2:
             raise ValueError(f"a map must be (Y, X), got shape {self.values.shape}")
         if self.kind not in ("counts", "wt%", "at%", "picture"):

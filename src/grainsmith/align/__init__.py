@@ -1,0 +1,138 @@
+"""Align element maps and other pictures of one field: found by evidence, never silent.
+
+The transform of a map is found from the maps of its acquisition pass together, by the mutual
+information of every shift; nothing is resampled, and what shows too little is not moved by what it
+shows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grainsmith.align.placing import Moving, place
+from grainsmith.align.points import (
+    MODELS,
+    POINTS_NEEDED,
+    fit_points,
+    leave_one_out_px,
+    residuals_px,
+    turn_zoom_and_shear,
+)
+from grainsmith.align.result import VERDICTS, Aligned, Alignment
+from grainsmith.align.settings import AlignSettings
+from grainsmith.align.views import sharpness
+from grainsmith.data import ElementMap, Transform, no_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grainsmith.data import Image, OnProgress, SemImage
+
+__all__ = [
+    "MODELS",
+    "POINTS_NEEDED",
+    "VERDICTS",
+    "AlignSettings",
+    "Aligned",
+    "Alignment",
+    "Moving",
+    "align_maps",
+    "fit_points",
+    "leave_one_out_px",
+    "place",
+    "residuals_px",
+    "sharpness",
+    "start_of",
+    "turn_zoom_and_shear",
+]
+
+
+def align_maps(
+    reference: SemImage | ElementMap,
+    maps: Sequence[ElementMap],
+    settings: AlignSettings | None = None,
+    *,
+    groups: Sequence[str] = (),
+    on_progress: OnProgress = no_progress,
+) -> Alignment:
+    """Find where element maps lie on the image of their field.
+
+    Parameters
+    ----------
+    reference : SemImage or ElementMap
+        The picture that stays. The data bar of an image takes no part.
+    maps : sequence of ElementMap
+        A map with fewer pixels than the reference covers the same field, unless it says otherwise.
+    settings : AlignSettings
+        What is tried, and what evidence is asked for.
+    groups : sequence of str
+        The acquisition pass of each map; empty = found from the maps.
+    on_progress : callable
+        Called as on_progress(done, total); what it raises stops the work.
+
+    Returns
+    -------
+    Alignment
+        One row a map, in their order; `transform.matrix` takes pixels of the map to those of the
+        reference.
+    """
+    still = _picture_of(reference)
+    moving = [
+        Moving(picture=one.values, name=one.name, start=start_of(one, reference).matrix)
+        for one in maps
+    ]
+    return place(
+        still,
+        moving,
+        settings,
+        groups=groups,
+        pixel_size_um=reference.pixel_size_um,
+        on_progress=on_progress,
+    )
+
+
+def start_of(element_map: ElementMap, reference: SemImage | ElementMap) -> Transform:
+    """Return where a map lies before anything is aligned, by what the files say.
+
+    That is its window in the image where it has one; else the upper left corners meet, and the
+    ratio of the pixel sizes counts where both are known, that of the widths of the field elsewhere.
+
+    Parameters
+    ----------
+    element_map : ElementMap
+        The map.
+    reference : SemImage or ElementMap
+        The picture it lies on; the data bar is no part of the field.
+
+    Returns
+    -------
+    Transform
+        Not aligned. Pixel centres are at whole numbers: a map of n pixels over an image of N has
+        its first centre at (N / n - 1) / 2.
+    """
+    shape, field = element_map.values.shape, _picture_of(reference).shape
+    matrix = np.eye(3)
+    for axis in (0, 1):
+        first, step = _window(element_map, reference, field[axis] / shape[axis], axis)
+        matrix[axis, axis] = step
+        matrix[axis, 2] = first + (step - 1) / 2
+    return Transform(matrix=matrix)
+
+
+def _window(
+    element_map: ElementMap, reference: SemImage | ElementMap, by_count: float, axis: int
+) -> tuple[float, float]:
+    """Return the outer edge of a map and the step of its pixels, in pixels of the reference."""
+    field = _picture_of(reference).shape
+    if element_map.window:
+        share = element_map.window[2 + axis]
+        return element_map.window[axis] * field[axis], share * by_count
+    if element_map.pixel_size_um > 0 and reference.pixel_size_um > 0:
+        return 0.0, element_map.pixel_size_um / reference.pixel_size_um
+    return 0.0, field[1] / element_map.values.shape[1]
+
+
+def _picture_of(reference: SemImage | ElementMap) -> Image:
+    return reference.values if isinstance(reference, ElementMap) else reference.field

@@ -1,0 +1,163 @@
+"""Which maps were taken together: found from the maps themselves, by all pairs of them.
+
+In the spirit of de Jong et al. (2020), "Quantitative analysis of spectroscopic low energy electron
+microscopy data", arXiv:1907.13510: every pair is measured, and the places of all pictures follow by
+weighted least squares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.sparse.csgraph import connected_components
+
+from grainsmith.align.refine import by_shift
+from grainsmith.align.search import (
+    coarse_surfaces,
+    in_threads,
+    is_convincing,
+    judge,
+    shift_matrix,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from grainsmith.align.levels import Pyramid
+    from grainsmith.align.points import Matrix
+    from grainsmith.align.search import Pairs
+    from grainsmith.align.settings import AlignSettings
+
+_REACH_BLOCKS = 22  # passes of one session differ by less
+_MOST_WEIGHT_Z = 50.0
+_AGREES_WITHIN_PX = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """What one pair of maps says.
+
+    Attributes
+    ----------
+    first, second : int
+        Numbers of the maps.
+    dy_px, dx_px : float
+        Shift to apply to the second to match the first, in pixels of the reference.
+    z : float
+        Confidence.
+    holds : bool
+        The evidence is good enough to count.
+    """
+
+    first: int
+    second: int
+    dy_px: float
+    dx_px: float
+    z: float
+    holds: bool
+
+
+def link_all(
+    pyramids: Sequence[Pyramid], settings: AlignSettings, on_link: Callable[[], None]
+) -> list[Link]:
+    """Return what every pair of maps says of their offset.
+
+    Parameters
+    ----------
+    pyramids : sequence of Pyramid
+        Maps on the grid of the reference.
+    settings : AlignSettings
+        What evidence counts.
+    on_link : callable
+        Called after each pair; what it raises stops the work.
+    """
+
+    def one(pair: tuple[int, int]) -> Link:
+        link = _link(pyramids, *pair, settings)
+        on_link()
+        return link
+
+    return in_threads(one, list(combinations(range(len(pyramids)), 2)))
+
+
+def _link(pyramids: Sequence[Pyramid], first: int, second: int, settings: AlignSettings) -> Link:
+    pairs = [(pyramids[first], pyramids[second])]
+    factor = pyramids[first].steps[1][0]
+    if pyramids[first].is_flat or pyramids[second].is_flat:
+        return Link(first=first, second=second, dy_px=0, dx_px=0, z=0, holds=False)
+    peak = judge(coarse_surfaces(pairs, reach_blocks=_REACH_BLOCKS))[0]
+    matrix = shift_matrix(peak.dy_px * factor, peak.dx_px * factor)
+    holds = is_convincing(peak, settings) and _is_best_of_all(pairs, matrix, settings)
+    for step in range(2, len(pyramids[first].steps) if holds else 0):
+        matrix = by_shift(pairs, matrix, step, enough=200_000)
+    dy, dx = (float(n) for n in matrix[:2, 2])
+    return Link(first=first, second=second, dy_px=dy, dx_px=dx, z=peak.z, holds=holds)
+
+
+def _is_best_of_all(pairs: Pairs, matrix: Matrix, settings: AlignSettings) -> bool:
+    """Return whether no shift over half the field rivals the one found near by.
+
+    Two sparse maps match by chance somewhere; then they match as well elsewhere.
+    """
+    factor = pairs[0][0].steps[0][0]
+    peak = judge(coarse_surfaces(pairs, step=0))[0]
+    gap = np.array([peak.dy_px, peak.dx_px]) * factor - matrix[:2, 2]
+    return peak.z >= settings.accept_ratio * peak.runner_up and np.hypot(*gap) < 3 * factor
+
+
+def find_passes(links: Sequence[Link], count: int, same_px: float) -> npt.NDArray[np.int64]:
+    """Return the number of the pass of each map; -1 for a map that no pair says anything of.
+
+    Parameters
+    ----------
+    links : sequence of Link
+        From `link_all`.
+    count : int
+        How many maps there are.
+    same_px : float
+        Maps whose places differ by less, on average, are one pass.
+
+    Returns
+    -------
+    (count,) int array
+        0 and more, in no special order.
+    """
+    holding = [link for link in links if link.holds]
+    passes = np.full(count, -1)
+    joined = np.zeros((count, count), bool)
+    for link in holding:
+        joined[link.first, link.second] = True
+    _, component = connected_components(joined, directed=False)
+    places = _places(holding, count)
+    for number in np.unique(component):
+        members = np.flatnonzero(component == number)
+        if len(members) > 1:
+            tree = linkage(places[members], method="average")
+            parts = fcluster(tree, same_px, criterion="distance")
+            passes[members] = passes.max() + parts
+    return passes
+
+
+def _places(links: Sequence[Link], count: int) -> npt.NDArray[np.float64]:
+    """Return where each map lies: (count, 2), by least squares over all pairs, each with its z.
+
+    Pairs that contradict the others lose their weight, round by round.
+    """
+    rows = np.zeros((len(links), count))
+    shifts = np.array([(link.dy_px, link.dx_px) for link in links]).reshape(-1, 2)
+    for number, link in enumerate(links):
+        rows[number, [link.first, link.second]] = -1, 1
+    trust = np.array([min(link.z, _MOST_WEIGHT_Z) for link in links])
+    weights = trust
+    places = np.zeros((count, 2))
+    for _ in range(10):
+        # Only differences are known: the shortest solution puts each component's middle at 0.
+        places = np.linalg.lstsq(rows * weights[:, None], shifts * weights[:, None], rcond=None)[0]
+        gaps = rows @ places - shifts
+        weights = trust / (1 + (np.hypot(gaps[:, 0], gaps[:, 1]) / _AGREES_WITHIN_PX) ** 2)
+    return np.asarray(places, dtype=np.float64)

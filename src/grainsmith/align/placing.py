@@ -1,0 +1,314 @@
+"""Place maps on a reference: every pass by one transform, with a verdict for every map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from grainsmith.align.levels import pyramid_of
+from grainsmith.align.passes import Link, find_passes, link_all
+from grainsmith.align.refine import refine
+from grainsmith.align.result import Alignment
+from grainsmith.align.search import (
+    Found,
+    Pairs,
+    coarse_surfaces,
+    in_threads,
+    is_convincing,
+    search,
+    shift_matrix,
+)
+from grainsmith.align.settings import AlignSettings
+from grainsmith.align.views import views_of
+from grainsmith.data import no_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from grainsmith.align.refine import NOTICEABLE, evidence_at
+from grainsmith.align.verdicts import NO_PEAK, Evidence, Verdicts
+
+if TYPE_CHECKING:
+    from grainsmith.align.evidence import Surface
+    from grainsmith.align.levels import Pyramid
+    from grainsmith.align.points import Matrix
+    from grainsmith.data import Image, OnProgress
+
+
+_MOST_TELLING = 3  # maps of each of two passes that are compared
+_BESIDE_PX = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moving:
+    """A picture to be placed.
+
+    Attributes
+    ----------
+    picture : (Y, X) or (Y, X, 3) array
+        In its own pixels; NaN where nothing was measured.
+    name : str
+        As the table shall call it.
+    start : (3, 3) float array
+        Where it lies by what its file says: from its pixels to those of the reference.
+    """
+
+    picture: Image
+    name: str
+    start: Matrix
+
+
+def place(
+    reference: Image,
+    moving: Sequence[Moving],
+    settings: AlignSettings | None = None,
+    *,
+    groups: Sequence[str] = (),
+    pixel_size_um: float = 0.0,
+    on_progress: OnProgress = no_progress,
+) -> Alignment:
+    """Find where pictures of one field lie on a reference.
+
+    Pictures of one pass share a transform, found from the evidence of all of them together; one
+    that shows too little to be found by itself goes with its pass. Nothing is resampled, and none
+    of the arrays is changed.
+
+    Parameters
+    ----------
+    reference : (Y, X) or (Y, X, 3) array
+        The picture that stays: the sharpest, mostly the BSE image without its data bar.
+    moving : sequence of Moving
+        Element maps, or other pictures of the same field.
+    settings : AlignSettings
+        What is tried, and what evidence is asked for.
+    groups : sequence of str
+        The pass of each picture, where it is known; empty = found from the pictures.
+    pixel_size_um : float
+        Side of a pixel of the reference; 0 = unknown.
+    on_progress : callable
+        Called as on_progress(done, total); what it raises stops the work.
+
+    Returns
+    -------
+    Alignment
+        One row a picture, in their order.
+
+    Raises
+    ------
+    ValueError
+        `groups` has another length than `moving`.
+    """
+    settings = settings or AlignSettings()
+    if groups and len(groups) != len(moving):
+        raise ValueError(f"groups must name a pass for each of {len(moving)}, got {len(groups)}")
+    if not moving:
+        return Alignment(rows=(), pixel_size_um=pixel_size_um)
+    steps = _Steps(2 * len(moving) + len(moving) * (len(moving) - 1) // 2 + 1, on_progress)
+    evidence = [Evidence(pairs=pairs) for pairs in _all_pairs(reference, moving, steps)]
+
+    def look(one: Evidence) -> None:
+        one.look(settings)
+        steps.one_more()
+
+    in_threads(look, evidence)
+    links = link_all([one.pairs[0][1] for one in evidence], settings, steps.one_more)
+    if groups:
+        names = list(dict.fromkeys(groups))
+        passes = np.array([names.index(name) for name in groups])
+        found = _locate_all(evidence, passes, settings)
+    else:
+        passes, found = _passes_found(links, evidence, settings)
+        names = [f"pass {number + 1}" for number in range(len(found))]
+    steps.one_more()
+    shape = (reference.shape[0], reference.shape[1])
+    verdicts = Verdicts(shape, links, passes, found, settings)
+    rows = [
+        verdicts.row(number, names, one.name, one.start, evidence[number])
+        for number, one in enumerate(moving)
+    ]
+    return Alignment(rows=tuple(rows), pixel_size_um=pixel_size_um)
+
+
+class _Steps:
+    """Count the steps of the work; threads may share it."""
+
+    def __init__(self, total: int, on_progress: OnProgress) -> None:
+        self._count, self._total, self._on_progress = count(1), total, on_progress
+
+    def one_more(self) -> None:
+        self._on_progress(next(self._count), self._total)
+
+
+def _all_pairs(reference: Image, moving: Sequence[Moving], steps: _Steps) -> list[Pairs]:
+    shape = (reference.shape[0], reference.shape[1])
+    fixed = [pyramid_of(view, shape, np.eye(3)) for view in views_of(reference)]
+
+    def one(picture: Moving) -> Pairs:
+        views = [pyramid_of(view, shape, picture.start) for view in views_of(picture.picture)]
+        steps.one_more()
+        if len(views) == len(fixed):
+            return list(zip(fixed, views, strict=True))
+        return [(ours, theirs) for ours in fixed for theirs in views]
+
+    return in_threads(one, moving)
+
+
+def _passes_found(
+    links: Sequence[Link], evidence: Sequence[Evidence], settings: AlignSettings
+) -> tuple[npt.NDArray[np.int64], dict[int, Found]]:
+    """Return the number of the pass of each picture (-1 where nothing tells), and their places."""
+    passes = find_passes(links, len(evidence), settings.same_pass_px)
+    # A picture that no other tells of, but the reference does, is a pass of its own.
+    for number, one in enumerate(evidence):
+        alone = passes[number] < 0 and is_convincing(one.peak, settings)
+        if alone or len(evidence) == 1:
+            passes[number] = passes.max() + 1
+    found = _locate_all(evidence, passes, settings)
+    passes, found = _merged(evidence, passes, found, settings)
+    found = _placed_by_others(evidence, passes, found, settings)
+    if len(found) == 1:  # one that shows nothing belongs to the pass of all the others
+        passes = np.where(passes < 0, next(iter(found)), passes)
+    return _renumbered(passes, found)
+
+
+def _merged(
+    evidence: Sequence[Evidence],
+    passes: npt.NDArray[np.int64],
+    found: dict[int, Found],
+    settings: AlignSettings,
+) -> tuple[npt.NDArray[np.int64], dict[int, Found]]:
+    """Join passes, two at a time, where one lies as well at the place of the other.
+
+    Offsets of noisy or turned maps scatter; what counts is whether a place is contradicted.
+    """
+    passes, found = passes.copy(), dict(found)
+    while True:
+        losses = _losses(evidence, passes, found, settings)
+        if not losses or min(losses.values()) >= NOTICEABLE:
+            return passes, found
+        number, other = min(losses, key=lambda ends: losses[ends])
+        passes[passes == number] = other
+        del found[number]
+        members = [evidence[n] for n in range(len(passes)) if passes[n] == other]
+        found[other] = _locate(members, settings)
+
+
+def _placed_by_others(
+    evidence: Sequence[Evidence],
+    passes: npt.NDArray[np.int64],
+    found: dict[int, Found],
+    settings: AlignSettings,
+) -> dict[int, Found]:
+    """Place a pass that the reference does not tell of by the maps of a pass of which it does."""
+    result = dict(found)
+    only_shifts = replace(settings, model="shift" if settings.model == "auto" else settings.model)
+    sure = [number for number, one in found.items() if is_convincing(one.peak, settings)]
+    for number in [one for one in found if one not in sure]:
+        for other in sorted(sure, key=lambda one: -found[one].peak.z):
+            pairs = _pairs_between(evidence, passes, other, number)
+            if not pairs:
+                continue
+            between = search(pairs, coarse_surfaces(pairs), only_shifts)
+            if is_convincing(between.peak, settings):
+                between = refine(pairs, between, settings)
+                matrix = found[other].matrix @ between.matrix
+                note = "placed by its pairs with the maps of another pass"
+                # Without a look at the tiles a turn between the passes would go unseen.
+                if np.isfinite(between.misfit_px):
+                    result[number] = replace(between, matrix=matrix, note=note)
+                    break
+    return result
+
+
+def _pairs_between(
+    evidence: Sequence[Evidence], passes: npt.NDArray[np.int64], ours: int, theirs: int
+) -> list[tuple[Pyramid, Pyramid]]:
+    """Return pairs of the most telling maps of two passes."""
+    first, second = (
+        sorted(
+            (one for one, number in zip(evidence, passes, strict=True) if number == wanted),
+            key=lambda one: -one.peak.z,
+        )[:_MOST_TELLING]
+        for wanted in (ours, theirs)
+    )
+    return [
+        (a.pairs[0][1], b.pairs[0][1])
+        for a in first
+        for b in second
+        if not (a.pairs[0][1].is_flat or b.pairs[0][1].is_flat)
+    ]
+
+
+def _losses(
+    evidence: Sequence[Evidence],
+    passes: npt.NDArray[np.int64],
+    found: dict[int, Found],
+    settings: AlignSettings,
+) -> dict[tuple[int, int], float]:
+    """Return how much evidence a pass loses at the place of another one, in nats."""
+    sure = [number for number, one in found.items() if is_convincing(one.peak, settings)]
+    losses = {}
+    for number, one in found.items():
+        pairs = _pairs_of(evidence, passes, number)
+        others = [other for other in sure if other != number and pairs]
+        own = evidence_at(pairs, one.matrix) if others else 0.0
+        for other in others:
+            # Noise fits anywhere: what does not convince must tell this place from near by.
+            if number in sure or _stands_out(pairs, found[other].matrix):
+                losses[number, other] = own - evidence_at(pairs, found[other].matrix)
+    return losses
+
+
+def _stands_out(pairs: Pairs, matrix: Matrix) -> bool:
+    """Return whether pictures tell more at a place than a little beside it."""
+    beside = [
+        evidence_at(pairs, shift_matrix(dy, dx) @ matrix)
+        for dy, dx in ((_BESIDE_PX, 0), (-_BESIDE_PX, 0), (0, _BESIDE_PX), (0, -_BESIDE_PX))
+    ]
+    return evidence_at(pairs, matrix) > max(beside) + 2 * NOTICEABLE
+
+
+def _renumbered(
+    passes: npt.NDArray[np.int64], found: dict[int, Found]
+) -> tuple[npt.NDArray[np.int64], dict[int, Found]]:
+    """Number the passes in the order of their first pictures."""
+    order = {old: new for new, old in enumerate(dict.fromkeys(int(n) for n in passes if n >= 0))}
+    numbers = np.array([order.get(int(number), -1) for number in passes], dtype=np.int64)
+    return numbers, {new: found[old] for old, new in order.items()}
+
+
+def _pairs_of(
+    evidence: Sequence[Evidence], passes: npt.NDArray[np.int64], number: int
+) -> list[tuple[Pyramid, Pyramid]]:
+    members = [evidence[n] for n in range(len(passes)) if passes[n] == number]
+    return [pair for one in members if not one.is_flat for pair in one.pairs]
+
+
+def _locate_all(
+    evidence: Sequence[Evidence], passes: npt.NDArray[np.int64], settings: AlignSettings
+) -> dict[int, Found]:
+    return {
+        int(number): _locate(
+            [evidence[n] for n in range(len(passes)) if passes[n] == number], settings
+        )
+        for number in np.unique(passes[passes >= 0])
+    }
+
+
+def _locate(members: Sequence[Evidence], settings: AlignSettings) -> Found:
+    telling = [one for one in members if not one.is_flat]
+    if not telling:
+        return Found(matrix=np.eye(3), peak=NO_PEAK)
+    pairs = [pair for one in telling for pair in one.pairs]
+    surfaces = [surface for one in telling for surface in one.surfaces]
+    return _located(pairs, surfaces, settings)
+
+
+def _located(pairs: Pairs, surfaces: Sequence[Surface], settings: AlignSettings) -> Found:
+    found = search(pairs, surfaces, settings)
+    return refine(pairs, found, settings) if is_convincing(found.peak, settings) else found

@@ -1,0 +1,260 @@
+"""Roughly where one set of pictures lies on another: all shifts, and turns where they fail."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from scipy import ndimage
+
+from grainsmith.align.evidence import Peak, Surface, every_shift, peak_of
+from grainsmith.align.levels import NOTHING, Bytes, Pyramid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from grainsmith.align.points import Matrix
+    from grainsmith.align.settings import AlignSettings
+
+_WINDOW = 24  # blocks around a peak over which its height is judged
+_THREADS = max(1, min(8, os.cpu_count() or 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Where pictures lie on the reference, and how sure that is.
+
+    Attributes
+    ----------
+    matrix : (3, 3) float array
+        From the grid of the moving pictures to that of the reference (both have its shape).
+    peak : Peak
+        The evidence of all pictures together; its shift is in coarse blocks.
+    model : str
+        "shift", "similarity" or "affine".
+    misfit_px : float
+        Median distance of the tiles from the transform, in pixels of the reference; NaN where too
+        few tiles could be judged.
+    note : str
+        What the user should know of how it was found.
+    """
+
+    matrix: Matrix
+    peak: Peak
+    model: str = "shift"
+    misfit_px: float = float("nan")
+    note: str = ""
+
+
+Pairs = Sequence[tuple[Pyramid, Pyramid]]
+"""Reference and moving, several of each where they share one transform."""
+
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_threads(func: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Return func of each item, in order; FFT and Numba let the threads run side by side."""
+    if len(items) < 2:
+        return [func(item) for item in items]
+    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
+        return list(pool.map(func, items))
+
+
+def is_convincing(peak: Peak, settings: AlignSettings) -> bool:
+    """Return whether evidence is good enough to move a picture by it."""
+    return (
+        not peak.at_edge
+        and peak.z >= settings.accept_z
+        and peak.z >= settings.accept_ratio * peak.runner_up
+    )
+
+
+def coarse_surfaces(
+    pairs: Pairs, matrix: Matrix | None = None, *, step: int = 1, reach_blocks: int = 0
+) -> list[Surface]:
+    """Return the mutual information of each pair for all shifts.
+
+    Parameters
+    ----------
+    pairs : sequence of (Pyramid, Pyramid)
+        Reference and moving.
+    matrix : (3, 3) float array, optional
+        Applied to the moving pictures first, on the grid of the reference.
+    step : int
+        Of the pyramids.
+    reach_blocks : int
+        Largest shift in blocks of that step; 0 = half the field.
+    """
+    factor, first = pairs[0][0].steps[step]
+    half = (first.shape[0] // 2, first.shape[1] // 2)
+    reach = (min(half[0], reach_blocks), min(half[1], reach_blocks)) if reach_blocks else half
+
+    def surface(pair: tuple[Pyramid, Pyramid]) -> Surface:
+        reference, moving = (pyramid.steps[step][1] for pyramid in pair)
+        if matrix is not None:
+            moving = _moved(moving, at_block(matrix, factor))
+        return every_shift(reference, moving, reach)
+
+    return in_threads(surface, pairs)
+
+
+def judge(surfaces: Sequence[Surface], limit_blocks: float = np.inf) -> tuple[Peak, float]:
+    """Return the highest peak of a sum of surfaces, and its height in nats.
+
+    Mutual information times the number of pixels is a log-likelihood, so that independent
+    pictures add up.
+
+    Parameters
+    ----------
+    surfaces : sequence of arrays
+        From `coarse_surfaces`.
+    limit_blocks : float
+        Larger shifts are not allowed; yet a higher peak there is a rival.
+
+    Returns
+    -------
+    Peak, float
+        The z of the peak is that of its neighbourhood; its rival may lie anywhere.
+    """
+    surface: Surface = np.sum(surfaces, axis=0)
+    middle = [n // 2 for n in surface.shape]
+    limits = [min(n, max(2, int(np.ceil(min(limit_blocks, n))))) for n in middle]
+    allowed = surface[tuple(slice(m - n, m + n + 1) for m, n in zip(middle, limits, strict=True))]
+    best, everywhere = peak_of(allowed), peak_of(surface)
+    y, x = middle[0] + round(best.dy_px), middle[1] + round(best.dx_px)
+    near = peak_of(surface[_window(y, surface.shape[0]), _window(x, surface.shape[1])])
+    # The rival counts in the same measure: by its share of the height of the best peak of all.
+    is_best = round(best.dy_px) == round(everywhere.dy_px) and round(best.dx_px) == round(
+        everywhere.dx_px
+    )
+    rival = everywhere.runner_up / max(everywhere.z, 1e-9) if is_best else 1.0
+    height = float(surface[y, x] - np.median(surface))
+    return replace(best, z=near.z, runner_up=max(near.runner_up, near.z * rival)), height
+
+
+def _window(centre: int, length: int) -> slice:
+    start = int(np.clip(centre - _WINDOW, 0, max(0, length - 2 * _WINDOW - 1)))
+    return slice(start, min(length, start + 2 * _WINDOW + 1))
+
+
+def blocks_of(shift_px: float, factor: int) -> float:
+    """Return a largest shift in blocks; 0 px stands for any."""
+    return shift_px / factor if shift_px else np.inf
+
+
+def at_block(matrix: Matrix, factor: int) -> Matrix:
+    """Return a transform of pixels as one of blocks of factor x factor pixels."""
+    to_pixels = np.diag([factor, factor, 1.0])
+    to_pixels[:2, 2] = (factor - 1) / 2
+    return np.asarray(np.linalg.inv(to_pixels) @ matrix @ to_pixels)
+
+
+def from_block(matrix: Matrix, factor: int) -> Matrix:
+    """Return a transform of blocks as one of pixels."""
+    to_pixels = np.diag([factor, factor, 1.0])
+    to_pixels[:2, 2] = (factor - 1) / 2
+    return np.asarray(to_pixels @ matrix @ np.linalg.inv(to_pixels))
+
+
+def _moved(picture: Bytes, matrix: Matrix) -> Bytes:
+    back = np.linalg.inv(matrix)
+    moved: Bytes = ndimage.affine_transform(
+        picture, back[:2, :2], back[:2, 2], order=0, mode="constant", cval=NOTHING
+    )
+    return moved
+
+
+def search(pairs: Pairs, surfaces: Sequence[Surface], settings: AlignSettings) -> Found:
+    """Return roughly where the moving pictures lie on the reference, all by one transform.
+
+    Parameters
+    ----------
+    pairs : sequence of (Pyramid, Pyramid)
+        Reference and moving.
+    surfaces : sequence of arrays
+        Their `coarse_surfaces`.
+    settings : AlignSettings
+        What is tried.
+
+    Returns
+    -------
+    Found
+        A shift; with turn and zoom where a shift alone does not convince.
+    """
+    factor = pairs[0][0].steps[1][0]
+    peak = judge(surfaces, blocks_of(settings.max_shift_px, factor))[0]
+    start = shift_matrix(peak.dy_px * factor, peak.dx_px * factor)
+    found = Found(matrix=start, peak=peak)
+    if settings.model == "shift" or is_convincing(peak, settings):
+        return found
+    return _turned(pairs, found, settings)
+
+
+def shift_matrix(dy: float, dx: float) -> Matrix:
+    """Return a pure shift."""
+    matrix = np.eye(3)
+    matrix[:2, 2] = dy, dx
+    return matrix
+
+
+def _turned(pairs: Pairs, unturned: Found, settings: AlignSettings) -> Found:
+    """Return the best of all turns and zooms that are allowed, or what was found without."""
+    factor, first = pairs[0][0].steps[0]
+    best, best_height = unturned.matrix, -np.inf
+
+    def try_all(matrices: Iterable[Matrix]) -> None:
+        nonlocal best, best_height
+        for matrix in matrices:
+            tried = coarse_surfaces(pairs, matrix, step=0)
+            peak, height = judge(tried, blocks_of(settings.max_shift_px, factor))
+            if height > best_height:
+                best = shift_matrix(peak.dy_px * factor, peak.dx_px * factor) @ matrix
+                best_height = height
+
+    try_all(_turns(first.shape, factor, settings))
+    try_all(list(_finer_turns(first.shape, factor, best)))
+    step = pairs[0][0].steps[1][0]
+    limit = blocks_of(settings.max_shift_px, step)
+    peak = judge(coarse_surfaces(pairs, best), limit)[0]
+    matrix = shift_matrix(peak.dy_px * step, peak.dx_px * step) @ best
+    turned = Found(matrix=matrix, peak=peak, model="similarity")
+    return turned if is_convincing(peak, settings) else unturned
+
+
+def _step_rad(shape: tuple[int, ...]) -> float:
+    """Return the turn that moves what lies half way to the edge by a block and a half."""
+    return 6.0 / max(shape)
+
+
+def _turns(shape: tuple[int, ...], factor: int, settings: AlignSettings) -> Iterable[Matrix]:
+    step = _step_rad(shape)
+    most = np.radians(settings.max_rotation_deg)
+    angles = np.arange(-np.floor(most / step), np.floor(most / step) + 1) * step
+    zoom = np.log1p(settings.max_zoom_pct / 100)
+    zooms = np.exp(np.arange(-np.floor(zoom / step), np.floor(zoom / step) + 1) * step)
+    for angle in angles:
+        for factor_of_zoom in zooms:
+            yield _about_centre(angle, factor_of_zoom, shape, factor)
+
+
+def _finer_turns(shape: tuple[int, ...], factor: int, matrix: Matrix) -> Iterable[Matrix]:
+    half = _step_rad(shape) / 2
+    for angle in (-half, 0, half):
+        for zoom in (-half, 0, half):
+            if angle or zoom:
+                yield _about_centre(angle, np.exp(zoom), shape, factor) @ matrix
+
+
+def _about_centre(angle: float, zoom: float, shape: tuple[int, ...], factor: int) -> Matrix:
+    centre = np.array([(n * factor - 1) / 2 for n in shape])
+    matrix = np.eye(3)
+    along, across = zoom * np.cos(angle), zoom * np.sin(angle)
+    matrix[:2, :2] = [[along, across], [-across, along]]
+    matrix[:2, 2] = centre - matrix[:2, :2] @ centre
+    return matrix
