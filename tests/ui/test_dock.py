@@ -66,11 +66,12 @@ def test_unknown_pixel_size_is_said():
     assert "pixels" in status_text(Image(np.zeros((4, 4))), None)
 
 
-def test_after_opening_the_picture_is_selected_and_has_a_scale_bar(
-    dock, viewer, shared_data, qtbot
-):
-    viewer.open(
-        shared_data / "vendor_sem_tiff_metadata/test_tiff_Zeiss_SEM_512pix.tif", plugin="grainsmith"
-    )
+@pytest.mark.parametrize("dock_first", [True, False])
+def test_the_opened_picture_is_selected_and_has_a_scale_bar(viewer, shared_data, qtbot, dock_first):
+    path = shared_data / "vendor_sem_tiff_metadata/test_tiff_Zeiss_SEM_512pix.tif"
+    docks = [GrainsmithDock(viewer)] if dock_first else []
+    viewer.open(path, plugin="grainsmith")
+    docks = docks or [GrainsmithDock(viewer)]
+    qtbot.addWidget(docks[0])
     qtbot.waitUntil(lambda: viewer.layers.selection.active == viewer.layers[0])
     assert viewer.canvas.overlays.scale_bar.visible

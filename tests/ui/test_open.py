@@ -75,6 +75,17 @@ def test_the_data_bar_can_be_mended(panel, image, viewer):
     assert _marks(viewer) == []
 
 
+def test_the_mark_follows_its_picture(panel, image, viewer, qtbot):
+    dock = GrainsmithDock(viewer)
+    qtbot.addWidget(dock)
+    panel._bar.setValue(10)
+    image.name = "renamed"
+    panel._bar.setValue(12)
+    assert len(_marks(viewer)) == 1
+    viewer.layers.remove("renamed")
+    qtbot.waitUntil(lambda: _marks(viewer) == [])
+
+
 def test_a_sample_opens_without_blocking(panel, viewer, qtbot):
     panel._open_sample("plain")
     assert not panel._samples.isEnabled()

@@ -166,3 +166,31 @@ def test_table_goes_to_features_and_back(model):
     layer = model.add_labels(np.zeros(SEM.image.shape, np.int32), **options)
     assert list(layer.features["index"]) == [3, 7]
     pd.testing.assert_frame_equal(table_of(layer), table, check_names=False)
+
+
+def test_every_kind_of_edit_is_told(model):
+    roles, told = roles_of(model), []
+    roles.grains_edited.connect(lambda: told.append(1))
+    grains = model.add_labels(GRAINS.copy())
+
+    def changes():
+        count = len(told)
+        told.clear()
+        return count > 0
+
+    changes()
+    grains.data_setitem(np.nonzero(grains.data == 1), 2)
+    assert changes()
+    grains.undo()
+    assert changes()
+    grains.features = pd.DataFrame({"index": [1]})
+    assert changes()
+    model.layers.remove(grains)
+    changes()
+    grains.data = GRAINS * 3
+    assert not changes()
+
+
+def test_a_picture_without_numbers_still_becomes_a_layer():
+    picture = SemImage(image=np.full((8, 8), np.nan, np.float32), source="x")
+    assert image_layer(picture)[1]["contrast_limits"] == (0.0, 1.0)

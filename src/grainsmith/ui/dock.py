@@ -18,14 +18,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.ui.layers import pixel_size_um_of, role_of
+from grainsmith.ui.layers import facts, pixel_size_um_of, role_of
 from grainsmith.ui.panel import WIDTH_PX, label
 from grainsmith.ui.roles import RolesLine, roles_of, while_alive
 from grainsmith.ui.status import status_text
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Image, Labels
+    from napari.layers import Image
     from qtpy.QtGui import QDragEnterEvent, QDropEvent
 
 PANELS: tuple[tuple[str, str], ...] = (
@@ -75,7 +75,7 @@ class GrainsmithDock(QWidget):
         self._timer.timeout.connect(self._show_status)
         while_alive(self, self._roles.changed, self._on_roles)
         while_alive(self, self._roles.image_changed, self._on_image)
-        self._watched: Labels | None = None
+        while_alive(self, self._roles.grains_edited, self._on_edited)
         self._on_roles()
         self._on_image(self._roles.image)  # files named on the command line are open already
         self.show_panel(PANELS[0][0])
@@ -118,16 +118,18 @@ class GrainsmithDock(QWidget):
         self.show_panel(title)
 
     def _on_roles(self) -> None:
-        grains = self._roles.grains
-        if grains is not self._watched:
-            # Undo sends set_data only, a new table features only.
-            for event in ("paint", "set_data", "features"):
-                if self._watched is not None:
-                    self._watched.events[event].disconnect(self._on_edit)
-                if grains is not None:
-                    grains.events[event].connect(self._on_edit)
-            self._watched = grains
         self._timer.start()
+        QTimer.singleShot(0, self._drop_orphans)
+
+    def _on_edited(self) -> None:
+        self._timer.start()
+
+    def _drop_orphans(self) -> None:
+        """Remove the marks of data bars whose pictures are gone."""
+        names = {layer.name for layer in self._roles.pictures}
+        for layer in list(self._viewer.layers):
+            if role_of(layer) == "data bar" and facts(layer).get("image") not in names:
+                self._viewer.layers.remove(layer)
 
     def _on_image(self, image: Image | None) -> None:
         if image is None:
@@ -141,9 +143,6 @@ class GrainsmithDock(QWidget):
         selection = self._viewer.layers.selection
         if selection.active is not None and role_of(selection.active) == "data bar":
             selection.active = self._roles.image
-
-    def _on_edit(self, _event: object = None) -> None:
-        self._timer.start()
 
     def _show_status(self) -> None:
         self._status.setText(status_text(self._roles.image, self._roles.grains))

@@ -305,9 +305,10 @@ def _scale(pixel_size_um: float) -> dict[str, Any]:
 def _contrast(field: npt.NDArray[Any]) -> tuple[float, float]:
     # One bright speck must not make the whole picture black; every 4th pixel says enough.
     sample = field[::4, ::4]
-    low, high = (
-        np.nanpercentile(sample[np.isfinite(sample)], (0.1, 99.9)) if sample.size else (0, 1)
-    )
+    finite = sample[np.isfinite(sample)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = np.percentile(finite, (0.1, 99.9))
     return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)
 
 

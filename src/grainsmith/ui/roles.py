@@ -53,12 +53,16 @@ class Roles:
         Sent with the new layer or layers when another one takes the role.
     changed : psygnal signal
         Sent without arguments after any of them, and when layers come, go or are renamed.
+    grains_edited : psygnal signal
+        Sent without arguments when labels or table of the present grains changed: by brush, by an
+        operation, by undo or redo.
     """
 
     image_changed = Signal(object)
     grains_changed = Signal(object)
     maps_changed = Signal(object)
     changed = Signal()
+    grains_edited = Signal()
 
     def __init__(self, layers: Any) -> None:
         self._layers = layers
@@ -97,6 +101,12 @@ class Roles:
     def grains(self, layer: Labels | None) -> None:
         if layer is not None:
             facts(layer).setdefault("role", "grains")
+        # Undo sends set_data only, a new table features only.
+        for event in ("paint", "set_data", "features"):
+            if self._grains is not None:
+                self._grains.events[event].disconnect(self._on_edited)
+            if layer is not None:
+                layer.events[event].connect(self._on_edited)
         self._set("_grains", layer, self.grains_changed)
 
     @property
@@ -189,12 +199,15 @@ class Roles:
         self._sync_maps()
         self.changed.emit()
 
+    def _on_edited(self, event: Any = None) -> None:
+        self.grains_edited.emit()
+
     def _on_renamed(self, event: Any) -> None:
         layer = event.source
         old, self._names[layer] = self._names.get(layer, ""), layer.name
-        for grains in self.all_grains:  # they name the image that they belong to
-            if old and facts(grains).get("image") == old:
-                facts(grains)["image"] = layer.name
+        for other in self._layers:  # grains and marks name the image that they belong to
+            if old and other.metadata.get("grainsmith", {}).get("image") == old:
+                facts(other)["image"] = layer.name
         self.changed.emit()
 
 
@@ -254,7 +267,7 @@ class RolesLine(QWidget):
 
 def _combo(tip: str) -> QComboBox:
     combo = QComboBox()
-    combo.setToolTip(tip)
+    combo.setStatusTip(tip)  # the tool tip adds the name, which may not fit into the combo
     # Layer names are long; the line must still fit in 320 px.
     combo.setMinimumWidth(60)
     combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -268,4 +281,5 @@ def _fill(combo: QComboBox, layers: list[Any], current: Any) -> None:
     if not layers:
         combo.addItem("none", None)
     combo.setEnabled(bool(layers))
+    combo.setToolTip(f"{combo.statusTip()}: {current.name}" if current else combo.statusTip())
     combo.setCurrentIndex(layers.index(current) if current in layers else 0 if not layers else -1)
