@@ -59,7 +59,7 @@ class GrainsmithDock(QWidget):
         self._tabs, self._steps = _step_bar()
         self._stack = QStackedWidget()
         self._built: dict[str, QWidget] = {}
-        self._status = label("", dim=True, tip="Grains · size · scale · unsaved edits")
+        self._status = label("", tip="Grains · size · scale · unsaved edits")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(6)
@@ -136,12 +136,13 @@ class GrainsmithDock(QWidget):
             return
         if pixel_size_um_of(image) > 0:
             self._viewer.canvas.overlays.scale_bar.visible = True
-        # After napari has selected what was added last, which may be the mark of a data bar.
+        # After napari has selected what was added last: the mark of a data bar, a sample's truth.
         QTimer.singleShot(0, self._select_picture)
 
     def _select_picture(self) -> None:
         selection = self._viewer.layers.selection
-        if selection.active is not None and role_of(selection.active) == "data bar":
+        beside = ("data bar", "truth", "map")
+        if selection.active is not None and role_of(selection.active) in beside:
             selection.active = self._roles.image
 
     def _show_status(self) -> None:

@@ -75,7 +75,7 @@ def label(text: str, *, dim: bool = False, tip: str = "") -> QLabel:
     widget.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     widget.setToolTip(tip)
     if dim:
-        widget.setStyleSheet("color: palette(mid);")
+        widget.setStyleSheet("color: gray;")  # legible on dark and on light
     return widget
 
 
