@@ -22,6 +22,9 @@ COARSER = 0.35
 _COARSE_SIDE_PX = 768
 _OVERLAP_PX = 64
 _USUAL_DIAMETER_PX = 30.0
+_MOST_PASSES = 3
+_SAME_SCALE = 0.25
+"""Natural logarithm of the ratio up to which two scales are as good as one."""
 
 
 def predict(
@@ -113,41 +116,40 @@ class _Runner:
 def _estimate_diameter(
     grey: npt.NDArray[np.float32], runner: _Runner, settings: SegmentSettings
 ) -> float:
-    """Typical grain diameter in image pixels, from one or two quick passes at a coarse scale."""
+    """Typical grain diameter in image pixels, from quick passes over the middle of the image.
+
+    The first pass is coarse and misses small grains; each next one looks at the scale that the
+    last one asked for, until two agree.
+    """
     wanted = runner.model.diameter_px
     if not wanted:
         return 0.0
     scale = min(1.0, max(0.5, 512 / max(grey.shape)), _COARSE_SIDE_PX / max(grey.shape))
     diameter_px = wanted
-    for _ in range(3):
+    for _ in range(_MOST_PASSES):
         part = _middle(grey, _COARSE_SIDE_PX / scale)
-        runner.plan((part.shape[0], part.shape[1]), [scale])
-        said = runner.run(part, scale)
-        labels, _facts = draw_scale(said, (part.shape[0], part.shape[1]), settings, Stopwatch())
+        shape = (part.shape[0], part.shape[1])
+        runner.plan(shape, [scale])
+        labels, _facts = draw_scale(runner.run(part, scale), shape, settings, Stopwatch())
         areas = np.bincount(labels.ravel())[1:]
         if not (areas > 0).any():
             break
         diameter_px = typical_diameter_px(areas[areas > 0])
-        seen_px = diameter_px * scale
-        # Trust the pass where its typical grain is of a size that the network knows well.
-        if 0.5 * wanted <= seen_px <= 1.8 * wanted:
+        asked = float(np.clip(wanted / diameter_px, 32 / min(grey.shape), 2.0))
+        if abs(np.log(asked / scale)) < _SAME_SCALE:
             break
-        new_scale = float(np.clip(wanted / diameter_px, 32 / min(grey.shape), 2.0))
-        if abs(np.log(new_scale / scale)) < 0.2:
-            break
-        scale = new_scale
+        scale = asked
     return float(diameter_px)
 
 
 def typical_diameter_px(areas_px: npt.NDArray[Any]) -> float:
-    """Return the diameter for which half of the grain *perimeter* is in smaller grains.
+    """Return the median diameter by number, without crumbs.
 
-    Between the median by number, which crumbs pull down, and that by area, which one large grain
-    pulls up.
+    Small grains are lost at too coarse a scale, while large ones are found at two; so the many
+    small ones decide. Crumbs are what is six times smaller than the largest tenth.
     """
-    diameters = np.sort(np.sqrt(areas_px * 4 / np.pi))
-    share = np.cumsum(diameters) / diameters.sum()
-    return float(diameters[np.searchsorted(share, 0.5)])
+    diameters = np.sqrt(areas_px * 4 / np.pi)
+    return float(np.median(diameters[diameters > np.percentile(diameters, 90) / 6]))
 
 
 def _nothing(shape: tuple[int, int], note: str, settings: SegmentSettings) -> Prediction:
