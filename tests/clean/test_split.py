@@ -3,6 +3,7 @@ import pytest
 from skimage.draw import disk
 
 from grainsmith import clean
+from grainsmith.data import Transform
 from grainsmith.errors import MismatchError
 
 
@@ -85,9 +86,14 @@ def test_chemistry_cuts_where_compositions_meet():
     values = rng.normal(10, 1, (2, *DUMBBELL.shape))
     values[0, :, 53:] += 8
     values[1, :, 53:] -= 3
-    after = edited(
-        DUMBBELL, clean.split_by_chemistry(DUMBBELL, clean.GrainIndex(DUMBBELL), 4, values)
+    # the second map has pixels of two and lies ten pixels to the right
+    second = (
+        values[1, ::2, 10::2],
+        Transform(matrix=np.array([[2, 0, 0], [0, 2, 10], [0, 0, 1.0]])),
     )
+    maps = [(values[0], Transform()), second]
+    index = clean.GrainIndex(DUMBBELL)
+    after = edited(DUMBBELL, clean.split_by_chemistry(DUMBBELL, index, 4, maps))
     left, right = after[40, 40], after[40, 66]
     assert left != right
     assert np.mean(after[:, :51][after[:, :51] > 0] == left) > 0.98
@@ -96,10 +102,11 @@ def test_chemistry_cuts_where_compositions_meet():
 def test_one_composition_is_not_cut():
     values = np.random.default_rng(1).normal(10, 1, DUMBBELL.shape)
     with pytest.raises(MismatchError, match="of one composition"):
-        clean.split_by_chemistry(DUMBBELL, clean.GrainIndex(DUMBBELL), 4, values)
+        clean.split_by_chemistry(DUMBBELL, clean.GrainIndex(DUMBBELL), 4, [(values, Transform())])
 
 
-def test_click_finds_the_grain_its_flows_lead_to():
+@pytest.mark.parametrize("scale", [1, 2])
+def test_click_finds_the_grain_its_flows_lead_to(scale):
     truth = np.zeros((80, 120), np.int32)
     truth[disk((40, 40), 15)] = 1
     truth[disk((40, 69), 15)] = 2  # they touch: only the flows tell them apart
@@ -108,7 +115,9 @@ def test_click_finds_the_grain_its_flows_lead_to():
     flows = flows / np.maximum(np.hypot(*flows), 1e-9)
     labels = np.zeros_like(truth)
     labels[:, :20] = 7
-    candidate = clean.candidate_from_flows(labels, (45, 70), (truth > 0) * 0.9, flows, reach_px=40)
+    logit = np.kron(np.where(truth > 0, 3.0, -5.0), np.ones((scale, scale)))
+    flows = np.kron(flows, np.ones((1, scale, scale)))
+    candidate = clean.candidate_from_flows(labels, (45, 70), logit, flows, reach_px=40, scale=scale)
     index = clean.GrainIndex(labels)
     after = edited(labels, clean.add_candidate(labels, index, candidate, candidate.start))
     found, wanted = after == 8, truth == 2
@@ -120,7 +129,8 @@ def test_threshold_makes_the_clicked_grain_larger_and_smaller():
     chance = np.clip(1 - np.hypot(y - 30, x - 30) / 25, 0, 1)
     flows = np.stack([30.0 - y, 30.0 - x])
     labels = np.zeros((60, 60), np.int32)
-    candidate = clean.candidate_from_flows(labels, (30, 30), chance, flows, reach_px=30)
+    logit = np.log(np.maximum(chance, 1e-6) / np.maximum(1 - chance, 1e-6))
+    candidate = clean.candidate_from_flows(labels, (30, 30), logit, flows, reach_px=30)
     sizes = [np.count_nonzero(candidate.mask(t)) for t in (0.1, 0.5, 0.9)]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] > 2 * sizes[1] > 4 * sizes[2]

@@ -16,6 +16,7 @@ from napari.layers import Labels
 from grainsmith import clean
 from grainsmith.errors import GrainsmithError, MismatchError
 from grainsmith.ui import history as history_module
+from grainsmith.ui import writer as writer_module
 from grainsmith.ui.history import history_of
 from grainsmith.ui.layers import facts
 
@@ -232,7 +233,7 @@ def test_memory_has_a_budget(monkeypatch):
 
 
 def test_native_history_is_bounded_too(monkeypatch):
-    monkeypatch.setattr(history_module, "_NATIVE_BUDGET_BYTES", 10_000)
+    monkeypatch.setattr(writer_module, "_NATIVE_BUDGET_BYTES", 10_000)
     layer = layer_of(grains())
     history = history_of(layer)
     before = layer.data.copy()

@@ -10,7 +10,6 @@ from grainsmith.clean.bulk import (
     clean_labels,
     find_unwanted,
     touching_edge,
-    uncovered,
 )
 from grainsmith.clean.change import Change, compose, difference, from_pixels, pack
 from grainsmith.clean.click import (
@@ -24,13 +23,17 @@ from grainsmith.clean.grains import (
     copy_grain,
     delete,
     fill_holes,
+    grains_inside,
+    grains_under,
     grow,
     keep_largest,
     merge,
+    reshape,
     shrink,
     smooth,
 )
 from grainsmith.clean.index import GrainIndex
+from grainsmith.clean.missed import Missed, find_missed, likeness_from_grey, likeness_from_logit
 from grainsmith.clean.patch import Box, Patch, apply_patches, refuse_locked, revert_patches
 from grainsmith.clean.renew import renew
 from grainsmith.clean.split import (
@@ -48,6 +51,7 @@ __all__ = [
     "CleanSettings",
     "Cleaned",
     "GrainIndex",
+    "Missed",
     "Patch",
     "add_candidate",
     "add_mask",
@@ -60,16 +64,22 @@ __all__ = [
     "delete",
     "difference",
     "fill_holes",
+    "find_missed",
     "find_unwanted",
     "from_pixels",
+    "grains_inside",
+    "grains_under",
     "grow",
     "keep_largest",
+    "likeness_from_grey",
+    "likeness_from_logit",
     "merge",
     "pack",
     "propose_seeds",
     "rank_suspicious",
     "refuse_locked",
     "renew",
+    "reshape",
     "revert_patches",
     "shrink",
     "smooth",
@@ -77,5 +87,4 @@ __all__ = [
     "split_by_line",
     "split_by_seeds",
     "touching_edge",
-    "uncovered",
 ]

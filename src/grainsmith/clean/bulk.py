@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
 from grainsmith.clean.grains import fill_holes, keep_largest
 from grainsmith.clean.index import GrainIndex
@@ -305,32 +304,3 @@ def _renumber(labels: Labels) -> dict[int, int]:
         place = np.searchsorted(old, part)
         part[...] = np.where(part == 0, 0, place + 1)
     return {a: b for a, b in zip(old.tolist(), new.tolist(), strict=True) if a != b}
-
-
-def uncovered(
-    labels: Labels, likeness: np.ndarray, *, threshold: float, min_area_px: float
-) -> Labels:
-    """Number the places that look like grain but that no grain covers.
-
-    Parameters
-    ----------
-    labels : (Y, X) int array
-    likeness : (Y, X) array
-        The model's probability, or a grey value.
-    threshold : float
-        From which likeness on a place looks like grain.
-    min_area_px : float
-        Smaller places are left out; the one-pixel seams around grains go with them.
-
-    Returns
-    -------
-    (Y, X) int32 array
-        Places 1..N; 0 elsewhere.
-    """
-    bare = (likeness >= threshold) & (labels == 0)
-    # A seam along grains is no missed grain: only what survives one pixel of erosion counts.
-    places, count = ndimage.label(ndimage.binary_opening(bare, np.ones((3, 3), bool)))
-    large = np.bincount(places.ravel(), minlength=count + 1) >= max(1.0, min_area_px)
-    large[0] = False
-    numbers = np.where(large, np.cumsum(large), 0)
-    return np.asarray(numbers[places], np.int32)

@@ -58,10 +58,11 @@ class Candidate:
 def candidate_from_flows(
     labels: Labels,
     point: tuple[int, int],
-    probability: npt.NDArray[Any],
+    logit: npt.NDArray[Any],
     flows: npt.NDArray[Any],
     *,
     reach_px: float,
+    scale: float = 1.0,
 ) -> Candidate:
     """Look for the grain whose pixels flow to where the clicked pixel flows.
 
@@ -71,12 +72,14 @@ def candidate_from_flows(
         Pixels of other grains are never offered.
     point : (int, int)
         The clicked pixel (y, x).
-    probability : (Y, X) array
-        Of being grain, 0..1.
-    flows : (2, Y, X) array
-        dy and dx towards the centre of the grain, of any length.
+    logit : (H, W) array
+        Logit of the probability of being grain, on the grid of the network.
+    flows : (2, H, W) array
+        dy and dx towards the centre of the grain, of any length, on that grid.
     reach_px : float
         Half the side of the window that is looked at; twice a typical diameter is ample.
+    scale : float
+        Pixels of the grid per pixel of the labels.
 
     Raises
     ------
@@ -84,11 +87,13 @@ def candidate_from_flows(
         The click is outside the image or on a grain.
     """
     box = _window_at(labels, point, reach_px)
-    chance = np.where(labels[box.slices] == 0, probability[box.slices], 0).astype(np.float32)
+    chance = 1 / (1 + np.exp(-on_labels(logit, box, scale)))
+    chance[labels[box.slices] != 0] = 0
     clicked = point[0] - box.y0, point[1] - box.x0
     offered = chance >= _LOWEST
     offered[clicked] = True
-    ends = _follow(flows[:, box.slices[0], box.slices[1]].astype(np.float32), offered, _STEPS)
+    steps = np.stack([on_labels(part, box, scale) for part in flows])
+    ends = _follow(steps, offered, _STEPS)
     away = np.hypot(ends[0] - ends[0][clicked], ends[1] - ends[1][clicked])
     # Ends of one grain gather within a few pixels of its centre, however large it is.
     same = away <= max(3.0, 0.06 * reach_px)
@@ -135,6 +140,17 @@ def _window_at(labels: Labels, point: tuple[int, int], reach_px: float) -> Box:
     if labels[y, x] != 0:
         raise MismatchError(f"grain {int(labels[y, x])} is here already; click beside it")
     return Box(y, x, y + 1, x + 1).grown(max(8, round(reach_px)), labels.shape)
+
+
+def on_labels(grid: npt.NDArray[Any], box: Box, scale: float) -> npt.NDArray[np.float32]:
+    """Return the values of a grid at the pixels of a box of the labels, (h, w), interpolated."""
+    if scale == 1:
+        return grid[box.slices].astype(np.float32)
+    # Pixels are squares: their centres, not their corners, fall on one another.
+    places = [(np.arange(*side) + 0.5) * scale - 0.5 for side in zip(box[:2], box[2:], strict=True)]
+    at = np.meshgrid(*places, indexing="ij")
+    values = ndimage.map_coordinates(grid.astype(np.float32), at, order=1, mode="nearest")
+    return np.asarray(values, np.float32)
 
 
 @nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

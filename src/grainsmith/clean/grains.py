@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
+from skimage import draw
 
 from grainsmith.clean.patch import Box, Patch, disjoint, window
 from grainsmith.errors import MismatchError
@@ -192,6 +195,55 @@ def add_mask(labels: Labels, index: GrainIndex, box: Box, mask: Mask) -> tuple[P
         raise MismatchError("all of this place belongs to grains already; nothing was added")
     (number,) = index.new_labels(1, labels)
     return disjoint([Patch(box, old, np.where(free, old.dtype.type(number), old))])
+
+
+def reshape(
+    labels: Labels, index: GrainIndex, grain: int, box: Box, mask: Mask
+) -> tuple[Patch, ...]:
+    """Give a grain the shape of a mask, as far as the mask lies on it or on background.
+
+    Parameters
+    ----------
+    labels : (Y, X) int array
+    index : GrainIndex
+    grain : int
+    box : Box
+        Where the mask lies; it must hold all of the grain.
+    mask : (h, w) bool array
+    """
+    old = window(labels, box)
+    new = np.where((old == grain) & ~mask, 0, old)
+    new[(old == 0) & mask] = grain
+    return disjoint([Patch(box, old, new.astype(old.dtype))])
+
+
+def grains_under(labels: Labels, points: npt.ArrayLike) -> list[int]:
+    """Return the grains under a line of points (y, x) in pixels, in the order of the line."""
+    line = pixels_under(np.asarray(points, dtype=float).reshape(-1, 2), labels.shape)
+    along = labels[line[:, 0], line[:, 1]].tolist()
+    return [label for label in dict.fromkeys(along) if label != 0]
+
+
+def grains_inside(labels: Labels, index: GrainIndex, points: npt.ArrayLike) -> list[int]:
+    """Return the grains of which more than half lies in a polygon of points (y, x) in pixels."""
+    corners = np.asarray(points, dtype=float).reshape(-1, 2)
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, labels.shape)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, 0, labels.shape)
+    box = Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+    if box.size == 0:
+        return []
+    inside = draw.polygon2mask((box.y1 - box.y0, box.x1 - box.x0), corners - box[:2])
+    found, counts = np.unique(labels[box.slices][inside], return_counts=True)
+    pairs = zip(found.tolist(), counts.tolist(), strict=True)
+    return [label for label, n in pairs if label != 0 and 2 * n > index.areas_px[label]]
+
+
+def pixels_under(points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Return the pixels (y, x) under a line, (N, 2), those outside the image left out."""
+    ends = np.round(points).astype(int)
+    pieces = [np.stack(draw.line(*first, *second), axis=1) for first, second in pairwise(ends)]
+    line = np.concatenate([ends[:1], *pieces])
+    return line[((line >= 0) & (line < shape)).all(axis=1)]
 
 
 def largest_piece(mask: Mask) -> Mask:

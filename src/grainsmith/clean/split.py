@@ -6,26 +6,25 @@ number of the grain, so the table's row stays with what is most of it.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage import draw
 from skimage.filters import threshold_otsu
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
-from grainsmith.clean.grains import EIGHT
+from grainsmith.clean.grains import EIGHT, pixels_under
 from grainsmith.clean.patch import Box, Patch, disjoint, window
 from grainsmith.errors import MismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from grainsmith.clean.index import GrainIndex
     from grainsmith.clean.patch import Labels, Mask
+    from grainsmith.data import Transform
 
 _SLIVER = 0.005  # a part below this share of the grain is no part but a crumb of the cut
 _NECK = 0.15  # depth of a neck, as a share of the half-width of the grain, that asks for a cut
@@ -66,8 +65,8 @@ def split_by_line(
     length = np.hypot(*np.diff(points, axis=0).T).sum()
     if length < 1:
         raise MismatchError("the line is a single point: draw it right across the grain")
-    cut = _pixels_of(_carried_on(points, length / 2), labels.shape)
-    drawn = _pixels_of(points, labels.shape)
+    cut = pixels_under(_carried_on(points, length / 2), labels.shape)
+    drawn = pixels_under(points, labels.shape)
     crossed = np.unique(labels[drawn[:, 0], drawn[:, 1]]).tolist()
     wanted = set(grains) or set(crossed)
     patches: list[Patch] = []
@@ -145,7 +144,10 @@ def propose_seeds(labels: Labels, index: GrainIndex, grain: int) -> npt.NDArray[
 
 
 def split_by_chemistry(
-    labels: Labels, index: GrainIndex, grain: int, values: npt.NDArray[Any]
+    labels: Labels,
+    index: GrainIndex,
+    grain: int,
+    maps: Sequence[tuple[npt.NDArray[Any], Transform]],
 ) -> tuple[Patch, ...]:
     """Cut a grain that spans two compositions where they meet.
 
@@ -154,13 +156,14 @@ def split_by_chemistry(
     labels : (Y, X) int array
     index : GrainIndex
     grain : int
-    values : (C, Y, X) or (Y, X) array
-        One or several maps or channels on the pixels of the labels; NaN where nothing was measured.
+    maps : sequence of ((H, W) array, Transform)
+        One or several maps or channels, NaN where nothing was measured, each with the transform of
+        its pixels to those of the labels.
 
     Raises
     ------
     MismatchError
-        The values are of another shape, or the grain is of one composition.
+        There is no map, none covers the grain, or the grain is of one composition.
 
     Notes
     -----
@@ -168,13 +171,13 @@ def split_by_chemistry(
     refused where the two classes explain less than 70 % of its variance, which half of a normal
     distribution does not reach (64 %).
     """
-    stack = np.atleast_3d(values) if values.ndim == 3 else values[None]
-    if stack.shape[1:] != labels.shape:
-        raise MismatchError(f"labels are {labels.shape}, the values {stack.shape[1:]}")
+    if not maps:
+        raise MismatchError("splitting by chemistry needs an element map or a picture")
     box = index.box(grain)
     old = window(labels, box)
     mask = old == grain
-    component = _first_component(stack[:, box.slices[0], box.slices[1]], mask)
+    stack = np.stack([_nearest_values(values, transform, box) for values, transform in maps])
+    component = _first_component(stack, mask)
     high = mask & (component > threshold_otsu(component[mask]))
     if _explained(component[mask], high[mask]) < _SEPARABLE:
         raise MismatchError(f"grain {grain} is of one composition; split it by a line instead")
@@ -206,6 +209,18 @@ def _first_component(stack: npt.NDArray[Any], mask: Mask) -> npt.NDArray[np.floa
     component = np.zeros(mask.shape)
     component[mask] = axes[:, -1] @ table
     return component
+
+
+def _nearest_values(
+    values: npt.NDArray[Any], transform: Transform, box: Box
+) -> npt.NDArray[np.float64]:
+    """Return the value of a map's nearest pixel at every pixel of a box, NaN outside the map."""
+    grid = np.stack(np.meshgrid(*map(np.arange, box[:2], box[2:]), indexing="ij"), axis=-1)
+    places = np.round(transform.inverse().apply(grid.reshape(-1, 2))).astype(int)
+    inside = ((places >= 0) & (places < values.shape)).all(axis=1)
+    found = np.full(len(places), np.nan)
+    found[inside] = values[tuple(places[inside].T)]
+    return found.reshape(grid.shape[:2])
 
 
 def _explained(values: npt.NDArray[np.float64], high: Mask) -> float:
@@ -277,11 +292,3 @@ def _carried_on(points: npt.NDArray[np.float64], by_px: float) -> npt.NDArray[np
     head, tail = points[0] - points[1], points[-1] - points[-2]
     ends = [np.divide(end, max(np.hypot(*end), 1e-9)) * by_px for end in (head, tail)]
     return np.concatenate([[points[0] + ends[0]], points, [points[-1] + ends[1]]])
-
-
-def _pixels_of(points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
-    """Return the pixels (y, x) under a line, (N, 2), those outside the image left out."""
-    ends = np.round(points).astype(int)
-    pieces = [np.stack(draw.line(*first, *second), axis=1) for first, second in pairwise(ends)]
-    line = np.concatenate(pieces)
-    return line[((line >= 0) & (line < shape)).all(axis=1)]

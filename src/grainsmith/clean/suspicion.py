@@ -84,11 +84,13 @@ def _signs(
         misfit[grain] = ellipse_misfit(labels[index.box(grain).slices] == grain)
         on_progress(done + 1, len(grains))
     edge = touching_edge(labels)
-    size_z = _robust_z(areas.map(np.log))
+    size_z = _robust_z(areas.map(np.log), least=0.1)
     return {
         "much smaller than the others": _ramp(-size_z, _LIMIT_Z, 2 * _LIMIT_Z),
         "much larger than the others": _ramp(size_z, _LIMIT_Z / 2, 2 * _LIMIT_Z),
-        "odd outline": 0.9 * _ramp(-_robust_z(solid), _LIMIT_Z, 3 * _LIMIT_Z) * (solid < 0.92),
+        "odd outline": 0.9
+        * _ramp(-_robust_z(solid, least=0.01), _LIMIT_Z, 3 * _LIMIT_Z)
+        * (solid < 0.92),
         "no ellipse": 0.9 * _ramp(pd.Series(misfit, dtype=float), 2 * _TYPICAL_MISFIT, 0.4),
         "touches the edge": pd.Series(0.15, index=list(edge), dtype=float),
     }
@@ -107,11 +109,10 @@ def _signs_of_table(table: pd.DataFrame, grains: list[int]) -> dict[str, pd.Seri
     }
 
 
-def _robust_z(values: pd.Series[float]) -> pd.Series[float]:
+def _robust_z(values: pd.Series[float], *, least: float) -> pd.Series[float]:
+    """Return the robust z; a spread below `least` is no measure: the grains are all alike."""
     away = values - values.median()
-    spread = away.abs().median()
-    # Grains that are all alike have no spread to be judged by.
-    return 0.6745 * away / max(float(spread), 1e-3)
+    return 0.6745 * away / max(float(away.abs().median()), least)
 
 
 def _ramp(values: pd.Series[float], low: float, high: float) -> pd.Series[float]:

@@ -11,6 +11,7 @@ import sys
 import typer
 
 from grainsmith.cli.classify import classify
+from grainsmith.cli.clean import clean
 from grainsmith.cli.demo import demo
 from grainsmith.cli.measure import measure
 from grainsmith.cli.minerals import minerals
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 
 app.command()(demo)
+app.command()(clean)
 app.command()(segment)
 app.command()(measure)
 app.command()(score)

@@ -1,9 +1,9 @@
 """Labels that are being edited, kept safe on disk: tile by tile, never half-written.
 
 A session has a folder. Every save writes the changed tiles under new names, then one
-`manifest.json` in place of the last one: that is the moment at which the save counts. A process that
-dies before it leaves the save before, whole; tiles that no manifest names are swept away by the next
-save.
+`manifest.json` in place of the last one: that is the moment at which the save counts. A process
+that dies before it leaves the save before, whole; tiles that no manifest names are swept away by
+the next save.
 """
 
 from __future__ import annotations

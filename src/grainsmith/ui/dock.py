@@ -18,19 +18,22 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from grainsmith.ui.keeper import keeper_of
 from grainsmith.ui.layers import facts, pixel_size_um_of, role_of
 from grainsmith.ui.panel import WIDTH_PX, label
+from grainsmith.ui.recovery import RecoveryLine
 from grainsmith.ui.roles import RolesLine, roles_of, while_alive
 from grainsmith.ui.status import status_text
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image
-    from qtpy.QtGui import QDragEnterEvent, QDropEvent
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 
 PANELS: tuple[tuple[str, str], ...] = (
     ("Open", "grainsmith.ui.open:OpenPanel"),
     ("Segment", "grainsmith.ui.segment:SegmentPanel"),
+    ("Clean", "grainsmith.ui.clean:CleanPanel"),
 )
 """Title and place of every step's panel, in the order of the work; imported when first shown."""
 
@@ -57,12 +60,14 @@ class GrainsmithDock(QWidget):
         self._viewer = viewer
         self._roles = roles_of(viewer)
         self._tabs, self._steps = _step_bar()
+        keeper_of(viewer)
         self._stack = QStackedWidget()
         self._built: dict[str, QWidget] = {}
         self._status = label("", tip="Grains · size · scale · unsaved edits")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(6)
+        layout.addWidget(RecoveryLine(viewer))
         layout.addWidget(RolesLine(viewer))
         layout.addWidget(self._tabs)
         layout.addWidget(self._stack, 1)
@@ -79,6 +84,11 @@ class GrainsmithDock(QWidget):
         self._on_roles()
         self._on_image(self._roles.image)  # files named on the command line are open already
         self.show_panel(PANELS[0][0])
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's name)
+        """From now on the window asks before it closes over unsaved grains."""
+        super().showEvent(event)
+        keeper_of(self._viewer).watch_window(self)
 
     def sizeHint(self) -> QSize:  # noqa: N802  (Qt's name)
         """Open a little wider than a panel needs: the scroll bar takes its share."""

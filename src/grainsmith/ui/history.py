@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
-import pandas as pd
 from psygnal import Signal
 
 from grainsmith.clean import (
@@ -29,21 +28,27 @@ from grainsmith.clean import (
 )
 from grainsmith.errors import MismatchError
 from grainsmith.ui.layers import facts
-from grainsmith.ui.rows import Rows, rows_after_edit, rows_now, rows_of_table, rows_renumbered
-from grainsmith.ui.steps import BY_HAND, STATES, Step
+from grainsmith.ui.rows import (
+    Rows,
+    rows_after_edit,
+    rows_now,
+    rows_renumbered,
+    rows_resegmented,
+)
+from grainsmith.ui.steps import BY_HAND, STATES, Step, joined
 from grainsmith.ui.strokes import change_of_stroke
+from grainsmith.ui.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
     from napari.layers import Labels
 
     from grainsmith.clean import Cleaned, Patch
     from grainsmith.clean.patch import Labels as LabelArray
 
 _BUDGET_BYTES = 256_000_000
-_NATIVE_BUDGET_BYTES = 64_000_000
-_WHOLE_PX = 500_000  # changes of more pixels are written at once and the whole view is drawn anew
 _STROKES = {"paint": "Paint", "erase": "Erase", "fill": "Fill", "polygon": "Polygon"}
 
 _OF_LAYER: WeakKeyDictionary[Labels, History] = WeakKeyDictionary()
@@ -60,6 +65,13 @@ def history_of(layer: Labels) -> History:
     if layer not in _OF_LAYER:
         _OF_LAYER[layer] = History(layer)
     return _OF_LAYER[layer]
+
+
+def mark_saved(labels: LabelArray) -> None:
+    """Note that a layer's array has been saved; nothing happens where no layer has it."""
+    for layer, history in list(_OF_LAYER.items()):
+        if layer.data is labels:
+            history.mark_saved()
 
 
 class History:
@@ -97,8 +109,7 @@ class History:
         self.steps: list[Step] = []
         self.position = 0
         self._saved = 0
-        self._ours = False
-        self._native_bytes = 0
+        self._writer = Writer(layer)
         self._stroke: Change | None = None
         layer.events.paint.connect(self._on_paint)
         layer.events.labels_update.connect(self._take_in_stroke)
@@ -138,7 +149,9 @@ class History:
 
     # --- doing
 
-    def apply(self, name: str, patches: Sequence[Patch], *, born: str = "edited") -> set[int]:
+    def apply(
+        self, name: str, patches: Sequence[Patch], *, born: str = "edited", amend: bool = False
+    ) -> set[int]:
         """Do an edit of grains as one step.
 
         Parameters
@@ -149,6 +162,8 @@ class History:
             Of which no two change the same pixel.
         born : str
             State of the grains that come into being.
+        amend : bool
+            Make one step of it and the last one, which must have touched the same grains.
 
         Returns
         -------
@@ -162,7 +177,10 @@ class History:
         """
         self._take_in_stroke()
         refuse_locked(patches, self.locked)
-        return self._do(name, pack(patches, self._array.shape), born)
+        touched = self._do(name, pack(patches, self._array.shape), born)
+        if amend and touched:
+            self._join_last()
+        return touched
 
     def clean(self, name: str, cleaned: Cleaned) -> set[int]:
         """Do a clean-up of all grains as one step; states and rows follow a renumbering."""
@@ -205,14 +223,12 @@ class History:
         states = {label: self.states[label] for label in kept}
         after = before
         if before.labels and table is not None:
-            fresh = table[table.index.isin(list(numbers))].rename(index=numbers)
-            stay = before.table[before.table["index"].isin(kept)].set_index("index")
-            after = rows_of_table(pd.concat([stay, fresh]), {*before.labels, *numbers.values()})
+            after = rows_resegmented(before, kept, table, numbers)
         self._record(Step("Segment again", change, dict(self.states), states, before, after))
         return kept
 
-    def set_states(self, name: str, states: Mapping[int, str]) -> None:
-        """Give grains a state as one step that can be undone: accepting and unlocking."""
+    def set_states(self, name: str, states: Mapping[int, str], *, amend: bool = False) -> None:
+        """Give grains a state as a step that can be undone (part of the last one: `amend`)."""
         unknown = set(states.values()) - set(STATES)
         if unknown:
             raise ValueError(f"a state must be one of {', '.join(STATES)}, got {unknown}")
@@ -221,6 +237,8 @@ class History:
         after = {label: state for label, state in after.items() if state != "auto"}
         nothing = pack((), self._array.shape)
         self._record(Step(name, nothing, dict(self.states), after, Rows(), Rows()))
+        if amend:
+            self._join_last()
 
     def undo(self) -> None:
         """Take the last step back; nothing happens where there is none."""
@@ -254,12 +272,18 @@ class History:
         self._saved = self.position
         self._tell()
 
+    def mark_unsaved(self) -> None:
+        """Note that the labels are saved nowhere, e.g. after a recovery."""
+        self._saved = -1
+        self._tell()
+
     def forget(self) -> None:
         """Forget all steps and look at the labels anew: they are not what they were."""
-        self.steps, self.position, self._saved = [], 0, -1
+        self.steps, self.position, self._saved = [], 0, 0
+        self._stroke = None
         self._array = self.layer.data
         self._index = GrainIndex(self._array)
-        self._forget_native()
+        self._writer.forget_native()
         self._tell()
 
     # --- how
@@ -267,7 +291,7 @@ class History:
     def _do(self, name: str, change: Change, born: str) -> set[int]:
         if not len(change.start):
             return set()
-        self._put(change)
+        self._writer.write(change)
         return self._take_in(name, change, born)
 
     def _take_in(self, name: str, change: Change, born: str) -> set[int]:
@@ -303,6 +327,14 @@ class History:
             self._saved = max(-1, self._saved - 1)
         self._show(step.states_after, step.rows_after)
 
+    def _join_last(self) -> None:
+        """Make one step of the last two."""
+        if self.position > 1:
+            last, first = self.steps.pop(), self.steps.pop()
+            self.steps.append(joined(first, last))
+            self.position -= 1
+            self._tell()
+
     def _show(self, states: dict[int, str], rows: Rows) -> None:
         facts(self.layer)["states"] = dict(states)
         rows.put_into(self.layer)
@@ -315,50 +347,18 @@ class History:
     def _write(self, change: Change) -> None:
         """Set pixels, and let index and listeners follow."""
         if len(change.start):
-            self._put(change)
+            self._writer.write(change)
             self._follow(change)
 
     def _follow(self, change: Change) -> None:
         self._index.update(self._array, change)
         self.edited.emit(change)
 
-    def _put(self, change: Change) -> None:
-        """Set pixels of the layer, without a step of ours."""
-        self._ours = True
-        try:
-            if change.n_pixels > _WHOLE_PX:
-                change.write(self._array)
-                self._forget_native()
-                self.layer.refresh()
-            else:
-                self._set_items(change)
-        finally:
-            self._ours = False
-
-    def _set_items(self, change: Change) -> None:
-        # napari keeps the indices that it gets: small ones take half of the memory.
-        kind = np.uint16 if max(change.shape) <= 2**16 else np.int64
-        with self.layer.block_history():
-            for rows, columns, values in change.pixels():
-                self.layer.data_setitem((rows.astype(kind), columns.astype(kind)), values)
-        self._native_bytes += change.n_pixels * 2 * (kind().itemsize + self._array.itemsize)
-        if self._native_bytes > _NATIVE_BUDGET_BYTES:
-            self._forget_native()
-
-    def _forget_native(self) -> None:
-        """Empty napari's own history, which nobody asks any more; this is its one public way."""
-        layer = self.layer
-        mode, editable = layer.mode, layer.editable
-        layer.editable = False
-        layer.editable = editable
-        layer.mode = mode
-        self._native_bytes = 0
-
     # --- what others do
 
     def _on_paint(self, event: Any) -> None:
         """Note a stroke of napari's tools; it is taken in once its pixels are written."""
-        if self._ours or not event.value:
+        if self._writer.busy or not event.value:
             return
         self._take_in_stroke()
         self._stroke = change_of_stroke(event.value, self._array)
@@ -374,7 +374,7 @@ class History:
         locked = sorted(self.locked)
         hit = np.isin(change.old, locked) | np.isin(change.new, locked)
         if hit.any():
-            self._put(change.chosen(hit).inverse())
+            self._writer.write(change.chosen(hit).inverse())
             change = change.chosen(~hit)
             self.told.emit("Accepted grains are locked: they were left as they are (key A unlocks)")
         if len(change.start):
@@ -385,11 +385,12 @@ class History:
         new, old = self.layer.data, self._array
         if new is old:
             return
-        if not isinstance(new, np.ndarray) or (new.shape, new.dtype) != (old.shape, old.dtype):
+        same = isinstance(new, np.ndarray) and (new.shape, new.dtype) == (old.shape, old.dtype)
+        if not same or not self.steps:  # where nobody edited there is nothing to protect
             self.forget()
             return
         self._array = new
-        self._forget_native()
+        self._writer.forget_native()
         change = difference(old, new)
         if len(change.start):
             self._take_in("Replaced", change, "auto")

@@ -102,10 +102,26 @@ def rows_renumbered(before: Rows, numbers: Mapping[int, int]) -> Rows:
     return Rows((*before.labels, *numbers.values()), table, before.dtypes)
 
 
-def rows_of_table(table: pd.DataFrame, labels: Iterable[int]) -> Rows:
-    """Return the rows of a grain table, index `label`, as those of all the grains given."""
-    rows = table.rename_axis("index").reset_index()
-    return Rows(tuple(labels), rows, rows.dtypes)
+def rows_resegmented(
+    before: Rows, kept: set[int], table: pd.DataFrame, numbers: Mapping[int, int]
+) -> Rows:
+    """Return the rows after a new segmentation: those of the kept grains, and the new table's.
+
+    Parameters
+    ----------
+    before : Rows
+        Of all grains.
+    kept : set of int
+        Grains that stayed.
+    table : DataFrame
+        Of the new grains, index `label`.
+    numbers : mapping of int to int
+        Index of the table to the number that the grain has; the others were not taken.
+    """
+    fresh = table[table.index.isin(list(numbers))].rename(index=dict(numbers))
+    stay = before.table[before.table["index"].isin(kept)].set_index("index")
+    rows = pd.concat([stay, fresh]).rename_axis("index").reset_index()
+    return Rows((*before.labels, *numbers.values()), rows, rows.dtypes)
 
 
 def _at_edge(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:

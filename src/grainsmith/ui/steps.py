@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from grainsmith.clean import compose
+
 if TYPE_CHECKING:
     from grainsmith.clean import Change
     from grainsmith.ui.rows import Rows
@@ -32,3 +34,15 @@ class Step:
         """Memory that it takes, about."""
         states = 100 * (len(self.states_before) + len(self.states_after))
         return self.change.nbytes + self.rows_before.nbytes + self.rows_after.nbytes + states + 500
+
+
+def joined(first: Step, second: Step) -> Step:
+    """Return two steps in a row as one; the second touches no other grains than the first."""
+    return Step(
+        first.name,
+        compose([first.change, second.change]),
+        first.states_before,
+        second.states_after,
+        first.rows_before,
+        second.rows_after if second.rows_after.labels else first.rows_after,
+    )

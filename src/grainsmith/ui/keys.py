@@ -1,0 +1,134 @@
+"""The keys of correcting and reviewing, all free in napari: one table to bind and to tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari.layers import Points, Shapes
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence, QShortcut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import napari
+    from napari.layers import Labels
+    from qtpy.QtWidgets import QWidget
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key: `key` as Qt writes it, `action` the name of what it does, `text` for the user."""
+
+    key: str
+    action: str
+    text: str
+
+
+KEYS: tuple[Key, ...] = (
+    Key("D", "delete", "Delete the chosen grains"),
+    Key("Del", "delete", "Delete the chosen grains"),
+    Key("J", "merge", "Join the chosen grains; with fewer than two, by a drawn line"),
+    Key("S", "cut", "Split by drawn lines, on and off"),
+    Key("W", "split_by_lobes", "Split at the necks: propose, then cut"),
+    Key("C", "split_by_chemistry", "Split where two compositions meet"),
+    Key("I", "insert", "Insert missed grains by clicks, on and off; the wheel sizes them"),
+    Key("H", "fill_holes", "Fill the holes of the chosen grains"),
+    Key("O", "smooth", "Smooth the outline of the chosen grains"),
+    Key("U", "grow", "Grow the chosen grains by 1 px"),
+    Key("Shift+U", "shrink", "Shrink the chosen grains by 1 px"),
+    Key("T", "keep_largest", "Trim: keep the largest piece of the chosen grains"),
+    Key("R", "box", "Choose by a box, on and off"),
+    Key("Shift+R", "lasso", "Choose by a lasso, on and off"),
+    Key("A", "accept", "Accept and lock the chosen grains; again: unlock them"),
+    Key("K", "reject", "Reject: delete, and note that it was no grain"),
+    Key("N", "next", "Next grain of the review"),
+    Key("Shift+N", "previous", "Previous grain of the review"),
+    Key("G", "coverage", "Show what no grain covers, on and off"),
+    Key("Q", "stop", "Leave the mode; else choose nothing"),
+    Key("?", "help", "This list"),
+)
+"""None of them is bound by napari 0.9 to a labels layer or to the viewer."""
+
+_ALSO = (
+    ("click", "choose a grain; Shift+click chooses more"),
+    ("Ctrl+Z", "undo: strokes of the brush and corrections alike"),
+    ("Ctrl+Shift+Z", "redo"),
+    ("2 · 3 · 4 · 5", "napari's brush, bucket, pick and move tools"),
+)
+
+
+def key_of(action: str) -> str:
+    """Return the (first) key of an action, for its button; "" where it has none."""
+    return next((key.key for key in KEYS if key.action == action), "")
+
+
+def keys_text() -> str:
+    """Return the list of keys as a table in HTML."""
+    rows = [(key.key, key.text) for key in KEYS]
+    cells = (f"<tr><td><b>{key}</b>&nbsp;&nbsp;</td><td>{text}</td></tr>" for key, text in rows)
+    also = (f"<tr><td><b>{key}</b>&nbsp;&nbsp;</td><td>{text}</td></tr>" for key, text in _ALSO)
+    return f"<table>{''.join(cells)}<tr><td>&nbsp;</td></tr>{''.join(also)}</table>"
+
+
+class Shortcuts:
+    """The keys at work: in the panel's window whatever has the focus, and on the grains' layer.
+
+    Fields of text and numbers keep their letters. Points and shapes layers have keys of their own
+    on the same letters, so ours rest while such a layer is active. The layer's own bindings serve
+    when the panel floats in a window of its own.
+    """
+
+    def __init__(
+        self,
+        panel: QWidget,
+        viewer: napari.viewer.Viewer,
+        actions: Mapping[str, Callable[[], None]],
+    ) -> None:
+        self._actions = actions
+        self._viewer = viewer
+        self._layer: Labels | None = None
+        self._shortcuts = [_shortcut(key, panel, actions[key.action]) for key in KEYS]
+        viewer.layers.selection.events.active.connect(self._on_active)
+
+    def follow(self, layer: Labels | None) -> None:
+        """Bind the keys to this layer and to no other; None unbinds them."""
+        if self._layer is layer:
+            return
+        for name in {key.key for key in KEYS}:
+            if self._layer is not None:
+                self._layer.bind_key(_napari_name(name), None, overwrite=True)
+        if layer is not None:
+            for key in KEYS:
+                layer.bind_key(_napari_name(key.key), _bound(self._actions[key.action]))
+        self._layer = layer
+
+    def end(self) -> None:
+        """Leave layer and viewer as they were."""
+        self.follow(None)
+        self._viewer.layers.selection.events.active.disconnect(self._on_active)
+
+    def _on_active(self, event: object = None) -> None:
+        active = self._viewer.layers.selection.active
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(not isinstance(active, Points | Shapes))
+
+
+def _shortcut(key: Key, panel: QWidget, action: Callable[[], None]) -> QShortcut:
+    shortcut = QShortcut(QKeySequence(key.key), panel)
+    shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
+    shortcut.setAutoRepeat(False)
+    shortcut.activated.connect(action)
+    return shortcut
+
+
+def _bound(action: Callable[[], None]) -> Callable[[object], None]:
+    def on_key(_layer: object) -> None:
+        action()
+
+    return on_key
+
+
+def _napari_name(key: str) -> str:
+    return {"Del": "Delete", "?": "Shift-/"}.get(key, key.replace("+", "-"))

@@ -1,0 +1,58 @@
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from grainsmith.cli import app, main
+from grainsmith.io.labels import read_labels, write_labels
+
+
+@pytest.fixture
+def labels(tmp_path):
+    image = np.zeros((40, 40), np.int32)
+    image[0:6, 0:6], image[10:30, 10:30], image[33:35, 33:35] = 5, 9, 12
+    image[15:18, 15:18] = 0
+    path = tmp_path / "field_masks.tif"
+    write_labels(path, image, pixel_size_um=0.5)
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["clean", *map(str, arguments)])
+
+
+def test_json_says_what_was_done(labels, tmp_path):
+    out = tmp_path / "out.tif"
+    options = ("--min-area-um2", 2, "--drop-border", "--fill-holes", "--relabel", "--json")
+    result = run(labels, "-o", out, *options)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {
+        "grains": 1,
+        "removed": {"5": "touches the edge", "12": "area 1 µm² < 2 µm²"},
+        "filled": [9],
+        "trimmed": [],
+        "renumbered": {"9": 1},
+        "pixel_size_um": 0.5,
+        "output": str(out),
+    }
+    assert np.count_nonzero(read_labels(out) == 1) == 400
+
+
+def test_people_get_a_sentence(labels, tmp_path):
+    result = run(labels, "-o", tmp_path / "out.tif", "--min-area-px", 5, "--drop-border")
+    assert "2 grains removed (1 by area, 1 by edge)" in result.stderr
+    assert result.stdout.startswith("1 grains in")
+
+
+def test_unknown_pixel_size_is_one_line_and_code_2(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "masks.tif"
+    write_labels(path, np.ones((4, 4), np.int32))
+    out = tmp_path / "out.tif"
+    call = ["grainsmith", "clean", str(path), "-o", str(out), "--min-area-um2", "3"]
+    monkeypatch.setattr("sys.argv", call)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert "needs the pixel size" in capsys.readouterr().err
+    assert not out.exists()

@@ -1,0 +1,184 @@
+"""The panel Clean: buttons, keys, parts, and that it leaves nothing behind."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("napari")
+
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from skimage.draw import disk
+
+from grainsmith.ui.clean import CleanPanel
+from grainsmith.ui.history import history_of
+from grainsmith.ui.keys import KEYS, keys_text
+from grainsmith.ui.marks import CHOSEN, PREVIEW, UNCOVERED
+
+SHAPE = (200, 260)
+CENTRES = [(40, 40), (40, 110), (40, 180), (110, 40), (110, 110), (110, 180), (170, 60)]
+
+
+def field():
+    labels = np.zeros(SHAPE, np.int32)
+    for number, centre in enumerate(CENTRES, start=1):
+        labels[disk(centre, 20)] = number
+    labels[disk((110, 200), 12)] = 6  # grain 6 is odd
+    labels[38:42, 38:42] = 0
+    labels[190:193, 200:203] = 8
+    return labels
+
+
+@pytest.fixture
+def panel(viewer, qtbot):
+    labels = field()
+    picture = np.where(labels > 0, 190, 40).astype(np.uint8)
+    picture[disk((165, 140), 18)] = 180
+    viewer.add_image(picture, name="field")
+    viewer.add_labels(labels, name="grains")
+    panel = CleanPanel(viewer)
+    qtbot.addWidget(panel)
+    panel.show()
+    panel.layer = viewer.layers["grains"].__wrapped__
+    return panel
+
+
+def press(layer, key):
+    """Press a key as napari does when the layer is active."""
+    for known, action in layer.keymap.items():
+        if str(known) == key:
+            action(layer)
+            return
+    raise KeyError(key)
+
+
+def test_every_button_acts(panel):
+    panel.editor.choose([1])
+    panel.correct.buttons["fill_holes"].click()
+    panel.correct.buttons["grow"].click()
+    panel.correct.buttons["delete"].click()
+    names = [step.name for step in history_of(panel.layer).steps]
+    assert names == ["Fill holes 1", "Grow 1", "Delete 1"]
+    panel.correct.buttons["cut"].click()
+    assert panel.editor.mode == "cut"
+    assert not panel.layer.mouse_pan
+    panel.correct.buttons["cut"].click()
+    assert panel.editor.mode == "choose"
+    assert panel.layer.mouse_pan
+
+
+def test_keys_are_bound_on_the_layer_and_given_back(panel, viewer):
+    from napari.layers import Labels
+
+    bound = {str(key) for key in panel.layer.keymap}
+    assert len(bound) == len({key.key for key in KEYS})
+    taken = {str(key) for key in Labels.class_keymap} | {str(key) for key in viewer.keymap}
+    assert not bound & taken
+    panel.editor.choose([2])
+    press(panel.layer, "D")
+    assert not (panel.layer.data == 2).any()
+    press(panel.layer, "R")
+    assert panel.editor.mode == "box"
+    press(panel.layer, "Q")
+    assert panel.editor.mode == "choose"
+    panel.hide()
+    assert not panel.layer.keymap
+
+
+def test_help_lists_every_key(panel, qtbot):
+    text = keys_text()
+    assert all(f"<b>{key.key}</b>" in text and key.text in text for key in KEYS)
+
+
+def test_preview_counts_and_colours_and_changes_nothing(panel, qtbot):
+    before = panel.layer.data.copy()
+    panel.clean_up.form["min_area_px"].value = 50
+    panel.clean_up.preview()
+    qtbot.waitUntil(lambda: "would go" in panel.clean_up._said.text(), timeout=10_000)
+    assert panel.clean_up._said.text().startswith("1 of 8 grains would go. 8: area 9 px < 50 px")
+    marks = panel.editor.shown.layer(PREVIEW)
+    np.testing.assert_array_equal(marks.data == 2, before == 8)
+    np.testing.assert_array_equal(panel.layer.data, before)
+
+
+def test_clean_up_is_one_step_and_spares_the_accepted(panel, qtbot):
+    before = panel.layer.data.copy()
+    history = history_of(panel.layer)
+    history.set_states("Accept 1", {1: "accepted"})
+    panel.clean_up.form["min_area_px"].value = 50
+    panel.clean_up.form["fill_holes"].value = True
+    panel.clean_up.apply()
+    qtbot.waitUntil(lambda: history.position == 2, timeout=10_000)
+    assert "1 removed" in panel.clean_up._said.text()
+    assert 8 not in history.index
+    assert panel.layer.data[40, 40] == 0  # the hole of the accepted grain
+    panel.layer.undo()
+    np.testing.assert_array_equal(panel.layer.data, before)
+
+
+def test_review_walks_from_the_worst_and_counts(panel, qtbot):
+    review = panel.review
+    review.find()
+    qtbot.waitUntil(lambda: bool(review.queue.entries), timeout=10_000)
+    panel.tabs.setCurrentWidget(review)
+    first = review.queue.entries[0]
+    assert first.grain in (6, 8)
+    press(panel.layer, "N")
+    assert panel.editor.chosen == (first.grain,)
+    press(panel.layer, "K")
+    assert first.grain not in history_of(panel.layer).index
+    assert review.queue.present.grain == 0  # a bare place comes before grains that are merely odd
+    press(panel.layer, "A")
+    assert panel.editor.chosen == (panel.layer.data[165, 140],)
+    press(panel.layer, "A")
+    assert panel.editor.chosen == (review.queue.present.grain,)
+    press(panel.layer, "A")
+    qtbot.waitUntil(lambda: review._bar.format() == "3 of 9 reviewed")
+
+
+def test_coverage_shows_what_no_grain_covers(panel, qtbot):
+    press(panel.layer, "G")
+    marks = panel.editor.shown.layer(UNCOVERED)
+    np.testing.assert_array_equal(marks.data > 0, panel.layer.data == 0)
+    panel.editor.choose([1])
+    panel.editor.delete()
+    qtbot.waitUntil(lambda: bool(marks.data[50, 50]))
+    press(panel.layer, "G")
+    assert not marks.visible
+
+
+def test_history_list_goes_to_a_step(panel, qtbot):
+    before = panel.layer.data.copy()
+    for grain in (1, 2, 3):
+        panel.editor.choose([grain])
+        panel.editor.delete()
+    rows = panel.steps.rows
+    qtbot.waitUntil(lambda: rows.count() == 4)
+    assert [rows.item(row).text() for row in range(4)][1:] == ["Delete 1", "Delete 2", "Delete 3"]
+    panel.steps._go_to(1)
+    assert set(np.unique(panel.layer.data)) == {0, 2, 3, 4, 5, 6, 7, 8}
+    qtbot.waitUntil(lambda: rows.currentRow() == 1)
+    panel.steps._go_to(0)
+    np.testing.assert_array_equal(panel.layer.data, before)
+
+
+def test_a_hidden_panel_leaves_no_marks_and_no_mouse(panel, viewer):
+    panel.editor.choose([1])
+    assert panel.editor.shown.layer(CHOSEN) is not None
+    callbacks = len(viewer.mouse_drag_callbacks)
+    panel.hide()
+    assert [layer.name for layer in viewer.layers] == ["field", "grains"]
+    assert len(viewer.mouse_drag_callbacks) == callbacks - 1
+    panel.show()
+    assert len(viewer.mouse_drag_callbacks) == callbacks
+
+
+def test_without_grains_the_panel_says_so(viewer, qtbot):
+    panel = CleanPanel(viewer)
+    qtbot.addWidget(panel)
+    panel.show()
+    assert "there are no grains yet" in panel._message.text()
+    QTest.keyClick(panel, Qt.Key.Key_D)
+
+
+def test_at_home_in_320_px(panel):
+    assert panel.minimumSizeHint().width() <= 320

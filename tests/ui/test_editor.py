@@ -1,0 +1,237 @@
+"""Choosing and correcting grains through the actions that buttons, keys and mouse call."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("napari")
+
+from napari.components import ViewerModel
+from skimage.draw import disk
+
+from grainsmith.ui.editor import editor_of
+from grainsmith.ui.layers import facts
+from grainsmith.ui.marks import CHOSEN, PREVIEW
+
+SHAPE = (120, 160)
+
+
+def dumbbell_and_disc():
+    labels = np.zeros(SHAPE, np.int32)
+    labels[disk((60, 40), 20)] = 1
+    labels[disk((60, 75), 20)] = 1
+    labels[disk((60, 130), 15)] = 2
+    return labels
+
+
+@pytest.fixture
+def editor():
+    model = ViewerModel()
+    labels = dumbbell_and_disc()
+    picture = np.where(labels > 0, 200.0, 30.0)
+    picture[disk((100, 120), 12)] = 180  # a missed grain
+    model.add_image(picture, name="field", scale=(0.5, 0.5), units=("um", "um"))
+    model.add_labels(labels, name="grains", scale=(0.5, 0.5), units=("um", "um"))
+    editor = editor_of(model)
+    editor.model = model  # keeps it alive
+    editor.said = []
+    editor.told.connect(editor.said.append)
+    return editor
+
+
+def areas(editor):
+    return dict(sorted(editor.history.index.areas_px.items()))
+
+
+def test_click_and_shift_click_choose(editor):
+    editor.on_click((60, 40), more=False)
+    assert editor.chosen == (1,)
+    editor.on_click((60.4, 130), more=True)
+    assert editor.chosen == (1, 2)
+    editor.on_click((60, 40), more=True)
+    assert editor.chosen == (2,)
+    mark = editor.shown.layer(CHOSEN)
+    assert mark.visible
+    inside = mark.world_to_data(editor.layer.data_to_world((60, 130)))
+    assert mark.data[tuple(np.round(inside).astype(int))] == 1
+    editor.on_click((2, 2), more=False)
+    assert editor.chosen == ()
+    assert not mark.visible
+    assert editor._layers.selection.active is editor.layer
+
+
+@pytest.mark.parametrize("mode", ["box", "lasso"])
+def test_box_and_lasso_choose(editor, mode):
+    editor.set_mode(mode)
+    around = {
+        "box": [(30, 100), (90, 150)],
+        "lasso": [(30, 110), (90, 105), (95, 155), (25, 155)],
+    }[mode]
+    editor.on_stroke(around, done=False)
+    assert editor.shown.layer(PREVIEW).visible
+    editor.on_stroke(around, done=True)
+    assert editor.chosen == (2,)
+    assert not editor.shown.layer(PREVIEW).visible
+
+
+def test_cut_shows_its_parts_while_the_line_is_drawn(editor):
+    editor.set_mode("cut")
+    before = editor.layer.data.copy()
+    editor.on_stroke([(30, 57), (60, 57), (90, 58)], done=False)
+    assert set(np.unique(editor.shown.layer(PREVIEW).data).tolist()) == {0, 1, 3, 4}
+    np.testing.assert_array_equal(editor.layer.data, before)
+    editor.on_stroke([(30, 57), (60, 57), (90, 58)], done=True)
+    assert sorted(areas(editor)) == [1, 2, 3]
+    assert editor.history.steps[-1].name == "Cut"
+    editor.undo()
+    np.testing.assert_array_equal(editor.layer.data, before)
+
+
+def test_join_by_a_line_and_by_choice(editor):
+    editor.set_mode("join")
+    editor.on_stroke([(60, 80), (60, 130)], done=True)
+    assert sorted(areas(editor)) == [1]
+    editor.undo()
+    editor.set_mode("choose")
+    editor.choose([2, 1])
+    editor.merge()
+    assert sorted(areas(editor)) == [2]
+    assert editor.chosen == (2,)
+
+
+def test_necks_are_proposed_shown_and_cut(editor):
+    editor.choose([1])
+    editor.split_by_lobes()
+    assert editor.mode == "seeds"
+    assert "2 parts proposed" in editor.said[-1]
+    assert editor.shown.layer(PREVIEW).visible
+    editor.split_by_lobes()
+    assert editor.mode == "choose"
+    assert sorted(areas(editor)) == [1, 2, 3]
+
+
+def test_seeds_by_clicks_where_there_is_no_neck(editor):
+    editor.choose([2])
+    editor.split_by_lobes()
+    assert "no neck" in editor.said[-1]
+    editor.on_click((52, 130), more=False)
+    editor.on_click((68, 130), more=False)
+    editor.split_by_lobes()
+    assert len(areas(editor)) == 3
+
+
+def test_insert_by_grey_and_wheel(editor):
+    editor.set_mode("insert")
+    editor.on_click((100, 120), more=False)
+    assert editor.history.states == {3: "drawn"}
+    added = areas(editor)[3]
+    assert abs(added - 441) < 80
+    steps = len(editor.history.steps)
+    assert editor.on_wheel(-3)
+    assert areas(editor)[3] < added
+    assert len(editor.history.steps) == steps  # the wheel is part of the same step
+    editor.undo()
+    assert 3 not in areas(editor)
+    assert not editor.on_wheel(1)  # nothing was added: the wheel zooms again
+
+
+def test_insert_by_the_prediction_on_the_networks_grid(editor):
+    y, x = np.indices((60, 80)).astype(float)
+    near = np.hypot(y - 50, x - 60) < 6
+    prediction = SimpleNamespace(
+        shape=SHAPE,
+        scale=0.5,
+        diameter_px=24.0,
+        probability=np.where(near, 4.0, -4.0),
+        flows=np.stack([50 - y, 60 - x]),
+    )
+    facts(editor.layer)["prediction"] = prediction
+    editor.insert((100, 121))
+    grown = editor.layer.data == 3
+    wanted = np.zeros(SHAPE, bool)
+    wanted[disk((100.5, 120.5), 12)] = True
+    assert np.count_nonzero(grown & wanted) / np.count_nonzero(grown | wanted) > 0.9
+
+
+def test_chemistry_by_the_picture(editor):
+    picture = editor._roles.image.data
+    picture[:, :58] *= 0.5
+    picture += np.random.default_rng(0).normal(0, 2, picture.shape)
+    editor.choose([1])
+    editor.split_by_chemistry()
+    assert len(areas(editor)) == 3
+
+
+def test_accept_locks_and_unlocks(editor):
+    editor.choose([2])
+    editor.accept()
+    editor.delete()
+    assert "grain 2 is accepted" in editor.said[-1]
+    assert 2 in areas(editor)
+    editor.choose([2])
+    editor.accept()
+    editor.delete()
+    assert 2 not in areas(editor)
+    assert editor.chosen == ()
+
+
+def test_reject_is_one_step(editor):
+    editor.choose([2])
+    editor.reject()
+    assert editor.history.states == {2: "rejected"}
+    assert len(editor.history.steps) == 1
+    editor.undo()
+    assert (editor.history.states, sorted(areas(editor))) == ({}, [1, 2])
+
+
+def test_copy_from_another_layer(editor):
+    other = np.zeros(SHAPE, np.int32)
+    other[95:110, 110:130] = 8
+    layer = editor._layers.selection.active
+    other = editor.model.add_labels(other, name="other")
+    editor._roles.grains = layer
+    editor.copy_from(other, (100, 120))
+    assert areas(editor)[3] == 300
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        ("delete", "choose a grain first"),
+        ("split_by_lobes", "choose one grain"),
+        ("smooth", "choose a grain first"),
+        ("accept", "choose a grain first"),
+    ],
+)
+def test_what_is_missing_is_said(editor, action, message):
+    getattr(editor, action)()
+    assert message in editor.said[-1]
+
+
+def test_no_grains_no_crash():
+    model = ViewerModel()
+    editor = editor_of(model)
+    said = []
+    editor.told.connect(said.append)
+    editor.delete()
+    assert "there are no grains yet" in said[0]
+
+
+def test_chosen_grains_that_undo_takes_away_are_let_go(editor):
+    editor.insert((100, 120))
+    assert editor.chosen == (3,)
+    editor.undo()
+    assert editor.chosen == ()
+
+
+def test_same_edits_at_any_scale(editor):
+    model = ViewerModel()
+    model.add_labels(dumbbell_and_disc(), name="grains")
+    other = editor_of(model)
+    for one in (editor, other):
+        one.set_mode("cut")
+        one.on_stroke([(30, 57), (90, 57)], done=True)
+        one.choose([2])
+        one.grow()
+    np.testing.assert_array_equal(editor.layer.data, other.layer.data)
