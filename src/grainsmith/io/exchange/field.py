@@ -1,0 +1,84 @@
+"""A field with its grains, as it travels to other programs and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from grainsmith.minerals import LIBRARY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from grainsmith.data import Image, LabelImage
+
+UNNAMED = "grain"
+"""Class of the grains that have no mineral's name."""
+
+_GREY = "#9e9e9e"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabelledField:
+    """Grains of one field, with all that other programs can make use of.
+
+    Attributes
+    ----------
+    labels : (Y, X) int32 array
+        0 is background.
+    name : str
+        Of the field: file names are made of it.
+    minerals : dict of int to str
+        Label to the mineral's name; grains that have none are left out.
+    table : DataFrame
+        Measures, index `label`; may be empty.
+    image : (Y, X) or (Y, X, 3) array or None
+        The picture, for the formats that hold one.
+    pixel_size_um : float
+        0 where unknown.
+    role : str
+        "train", "validation" or "test" in a set; "" for a field on its own.
+    notes : tuple of str
+        What the reader did or noticed, in the user's words.
+    """
+
+    labels: LabelImage
+    name: str
+    minerals: dict[int, str] = field(default_factory=dict)
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    image: Image | None = None
+    pixel_size_um: float = 0.0
+    role: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.labels.ndim != 2:
+            raise ValueError(f"labels must be (Y, X), got shape {self.labels.shape}")
+        if self.image is not None and self.image.shape[:2] != self.labels.shape:
+            raise ValueError(
+                f"image and labels must be of one size, got {self.image.shape[:2]} and "
+                f"{self.labels.shape}"
+            )
+
+    def class_of(self, label: int) -> str:
+        """Return the mineral's name of a grain, or "grain"."""
+        return self.minerals.get(label) or UNNAMED
+
+
+def class_names(fields: Iterable[LabelledField]) -> list[str]:
+    """Return the classes of a set: "grain" first, as it is always there, then its minerals."""
+    found = {name for one in fields for name in one.minerals.values() if name}
+    return [UNNAMED, *sorted(found - {UNNAMED})]
+
+
+def colour_of(name: str) -> str:
+    """Return the colour of a class as "#rrggbb": the library's, else grey."""
+    return LIBRARY[name].colour if name in LIBRARY else _GREY
+
+
+def rgb_of(name: str) -> tuple[int, int, int]:
+    """Return the colour of a class as red, green and blue, 0..255."""
+    red, green, blue = bytes.fromhex(colour_of(name)[1:])
+    return red, green, blue
