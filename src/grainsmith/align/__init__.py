@@ -7,6 +7,7 @@ shows.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +52,7 @@ __all__ = [
 
 def align_maps(
     reference: SemImage | ElementMap,
-    maps: Sequence[ElementMap],
+    maps: Sequence[ElementMap | SemImage],
     settings: AlignSettings | None = None,
     *,
     groups: Sequence[str] = (),
@@ -63,8 +64,9 @@ def align_maps(
     ----------
     reference : SemImage or ElementMap
         The picture that stays. The data bar of an image takes no part.
-    maps : sequence of ElementMap
-        A map with fewer pixels than the reference covers the same field, unless it says otherwise.
+    maps : sequence of ElementMap or SemImage
+        Element maps, or other pictures of the field. A map with fewer pixels than the reference
+        covers the same field, unless it says otherwise.
     settings : AlignSettings
         What is tried, and what evidence is asked for.
     groups : sequence of str
@@ -80,7 +82,7 @@ def align_maps(
     """
     still = _picture_of(reference)
     moving = [
-        Moving(picture=one.values, name=one.name, start=start_of(one, reference).matrix)
+        Moving(picture=_picture_of(one), name=_name(one), start=start_of(one, reference).matrix)
         for one in maps
     ]
     return place(
@@ -93,7 +95,7 @@ def align_maps(
     )
 
 
-def start_of(element_map: ElementMap, reference: SemImage | ElementMap) -> Transform:
+def start_of(element_map: ElementMap | SemImage, reference: SemImage | ElementMap) -> Transform:
     """Return where a map lies before anything is aligned, by what the files say.
 
     That is its window in the image where it has one; else the upper left corners meet, and the
@@ -101,8 +103,8 @@ def start_of(element_map: ElementMap, reference: SemImage | ElementMap) -> Trans
 
     Parameters
     ----------
-    element_map : ElementMap
-        The map.
+    element_map : ElementMap or SemImage
+        The map, or another picture of the field.
     reference : SemImage or ElementMap
         The picture it lies on; the data bar is no part of the field.
 
@@ -112,7 +114,7 @@ def start_of(element_map: ElementMap, reference: SemImage | ElementMap) -> Trans
         Not aligned. Pixel centres are at whole numbers: a map of n pixels over an image of N has
         its first centre at (N / n - 1) / 2.
     """
-    shape, field = element_map.values.shape, _picture_of(reference).shape
+    shape, field = _picture_of(element_map).shape, _picture_of(reference).shape
     matrix = np.eye(3)
     for axis in (0, 1):
         first, step = _window(element_map, reference, field[axis] / shape[axis], axis)
@@ -122,17 +124,24 @@ def start_of(element_map: ElementMap, reference: SemImage | ElementMap) -> Trans
 
 
 def _window(
-    element_map: ElementMap, reference: SemImage | ElementMap, by_count: float, axis: int
+    element_map: ElementMap | SemImage,
+    reference: SemImage | ElementMap,
+    by_count: float,
+    axis: int,
 ) -> tuple[float, float]:
     """Return the outer edge of a map and the step of its pixels, in pixels of the reference."""
     field = _picture_of(reference).shape
-    if element_map.window:
+    if isinstance(element_map, ElementMap) and element_map.window:
         share = element_map.window[2 + axis]
         return element_map.window[axis] * field[axis], share * by_count
     if element_map.pixel_size_um > 0 and reference.pixel_size_um > 0:
         return 0.0, element_map.pixel_size_um / reference.pixel_size_um
-    return 0.0, field[1] / element_map.values.shape[1]
+    return 0.0, field[1] / _picture_of(element_map).shape[1]
 
 
 def _picture_of(reference: SemImage | ElementMap) -> Image:
     return reference.values if isinstance(reference, ElementMap) else reference.field
+
+
+def _name(picture: SemImage | ElementMap) -> str:
+    return picture.name if isinstance(picture, ElementMap) else Path(picture.source).name

@@ -10,9 +10,11 @@ import sys
 
 import typer
 
+from grainsmith.cli.align import align
 from grainsmith.cli.classify import classify
 from grainsmith.cli.clean import clean
 from grainsmith.cli.demo import demo
+from grainsmith.cli.maps import maps
 from grainsmith.cli.measure import measure
 from grainsmith.cli.minerals import minerals
 from grainsmith.cli.models import models
@@ -33,6 +35,8 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(clean)
 app.command()(segment)
+app.command()(maps)
+app.command()(align)
 app.command()(measure)
 app.command()(score)
 app.command()(classify)

@@ -1,0 +1,168 @@
+"""grainsmith align: where element maps lie on the image of their field."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from grainsmith.cli.terminal import print_json, progress_bar, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grainsmith.align import Alignment
+    from grainsmith.data import ElementMap, SemImage
+
+
+def align(
+    reference: Annotated[
+        Path, typer.Argument(help="The picture that stays: mostly the BSE image.")
+    ],
+    maps: Annotated[
+        list[Path], typer.Argument(help="Maps or pictures to align, or a folder of them.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the transforms (.json).")
+    ] = None,
+    group: Annotated[
+        str,
+        typer.Option(help="'auto', or a CSV file with lines 'element or file name,group'."),
+    ] = "auto",
+    model: Annotated[str, typer.Option(help="auto, shift, similarity or affine.")] = "auto",
+    max_shift: Annotated[float, typer.Option(help="Largest shift in px; 0 = any.")] = 0.0,
+    max_rotation: Annotated[float, typer.Option(help="Largest turn in degrees.")] = 3.0,
+    max_zoom: Annotated[float, typer.Option(help="Largest change of scale in %.")] = 3.0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Find where MAPS lie on REFERENCE, with a confidence and a verdict for each."""
+    from grainsmith.align import AlignSettings, align_maps
+
+    try:
+        settings = AlignSettings(
+            model=model,
+            max_shift_px=max_shift,
+            max_rotation_deg=max_rotation,
+            max_zoom_pct=max_zoom,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    still = _reference(reference)
+    moving, problems = _moving(maps, reference)
+    for problem in problems:
+        say(f"left out: {problem}")
+    groups = () if group == "auto" else _groups(Path(group), moving)
+    with progress_bar("Aligning") as on_progress:
+        found = align_maps(still, moving, settings, groups=groups, on_progress=on_progress)
+    rows = _records(found, moving)
+    if output is not None:
+        from grainsmith.io.transforms import write_transforms
+
+        write_transforms(
+            output,
+            {row["name"]: one.transform for row, one in zip(rows, found.rows, strict=True)},
+            reference=str(reference),
+            rows={row["name"]: row for row in rows},
+        )
+    if json:
+        print_json({"reference": str(reference), "maps": rows, "problems": problems})
+        return
+    _print_table(found)
+
+
+def _reference(path: Path) -> SemImage | ElementMap:
+    from grainsmith.errors import ReadError
+    from grainsmith.io.h5oina import read_h5oina
+    from grainsmith.io.maps import MapGuess, read_map
+    from grainsmith.io.maptext import SUFFIXES
+    from grainsmith.io.sem import read_image
+
+    if path.suffix.lower() == ".h5oina":
+        images = read_h5oina(path).images
+        if not images:
+            raise ReadError(f"{path.name} holds no electron image: name another reference.")
+        return images[0]
+    if path.suffix.lower() in SUFFIXES:
+        return read_map(MapGuess(path=str(path), what="map", element=path.stem))[0]
+    return read_image(path)
+
+
+def _moving(
+    paths: Sequence[Path], reference: Path
+) -> tuple[list[ElementMap | SemImage], list[str]]:
+    """Return maps and pictures; what is named outright is opened, element or not."""
+    from dataclasses import replace
+
+    from grainsmith.errors import ReadError
+    from grainsmith.io.maps import guess_maps, open_maps
+
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise ReadError(f"{missing[0]} does not exist.")
+    guesses = [guess for path in paths for guess in guess_maps(path)]
+    named = {str(path) for path in paths}
+    wanted = [
+        replace(guess, what="image", use=True)
+        if guess.path in named and guess.what == "left out"
+        else guess
+        for guess in guesses
+        if guess.path in named or guess.what in ("map", "container")
+    ]
+    opened = open_maps([guess for guess in wanted if guess.path != str(reference)])
+    problems = [str(problem) for problem in opened.problems]
+    pictures = [one for one in opened.images if one.source in named]
+    if not (opened.maps or pictures):
+        raise ReadError(problems[0] if problems else "there is no map to align.")
+    return [*opened.maps, *pictures], problems
+
+
+def _groups(path: Path, moving: Sequence[ElementMap | SemImage]) -> list[str]:
+    from grainsmith.errors import MismatchError, ReadError
+
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            named = {row[0].strip(): row[1].strip() for row in csv.reader(file) if len(row) > 1}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReadError(f"{path} cannot be read: {error}") from error
+    groups = []
+    for one in moving:
+        keys = (getattr(one, "element", ""), getattr(one, "name", ""), Path(one.source).name)
+        found = [named[key] for key in keys if key in named]
+        if not found:
+            raise MismatchError(f"{path.name} names no group for {keys[0] or keys[2]}.")
+        groups.append(found[0])
+    return groups
+
+
+def _records(found: Alignment, moving: Sequence[ElementMap | SemImage]) -> list[dict[str, Any]]:
+    table = found.table().rename(columns={"map": "name"})
+    return [
+        {
+            "file": Path(one.source).name,
+            "element": getattr(one, "element", ""),
+            **{str(key): value for key, value in row.items()},
+            "matrix": placed.transform.matrix,
+        }
+        for one, row, placed in zip(
+            moving, table.to_dict(orient="records"), found.rows, strict=True
+        )
+    ]
+
+
+def _print_table(found: Alignment) -> None:
+    from grainsmith.align import VERDICTS
+
+    typer.echo(
+        f"{'map':14s} {'group':8s} {'dy px':>8s} {'dx px':>8s} {'turn °':>7s} {'scale':>7s} "
+        f"{'z':>6s} {'resid.':>6s}  verdict"
+    )
+    for row in found.rows:
+        dy, dx = row.shift_px
+        residual = f"{row.residual_px:6.2f}" if row.residual_px == row.residual_px else f"{'–':>6s}"
+        typer.echo(
+            f"{row.name[:14]:14s} {row.group:8s} {dy:8.2f} {dx:8.2f} {row.rotation_deg:7.2f} "
+            f"{row.scale:7.4f} {row.transform.z:6.1f} {residual}  "
+            f"{VERDICTS[row.transform.verdict]}{' · ' + row.note if row.note else ''}"
+        )

@@ -1,0 +1,53 @@
+"""grainsmith maps: what the files of a folder are taken for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grainsmith.cli.terminal import print_json
+
+
+def maps(
+    folder: Annotated[Path, typer.Argument(help="A folder of element maps, or one file.")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print what each file of FOLDER is taken for: element, line, kind, and whether it is used."""
+    from grainsmith.io.maps import guess_maps, open_maps
+
+    guesses = guess_maps(folder)
+    opened = open_maps(guesses)
+    if json:
+        files = [{**asdict(guess), "file": guess.name} for guess in guesses]
+        found = [
+            {
+                "element": one.element,
+                "line": one.line,
+                "kind": one.kind,
+                "shape": list(one.values.shape),
+                "pixel_size_um": one.pixel_size_um or None,
+                "source": one.source,
+            }
+            for one in opened.maps
+        ]
+        images = [{"source": one.source, "shape": list(one.image.shape)} for one in opened.images]
+        print_json(
+            {
+                "files": files,
+                "maps": found,
+                "images": images,
+                "problems": [str(problem) for problem in opened.problems],
+                "notes": list(opened.notes),
+            }
+        )
+        return
+    kinds = {one.source: one.kind for one in opened.maps}
+    for guess in guesses:
+        what = guess.what if guess.what != "map" else f"{guess.element} {guess.line}".strip()
+        kind = kinds.get(guess.path, guess.kind)
+        typer.echo(f"{guess.name:40s} {what:12s} {kind:8s} {guess.note}".rstrip())
+    for line in (*opened.notes, *opened.problems):
+        typer.echo(f"! {line}")
