@@ -39,12 +39,11 @@ def find_data_bar(image: Image) -> int:
     image : (Y, X) or (Y, X, 3) array
         Any real dtype.
     """
-    grey = _scaled_grey(image)
-    rows, columns = grey.shape
+    rows, columns = image.shape[:2]
     if rows < 64 or columns < 64:
         return 0
     tallest = int(rows * _TALLEST)
-    foot = grey[rows - tallest - 2 :]
+    foot = _scaled_grey(image[rows - tallest - 2 :], image)
     for background in _background_candidates(foot):
         top, bottom = _flat_rows(foot, background)
         if max(12, 0.015 * rows) <= bottom - top and len(foot) - top <= tallest:
@@ -54,14 +53,18 @@ def find_data_bar(image: Image) -> int:
     return 0
 
 
-def _scaled_grey(image: Image) -> _Grey:
-    mean = image.mean(axis=-1) if image.ndim == 3 else image
-    grey = np.nan_to_num(mean.astype(np.float32))
-    low, high = float(grey.min(initial=0)), float(grey.max(initial=0))
-    if image.dtype == np.uint8:
-        low, high = 0.0, 255.0
-    scaled: _Grey = (grey - low) / max(high - low, 1e-12)
+def _scaled_grey(part: Image, whole: Image) -> _Grey:
+    """Return a part as grey, 0..1 in the range of the whole; every eighth pixel of that will do."""
+    low, high = (0.0, 255.0) if whole.dtype == np.uint8 else _range(whole[::8, ::8], part)
+    mean = part.mean(axis=-1) if part.ndim == 3 else part
+    scaled: _Grey = (np.nan_to_num(mean.astype(np.float32)) - low) / max(high - low, 1e-12)
     return scaled
+
+
+def _range(*parts: Image) -> tuple[float, float]:
+    # The writing is brighter or darker than anything else: the part that holds it counts as well.
+    plain = [np.nan_to_num(part.astype(np.float32)) for part in parts]
+    return float(min(one.min() for one in plain)), float(max(one.max() for one in plain))
 
 
 def _background_candidates(foot: _Grey) -> list[float]:

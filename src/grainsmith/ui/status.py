@@ -39,7 +39,7 @@ def _grains_parts(grains: Labels) -> list[str]:
         parts.append(f"D50 {_median_diameter(counts, pixel_size_um_of(grains))} (by number)")
     states = facts(grains).get("states", {}).values()
     edited = facts(grains).get("unsaved_edits", sum(s in ("edited", "drawn") for s in states))
-    return [*parts, f"{edited} edits unsaved"] if edited else parts
+    return [*parts, f"{edited} edit{'s' if edited != 1 else ''} unsaved"] if edited else parts
 
 
 def _counts(grains: Labels) -> np.ndarray:
