@@ -104,7 +104,9 @@ def candidate_from_flows(
 def candidate_from_grey(
     labels: Labels, point: tuple[int, int], image: npt.NDArray[Any], *, reach_px: float
 ) -> Candidate:
-    """Look for pixels of the grey of the clicked one, where there is no prediction to go by.
+    """Look for pixels that stand out of the background as the clicked one does.
+
+    For where there is no prediction to go by.
 
     Parameters
     ----------
@@ -114,16 +116,23 @@ def candidate_from_grey(
     image : (Y, X) or (Y, X, 3) array
     reach_px : float
         Half the side of the window that is looked at.
+
+    Notes
+    -----
+    The background is the 5th or 95th percentile of the grey that no grain covers in the window,
+    whichever is farther from the clicked grey; halfway between the two is where a grain ends.
     """
     box = _window_at(labels, point, reach_px)
     grey = image[box.slices].astype(np.float32)
     grey = grey.mean(axis=-1) if grey.ndim == 3 else grey
     grey = ndimage.gaussian_filter(grey, 1)
-    low, high = np.percentile(grey, [2, 98])
-    here = grey[point[0] - box.y0, point[1] - box.x0]
-    likeness = 1 - np.abs(grey - here) / max(float(high - low), 1e-6)
-    likeness[labels[box.slices] != 0] = 0
-    return Candidate(box, np.clip(likeness, 0, 1).astype(np.float32), point, 0.8)
+    bare = labels[box.slices] == 0
+    here = float(grey[point[0] - box.y0, point[1] - box.x0])
+    ends = np.percentile(grey[bare], [5, 95])
+    background = float(ends[np.argmax(np.abs(ends - here))])
+    likeness = (grey - background) / (here - background if here != background else 1.0)
+    likeness[~bare] = 0
+    return Candidate(box, np.clip(likeness, 0, 1).astype(np.float32), point, 0.5)
 
 
 def add_candidate(

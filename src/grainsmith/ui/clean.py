@@ -52,6 +52,7 @@ class CleanPanel(Panel):
         self.steps = StepsList(self.editor)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setDrawBase(False)
         for title, part in (
             ("Correct", self.correct),
             ("Clean up", self.clean_up),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from grainsmith.ui.roles import Roles
     from grainsmith.ui.worker import Progress
 
-_FOLDED = ("min_area_px", "max_area_px", "max_area_um2", "min_confidence", "min_solidity")
+_FOLDED = ("max_area_um2", "max_area_px", "min_confidence", "min_solidity")
 
 
 class CleanUp(QWidget):

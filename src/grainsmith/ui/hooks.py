@@ -68,8 +68,10 @@ def _picture_layers(image: Any, *, name: str = "") -> list[LayerData]:
 
 def _read_labels(path: Path) -> LayerData:
     from grainsmith.io.labels import read_labels
+    from grainsmith.io.states import read_states
 
-    metadata = {"grainsmith": {"role": "grains", "source": str(path)}}
+    states = read_states(path)
+    metadata = {"grainsmith": {"role": "grains", "source": str(path), "states": states}}
     return read_labels(path), {"name": path.stem, "metadata": metadata}, "labels"
 
 
@@ -78,9 +80,14 @@ def write_labels_layer(path: str, data: Any, options: dict[str, Any]) -> list[st
     import numpy as np
 
     from grainsmith.io.labels import write_labels
+    from grainsmith.io.states import write_states
+    from grainsmith.ui.history import mark_saved
 
     write_labels(path, np.asarray(data), pixel_size_um=_pixel_size_um(options))
-    return [path]
+    known = options.get("metadata", {}).get("grainsmith", {})
+    written = [path, *write_states(path, known.get("states", {}))]
+    mark_saved(data)
+    return written
 
 
 def write_image_layer(path: str, data: Any, options: dict[str, Any]) -> list[str]:

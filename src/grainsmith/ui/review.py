@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QListWidget, QProgressBar, QVBoxLayout, QWidget
 
 from grainsmith.clean import likeness_from_grey, likeness_from_logit
@@ -43,6 +43,8 @@ class Review(QWidget):
         self._what = label("Find the most suspicious grains first, then N walks through them.")
         self.rows = QListWidget()
         self.rows.setToolTip("Most suspicious first; click to look at it")
+        self.rows.setMinimumHeight(260)
+        self.rows.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.coverage = QCheckBox("Show what no grain covers   G")
         self.coverage.setToolTip("Colours the background red: missed grains stand out")
         self._find = button(

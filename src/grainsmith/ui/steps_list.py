@@ -27,6 +27,7 @@ class StepsList(QWidget):
         self._history: History | None = None
         self.rows = QListWidget()
         self.rows.setToolTip("Click a step to go back, or forth, to it")
+        self.rows.setMinimumHeight(300)
         self._said = label("", dim=True)
         buttons = QHBoxLayout()
         for text, tip, slot in (
