@@ -2,9 +2,9 @@
 
     python tools/train_embedded.py --data ../shared/data --out build/embedded
 
-Phase 1 sees synthetic fields only and leaves `synthetic.pt`; phase 2 mixes in tiles of the training
-images below and leaves `grains.pt` with a snapshot every 500 steps. Both can be resumed: run the
-command again. Losses go to `losses.csv`. Seeds are fixed; with two data workers the order of the
+Phase 1 sees synthetic fields only and leaves `synthetic.pt`; phases 2 and 3 mix in tiles of the
+training images below, each with a rate that falls from high to nothing, and leave `mixed.pt` and
+`grains.pt`. A snapshot is kept every 500 steps. All can be resumed: run the command again. Losses go to `losses.csv`. Seeds are fixed; with two data workers the order of the
 batches is fixed too.
 """
 
@@ -58,9 +58,10 @@ TRAINING_IMAGES = {
 UNLABELLED_EDGE_PX = {"sem_ampis_spheroidite": 14}
 PHASES = {
     "synthetic": TrainSettings(steps=1200, learning_rate=2e-3, final_learning_rate=1e-4),
-    "grains": TrainSettings(steps=2000, learning_rate=1.2e-3, final_learning_rate=1e-5),
+    "mixed": TrainSettings(steps=2000, learning_rate=1.2e-3, final_learning_rate=1e-5),
+    "grains": TrainSettings(steps=1300, learning_rate=8e-4, final_learning_rate=1e-5),
 }
-REAL_SHARE = {"synthetic": 0.0, "grains": 0.5}
+REAL_SHARE = {"synthetic": 0.0, "mixed": 0.5, "grains": 0.5}
 
 
 def real_fields(data: Path) -> list[list[tuple[Tile, float]]]:
@@ -172,8 +173,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes that make tiles")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    synthetic = run_phase("synthetic", None, args)
-    print("done:", run_phase("grains", synthetic, args))
+    weights: Path | None = None
+    for phase in PHASES:
+        weights = run_phase(phase, weights, args)
+        print(f"{phase}: {weights}", flush=True)
 
 
 if __name__ == "__main__":
