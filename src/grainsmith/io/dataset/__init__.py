@@ -1,0 +1,35 @@
+"""Training sets: a folder that grows, what is wrong with it, how to split it, how to publish it."""
+
+from grainsmith.io.dataset.folder import (
+    MANIFEST,
+    Origin,
+    add_field,
+    read_dataset,
+    remove_field,
+    set_roles,
+)
+from grainsmith.io.dataset.problems import Problem, count_unlabelled, find_problems
+from grainsmith.io.dataset.release import ReleaseSettings, write_release
+from grainsmith.io.dataset.split import propose_roles
+from grainsmith.io.dataset.trust import trusted
+from grainsmith.io.dataset.values import ROLES, Dataset, LoadedField, TrainingField
+
+__all__ = [
+    "MANIFEST",
+    "ROLES",
+    "Dataset",
+    "LoadedField",
+    "Origin",
+    "Problem",
+    "ReleaseSettings",
+    "TrainingField",
+    "add_field",
+    "count_unlabelled",
+    "find_problems",
+    "propose_roles",
+    "read_dataset",
+    "remove_field",
+    "set_roles",
+    "trusted",
+    "write_release",
+]
