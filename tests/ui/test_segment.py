@@ -232,6 +232,7 @@ def test_from_file_to_grains_in_a_real_window(shown_viewer, model, shared_data, 
     image = viewer.layers[0]
     panel = dock.show_panel("Segment")
     model.pause_s = 0.05
+    panel._diameter.setValue(24)
     panel._more["tile_px"].value = 128
     qtbot.mouseClick(panel._find, _left())
     qtbot.waitUntil(lambda: model.calls > 0, timeout=WAIT_MS)
@@ -240,6 +241,7 @@ def test_from_file_to_grains_in_a_real_window(shown_viewer, model, shared_data, 
     qtbot.waitUntil(lambda: panel._find.isEnabled(), timeout=WAIT_MS)
     assert panel.roles.grains is None
     model.pause_s = 0.0
+    panel._more["tile_px"].value = 512
     qtbot.mouseClick(panel._find, _left())
     qtbot.waitUntil(lambda: panel.roles.grains is not None, timeout=WAIT_MS)
     grains = panel.roles.grains

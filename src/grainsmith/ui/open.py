@@ -9,7 +9,6 @@ import numpy as np
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
-    QFormLayout,
     QHBoxLayout,
     QSpinBox,
     QWidget,
@@ -19,7 +18,7 @@ from grainsmith.io.sem import SUFFIXES
 from grainsmith.ui.databar import mark_data_bar
 from grainsmith.ui.hooks import sample_layers
 from grainsmith.ui.layers import facts, pixel_size_um_of, set_pixel_size
-from grainsmith.ui.panel import Panel, button, label
+from grainsmith.ui.panel import Panel, button, label, rows
 from grainsmith.ui.roles import while_alive
 from grainsmith.ui.worker import run
 
@@ -47,12 +46,9 @@ class OpenPanel(Panel):
         self._bar.setSuffix(" rows")
         self._bar.setToolTip("Rows at the bottom (px) that are a burnt-in data bar: background")
         self._bar.setKeyboardTracking(False)
-        self._form = QWidget()
-        form = QFormLayout(self._form)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Pixel size", self._size)
-        form.addRow("", self._size_source)
-        form.addRow("Data bar", self._bar)
+        self._form = rows(
+            ("Pixel size", self._size), ("", self._size_source), ("Data bar", self._bar)
+        )
         self._open_button = button(
             "Open picture …",
             self._open,
@@ -123,11 +119,11 @@ class OpenPanel(Panel):
         )
         self.roles.changed.emit()
 
-    def _on_bar(self, rows: int) -> None:
+    def _on_bar(self, bar: int) -> None:
         image = self.roles.image
         if image is None:
             return
-        facts(image)["data_bar_rows"] = rows
+        facts(image)["data_bar_rows"] = bar
         mark_data_bar(self.viewer, image)
         self.roles.changed.emit()
 
@@ -167,10 +163,10 @@ class _PixelSizeBox(QDoubleSpinBox):
 
 
 def _describe(image: Image) -> str:
-    rows, columns = image.data.shape[:2]
+    height, width = image.data.shape[:2]
     colour = "colour" if image.rgb else "grey"
     size = pixel_size_um_of(image)
-    text = f"<b>{image.name}</b><br>{columns} × {rows} px, {np.dtype(image.dtype).name} {colour}"
+    text = f"<b>{image.name}</b><br>{width} × {height} px, {np.dtype(image.dtype).name} {colour}"
     if size > 0:
-        text += f"<br>{columns * size:.4g} × {rows * size:.4g} µm"
+        text += f"<br>{width * size:.4g} × {height * size:.4g} µm"
     return text

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from grainsmith.ui.roles import roles_of, while_alive
 from grainsmith.ui.worker import Progress
@@ -77,6 +77,17 @@ def label(text: str, *, dim: bool = False, tip: str = "") -> QLabel:
     if dim:
         widget.setStyleSheet("color: gray;")  # legible on dark and on light
     return widget
+
+
+def rows(*pairs: tuple[str, QWidget]) -> QWidget:
+    """Return a block of titled fields, one below the other."""
+    block = QWidget()
+    form = QFormLayout(block)
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setVerticalSpacing(4)
+    for title, field in pairs:
+        form.addRow(title, field)
+    return block
 
 
 def button(

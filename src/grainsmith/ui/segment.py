@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QSizePolicy, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QWidget
 from superqt import QLabeledDoubleSlider
 
 from grainsmith.errors import GrainsmithError
@@ -16,17 +16,19 @@ from grainsmith.segment import SegmentSettings, draw_grains
 from grainsmith.ui.forms import Form, attribute_docs
 from grainsmith.ui.layers import facts, pixel_size_um_of, sem_image_of
 from grainsmith.ui.models import ModelChoice
-from grainsmith.ui.panel import Panel, button, label
+from grainsmith.ui.panel import Panel, button, label, rows
 from grainsmith.ui.results import put_grains
 from grainsmith.ui.roles import while_alive
 from grainsmith.ui.worker import run
 
 if TYPE_CHECKING:
     import napari
+    import pandas as pd
     from napari.layers import Image, Labels
 
+    from grainsmith.data import LabelImage
     from grainsmith.pipeline import SegmentedField
-    from grainsmith.segment import Grains
+    from grainsmith.segment import Grains, Prediction
 
 _OWN_ROWS = ("model", "diameter_px", "probability_threshold", "flow_threshold")
 """Settings that this panel shows in its own way."""
@@ -71,30 +73,15 @@ class SegmentPanel(Panel):
         self.refresh()
 
     def _lay_out(self) -> None:
-        rows = QWidget()
-        grid = QGridLayout(rows)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setColumnStretch(1, 1)
-        for row, (title, widget) in enumerate(
-            (
-                ("Model", self._model),
-                ("Diameter", self._diameter),
-                ("", self._diameter_note),
-            )
-        ):
-            grid.addWidget(_title(title), row, 0)
-            grid.addWidget(widget, row, 1)
-        thresholds = QWidget()
-        grid = QGridLayout(thresholds)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setColumnStretch(1, 1)
-        for row, (title, slider) in enumerate(
-            zip(("Probability", "Flow error"), self._sliders.values(), strict=True)
-        ):
-            grid.addWidget(_title(title, slider.toolTip()), row, 0)
-            grid.addWidget(slider, row, 1)
         self._hint = label("Move the sliders: the grains are drawn again at once.", dim=True)
-        self.add(rows, self._find, thresholds, self._hint, self._more)
+        titles = ("Probability", "Flow error")
+        self.add(
+            rows(("Model", self._model), ("Diameter", self._diameter), ("", self._diameter_note)),
+            self._find,
+            rows(*zip(titles, self._sliders.values(), strict=True)),
+            self._hint,
+            self._more,
+        )
 
     def _connect(self) -> None:
         for slider in self._sliders.values():
@@ -184,21 +171,34 @@ class SegmentPanel(Panel):
         if image not in self.roles.pictures:
             self.say("The picture was closed meanwhile; its grains were dropped.")
             return
-        prediction = found.prediction
+        kept = self._show(image, found.labels, found.table, found.prediction, settings)
+        self.refresh()
+        seconds = time.monotonic() - started_s
+        self.say(_count(len(found.table), f" in {seconds:.1f} s", found.note) + kept)
+
+    def _show(
+        self,
+        image: Image,
+        labels: LabelImage,
+        table: pd.DataFrame,
+        prediction: Prediction,
+        settings: SegmentSettings,
+    ) -> str:
+        """Show grains as a layer, and return what is to be said of the user's own, if anything."""
         _, kept = put_grains(
             self.viewer,
             self.roles,
             image,
-            found.labels,
-            found.table,
+            labels,
+            table,
             prediction=prediction,
             model={"name": prediction.model, "sha256": prediction.fingerprint},
             settings=settings_dict(settings),
             states={},
         )
-        self.refresh()
-        seconds = time.monotonic() - started_s
-        self.say(_count(len(found.table), f" in {seconds:.1f} s", found.note) + _kept(kept))
+        if kept is None:
+            return ""
+        return f" You had worked on '{kept.name}': it is kept as it is (hidden)."
 
     # --- draw again
 
@@ -220,21 +220,12 @@ class SegmentPanel(Panel):
         )
 
     def _show_redrawn(
-        self, image: Image, prediction: Any, settings: SegmentSettings, grains: Grains
+        self, image: Image, prediction: Prediction, settings: SegmentSettings, grains: Grains
     ) -> None:
         if image in self.roles.pictures and prediction is self._prediction():
-            _, kept = put_grains(
-                self.viewer,
-                self.roles,
-                image,
-                with_data_bar(grains.labels, sem_image_of(image)),
-                grains.table,
-                prediction=prediction,
-                model={"name": prediction.model, "sha256": prediction.fingerprint},
-                settings=settings_dict(settings),
-                states={},
-            )
-            self.say(_count(len(grains.table), "", grains.note) + _kept(kept))
+            labels = with_data_bar(grains.labels, sem_image_of(image))
+            kept = self._show(image, labels, grains.table, prediction, settings)
+            self.say(_count(len(grains.table), "", grains.note) + kept)
         if self._draw_again:
             self._redraw()
 
@@ -242,19 +233,6 @@ class SegmentPanel(Panel):
 def _count(grains: int, how: str, note: str) -> str:
     said = f"{grains:,} grain{'s' if grains != 1 else ''}{how}."
     return f"{said} {note[:1].upper()}{note[1:]}." if note else said
-
-
-def _kept(layer: Labels | None) -> str:
-    if layer is None:
-        return ""
-    return f" You had worked on '{layer.name}': it is kept as it is (hidden)."
-
-
-def _title(text: str, tip: str = "") -> QWidget:
-    widget = label(text, tip=tip)
-    widget.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Minimum)
-    widget.setWordWrap(False)
-    return widget
 
 
 def _diameter_box(tip: str) -> QDoubleSpinBox:
