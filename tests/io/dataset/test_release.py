@@ -79,8 +79,8 @@ def test_texts_say_what_is_known_and_what_is_not(dataset, tmp_path):
     assert "Not stated" in sheet
     with (folder / "classes.csv").open(encoding="utf8") as file:
         classes = list(csv.DictReader(file))
-    assert [one["name"] for one in classes] == ["grain", "quartz", "my phase"]
-    assert classes[1]["formula"] == "SiO2"
+    assert [one["name"] for one in classes] == ["grain", "my phase", "quartz"]
+    assert classes[2]["formula"] == "SiO2"
     everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert b"/home/anna" not in everything
 
