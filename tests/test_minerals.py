@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from grainsmith.minerals import LIBRARY, Mineral, parse_formula, tell_apart, visible_pct
+from grainsmith.minerals import LIBRARY, Mineral, colours_of, parse_formula, tell_apart, visible_pct
 
 
 @pytest.mark.parametrize(
@@ -114,3 +114,12 @@ def test_own_minerals_take_part():
         ["quartz"],
         ["wustite", "hematite"],
     ]
+
+
+def test_every_name_gets_a_colour_of_its_own():
+    names = ["quartz", "plagioclase", "cluster 1", "cluster 2", "glass", "unknown"]
+    colours = colours_of(names, {"quartz": "#123456", "glass": ""})
+    assert colours["quartz"] == "#123456"
+    assert colours["plagioclase"] == LIBRARY["albite"].colour
+    assert len(set(colours.values())) == len(names)
+    assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours.values())

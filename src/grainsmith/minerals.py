@@ -9,6 +9,7 @@ Densities are middle values of handbooks; those of solid solutions move with the
 
 from __future__ import annotations
 
+import colorsys
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -189,6 +190,34 @@ def visible_pct(mineral: Mineral, elements: Iterable[str]) -> dict[str, float]:
     """
     full = mineral.atomic_pct
     return _as_pct({element: full.get(element, 0.0) for element in elements})
+
+
+def colours_of(names: Iterable[str], own: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give every mineral a colour, "#rrggbb".
+
+    Parameters
+    ----------
+    names : iterable of str
+        Minerals, groups, clusters, "unknown" or "unmapped".
+    own : mapping of str to str, optional
+        Goes before the library, as colours of a rules file do.
+
+    Returns
+    -------
+    dict of str to str
+        A name that the library does not know gets a hue of its own, by its place in `names`.
+    """
+    known = {mineral.group: mineral.colour for mineral in reversed(LIBRARY.values())}
+    known |= {name: mineral.colour for name, mineral in LIBRARY.items()}
+    known |= {"unknown": "#ffffff", "unmapped": "#808080"}
+    known |= {name: colour for name, colour in (own or {}).items() if colour}
+    return {name: known.get(name) or _hue(place) for place, name in enumerate(names)}
+
+
+def _hue(place: int) -> str:
+    # The golden angle keeps neighbours in the list far apart.
+    channels = colorsys.hls_to_rgb((place * 0.381966 + 0.13) % 1, 0.55, 0.65)
+    return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
 
 
 def tell_apart(

@@ -4,7 +4,13 @@ import pytest
 
 from grainsmith.data import ElementMap, Transform
 from grainsmith.errors import MismatchError
-from grainsmith.gallery import ComboSettings, draw_combo, make_combo, prepare_field
+from grainsmith.gallery import (
+    ComboSettings,
+    composite_picture,
+    draw_combo,
+    make_combo,
+    prepare_field,
+)
 
 
 @pytest.fixture
@@ -135,7 +141,7 @@ def test_one_scale_for_all_maps_is_written_down(pieces):
     made = prepare_field(*pieces)
     notes = [
         [
-            tile.note.split()[-2]
+            tile.note.split()[-1]
             for tile in make_combo(made, 1, ComboSettings(scale=scale)).tiles[1:4]
         ]
         for scale in ("per map", "shared")
@@ -178,3 +184,13 @@ def test_labels_larger_than_the_image_are_refused(pieces):
 def test_bad_settings_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         ComboSettings(**wrong)
+
+
+def test_principal_components_part_the_minerals(pieces):
+    image, labels, maps, _ = pieces
+    picture = composite_picture(prepare_field(*pieces)).astype(float)
+    assert picture.shape == (*maps[0].values.shape, 3)
+    one, other = (picture[labels == label].mean(axis=0) for label in (1, 2))
+    assert np.abs(one - other).max() > 60
+    with pytest.raises(MismatchError, match="three aligned maps, got 2"):
+        composite_picture(prepare_field(image, labels, maps[:2]))

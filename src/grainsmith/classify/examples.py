@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,10 +44,10 @@ class ExampleSettings:
         the examples, never less than 3.
     """
 
-    method: str = "centroid"
-    stranger_pct: float = 0.1
-    least_probability: float = 0.5
-    spread_pct: float = 0.0
+    method: str = field(default="centroid", metadata={"choices": ["centroid", "forest"]})
+    stranger_pct: float = field(default=0.1, metadata={"min": 0.01, "max": 50.0, "step": 0.05})
+    least_probability: float = field(default=0.5, metadata={"max": 1.0, "step": 0.05})
+    spread_pct: float = field(default=0.0, metadata={"max": 100.0, "step": 1.0})
 
     def __post_init__(self) -> None:
         if self.method not in ("centroid", "forest"):

@@ -13,12 +13,19 @@ from grainsmith.errors import MismatchError
 from grainsmith.gallery.colours import hue_of
 from grainsmith.gallery.comparison import Bar, bars_of, subtitle_of, title_of
 from grainsmith.gallery.field import sample_nearest
-from grainsmith.gallery.reading import Reading, bar_of, box_of, crop_around, read_map
+from grainsmith.gallery.reading import (
+    Reading,
+    bar_of,
+    box_of,
+    crop_around,
+    place_on_map,
+    read_map,
+)
 
 if TYPE_CHECKING:
     from grainsmith.data import ElementMap
     from grainsmith.gallery.field import Field, Floats, Picture
-    from grainsmith.gallery.reading import Crop
+    from grainsmith.gallery.reading import Crop, OnMap
 
 _OUTLINE = (255, 255, 255)
 
@@ -132,17 +139,13 @@ def make_combo(field_of_view: Field, label: int, settings: ComboSettings = PLAIN
     area_px = int((field_of_view.labels[box[0] : box[2], box[1] : box[3]] == label).sum())
     mask = sample_nearest(field_of_view.labels, np.eye(3), crop.rows, crop.columns) == label
     edge = mask & ~ndimage.binary_erosion(mask)
+    placed = _place_all(field_of_view, label, crop)
     readings = tuple(
-        read_map(each, field_of_view, label, crop, area_px) for each in field_of_view.maps
+        read_map(each, field_of_view.transforms[each.element].verdict, on_map, area_px)
+        for each, on_map in zip(field_of_view.maps, placed, strict=True)
     )
     values = [
-        sample_nearest(
-            each.values,
-            field_of_view.transforms[each.element].inverse().matrix,
-            crop.rows,
-            crop.columns,
-        )
-        for each in field_of_view.maps
+        on_map.tile(each.values) for each, on_map in zip(field_of_view.maps, placed, strict=True)
     ]
     tiles = (
         _image_tile(field_of_view, crop, edge),
@@ -160,6 +163,21 @@ def make_combo(field_of_view: Field, label: int, settings: ComboSettings = PLAIN
         bars_title=bars_title,
         columns=settings.columns or int(np.ceil(np.sqrt(1.6 * (len(tiles) + bool(bars))))),
     )
+
+
+def _place_all(field_of_view: Field, label: int, crop: Crop) -> list[OnMap]:
+    # Maps of one acquisition share grid and place: where the grain lies is found once.
+    known: dict[tuple[object, ...], OnMap] = {}
+    placed = []
+    for each in field_of_view.maps:
+        transform = field_of_view.transforms[each.element]
+        key = (each.values.shape, transform.matrix.tobytes())
+        if key not in known:
+            known[key] = place_on_map(
+                field_of_view.labels, label, crop, transform, each.values.shape
+            )
+        placed.append(known[key])
+    return placed
 
 
 def _image_tile(field_of_view: Field, crop: Crop, edge: npt.NDArray[np.bool_]) -> Tile:
@@ -189,13 +207,14 @@ def _map_tiles(
     for each, shown, reading in zip(field_of_view.maps, values, readings, strict=True):
         low, high = _limits(field_of_view, each, settings)
         share = np.clip((np.nan_to_num(shown, nan=low) - low) / (high - low), 0, 1)
-        picture = (share[..., np.newaxis] * np.array(hue_of(each.element))).astype(np.uint8)
+        shades = (np.arange(256)[:, np.newaxis] / 255 * hue_of(each.element)).astype(np.uint8)
+        picture = shades[(255 * share).astype(np.uint8)]
         tiles.append(
             Tile(
                 title=each.name,
                 picture=_outlined(picture, edge),
                 caption=_measured(reading),
-                note=_against_around(reading) + f"{low:.3g}–{high:.3g} {reading.unit}",
+                note=_against_around(reading) + f"{low:.3g}–{high:.3g}",
                 warning="" if reading.aligned else f"alignment: {reading.verdict}",
             )
         )
@@ -236,7 +255,7 @@ def _mixture_tiles(
             picture=_outlined(overlay, edge),
             caption=f"R {red}  G {green}  B {blue}",
         ),
-        Tile(title="PC 1-3", picture=_outlined(components, edge), caption="R PC1  G PC2  B PC3"),
+        Tile(title="PC 1-3", picture=_outlined(components, edge), caption="of all maps"),
     ]
 
 
@@ -277,4 +296,4 @@ def _measured(reading: Reading) -> str:
 
 
 def _against_around(reading: Reading) -> str:
-    return f"▲ {min(reading.sigmas, 999):.0f}σ   " if reading.stands_out else ""
+    return f"▲ {min(reading.sigmas, 999):.0f}σ  " if reading.stands_out else ""

@@ -150,6 +150,40 @@ def prepare_field(
     )
 
 
+def composite_picture(field_of_view: Field) -> Picture:
+    """Return principal components 1-3 of all maps as a (Y, X, 3) picture on the first map's grid.
+
+    A check of a mineral map that needs no names (Buse & Kearns 2018): what differs in composition
+    differs in colour.
+
+    Raises
+    ------
+    MismatchError
+        There are fewer than three maps.
+    """
+    if field_of_view.composite is None:
+        raise MismatchError(
+            f"principal components need three aligned maps, got {len(field_of_view.maps)}"
+        )
+    first = field_of_view.maps[0]
+    to_image = field_of_view.transforms[first.element]
+    columns = np.arange(first.values.shape[1], dtype=float)
+    picture = np.empty((*first.values.shape, 3), np.uint8)
+    for row in range(len(picture)):
+        points = to_image.apply(np.column_stack([np.full_like(columns, row), columns]))
+        values = [
+            sample_nearest(
+                each.values,
+                field_of_view.transforms[each.element].inverse().matrix,
+                points[:, 0],
+                points[:, 1],
+            )
+            for each in field_of_view.maps
+        ]
+        picture[row] = field_of_view.composite.colours(np.stack(values), field_of_view.counted)
+    return picture
+
+
 def sample_nearest(
     picture: npt.NDArray[np.generic], to_picture: Floats, rows: Floats, columns: Floats
 ) -> Floats:

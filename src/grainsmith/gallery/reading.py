@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from grainsmith.data import Transform
 from grainsmith.errors import MismatchError
 
 if TYPE_CHECKING:
     from grainsmith.data import ElementMap, LabelImage
-    from grainsmith.gallery.field import Field, Floats
+    from grainsmith.gallery.field import Floats
 
 _LEAST_MARGIN_PX = 6
 _CORE_PX, _LEAST_CORE = 2, 9
@@ -30,7 +29,7 @@ class Reading:
     Attributes
     ----------
     element, unit : str
-        Such as "Si" and "counts".
+        Such as "Si" and "cts" (counts in a pixel).
     mean, error : float
         Of the core of the grain, with the standard error; NaN outside the map.
     around, around_error : float
@@ -115,36 +114,85 @@ def crop_around(box: tuple[int, int, int, int], *, margin_pct: float, tile_px: i
     return Crop(middle_y - side / 2, middle_x - side / 2, side, rows, columns)
 
 
-def read_map(
-    each: ElementMap, field_of_view: Field, label: int, crop: Crop, area_px: int
-) -> Reading:
+@dataclass(frozen=True, slots=True)
+class OnMap:
+    """A grain and its crop on the grid of a map; maps of one grid and place share it.
+
+    Attributes
+    ----------
+    box : tuple of slice
+        Of the crop, on the map.
+    own, away : (H, W) bool arrays
+        In the box: the grain, and what is more than two pixels away from it.
+    depth : (H, W) uint8 array
+        0, 1 or 2: pixels of the grain deeper than this under its edge.
+    rows, columns, inside : (tile_px, tile_px) arrays
+        The map's pixel for each point of the tile, and whether there is one.
+    pixel_area : float
+        Of a map pixel, in pixels of the image.
+    """
+
+    box: tuple[slice, slice]
+    own: npt.NDArray[np.bool_]
+    away: npt.NDArray[np.bool_]
+    depth: npt.NDArray[np.uint8]
+    rows: npt.NDArray[np.intp]
+    columns: npt.NDArray[np.intp]
+    inside: npt.NDArray[np.bool_]
+    pixel_area: float
+
+    def tile(self, values: npt.NDArray[np.generic]) -> Floats:
+        """Return the map's native pixels at the points of the tile; NaN outside the map."""
+        shown: Floats = np.where(self.inside, values[self.rows, self.columns], np.nan)
+        return shown
+
+
+def place_on_map(
+    labels: LabelImage, label: int, crop: Crop, transform: Transform, shape: tuple[int, ...]
+) -> OnMap:
+    """Find a grain and its crop on the grid of a map."""
+    top, left, bottom, right = _box_on_map(crop, transform, shape)
+    shift = np.array([[1, 0, top], [0, 1, left], [0, 0, 1]], dtype=float)
+    there = Transform(matrix=transform.matrix @ shift)
+    size = (max(bottom - top, 0), max(right - left, 0))
+    own = there.look_up(labels, size, outside=-1) == label
+    depth, away = _rims(own)
+    back = transform.inverse().matrix
+    y = back[0, 0] * crop.rows + back[0, 1] * crop.columns + back[0, 2]
+    x = back[1, 0] * crop.rows + back[1, 1] * crop.columns + back[1, 2]
+    rows, columns = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+    inside = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
+    return OnMap(
+        box=(slice(top, bottom), slice(left, right)),
+        own=own,
+        away=away,
+        depth=depth,
+        rows=np.clip(rows, 0, shape[0] - 1),
+        columns=np.clip(columns, 0, shape[1] - 1),
+        inside=inside,
+        pixel_area=float(abs(np.linalg.det(transform.matrix[:2, :2]))),
+    )
+
+
+def read_map(each: ElementMap, verdict: str, on_map: OnMap, area_px: int) -> Reading:
     """Measure a map in the core of a grain and in the rest of the crop, in native pixels.
 
     The core is that of the grain table, so that both say the same; `area_px` is the grain's area on
     the image.
     """
-    transform = field_of_view.transforms[each.element]
-    top, left, bottom, right = _box_on_map(crop, transform, each.values.shape)
-    values = np.asarray(each.values[top:bottom, left:right], dtype=float)
-    shift = np.array([[1, 0, top], [0, 1, left], [0, 0, 1]], dtype=float)
-    there = Transform(matrix=transform.matrix @ shift)
-    shape = (max(bottom - top, 0), max(right - left, 0))
-    own = there.look_up(field_of_view.labels, shape, outside=-1) == label
-    measured = np.isfinite(values) if values.size else np.zeros(shape, bool)
-    mean, error = _mean_and_error(values[_core(own & measured)], each.kind)
-    # Pixels at the rim hold some of both; they belong to neither.
-    away = measured & ~ndimage.binary_dilation(own, iterations=_CORE_PX) if own.size else measured
-    around, around_error = _mean_and_error(values[away], each.kind)
-    pixel_area = abs(np.linalg.det(transform.matrix[:2, :2]))
+    values = np.asarray(each.values[on_map.box], dtype=float)
+    measured = np.isfinite(values)
+    mean, error = _mean_and_error(values[_core(on_map, measured)], each.kind)
+    around, around_error = _mean_and_error(values[on_map.away & measured], each.kind)
     return Reading(
         element=each.element,
-        unit="grey" if each.kind == "picture" else each.kind,
+        unit={"picture": "grey", "counts": "cts"}.get(each.kind, each.kind),
         mean=mean,
         error=error,
         around=around,
         around_error=around_error,
-        coverage=min(1.0, float((own & measured).sum() * pixel_area / area_px)),
-        verdict=transform.verdict,
+        coverage=min(1.0, float((on_map.own & measured).sum() * on_map.pixel_area / area_px)),
+        verdict=verdict,
     )
 
 
@@ -160,13 +208,47 @@ def _box_on_map(
     return int(top), int(left), int(bottom), int(right)
 
 
-def _core(own: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _core(on_map: OnMap, measured: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     # The same core as that of the grain table: deeper than 2 px where 9 pixels are left.
-    depth = ndimage.distance_transform_edt(np.pad(own, 1))[1:-1, 1:-1]
+    own = on_map.own & measured
     for least in range(_CORE_PX, 0, -1):
-        if (depth > least).sum() >= _LEAST_CORE:
-            return np.asarray(depth > least)
+        deep = own & (on_map.depth >= least)
+        if deep.sum() >= _LEAST_CORE:
+            return deep
     return own
+
+
+@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _rims(
+    own: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Return how deep each pixel of the grain lies, and which pixels are away from it.
+
+    Depth 2: no foreign pixel within 2 px (Euclidean); depth 1: none within 1 px. Pixels near the
+    grain hold some of both sides, so those within 2 px of it are not away.
+    """
+    height, width = own.shape
+    depth = np.zeros((height, width), np.uint8)
+    away = np.ones((height, width), np.bool_)
+    for y in range(height):
+        for x in range(width):
+            deep, far = 2, True
+            for dy in range(-2, 3):
+                for dx in range(-2, 3):
+                    square = dy * dy + dx * dx
+                    if square > 4:
+                        continue
+                    v, u = y + dy, x + dx
+                    its = 0 <= v < height and 0 <= u < width and own[v, u]
+                    if its:
+                        far = False
+                    elif square <= 1:
+                        deep = 0
+                    else:
+                        deep = min(deep, 1)
+            depth[y, x] = deep if own[y, x] else 0
+            away[y, x] = far
+    return depth, away
 
 
 def _mean_and_error(values: Floats, kind: str) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from grainsmith.errors import MismatchError
 from grainsmith.gallery.field import sample_nearest
 from grainsmith.gallery.reading import bar_of
 from grainsmith.gallery.text import write
-from grainsmith.minerals import LIBRARY
+from grainsmith.minerals import colours_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from grainsmith.gallery.field import Field, Floats, Picture
 
 _PAPER, _INK, _DIM = (26, 27, 32), (238, 238, 238), (165, 168, 178)
-_PLAIN = (200, 200, 200)
+_PLAIN = "#c8c8c8"
 _GAP, _HEAD = 6, 26
 
 
@@ -105,13 +105,14 @@ def contact_sheet(
     groups = _groups(field_of_view, grains)
     largest = max(float(grain.extent.max()) for grain in grains)
     zoom = settings.magnification or min(3.0, settings.width_px / 5 / largest)
+    outlines = {**colours_of(groups, colours), "grains": _PLAIN}
     strips, done = [], 0
     for mineral, members in groups.items():
         shown = members[: settings.most_per_mineral]
         pictures = []
         for grain in shown:
             pictures.append(
-                _cut_out(field_of_view, grain, zoom, _colour(mineral, colours), settings.upright)
+                _cut_out(field_of_view, grain, zoom, outlines[mineral], settings.upright)
             )
             done += 1
             on_progress(done, len(grains))
@@ -150,7 +151,7 @@ def _groups(field_of_view: Field, grains: list[_Grain]) -> dict[str, list[_Grain
 
 
 def _cut_out(
-    field_of_view: Field, grain: _Grain, zoom: float, colour: tuple[int, int, int], upright: bool
+    field_of_view: Field, grain: _Grain, zoom: float, colour: str, upright: bool
 ) -> Picture:
     down = grain.axis if upright else np.array([1.0, 0.0])
     across = np.array([down[1], -down[0]])
@@ -168,7 +169,7 @@ def _cut_out(
     if picture.ndim == 2:
         picture = np.repeat(picture[..., np.newaxis], 3, axis=2)
     picture[~mask] = _PAPER
-    picture[mask & ~ndimage.binary_erosion(mask)] = colour
+    picture[mask & ~ndimage.binary_erosion(mask)] = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     return picture
 
 
@@ -215,10 +216,3 @@ def _footer(field_of_view: Field, zoom: float, width_px: int) -> Picture:
     strip[12:15, _GAP : _GAP + length] = _INK
     write(strip, f"{text}, all at one scale", at=(18, 2 * _GAP + length), size_px=11, colour=_DIM)
     return strip
-
-
-def _colour(mineral: str, colours: Mapping[str, str] | None) -> tuple[int, int, int]:
-    known = (colours or {}).get(mineral) or (LIBRARY[mineral].colour if mineral in LIBRARY else "")
-    if not known:
-        return _PLAIN
-    return int(known[1:3], 16), int(known[3:5], 16), int(known[5:7], 16)

@@ -34,6 +34,7 @@ PANELS: tuple[tuple[str, str], ...] = (
     ("Open", "grainsmith.ui.open:OpenPanel"),
     ("Segment", "grainsmith.ui.segment:SegmentPanel"),
     ("Clean", "grainsmith.ui.clean:CleanPanel"),
+    ("Grains", "grainsmith.ui.grains:GrainsPanel"),
 )
 """Title and place of every step's panel, in the order of the work; imported when first shown."""
 

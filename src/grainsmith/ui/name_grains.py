@@ -1,0 +1,194 @@
+"""What runs behind *Name grains*: measure the elements, name the grains, sum up. No Qt here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from grainsmith.classify.clusters import classify_by_clusters, suggest_names
+from grainsmith.classify.examples import ExampleSettings, classify_by_examples
+from grainsmith.classify.matching import classify_by_rules
+from grainsmith.classify.mixed import find_mixed
+from grainsmith.classify.modal import association_pct, contact_matrix, modal_percentages
+from grainsmith.classify.naming import keep_by_hand, mapped_elements
+from grainsmith.classify.rules import RuleSet, advice_on_elements, library_rules
+from grainsmith.errors import MismatchError
+from grainsmith.measure import measure_grains, measure_maps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from grainsmith.data import ElementMap, LabelImage, OnProgress, Transform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """Names of all grains, and what is shown about them.
+
+    Attributes
+    ----------
+    naming : DataFrame
+        As `grainsmith.classify` describes it.
+    notes : tuple of str
+        In the user's words.
+    views : dict of str to DataFrame
+        Further tables, such as the confusion matrix.
+    colours, densities : dict
+        Mineral -> what a rules file gives it.
+    """
+
+    naming: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    views: dict[str, pd.DataFrame] = field(default_factory=dict)
+    colours: dict[str, str] = field(default_factory=dict)
+    densities: dict[str, float] = field(default_factory=dict)
+
+
+Namer = Callable[[pd.DataFrame], Named]
+"""Names the grains of a table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What the naming starts from: all of it is the caller's and is not changed.
+
+    Attributes
+    ----------
+    labels : (Y, X) int32 array
+        Grains.
+    table : DataFrame
+        What is known of them, index `label`.
+    maps, transforms
+        Element maps and where they lie on the image.
+    pixel_size_um : float
+        Of the image; 0 where unknown.
+    """
+
+    labels: LabelImage
+    table: pd.DataFrame
+    maps: Sequence[ElementMap]
+    transforms: Mapping[str, Transform]
+    pixel_size_um: float
+
+
+def name_grains(work: Work, namer: Namer, *, on_progress: OnProgress) -> tuple[pd.DataFrame, Named]:
+    """Measure the elements of all grains, find those of two minerals, and name them.
+
+    Returns
+    -------
+    columns : DataFrame
+        Elements, purity and names, to be put into the grain table.
+    named : Named
+        The same names with all that is shown about them.
+
+    Raises
+    ------
+    MismatchError
+        There is no map.
+    """
+    if not work.maps:
+        raise MismatchError("minerals are named by their elements: open element maps first")
+    columns = measure_maps(work.labels, work.maps, work.transforms)
+    if "area_px" not in work.table or work.table["area_px"].isna().any():
+        columns = measure_grains(work.labels, pixel_size_um=work.pixel_size_um).join(columns)
+    columns = columns.join(
+        find_mixed(work.labels, work.maps, work.transforms, on_progress=on_progress)
+    )
+    named = namer(columns)
+    naming = keep_by_hand(named.naming, work.table)
+    return columns.join(naming), Named(
+        naming=naming,
+        notes=named.notes,
+        views=named.views,
+        colours=named.colours,
+        densities=named.densities,
+    )
+
+
+def by_examples(examples: Mapping[int, str], settings: ExampleSettings) -> Namer:
+    """Name grains like the ones that were clicked."""
+
+    def name(table: pd.DataFrame) -> Named:
+        learned = classify_by_examples(table, examples, settings)
+        score = (
+            "Click a second grain of some mineral to see how well the examples agree."
+            if pd.isna(learned.score)
+            else f"{learned.score:.0%} of the examples are named right by the others."
+        )
+        importances = learned.importances.sort_values(ascending=False)
+        return Named(
+            naming=learned.naming,
+            notes=(score,),
+            views={
+                "Confusion of examples": learned.confusion,
+                "Importance of elements": (100 * importances).to_frame("share_pct"),
+            },
+        )
+
+    return name
+
+
+def by_rules(rules: RuleSet | None, kind: str) -> Namer:
+    """Name grains by a rules file, or by the mineral library where it is None."""
+
+    def name(table: pd.DataFrame) -> Named:
+        elements = mapped_elements(table)
+        chosen = library_rules(elements) if rules is None else rules
+        advice = advice_on_elements(elements) if rules is None else rules.advice(elements)
+        return Named(
+            naming=classify_by_rules(table, chosen, kind=kind),
+            notes=tuple(advice),
+            colours={rule.mineral: rule.colour for rule in chosen.rules},
+            densities={r.mineral: r.density_g_cm3 for r in chosen.rules if r.density_g_cm3},
+        )
+
+    return name
+
+
+def by_clusters(most: int) -> Namer:
+    """Sort grains into clusters, and say what each looks like."""
+
+    def name(table: pd.DataFrame) -> Named:
+        naming = classify_by_clusters(table, most_clusters=most)
+        hints = suggest_names(table, naming)
+        return Named(naming=naming, views={"Clusters look like": hints.to_frame("looks_like")})
+
+    return name
+
+
+def summaries(
+    labels: LabelImage,
+    table: pd.DataFrame,
+    naming: pd.DataFrame,
+    densities: Mapping[str, float],
+    pixel_size_um: float,
+) -> dict[str, pd.DataFrame]:
+    """Return the tables that hold for any naming: modes, doubtful grains, contacts."""
+    grains = table.loc[naming.index]
+    contacts = contact_matrix(labels, naming, pixel_size_um=pixel_size_um)
+    return {
+        "Modal percentages": _read_easily(modal_percentages(grains, naming, densities=densities)),
+        "Grains by doubt": _by_doubt(grains, naming),
+        "Contacts (% of row)": association_pct(contacts),
+    }
+
+
+def _read_easily(modal: pd.DataFrame) -> pd.DataFrame:
+    """Put each interval into the column of its number."""
+    shown = pd.DataFrame({"grains": modal["n_grains"]}, index=modal.index)
+    for basis in ("area", "count", "weight"):
+        columns = modal[[f"{basis}_pct", f"{basis}_pct_low", f"{basis}_pct_high"]]
+        shown[f"{basis}_pct"] = [
+            "" if pd.isna(value) else f"{value:.1f} ({low:.1f}–{high:.1f})"
+            for value, low, high in columns.itertuples(index=False)
+        ]
+    diameters = [name for name in modal if str(name).startswith("d50_")]
+    return shown.join(modal[diameters]).assign(by_hand=modal["n_by_hand"])
+
+
+def _by_doubt(grains: pd.DataFrame, naming: pd.DataFrame) -> pd.DataFrame:
+    extra = [name for name in ("purity", "area_px") if name in grains]
+    return naming.join(grains[extra]).sort_values("score", kind="stable")

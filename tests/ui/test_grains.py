@@ -1,0 +1,289 @@
+"""The Grains panel in a real viewer: combos, minerals, changes by hand, files."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("napari")
+
+from qtpy.QtWidgets import QApplication, QFileDialog
+
+from grainsmith.data import ElementMap, SemImage, Transform
+from grainsmith.ui.grain_table import naming_of
+from grainsmith.ui.grains import GrainsPanel
+from grainsmith.ui.layers import facts, image_layer, labels_options, map_layer, table_of
+from grainsmith.ui.mineral_layer import mineral_layer_of
+from grainsmith.ui.picked import Picked
+
+WAIT_MS = 120_000
+"""The first measurement compiles; a busy machine takes its time."""
+
+QUARTZ, MAGNETITE, STRANGER = (5.0, 0.1, 0.2), (0.1, 5.0, 0.2), (1.0, 0.2, 9.0)
+
+
+def add_field(viewer, *, with_maps=True, verdict="aligned"):
+    """Show 24 squares: every third is magnetite, number 24 a stranger, the others are quartz."""
+    labels = np.zeros((80, 120), np.int32)
+    for n in range(24):
+        y, x = divmod(n, 6)
+        labels[y * 20 + 2 : y * 20 + 18, x * 20 + 2 : x * 20 + 18] = n + 1
+    kind = np.where(labels % 3 == 0, 2, 1) * (labels > 0)
+    kind[labels == 24] = 3
+    random = np.random.default_rng(0)
+    picture = random.normal(np.array([10.0, 90, 200, 150])[kind], 3).astype(np.float32)
+    data, options, _ = image_layer(
+        SemImage(image=picture, pixel_size_um=0.5, pixel_size_source="a tag", source="field.tif")
+    )
+    image = viewer.add_image(data, **options)
+    elements = zip(("Si", "Fe", "Ca"), zip(QUARTZ, MAGNETITE, STRANGER, strict=True), strict=True)
+    for element, amounts in elements if with_maps else ():
+        values = random.poisson(np.array([0.05, *amounts])[kind])
+        one = ElementMap(values=values.astype(np.uint16), element=element, line="Ka1")
+        data, options, _ = map_layer(one, image, Transform(z=20.0, verdict=verdict))
+        viewer.add_image(data, **options)
+    grains = viewer.add_labels(labels, **labels_options(image, name="grains"))
+    return getattr(grains, "__wrapped__", grains)
+
+
+@pytest.fixture
+def grains(viewer):
+    return add_field(viewer)
+
+
+@pytest.fixture
+def panel(viewer):
+    widget = GrainsPanel(viewer)
+    widget.resize(320, 900)
+    viewer.window.add_dock_widget(widget, name="Grains")
+    widget.combo.isVisible = lambda: True
+    return widget
+
+
+def name_all(panel, qtbot):
+    panel.minerals.name_grains()
+    qtbot.waitUntil(lambda: panel.minerals._go.isEnabled(), timeout=WAIT_MS)
+
+
+def click_examples(panel, grains, examples):
+    for grain, mineral in examples.items():
+        grains.selected_label = grain
+        panel.minerals._mineral.setCurrentText(mineral)
+        panel.minerals.add_example()
+
+
+THREE_EACH = {1: "quartz", 2: "quartz", 4: "quartz", 3: "magnetite", 6: "magnetite", 9: "magnetite"}
+
+
+def test_a_picked_grain_is_drawn_with_all_its_maps(panel, grains):
+    grains.selected_label = 3
+    assert panel.combo._number.value() == 3
+    assert not panel.combo.view.pixmap().isNull()
+    small = panel.combo.view.pixmap().height()
+    panel.combo._on_picked(3)
+    assert panel.combo.view.pixmap().height() == small
+    grains.selected_label = 999
+    assert "there is no grain 999" in panel.combo.view.text()
+
+
+def test_a_click_picks_and_a_drag_does_not(panel, grains, viewer):
+    follower = panel.combo._picked
+    follower._widget = SimpleNamespace(isVisible=lambda: True)
+
+    def press(end):
+        event = SimpleNamespace(
+            type="mouse_press", button=1, pos=(5, 5), position=grains.data_to_world((10, 50))
+        )
+        gesture = follower._on_drag(None, event)
+        next(gesture)
+        event.type, event.pos = "mouse_release", end
+        with pytest.raises(StopIteration):
+            next(gesture)
+
+    viewer.layers.selection.active = grains
+    grains.selected_label = 1
+    press((60, 60))
+    assert grains.selected_label == 1
+    press((6, 5))
+    assert grains.selected_label == 3
+    grains.mode = "paint"
+    grains.selected_label = 1
+    event = SimpleNamespace(type="mouse_press", button=1, pos=(5, 5), position=(5.0, 25.0))
+    assert list(follower._on_drag(None, event)) == []
+    assert isinstance(follower, Picked)
+
+
+def test_walking_in_three_orders(panel, grains, qtbot):
+    panel.combo._picked.pick(1)
+    panel.combo.step(1)
+    assert grains.selected_label == 2
+    panel.combo.step(-1)
+    panel.combo.step(-1)
+    assert grains.selected_label == 24
+    click_examples(panel, grains, THREE_EACH)
+    name_all(panel, qtbot)
+    panel.combo._order.setCurrentText("doubt")
+    assert panel.combo.ordered()[0] == 24
+    panel.combo._order.setCurrentText("size")
+    assert len(panel.combo.ordered()) == 24
+
+
+def test_what_is_missing_is_said(viewer, panel):
+    assert "No picture is open" in panel.combo._message.text()
+    assert "No grains yet" in panel.minerals._message.text()
+    panel.minerals.name_grains()
+    panel.combo.step(1)
+    add_field(viewer, with_maps=False)
+    assert "No element maps" in panel.combo._message.text()
+    assert "No element maps" in panel.minerals._message.text()
+    panel.combo._picked.pick(2)
+    assert not panel.combo.view.pixmap().isNull()
+
+
+def test_examples_name_all_grains_and_strangers_stay_unknown(panel, grains, viewer, qtbot):
+    click_examples(panel, grains, {1: "quartz"})
+    panel.minerals.name_grains()
+    assert "two minerals" in panel.minerals._message.text()
+    click_examples(panel, grains, THREE_EACH)
+    name_all(panel, qtbot)
+    naming = naming_of(grains)
+    assert (naming["mineral"][naming.index % 3 == 0] == "magnetite").sum() == 7
+    assert (naming["mineral"][naming.index % 3 != 0] == "quartz").all()
+    assert naming.loc[24, "mineral"] == "unknown"
+    table = table_of(grains)
+    assert {"Si_mean", "Fe_error", "Ca_coverage", "mixed", "purity", "ecd_um"} <= set(table)
+    layer = mineral_layer_of(viewer, grains)
+    assert layer.data.max() == 3
+    assert "100%" in panel.minerals._message.text()
+    assert panel.minerals.roles.grains is grains
+    assert {"Modal percentages", "Confusion of examples", "Grains by doubt"} <= set(
+        panel.minerals._views
+    )
+
+
+def test_one_mineral_can_be_shown_alone_and_a_row_leads_to_its_grain(panel, grains, viewer, qtbot):
+    click_examples(panel, grains, THREE_EACH)
+    name_all(panel, qtbot)
+    panel.minerals._on_row("magnetite")
+    layer = mineral_layer_of(viewer, grains)
+    minerals = dict(zip(layer.features["mineral"], layer.features["index"], strict=True))
+    colours = layer.colormap.color_dict
+    assert colours[minerals["magnetite"]][3] == 1
+    assert colours[minerals["quartz"]][3] < 0.2
+    panel.minerals._on_row(24)
+    assert grains.selected_label == 24
+    assert panel.minerals._picked_line.text().startswith("Grain 24: unknown")
+
+
+def test_a_name_given_by_hand_survives_and_is_counted_apart(panel, grains, qtbot):
+    panel.minerals.set_by_hand()
+    assert "Name the grains first" in panel.minerals._message.text()
+    click_examples(panel, grains, THREE_EACH)
+    name_all(panel, qtbot)
+    grains.selected_label = 24
+    panel.minerals._mineral.setCurrentText("wollastonite")
+    panel.minerals.set_by_hand()
+    name_all(panel, qtbot)
+    assert naming_of(grains).loc[24, ["mineral", "verdict"]].tolist() == ["wollastonite", "by hand"]
+    assert panel.minerals._views["Modal percentages"].loc["wollastonite", "by_hand"] == 1
+    assert "by hand" in panel.minerals._picked_line.text()
+
+
+def test_rules_files_good_and_bad(panel, grains, tmp_path, qtbot):
+    way = panel.minerals._rules
+    bad, good = tmp_path / "bad.yaml", tmp_path / "good.yaml"
+    bad.write_text("minerals: [")
+    way.open(bad)
+    assert "is no YAML" in way._advice.text()
+    good.write_text(
+        "minerals:\n  quartz: {range: {Si: [3, 9]}}\n  magnetite: {range: {Fe: [3, 9]}}\n"
+        "  zircon: {require: [Zr]}\n"
+    )
+    way.open(good)
+    assert way._advice.text() == "zircon needs Zr"
+    panel.minerals._way.setCurrentIndex(1)
+    name_all(panel, qtbot)
+    assert set(naming_of(grains)["mineral"]) == {"quartz", "magnetite", "unknown"}
+    assert "zircon needs Zr" in panel.minerals._message.text()
+
+
+def test_the_library_wants_more_than_counts(panel, grains, qtbot, monkeypatch):
+    shown = []
+    monkeypatch.setattr("grainsmith.ui.worker.show_error", shown.append)
+    panel.minerals._way.setCurrentIndex(1)
+    name_all(panel, qtbot)
+    assert "only with standards" in shown[0]
+    assert not len(naming_of(grains))
+
+
+def test_clusters_are_named_afterwards(panel, grains, qtbot):
+    panel.minerals._way.setCurrentIndex(2)
+    name_all(panel, qtbot)
+    way = panel.minerals._clusters
+    assert way._which.count() >= 2
+    assert "quartz?" in way._which.itemText(0)
+    panel.minerals._mineral.setCurrentText("quartz")
+    way._on_name()
+    assert (naming_of(grains)["mineral"] == "quartz").sum() == 16
+
+
+def test_unaligned_maps_are_said(viewer, qtbot):
+    grains = add_field(viewer, verdict="not aligned")
+    widget = GrainsPanel(viewer)
+    qtbot.addWidget(widget)
+    click_examples(widget, grains, THREE_EACH)
+    name_all(widget, qtbot)
+    assert "3 maps are not aligned" in widget.minerals._message.text()
+
+
+def test_combos_go_home(panel, grains, tmp_path, qtbot, monkeypatch):
+    files = next(w for w in panel.combo.children() if type(w).__name__ == "ComboFiles")
+    panel.combo._picked.pick(5)
+    files.copy()
+    assert QApplication.clipboard().pixmap().width() > 100
+    target = tmp_path / "idx5_ele_combo.svg"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "all"))
+    files.save()
+    qtbot.waitUntil(target.exists, timeout=WAIT_MS)
+    qtbot.waitUntil(files.all.isEnabled, timeout=WAIT_MS)
+    files.save_all()
+    qtbot.waitUntil(lambda: "24 combos" in panel.combo._message.text(), timeout=WAIT_MS)
+    assert len(list((tmp_path / "all").glob("idx*_ele_combo.png"))) == 24
+    target = tmp_path / "sheet.png"
+    files.save_sheet()
+    qtbot.waitUntil(target.exists, timeout=WAIT_MS)
+
+
+def test_principal_components_become_a_layer(panel, grains, viewer, qtbot):
+    panel.minerals.show_components()
+    qtbot.waitUntil(lambda: "PC 1-3" in viewer.layers, timeout=WAIT_MS)
+    layer = viewer.layers["PC 1-3"]
+    np.testing.assert_allclose(layer.data_to_world((10, 10)), grains.data_to_world((10, 10)))
+    assert panel.minerals.roles.image.name == "field"
+
+
+def test_the_panel_fits_into_320_px(panel, grains):
+    for part in (panel.combo, panel.minerals):
+        assert part.minimumSizeHint().width() <= 320
+    assert facts(grains)["role"] == "grains"
+
+
+@pytest.mark.display
+def test_how_it_looks(shown_viewer, qtbot, screenshots):
+    grains = add_field(shown_viewer)
+    widget = GrainsPanel(shown_viewer)
+    shown_viewer.window.add_dock_widget(widget, name="Grains")
+    widget.setFixedWidth(340)
+    qtbot.waitUntil(widget.combo.isVisible, timeout=WAIT_MS)
+    grains.selected_label = 3
+    qtbot.waitUntil(lambda: not widget.combo.view.pixmap().isNull(), timeout=WAIT_MS)
+    shown_viewer.screenshot(str(screenshots / "grains_combo.png"), canvas_only=False, flash=False)
+    click_examples(widget, grains, THREE_EACH)
+    widget.setCurrentIndex(1)
+    name_all(widget, qtbot)
+    qtbot.wait(300)
+    picture = shown_viewer.screenshot(
+        str(screenshots / "grains_minerals.png"), canvas_only=False, flash=False
+    )
+    assert picture.std() > 10
