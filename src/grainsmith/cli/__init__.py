@@ -13,7 +13,9 @@ import typer
 from grainsmith.cli.align import align
 from grainsmith.cli.classify import classify
 from grainsmith.cli.clean import clean
+from grainsmith.cli.dataset import dataset
 from grainsmith.cli.demo import demo
+from grainsmith.cli.export import export, import_
 from grainsmith.cli.maps import maps
 from grainsmith.cli.measure import measure
 from grainsmith.cli.minerals import minerals
@@ -41,8 +43,11 @@ app.command()(measure)
 app.command()(score)
 app.command()(classify)
 app.command()(minerals)
+app.command()(export)
+app.command(name="import")(import_)
 app.command()(view)
 app.add_typer(models, name="models")
+app.add_typer(dataset, name="dataset")
 
 
 def _print_version(wanted: bool) -> None:
