@@ -2,6 +2,7 @@
 
 from grainsmith.statistics.classes import SIZE_CLASSES, size_class
 from grainsmith.statistics.population import Field, LeftOut, grid_hits
+from grainsmith.statistics.qfl import qfl_shares
 from grainsmith.statistics.settings import StatisticsSettings
 from grainsmith.statistics.summary import SizeStatistics, summarise
 
@@ -12,6 +13,7 @@ __all__ = [
     "SizeStatistics",
     "StatisticsSettings",
     "grid_hits",
+    "qfl_shares",
     "size_class",
     "summarise",
 ]

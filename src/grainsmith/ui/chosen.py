@@ -10,8 +10,10 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 from psygnal import Signal
 
+from grainsmith.clean import Box
 from grainsmith.ui.layers import place_of, role_of
 from grainsmith.ui.roles import roles_of
+from grainsmith.ui.view import zoom_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
 
 _NAME = "chosen in the table"
 _COLOUR = "#ffe14d"
-_AROUND = 6.0
-"""The zoom leaves so many times the grain's box in view: its neighbours must be seen."""
-
 _OF_VIEWER: WeakKeyDictionary[Any, Chosen] = WeakKeyDictionary()
 
 
@@ -110,17 +109,12 @@ class Chosen:
         self._layers.selection.active = grains
 
 
-def zoom_to(viewer: napari.viewer.Viewer, grains: Labels, labels: Iterable[int]) -> None:
+def zoom_to_grains(viewer: napari.viewer.Viewer, grains: Labels, labels: Iterable[int]) -> None:
     """Bring grains into the middle of the view, with their surroundings."""
-    crop, corner = _cut_out(grains, tuple(labels))
-    if not crop.size:
-        return
-    low = np.asarray(grains.data_to_world(corner))[-2:]
-    high = np.asarray(grains.data_to_world(np.add(corner, crop.shape)))[-2:]
-    camera = viewer.scene.camera
-    camera.center = (0.0, *((low + high) / 2).tolist())
-    side = float(np.abs(high - low).max())
-    camera.zoom = float(min(viewer.canvas.size)) / (side * _AROUND)
+    crop, (top, left) = _cut_out(grains, tuple(labels))
+    height, width = crop.shape
+    if crop.size:
+        zoom_to(viewer, grains, Box(top, left, top + height, left + width))
 
 
 def _cut_out(grains: Labels, labels: tuple[int, ...]) -> tuple[Any, tuple[int, int]]:

@@ -35,6 +35,8 @@ PANELS: tuple[tuple[str, str], ...] = (
     ("Segment", "grainsmith.ui.segment:SegmentPanel"),
     ("Clean", "grainsmith.ui.clean:CleanPanel"),
     ("Grains", "grainsmith.ui.grains:GrainsPanel"),
+    ("Table", "grainsmith.ui.table:TablePanel"),
+    ("Statistics", "grainsmith.ui.statistics:StatisticsPanel"),
 )
 """Title and place of every step's panel, in the order of the work; imported when first shown."""
 

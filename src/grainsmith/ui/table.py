@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.tables import write_table
 from grainsmith.plots import readable
-from grainsmith.ui.chosen import chosen_of, zoom_to
+from grainsmith.ui.chosen import chosen_of, zoom_to_grains
 from grainsmith.ui.clicks import on_click
 from grainsmith.ui.colours import colour_grains, restore_colours
 from grainsmith.ui.measured import AUTOMATIC_PX, measured_of
@@ -106,8 +106,8 @@ class TablePanel(Panel):
             self._filter,
             self._view,
             self._count,
-            _row(self._columns, label("Colour by"), self._colour, stretch=2),
-            _row(self._copy, self._save, stretch=None),
+            row_of(self._columns, label("Colour by"), self._colour, stretch=2),
+            row_of(self._copy, self._save, stretch=None),
         )
         self.setMinimumWidth(300)
         self.layout().setStretch(0, 1000)  # the table takes all the height there is
@@ -221,7 +221,7 @@ class TablePanel(Panel):
         self._chosen.choose(labels)
         self._linking = False
         if labels and self.roles.grains is not None:
-            zoom_to(self.viewer, self.roles.grains, labels)
+            zoom_to_grains(self.viewer, self.roles.grains, labels)
 
     def _on_picture_clicked(self, clicked: int, more: bool) -> None:
         now = list(self._chosen.labels)
@@ -333,7 +333,8 @@ def _table_view(model: GrainTableModel) -> QTableView:
     return view
 
 
-def _row(*widgets: QWidget, stretch: int | None) -> QWidget:
+def row_of(*widgets: QWidget, stretch: int | None) -> QWidget:
+    """Return widgets side by side; the one with the number `stretch` is widened, None: all."""
     row = QWidget()
     layout = QHBoxLayout(row)
     layout.setContentsMargins(0, 0, 0, 0)
