@@ -4,8 +4,8 @@
 
 Phase 1 sees synthetic fields only and leaves `synthetic.pt`; phases 2 and 3 mix in tiles of the
 training images below, each with a rate that falls from high to nothing, and leave `mixed.pt` and
-`grains.pt`. A snapshot is kept every 500 steps. All can be resumed: run the command again. Losses go to `losses.csv`. Seeds are fixed; with two data workers the order of the
-batches is fixed too.
+`grains.pt`. A snapshot is kept every 500 steps. All can be resumed: run the command again. Losses
+go to `losses.csv`. Seeds are fixed; with one data worker the order of the batches is fixed too.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with the labelled sets")
     parser.add_argument("--out", type=Path, required=True, help="weights and losses go here")
-    parser.add_argument("--workers", type=int, default=2, help="processes that make tiles")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make tiles")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     weights: Path | None = None
