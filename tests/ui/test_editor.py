@@ -52,12 +52,11 @@ def test_click_and_shift_click_choose(editor):
     editor.on_click((60, 40), more=True)
     assert editor.chosen == (2,)
     mark = editor.shown.layer(CHOSEN)
-    assert mark.visible
-    inside = mark.world_to_data(editor.layer.data_to_world((60, 130)))
-    assert mark.data[tuple(np.round(inside).astype(int))] == 1
+    np.testing.assert_array_equal(mark.data, editor.layer.data == 2)
+    np.testing.assert_array_equal(mark.data_to_world((3, 5)), editor.layer.data_to_world((3, 5)))
     editor.on_click((2, 2), more=False)
     assert editor.chosen == ()
-    assert not mark.visible
+    assert not mark.data.any()
     assert editor._layers.selection.active is editor.layer
 
 
@@ -69,10 +68,10 @@ def test_box_and_lasso_choose(editor, mode):
         "lasso": [(30, 110), (90, 105), (95, 155), (25, 155)],
     }[mode]
     editor.on_stroke(around, done=False)
-    assert editor.shown.layer(PREVIEW).visible
+    assert editor.shown.is_shown(PREVIEW)
     editor.on_stroke(around, done=True)
     assert editor.chosen == (2,)
-    assert not editor.shown.layer(PREVIEW).visible
+    assert not editor.shown.is_shown(PREVIEW)
 
 
 def test_cut_shows_its_parts_while_the_line_is_drawn(editor):
@@ -105,7 +104,7 @@ def test_necks_are_proposed_shown_and_cut(editor):
     editor.split_by_lobes()
     assert editor.mode == "seeds"
     assert "2 parts proposed" in editor.said[-1]
-    assert editor.shown.layer(PREVIEW).visible
+    assert editor.shown.is_shown(PREVIEW)
     editor.split_by_lobes()
     assert editor.mode == "choose"
     assert sorted(areas(editor)) == [1, 2, 3]

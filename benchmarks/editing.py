@@ -1,0 +1,207 @@
+"""How quick corrections are in a real viewer, and whether memory stays where it is.
+
+    python benchmarks/editing.py [--size 4096] [--edits 1000] [--json]
+
+A field of 32-px grains is corrected at random (delete, merge, cut, grow, shrink, smooth, fill
+holes, brush, insert by click, undo, redo) through the same actions that keys and buttons call, with
+the panel open and the events of the window handled in between. Needs a display; Xvfb will do. The
+clock counts what the user waits for; `cpu` what the program used, which other programs cannot slow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import defaultdict
+
+import napari
+import numpy as np
+import psutil
+from qtpy.QtWidgets import QApplication
+
+from grainsmith.data import SemImage
+from grainsmith.ui.dock import GrainsmithDock
+from grainsmith.ui.editor import editor_of
+from grainsmith.ui.layers import image_layer, labels_options
+
+GRAIN_PX = 32
+OPERATIONS = (
+    "delete",
+    "merge",
+    "cut",
+    "grow",
+    "shrink",
+    "smooth",
+    "fill_holes",
+    "brush",
+    "insert",
+    "undo",
+    "undo",
+    "undo",
+    "redo",
+)
+
+
+def field(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a picture and its labels: rounded squares with dark seams."""
+    rng = np.random.default_rng(0)
+    count = size // GRAIN_PX
+    y, x = np.indices((GRAIN_PX, GRAIN_PX)) - GRAIN_PX / 2 + 0.5
+    shape = (np.maximum(abs(x), abs(y)) < 14.5) & (np.hypot(x, y) < 18)
+    numbers = np.arange(1, count**2 + 1, dtype=np.int32).reshape(count, count)
+    labels = np.kron(numbers, shape.astype(np.int32))
+    picture = np.where(labels > 0, 170, 60) + rng.integers(0, 20, labels.shape)
+    return picture.astype(np.uint8), labels
+
+
+class Run:
+    """A viewer with the panel open, and random corrections in it."""
+
+    def __init__(self, size: int) -> None:
+        picture, labels = field(size)
+        self.viewer = napari.Viewer()
+        data, options, _ = image_layer(SemImage(image=picture), name="field")
+        image = self.viewer.add_image(data, **options)
+        self.layer = self.viewer.add_labels(labels, **labels_options(image, name="grains"))
+        dock = GrainsmithDock(self.viewer)
+        self.viewer.window.add_dock_widget(dock, name="Grainsmith")
+        dock.show_panel("Clean")
+        self.editor = editor_of(self.viewer)
+        self.failures: list[str] = []
+        self.editor.told.connect(self.failures.append)
+        self.rng = np.random.default_rng(1)
+        self.handle_events()
+
+    def handle_events(self) -> None:
+        """Let the window draw."""
+        QApplication.processEvents()
+
+    def neighbours(self) -> tuple[int, int]:
+        """Return two grains side by side."""
+        index = self.editor.history.index
+        grains = list(index.boxes)
+        while True:
+            grain = grains[self.rng.integers(len(grains))]
+            box = index.boxes[grain]
+            other = self.editor.grain_at(((box.y0 + box.y1) // 2, box.x1 + 6))
+            if other and other != grain:
+                return grain, other
+
+    def prepare(self, name: str) -> tuple:
+        """Choose what the operation needs; not timed, as the user does it before."""
+        grain, other = self.neighbours()
+        box = self.editor.history.index.boxes[grain]
+        middle = (box.x0 + box.x1) / 2
+        if name in ("undo", "redo"):
+            return ()
+        if name == "cut":
+            self.editor.choose(())
+            return ([(box.y0 - 2, middle), (box.y1 + 1, middle + 2)],)
+        if name == "insert":
+            self.editor.choose([grain])
+            self.editor.delete()
+            self.handle_events()
+            return (((box.y0 + box.y1) // 2, int(middle)),)
+        if name == "brush":
+            return ((box.y0, box.x1), grain)
+        self.editor.choose([grain, other] if name == "merge" else [grain])
+        return ()
+
+    def do(self, name: str) -> tuple[float, float]:
+        """Do one operation and return how long it took by the clock and of the CPU, in ms."""
+        arguments = self.prepare(name)
+        self.handle_events()
+        begin, cpu = time.perf_counter(), time.thread_time()
+        if name == "brush":
+            self.layer.paint(*arguments)
+        else:
+            getattr(self.editor, name)(*arguments)
+        return 1000 * (time.perf_counter() - begin), 1000 * (time.thread_time() - cpu)
+
+
+def measure(size: int, edits: int) -> dict:
+    """Do the edits and return the figures."""
+    run = Run(size)
+    for name in sorted(set(OPERATIONS)):  # code is compiled and caches filled before the clock runs
+        run.do(name)
+    gc.collect()
+    process = psutil.Process()
+    before, first = process.memory_info().rss, run.layer.data.copy()
+    start = run.editor.history.position
+    times, peak = defaultdict(list), before
+    for _ in range(edits):
+        name = OPERATIONS[run.rng.integers(len(OPERATIONS))]
+        times[name].append(run.do(name))
+        run.handle_events()
+        peak = max(peak, process.memory_info().rss)
+    history = run.editor.history
+    kept = sum(step.nbytes for step in history.steps)
+    last = run.layer.data.copy()
+    last_position = history.position
+    history.go_to(min(start, last_position))
+    back = bool((run.layer.data == first).all())
+    history.go_to(last_position)
+    again = bool((run.layer.data == last).all())
+    every, cpu = np.concatenate([np.array(one) for one in times.values()]).T
+    result = {
+        "size_px": size,
+        "grains": len(history.index),
+        "edits": edits,
+        "median_ms": float(np.median(every)),
+        "p99_ms": float(np.percentile(every, 99)),
+        "max_ms": float(every.max()),
+        "median_cpu_ms": float(np.median(cpu)),
+        "max_cpu_ms": float(cpu.max()),
+        "memory_growth_mb": (peak - before) / 1e6,
+        "history_mb": kept / 1e6,
+        "undone_bit_for_bit": back,
+        "redone_bit_for_bit": again,
+        "operations_ms": {
+            name: dict(zip(("median", "cpu"), np.median(one, axis=0).tolist(), strict=True))
+            | {"n": len(one), "max": max(clock for clock, _ in one)}
+            for name, one in sorted(times.items())
+        },
+        "refused": len(run.failures),
+    }
+    run.viewer.close()
+    return result
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=4096)
+    parser.add_argument("--edits", type=int, default=1000)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["GRAINSMITH_AUTOSAVE"] = folder
+        result = measure(options.size, options.edits)
+    if options.json:
+        json.dump(result, sys.stdout)
+        return
+    print(f"{result['grains']:,} grains, {options.edits} edits at {options.size} x {options.size}")
+    for name, one in result["operations_ms"].items():
+        took = f"median {one['median']:6.1f} ms  max {one['max']:6.1f} ms  cpu {one['cpu']:5.1f} ms"
+        print(f"  {name:10s} {one['n']:4d} x  {took}")
+    for name in (
+        "median_ms",
+        "p99_ms",
+        "max_ms",
+        "median_cpu_ms",
+        "max_cpu_ms",
+        "memory_growth_mb",
+        "history_mb",
+    ):
+        print(f"{name:18s} {result[name]:.1f}")
+    for name in ("undone_bit_for_bit", "redone_bit_for_bit", "refused"):
+        print(f"{name:18s} {result[name]}")
+
+
+if __name__ == "__main__":
+    main()
