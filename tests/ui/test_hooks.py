@@ -44,7 +44,7 @@ def test_a_picture_opens_with_scale_units_and_facts(viewer, tmp_path, said):
     assert pixel_size_um_of(layer) == 0.5
     assert facts(layer)["pixel_size_source"] == "ImageJ metadata"
     assert len(said) == 1
-    assert "Pixel size 0.5 µm (ImageJ metadata)" in said[0]
+    assert "Pixel size 0.5 µm: ImageJ metadata." in said[0]
 
 
 def test_a_data_bar_is_marked_and_said(viewer, shared_data, said):

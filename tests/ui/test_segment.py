@@ -252,6 +252,7 @@ def test_from_file_to_grains_in_a_real_window(shown_viewer, model, shared_data, 
     np.testing.assert_allclose(grains.scale, image.scale)
     assert grains.units == image.units
     qtbot.waitUntil(lambda: "grains" in dock.status)
+    qtbot.wait(200)  # until it is laid out
     viewer.screenshot(str(screenshots / "segment.png"), canvas_only=False, flash=False)
     assert not panel.progress.isVisible()
 

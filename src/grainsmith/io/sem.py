@@ -80,7 +80,7 @@ def read_image(path: str | Path, *, crop_databar: str | int = "auto") -> SemImag
     image, notes = _as_grey_or_rgb(raw.pixels, path)
     bar, bar_notes = _data_bar(image, raw.facts, crop_databar)
     size_note = (
-        f"Pixel size {raw.facts.pixel_size_um:.4g} µm ({raw.facts.source})."
+        f"Pixel size {raw.facts.pixel_size_um:.4g} µm: {raw.facts.source}."
         if raw.facts.pixel_size_um > 0
         else "The file does not say its pixel size: lengths stay in pixels until it is set."
     )

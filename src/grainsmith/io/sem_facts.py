@@ -32,7 +32,7 @@ class SemFacts:
     pixel_size_um : float
         0 where it does not say.
     source : str
-        Who said so, e.g. "Zeiss tag ap_image_pixel_size".
+        Who said so, e.g. "Zeiss tag (ap_image_pixel_size)".
     data_bar_rows : int
         0 where the file names none: there may still be one in the picture.
     """
@@ -101,7 +101,7 @@ def _zeiss(tiff: tifffile.TiffFile, _rows: int, columns: int) -> SemFacts:
             size = _float(entry[1]) * um_per(str(entry[2])) / divisor
             if size > 0:
                 how = f"{key} / {columns} columns" if divisor > 1 else key
-                return SemFacts(size, f"Zeiss tag {how}")
+                return SemFacts(size, f"Zeiss tag ({how})")
     return SemFacts()
 
 
@@ -182,7 +182,7 @@ def _scaled(size_um: float, source: str, full_columns: int, columns: int, bar: i
     """Return the facts of a picture that was perhaps saved in another size than scanned."""
     if full_columns in (0, columns):
         return _facts(size_um, source, bar)
-    how = f"{source}, scanned with {full_columns} columns"
+    how = f"{source} (scanned with {full_columns} columns)"
     return _facts(size_um * full_columns / columns, how, bar)
 
 

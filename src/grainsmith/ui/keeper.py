@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_warning
@@ -18,6 +18,8 @@ from grainsmith.ui.layers import facts, pixel_size_um_of
 from grainsmith.ui.roles import roles_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import napari
     import pandas as pd
     from napari.layers import Labels
@@ -53,7 +55,8 @@ class Keeper(QObject):
         super().__init__()
         self._roles = roles_of(viewer)
         self._kept: WeakKeyDictionary[Labels, Kept] = WeakKeyDictionary()
-        self._window: QMainWindow | None = None
+        # The keepers are kept by viewer: a strong reference to its window would keep both for ever.
+        self._window: Callable[[], QMainWindow | None] = lambda: None
         self._roles.grains_changed.connect(self._follow)
         self._follow(self._roles.grains)
 
@@ -62,8 +65,8 @@ class Keeper(QObject):
         window: QWidget | None = widget
         while window is not None and not isinstance(window, QMainWindow):
             window = window.parentWidget()
-        if window is not None and window is not self._window:
-            self._window = window
+        if window is not None and window is not self._window():
+            self._window = ref(window)
             window.installEventFilter(self)
 
     def kept(self, layer: Labels) -> Kept | None:
@@ -82,7 +85,7 @@ class Keeper(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  (Qt's name)
         """Ask before the window closes; True keeps it open."""
-        if event.type() != QEvent.Type.Close or watched is not self._window:
+        if event.type() != QEvent.Type.Close or watched is not self._window():
             return False
         # A script that closes its viewer has no user to ask: only what runs in the event loop has.
         if not (event.spontaneous() or QThread.currentThread().loopLevel() > 0):
@@ -97,7 +100,7 @@ class Keeper(QObject):
         """Ask the user; the work stays recoverable whatever is answered."""
         names = ", ".join(f"'{name}' ({count} edits)" for name, count in unsaved)
         answer = QMessageBox.warning(
-            self._window,
+            self._window(),
             "Unsaved grains",
             f"Not saved yet: {names}.\n\nSave them with File > Save, or close all the same: "
             "they will be offered for recovery when Grainsmith is opened again.",

@@ -62,5 +62,6 @@ def _median_diameter(areas_px: np.ndarray, pixel_size_um: float) -> str:
 def _scale_part(image: Image) -> str:
     size, source = pixel_size_um_of(image), facts(image).get("pixel_size_source", "")
     if size > 0:
-        return f"{size:.4g} µm/px" + (f" ({source})" if source else "")
+        # Without its details, which the tab Open shows.
+        return f"{size:.4g} µm/px" + (f" ({source.split(' (')[0]})" if source else "")
     return "no pixel size: lengths are in pixels"
