@@ -34,6 +34,7 @@ PANELS: tuple[tuple[str, str], ...] = (
     ("Open", "grainsmith.ui.open:OpenPanel"),
     ("Segment", "grainsmith.ui.segment:SegmentPanel"),
     ("Clean", "grainsmith.ui.clean:CleanPanel"),
+    ("Align", "grainsmith.ui.align:AlignPanel"),
     ("Grains", "grainsmith.ui.grains:GrainsPanel"),
     ("Table", "grainsmith.ui.table:TablePanel"),
     ("Statistics", "grainsmith.ui.statistics:StatisticsPanel"),

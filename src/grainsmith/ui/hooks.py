@@ -50,6 +50,10 @@ def _read_one(path: Path) -> list[LayerData]:
     if path.stem.endswith(_LABEL_STEMS):
         return [_read_labels(path)]
     from grainsmith.io.sem import read_image
+    from grainsmith.ui.map_layers import is_surely_a_map, read_maps
+
+    if is_surely_a_map(path):
+        return read_maps(str(path))
 
     image = read_image(path)
     # Never silent about what was found, guessed or left out.

@@ -1,0 +1,50 @@
+"""Two pictures as one, to see whether they fit: for the screen only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from grainsmith.align.views import views_of
+
+if TYPE_CHECKING:
+    from grainsmith.data import Image, Transform
+
+
+def checkerboard(
+    reference: Image, moving: Image, transform: Transform, *, squares: int = 8
+) -> npt.NDArray[np.uint8]:
+    """Return squares of one and the other picture by turns.
+
+    Parameters
+    ----------
+    reference, moving : (Y, X) or (Y, X, 3) arrays
+        The pictures.
+    transform : Transform
+        From pixels of `moving` to those of `reference`.
+    squares : int
+        Squares along the shorter side.
+
+    Returns
+    -------
+    (Y, X) uint8 array
+        On the grid of the reference. Outlines that run on over the edges of the squares fit.
+    """
+    shape = (reference.shape[0], reference.shape[1])
+    still = _stretched(views_of(reference)[0])
+    other = transform.inverse().look_up(_stretched(views_of(moving)[0]), shape)
+    side = max(1, min(shape) // squares)
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    return np.where((y // side + x // side) % 2 == 0, still, other).astype(np.uint8)
+
+
+def _stretched(picture: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return a picture from black to white between its percentiles 1 and 99."""
+    known = np.isfinite(picture)
+    if not known.any():
+        return np.zeros(picture.shape, np.uint8)
+    low, high = np.percentile(picture[known], (1, 99))
+    share = (np.where(known, picture, low) - low) / max(float(high - low), 1e-9)
+    return (255 * np.clip(share, 0, 1)).astype(np.uint8)

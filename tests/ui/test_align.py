@@ -1,0 +1,237 @@
+"""The Maps and Align panels in a real viewer: open a folder, align, look, mend, save, load."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+pytest.importorskip("napari")
+
+from napari.layers import Image
+
+from grainsmith.io.sem import write_image
+from grainsmith.ui.align import AlignPanel
+from grainsmith.ui.layers import facts, transform_of
+from grainsmith.ui.maps import MapsPanel
+
+WAIT_MS = 120_000
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A BSE image, two maps of one pass moved by (3, -2), an empty one, and half the pixels."""
+    rng = np.random.default_rng(0)
+    noise = [ndimage.gaussian_filter(rng.normal(size=(160, 160)), 4) for _ in range(2)]
+    quartz, iron = noise[0] > 0.01, (noise[0] <= 0.01) & (noise[1] > 0)
+    bse = 40 + 60 * quartz + 140 * iron
+    write_image(tmp_path / "BSE.tif", bse.astype(np.uint8), pixel_size_um=0.5)
+    for name, grains in (("Si Ka1", quartz), ("Fe Ka1", iron)):
+        moved = ndimage.shift(grains.astype(float), (3, -2), order=1, mode="nearest")
+        counts = rng.poisson(20 * moved.reshape(80, 2, 80, 2).mean((1, 3)) + 0.5)
+        write_image(tmp_path / f"{name}.tif", counts.astype(np.uint16))
+    write_image(tmp_path / "Zr La1.tif", np.zeros((80, 80), np.uint16))
+    (tmp_path / "Ca.csv").write_text("1,2\n3\n4,5\n")
+    return tmp_path
+
+
+@pytest.fixture
+def opened(viewer, folder, qtbot, monkeypatch):
+    """The folder's layers, opened by the Maps panel."""
+    monkeypatch.setattr("grainsmith.ui.map_layers.show_error", lambda _text: None)
+    maps = MapsPanel(viewer)
+    viewer.window.add_dock_widget(maps, name="Maps")
+    maps.look_at(str(folder))
+    maps.open()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 4, timeout=WAIT_MS)
+    return maps
+
+
+@pytest.fixture
+def panel(viewer, opened):
+    widget = AlignPanel(viewer)
+    viewer.window.add_dock_widget(widget, name="Align")
+    return widget
+
+
+def align(panel, qtbot):
+    panel.align()
+    qtbot.waitUntil(lambda: panel._align.isEnabled(), timeout=WAIT_MS)
+
+
+def shift_px(panel, name):
+    layer = panel.viewer.layers[name]
+    return transform_of(layer, panel.reference).matrix[:2, 2] - 0.5  # half a pixel: the start
+
+
+def choose(panel, name):
+    panel._table.selectRow(panel.moving.index(panel.viewer.layers[name]))
+
+
+def test_folder_opens_with_units_hues_and_the_same_field(viewer, opened):
+    silicon = viewer.layers["Si Ka1"]
+    assert silicon.blending == "additive"
+    assert [str(unit) for unit in silicon.units] == ["micrometer"] * 2
+    corner = silicon.data_to_world((79.5, 79.5))
+    np.testing.assert_allclose(corner, viewer.layers["BSE"].data_to_world((159.5, 159.5)))
+    assert facts(silicon)["element"] == "Si"
+    assert "line 2" in opened._message.text()  # the bad file is told
+
+
+def test_guesses_can_be_corrected(viewer, folder):
+    maps = MapsPanel(viewer)
+    maps.look_at(str(folder))
+    names = [one.name for one in maps.guesses()]
+    row = names.index("Si Ka1.tif")
+    maps._table.cellWidget(row, 1).setCurrentText("Mg")
+    maps._table.cellWidget(row, 3).setCurrentText("wt%")
+    guess = maps.guesses()[row]
+    assert (guess.element, guess.kind, guess.use) == ("Mg", "wt%", True)
+    maps.look_at(str(folder / "nowhere"))
+    assert "does not exist" in maps._message.text()
+
+
+def test_align_undo_align(panel, qtbot):
+    before = panel.viewer.layers["Si Ka1"].data.copy()
+    align(panel, qtbot)
+    np.testing.assert_allclose(shift_px(panel, "Si Ka1"), (-3, 2), atol=0.3)
+    np.testing.assert_allclose(shift_px(panel, "Zr La1"), (-3, 2), atol=0.3)
+    verdicts = [panel._table.item(row, 4).text() for row in range(3)]
+    assert sorted(verdicts) == ["aligned", "aligned", "by its pass"]
+    assert "1 moved with their pass; 1 pass" in panel._message.text()
+    np.testing.assert_array_equal(panel.viewer.layers["Si Ka1"].data, before)
+    panel.undo()
+    np.testing.assert_allclose(shift_px(panel, "Si Ka1"), 0, atol=1e-9)
+    assert facts(panel.viewer.layers["Si Ka1"])["transform"]["verdict"] == "not aligned"
+    align(panel, qtbot)
+    align(panel, qtbot)  # a second time starts where the files say, not where the first ended
+    np.testing.assert_allclose(shift_px(panel, "Si Ka1"), (-3, 2), atol=0.3)
+
+
+def test_arrow_keys_nudge_and_undo(panel, qtbot):
+    choose(panel, "Fe Ka1")
+    panel._by_keys.setChecked(True)
+    layer = panel.viewer.layers["Fe Ka1"]
+    assert panel.viewer.layers.selection.active == layer
+    keymap = {str(key): slot for key, slot in layer.keymap.items()}
+    keymap["Down"](layer)
+    keymap["Alt+Right"](layer)
+    np.testing.assert_allclose(shift_px(panel, "Fe Ka1"), (1, 0.1))
+    np.testing.assert_allclose(shift_px(panel, "Si Ka1"), 0, atol=1e-9)
+    assert facts(layer)["transform"]["verdict"] == "by hand"
+    panel.undo()
+    panel.undo()
+    np.testing.assert_allclose(shift_px(panel, "Fe Ka1"), 0, atol=1e-9)
+    panel._by_keys.setChecked(False)
+    assert not any(layer.keymap.values())
+
+
+def test_save_and_load(panel, qtbot, tmp_path):
+    align(panel, qtbot)
+    path = str(tmp_path / "t.json")
+    panel.save(path)
+    panel.undo()
+    panel.load(path)
+    np.testing.assert_allclose(shift_px(panel, "Fe Ka1"), (-3, 2), atol=0.3)
+    assert facts(panel.viewer.layers["Fe Ka1"])["transform"]["verdict"] == "aligned"
+    (tmp_path / "bad.json").write_text("{}")
+    panel.load(str(tmp_path / "bad.json"))
+    assert "no transform that is understood" in panel._message.text()
+
+
+def test_points_say_what_is_missing_and_move_the_map(panel):
+    choose(panel, "Si Ka1")
+    points = panel._points
+    points._model.setCurrentText("similarity")
+    points.begin()
+    on_reference, on_map = points._layers
+    assert "2 more pairs needed" in points._says.text()
+    for y, x in ((20, 30), (120, 100), (60, 140)):
+        on_reference.add((y, x))
+        assert panel.viewer.layers.selection.active == on_map
+        on_map.add(((y - 0.5 - 4) / 2, (x - 0.5 + 6) / 2))
+    assert "residual 0.00 px" in points._says.text()
+    assert "without it off by 0.00 px" in points._says.text()
+    points.undo()
+    assert (len(on_reference.data), len(on_map.data)) == (3, 2)
+    points.undo()
+    points.apply()
+    np.testing.assert_allclose(shift_px(panel, "Si Ka1"), (4, -6), atol=1e-6)
+    panel.undo()
+    np.testing.assert_allclose(shift_px(panel, "Si Ka1"), 0, atol=1e-9)
+    points.stop()
+    assert len(panel.viewer.layers) == 4
+
+
+@pytest.mark.parametrize("mode", ["flicker", "checkerboard", "red-cyan", "before"])
+def test_every_way_of_looking_gives_the_look_back(panel, qtbot, mode):
+    align(panel, qtbot)
+    choose(panel, "Si Ka1")
+    layers = list(panel.viewer.layers)
+    look = [(one.visible, one.colormap.name, one.blending, one.opacity) for one in layers]
+    panel.see(mode)
+    if mode == "flicker":
+        was = panel.viewer.layers["Si Ka1"].visible
+        panel.see(mode)
+        assert panel.viewer.layers["Si Ka1"].visible is not was
+    panel._look.stop()
+    assert list(panel.viewer.layers) == layers
+    assert [(one.visible, one.colormap.name, one.blending, one.opacity) for one in layers] == look
+    np.testing.assert_allclose(shift_px(panel, "Si Ka1"), (-3, 2), atol=0.3)
+
+
+def test_layers_of_another_reader_are_adopted(viewer, folder):
+    viewer.open(str(folder / "BSE.tif"), plugin="grainsmith")
+    viewer.add_image(np.ones((80, 80)), name="Mg Ka1")
+    maps = MapsPanel(viewer)
+    viewer.layers.selection = {viewer.layers["Mg Ka1"]}
+    maps.adopt()
+    layer = viewer.layers["Mg Ka1"]
+    assert (facts(layer)["role"], facts(layer)["element"]) == ("map", "Mg")
+    np.testing.assert_allclose(layer.data_to_world((79.5, 79.5)), (79.75, 79.75))
+
+
+def test_dropped_folder_opens_as_maps(viewer, folder):
+    (folder / "Ca.csv").unlink()
+    viewer.open(str(folder), plugin="grainsmith")
+    assert {"BSE", "Si Ka1", "Fe Ka1", "Zr La1"} <= {one.name for one in viewer.layers}
+
+
+def test_empty_panel_says_what_is_missing(viewer):
+    panel = AlignPanel(viewer)
+    panel.align()
+    assert "Open an image and its maps first" in panel._message.text()
+
+
+def test_a_pair_of_pictures_needs_no_maps(viewer, qtbot):
+    rng = np.random.default_rng(1)
+    grains = ndimage.gaussian_filter(rng.normal(size=(128, 128)), 4) > 0
+    ppl = (grains * 100 + 50).astype(np.uint8)
+    viewer.add_image(ppl, name="PPL")
+    viewer.add_image(np.roll(255 - ppl, (2, 5), (0, 1)), name="XPL")
+    panel = AlignPanel(viewer)
+    panel._reference.setCurrentText("PPL")
+    assert [one.name for one in panel.moving] == ["XPL"]
+    align(panel, qtbot)
+    shift = transform_of(viewer.layers["XPL"], viewer.layers["PPL"]).matrix[:2, 2]
+    np.testing.assert_allclose(shift, (-2, -5), atol=0.2)
+
+
+@pytest.mark.display
+def test_screenshots(panel, qtbot, screenshots):
+    viewer = panel.viewer
+    align(panel, qtbot)
+    choose(panel, "Fe Ka1")
+    window = viewer.window
+    window.resize(1400, 950)
+    for name in ("panel", "red-cyan", "checkerboard", "flicker"):
+        if name != "panel":
+            panel.see(name)
+        qtbot.wait(300)
+        window.screenshot(path=str(screenshots / f"align-{name}.png"), canvas_only=False)
+    panel._look.stop()
+    panel.by_hand.open(True)
+    panel._points.begin()
+    qtbot.wait(300)
+    picture = window.screenshot(path=str(screenshots / "align-points.png"), canvas_only=False)
+    assert picture.std() > 5
+    panel._points.stop()
+    assert isinstance(viewer.layers[0], Image)
