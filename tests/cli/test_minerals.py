@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from typer.testing import CliRunner
 
 from grainsmith.cli import app
@@ -117,3 +118,54 @@ def test_the_library_and_what_the_elements_tell_apart():
     assert "one name for: albite, oligoclase, labradorite, anorthite" in printed
     with pytest.raises(GrainsmithError, match="'Xx' is no element"):
         run("minerals", "--elements", "Si,Xx")
+
+
+@pytest.fixture
+def pictures(folder):
+    random = np.random.default_rng(1)
+    maps = folder / "maps"
+    maps.mkdir()
+    for element in ("Si", "Fe", "Ca"):
+        tifffile.imwrite(maps / f"{element} Ka1.tif", random.poisson(3, (40, 50)).astype(np.uint16))
+    tifffile.imwrite(folder / "bse.tif", random.integers(0, 255, (40, 50), dtype=np.uint8))
+    return ["gallery", folder / "labels.tif", "--image", folder / "bse.tif", "--maps", maps]
+
+
+def test_a_combo_of_one_grain_from_files(pictures, folder):
+    out = folder / "grain.png"
+    facts = json.loads(run(*pictures, "--grain", 7, "-o", out, "--json").stdout)
+    assert facts["files"] == [str(out)]
+    assert set(facts["grain"]["elements"]) == {"Si", "Fe", "Ca"}
+    assert facts["grain"]["elements"]["Si"]["alignment"] == "not aligned"
+    assert facts["grain"]["elements"]["Si"]["mean"] == pytest.approx(3, abs=1)
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_all_combos_and_a_sheet_with_minerals_and_transforms(pictures, folder):
+    from grainsmith.data import Transform
+    from grainsmith.io.transforms import write_transforms
+
+    run("classify", folder / "grains.csv", "--clusters", "-o", folder / "m.csv")
+    here = {f"{e} Ka1": Transform(verdict="aligned") for e in ("Si", "Fe")}
+    write_transforms(folder / "t.json", here, reference="bse.tif")
+    done = run(
+        *pictures, "--transforms", folder / "t.json", "--minerals", folder / "m.csv",
+        "--all", folder / "all", "--sheet", folder / "sheet.png",
+    )  # fmt: skip
+    assert len(list((folder / "all").glob("idx*_ele_combo.png"))) == 20
+    assert (folder / "sheet.png").exists()
+    assert "drawn as not aligned: Ca" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give --grain N, --all FOLDER or --sheet FILE"),
+        (("--grain", 99), "there is no grain 99"),
+        (("--grain", 1, "--overlay", "Si,Fe"), "--overlay wants three elements"),
+        (("--grain", 1, "--overlay", "Si,Fe,Zr"), "no map of Zr"),
+    ],
+)
+def test_bad_gallery_calls_say_what_to_do(pictures, arguments, message):
+    with pytest.raises(GrainsmithError, match=message):
+        run(*pictures, *arguments)

@@ -16,6 +16,7 @@ from grainsmith.cli.clean import clean
 from grainsmith.cli.dataset import dataset
 from grainsmith.cli.demo import demo
 from grainsmith.cli.export import export, import_
+from grainsmith.cli.gallery import gallery
 from grainsmith.cli.maps import maps
 from grainsmith.cli.measure import measure
 from grainsmith.cli.minerals import minerals
@@ -42,6 +43,7 @@ app.command()(align)
 app.command()(measure)
 app.command()(score)
 app.command()(classify)
+app.command()(gallery)
 app.command()(minerals)
 app.command()(export)
 app.command(name="import")(import_)
