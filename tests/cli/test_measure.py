@@ -6,10 +6,12 @@ import pytest
 from typer.testing import CliRunner
 
 from grainsmith.cli import app
+from grainsmith.data import Transform
 from grainsmith.errors import MismatchError
 from grainsmith.io.labels import write_labels
 from grainsmith.io.sem import write_image
 from grainsmith.io.tables import read_table
+from grainsmith.io.transforms import write_transforms
 from grainsmith.measure import measure_grains
 from grainsmith.report import read_result
 from grainsmith.statistics import Field, summarise
@@ -95,3 +97,22 @@ def test_picture_of_another_field_is_refused(files):
     write_image(folder / "other.tif", np.zeros((50, 60), np.uint8))
     with pytest.raises(MismatchError, match="choose the image on which the grains were drawn"):
         run(folder / "labels.tif", "--image", folder / "other.tif")
+
+
+def test_elements_of_the_maps_join_the_table(files):
+    folder, _, _ = files
+    maps = folder / "maps"
+    maps.mkdir()
+    np.savetxt(maps / "Si Ka1.csv", np.full((60, 80), 7), delimiter=",", fmt="%d")
+    result = run(folder / "labels.tif", "--image", folder / "image.tif", "--maps", maps)
+    assert result.exit_code == 0
+    assert "not aligned" in result.stderr
+    table = read_table(folder / "labels_grains.csv")
+    assert table.Si_mean.eq(7).all()
+    assert table.Si_coverage.eq(1).all()
+    shifted = {"Si Ka1": Transform(matrix=np.array([[2, 0, 0.5], [0, 2, 80.5], [0, 0, 1]]))}
+    write_transforms(folder / "t.json", shifted, reference="image.tif")
+    run(folder / "labels.tif", "--maps", maps, "--transforms", folder / "t.json")
+    table = read_table(folder / "labels_grains.csv")
+    assert table.Si_coverage[1] == 0
+    assert np.isnan(table.Si_mean[1])

@@ -32,6 +32,13 @@ def measure(
         Path | None,
         typer.Option(help="Picture of the grains: grey values, pixel size, data bar."),
     ] = None,
+    maps: Annotated[
+        Path | None, typer.Option(help="Folder of element maps: what each grain is made of.")
+    ] = None,
+    transforms: Annotated[
+        Path | None,
+        typer.Option(help="Where the maps lie on the image, as `grainsmith align` writes it."),
+    ] = None,
     pixel_size: Annotated[
         float,
         typer.Option(metavar="UM", help="Side of a pixel in µm; 0 = as the image says.", min=0),
@@ -74,6 +81,8 @@ def measure(
             data_bar_rows=picture.data_bar_rows if picture else 0,
             on_progress=on_progress,
         )
+    if maps:
+        table = table.join(_elements(read, picture, maps, transforms))
     target = output or labels.with_name(f"{labels.stem}_grains.csv")
     write_table(target, table)
     statistics = _statistics(read, table, picture, settings, grid)
@@ -106,6 +115,28 @@ def _picture(path: Path | None, pixel_size: float) -> SemImage | None:
     from grainsmith.pipeline import with_pixel_size
 
     return with_pixel_size(read_image(path), pixel_size) if path else None
+
+
+def _elements(
+    labels: LabelImage, picture: SemImage | None, folder: Path, transforms: Path | None
+) -> pd.DataFrame:
+    from grainsmith.align import start_of
+    from grainsmith.data import SemImage
+    from grainsmith.io.maps import open_maps
+    from grainsmith.io.transforms import read_transforms
+    from grainsmith.measure import measure_maps
+
+    opened = open_maps(folder)
+    for note in (*map(str, opened.problems), *opened.notes):
+        say(note)
+    if transforms:
+        known = read_transforms(transforms)
+        # A file of one nameless matrix, as affinder writes it, is meant for all maps.
+        placed = [known[""]] * len(opened.maps) if "" in known else known
+        return measure_maps(labels, opened.maps, placed)
+    say("The maps were not aligned (no --transforms): they lie where their files say")
+    reference = picture or SemImage(image=labels)
+    return measure_maps(labels, opened.maps, [start_of(one, reference) for one in opened.maps])
 
 
 def _statistics(
