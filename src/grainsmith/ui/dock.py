@@ -38,6 +38,7 @@ PANELS: tuple[tuple[str, str], ...] = (
     ("Grains", "grainsmith.ui.grains:GrainsPanel"),
     ("Table", "grainsmith.ui.table:TablePanel"),
     ("Statistics", "grainsmith.ui.statistics:StatisticsPanel"),
+    ("Export", "grainsmith.ui.export:ExportPanel"),
 )
 """Title and place of every step's panel, in the order of the work; imported when first shown."""
 

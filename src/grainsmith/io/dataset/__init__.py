@@ -11,7 +11,7 @@ from grainsmith.io.dataset.folder import (
 from grainsmith.io.dataset.problems import Problem, count_unlabelled, find_problems
 from grainsmith.io.dataset.release import ReleaseSettings, write_release
 from grainsmith.io.dataset.split import propose_roles
-from grainsmith.io.dataset.trust import trusted
+from grainsmith.io.dataset.trust import region_of, trusted
 from grainsmith.io.dataset.values import ROLES, Dataset, LoadedField, TrainingField
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "find_problems",
     "propose_roles",
     "read_dataset",
+    "region_of",
     "remove_field",
     "set_roles",
     "trusted",

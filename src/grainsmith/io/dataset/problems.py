@@ -23,7 +23,7 @@ _SAME_LOOK = 0.98
 
 _OTHER_SCALE = 3.0
 _MOST_LIKE_GRAINS = 0.4
-"""If more of the background is as bright as grains, grey does not tell them apart."""
+"""If more of the background is as bright as four fifths of the grains, grey tells nothing."""
 
 _CORE = 0.2
 """Half-width of what is missing, in median diameters: thinner bright seams are no grains."""
@@ -100,9 +100,9 @@ def count_unlabelled(loaded: LoadedField) -> int:
     Notes
     -----
     Only where grains stand out by their grey: at most 40 % of the background (the forgotten grains
-    included) may be brighter (darker) than the median of the grains' pixels. A patch so bright
-    counts if a disc of 0.4 median diameters fits into it. Without contrast nothing is counted: 0
-    means "none seen", not "none there".
+    included) may be brighter (darker) than the dimmest fifth of the grains' pixels. A patch
+    brighter than their median counts if a disc of 0.4 median diameters fits into it. Without
+    contrast nothing is counted: 0 means "none seen", not "none there".
     """
     grey = loaded.image.mean(axis=2) if loaded.image.ndim == 3 else loaded.image.astype(float)
     smooth = ndimage.gaussian_filter(grey, 1.5)
@@ -114,9 +114,10 @@ def count_unlabelled(loaded: LoadedField) -> int:
     # Dark grains on a bright ground are the same in the negative.
     if np.median(smooth[inside]) < np.median(smooth[outside]):
         smooth = -smooth
-    like_grains = outside & (smooth > np.median(smooth[inside]))
-    if np.count_nonzero(like_grains) > _MOST_LIKE_GRAINS * np.count_nonzero(outside):
+    dimmest, typical = np.percentile(smooth[inside], (20, 50))
+    if np.mean(smooth[outside] > dimmest) > _MOST_LIKE_GRAINS:
         return 0
+    like_grains = outside & (smooth > typical)
     depth = ndimage.distance_transform_edt(like_grains)
     return int(ndimage.label(depth > max(2.0, _CORE * diameter))[1])
 

@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from grainsmith.io.exchange.outlines import fill, ring_of
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from grainsmith.data import LabelImage
 
@@ -57,3 +59,21 @@ def trusted(
         trust &= region
     kept = np.unique(labels[trust])
     return np.where(np.isin(labels, kept), labels, 0).astype(np.int32), trust
+
+
+def region_of(shape: tuple[int, int], shapes: Iterable[npt.ArrayLike]) -> npt.NDArray[np.bool_]:
+    """Return the pixels whose centres lie in any of some polygons.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns.
+    shapes : iterable of (N, 2) arrays
+        Corners (y, x) where pixel centres are at whole numbers, as in napari.
+    """
+    region = np.zeros(shape, bool)
+    for corners in shapes:
+        ring = ring_of(np.asarray(corners, float) + 0.5, xy=False)
+        place, mask = fill([ring], shape)
+        region[place] |= mask
+    return region
