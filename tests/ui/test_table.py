@@ -346,3 +346,32 @@ def test_65000_rows_are_sorted_and_filtered_quickly():
     model.sort(4)
     assert time.perf_counter() - started < 2
     assert model.rowCount() == int((table.c3_um > 0.5).sum())
+
+
+@pytest.mark.display
+def test_a_click_in_the_picture_chooses_the_row(shown_viewer, screenshots, qtbot):
+    viewer = shown_viewer
+    layer = viewer.add_labels(labels_of())
+    widget = TablePanel(viewer)
+    viewer.window.add_dock_widget(widget, name="Table")
+    qtbot.waitUntil(lambda: widget.model.rowCount() > 0, timeout=WAIT_MS)
+    viewer.reset_view()
+    qtbot.wait(200)
+    clicked = Click(layer, (10.0, 70.0))
+    for callback in list(viewer.mouse_drag_callbacks):
+        for _ in callback(viewer, clicked) or ():
+            clicked.type = "mouse_release"
+    assert chosen_of(viewer).labels == (int(labels_of()[10, 70]),)
+    rows = [index.row() for index in widget._view.selectionModel().selectedRows()]
+    assert [widget.model.labels[row] for row in rows] == [int(labels_of()[10, 70])]
+    qtbot.wait(300)
+    viewer.screenshot(str(screenshots / "table.png"), canvas_only=False)
+
+
+class Click:
+    """A press of the left button at a place of a layer, released where it was pressed."""
+
+    def __init__(self, layer, place):
+        self.type, self.button, self.modifiers = "mouse_press", 1, ()
+        self.pos = (300, 300)
+        self.position = tuple(layer.data_to_world(place))

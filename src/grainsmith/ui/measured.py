@@ -104,10 +104,11 @@ class Measured:
         if layer is None or self._own is None:
             return pd.DataFrame()
         table = table_of(layer)
+        source = pd.Series("model", index=table.index, dtype=object)
         states = facts(layer).get("states", {})
-        source = [states.get(label, "auto") for label in table.index]
-        names = ["model" if state == "auto" else state for state in source]
-        table.insert(0, "source", names)
+        said = {label: state for label, state in states.items() if state != "auto"}
+        source.update(pd.Series(said, dtype=object))
+        table.insert(0, "source", source)
         return table
 
     @property

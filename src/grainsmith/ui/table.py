@@ -33,6 +33,7 @@ from grainsmith.ui.table_model import GrainTableModel
 
 if TYPE_CHECKING:
     import napari
+    import pandas as pd
     from napari.layers import Labels
 
     from grainsmith.ui.measured import Measured
@@ -172,11 +173,11 @@ class TablePanel(Panel):
         if list(table.columns) != self._names:
             self._names = list(map(str, table.columns))
             self._fill_choices()
-        self._show()
+        self._show(table)
         if self._colour.currentIndex() > 0:
             self._recolour.start()
 
-    def _table(self) -> Any:
+    def _table(self) -> pd.DataFrame:
         return self._measured.table if self._measured is not None else self._model.shown.iloc[:0]
 
     def _fill_choices(self) -> None:
@@ -196,9 +197,9 @@ class TablePanel(Panel):
             self._colour.addItem(readable(name), name)
         self._colour.setCurrentIndex(max(0, self._colour.findText(colour)))
 
-    def _show(self) -> None:
+    def _show(self, table: pd.DataFrame | None = None) -> None:
         names = [action.data() for action in self._columns.menu().actions() if action.isChecked()]
-        table = self._table()
+        table = self._table() if table is None else table
         self._linking = True
         try:
             self._model.show(table, names, filter_text=self._filter.text())
