@@ -52,7 +52,8 @@ class StatisticsPanel(Panel):
             StatisticsSettings,
             folded=("guard_px", "drop_below_resolution", "n_bootstrap", "scale_error_pct", "seed"),
         )
-        self._mineral = _combo("Which grains")
+        self._mineral = _combo("Which grains: all, or those of one mineral")
+        self._mineral.setMinimumWidth(96)
         self._kind = _combo("What is drawn")
         self._kind.addItems(_KINDS)
         self._axes = [_combo("Column") for _ in range(3)]
