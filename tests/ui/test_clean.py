@@ -163,10 +163,13 @@ def test_history_list_goes_to_a_step(panel, qtbot):
 
 def test_a_hidden_panel_leaves_no_marks_and_no_mouse(panel, viewer):
     panel.editor.choose([1])
-    assert panel.editor.shown.layer(CHOSEN) is not None
+    panel.editor.set_mode("cut")
+    panel.editor.on_stroke([(10, 40), (60, 40)], done=False)
+    assert panel.editor.shown.is_shown(PREVIEW)
     callbacks = len(viewer.mouse_drag_callbacks)
     panel.hide()
-    assert [layer.name for layer in viewer.layers] == ["field", "grains"]
+    assert [layer.name for layer in viewer.layers] == ["field", "grains", CHOSEN]
+    assert not panel.editor.shown.is_shown(PREVIEW)
     assert len(viewer.mouse_drag_callbacks) == callbacks - 1
     panel.show()
     assert len(viewer.mouse_drag_callbacks) == callbacks

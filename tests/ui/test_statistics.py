@@ -97,7 +97,7 @@ def test_lasso_chooses_grains_and_marks_their_points(panel):
     expected = panel._labels[x > middle].tolist()
     assert sorted(chosen_of(panel.viewer).labels) == sorted(expected)
     np.testing.assert_array_equal(points.get_facecolor()[:, 3] == 1, x > middle)
-    marks = next(layer for layer in panel.viewer.layers if layer.name == "chosen in the table")
+    marks = next(layer for layer in panel.viewer.layers if layer.name == "chosen grains")
     assert (marks.data > 0).sum() == np.isin(panel.roles.grains.data, expected).sum()
 
 

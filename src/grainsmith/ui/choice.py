@@ -10,9 +10,8 @@ from psygnal import Signal
 
 from grainsmith.errors import GrainsmithError, MismatchError
 from grainsmith.ui.history import History, history_of
-from grainsmith.ui.marks import CHOSEN, PREVIEW, UNCOVERED
+from grainsmith.ui.marks import PREVIEW, UNCOVERED
 from grainsmith.ui.modes import DRAWING, MODES
-from grainsmith.ui.shown import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from napari.layers import Labels
 
+    from grainsmith.ui.chosen import Chosen
     from grainsmith.ui.insert import Insertion
     from grainsmith.ui.roles import Roles
 
@@ -46,7 +46,9 @@ class Choice:
     Attributes
     ----------
     chosen_changed : psygnal signal
-        Sent with the tuple of chosen grains.
+        Sent with the tuple of chosen grains, which table and plots choose too.
+    edited : psygnal signal
+        Sent without arguments when grains or their states changed.
     mode_changed : psygnal signal
         Sent with the new mode, one of `MODES`.
     told : psygnal signal
@@ -55,16 +57,17 @@ class Choice:
         The marks over the grains.
     """
 
-    chosen_changed = Signal(tuple)
     mode_changed = Signal(str)
+    edited = Signal()
     told = Signal(str)
 
-    def __init__(self, layers: Any, roles: Roles) -> None:
+    def __init__(self, layers: Any, roles: Roles, shared: Chosen) -> None:
         # The list, not the viewer: who is known by a viewer must not keep it alive.
         self._layers = layers
         self._roles = roles
-        self.shown = Shown(layers)
-        self._chosen: tuple[int, ...] = ()
+        self._shared = shared
+        self.chosen_changed = shared.changed
+        self.shown = shared.shown
         self._mode = "choose"
         self._seeds: list[Point] = []
         self._insertion: Insertion | None = None
@@ -99,7 +102,7 @@ class Choice:
     @property
     def chosen(self) -> tuple[int, ...]:
         """The chosen grains, in the order in which they were chosen."""
-        return self._chosen
+        return self._shared.labels
 
     @property
     def mode(self) -> str:
@@ -119,11 +122,9 @@ class Choice:
         index = self.history.index
         new = [grain for grain in dict.fromkeys(grains) if grain in index]
         if more:
-            old = [grain for grain in self._chosen if grain not in new]
-            new = old + [grain for grain in new if grain not in self._chosen]
-        self._chosen = tuple(new)
-        self._show_chosen()
-        self.chosen_changed.emit(self._chosen)
+            old = [grain for grain in self.chosen if grain not in new]
+            new = old + [grain for grain in new if grain not in self.chosen]
+        self._shared.choose(new)
 
     def set_mode(self, mode: str) -> None:
         """Give the mouse another task; the one that it has already puts it back to choosing."""
@@ -148,12 +149,10 @@ class Choice:
             self.set_mode("choose")
 
     def rest(self) -> None:
-        """Leave mode and choice, and take the marks away: nobody corrects now."""
+        """Leave the mode and take its marks away: nobody corrects now."""
         if self._mode != "choose":
             self.set_mode("choose")
-        self._chosen = ()
-        self.shown.remove()
-        self.chosen_changed.emit(())
+        self.shown.remove(PREVIEW, UNCOVERED)
 
     def grain_at(self, point: Point) -> int:
         """Return the grain at (y, x), 0 where there is none."""
@@ -161,23 +160,20 @@ class Choice:
         labels = self.layer.data
         return int(labels[y, x]) if 0 <= y < labels.shape[0] and 0 <= x < labels.shape[1] else 0
 
-    def _show_chosen(self) -> None:
-        self.shown.chosen(self.layer, self.history.index, self._chosen)
-
     def _on_history(self) -> None:
         """Let go of chosen grains that an edit or an undo took away; show the others' new shape."""
         grains = self._roles.grains
         if grains is None or self._watched is None or self._watched is not history_of(grains):
             return
-        left = tuple(grain for grain in self._chosen if grain in self._watched.index)
-        if left:
-            self._show_chosen()
-        if left != self._chosen:
-            self.choose(left)
+        left = tuple(grain for grain in self.chosen if grain in self._watched.index)
+        if left == self.chosen:
+            self._shared.mark()
+        else:
+            self._shared.choose(left)
+        self.edited.emit()
 
     def _on_grains(self, _layer: object = None) -> None:
-        self._chosen, self._mode, self._seeds, self._insertion = (), "choose", [], None
-        for kind in (CHOSEN, PREVIEW, UNCOVERED):
+        self._mode, self._seeds, self._insertion = "choose", [], None
+        for kind in (PREVIEW, UNCOVERED):
             self.shown.hide(kind)
-        self.chosen_changed.emit(())
         self.mode_changed.emit(self._mode)

@@ -5,25 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
-from napari.layers import Labels
-from napari.utils.colormaps import DirectLabelColormap
 from psygnal import Signal
 
-from grainsmith.clean import Box
-from grainsmith.ui.layers import place_of, role_of
+from grainsmith.ui.history import history_of
+from grainsmith.ui.marks import CHOSEN
 from grainsmith.ui.roles import roles_of
+from grainsmith.ui.shown import Shown
 from grainsmith.ui.view import zoom_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import napari
+    from napari.layers import Labels
 
     from grainsmith.ui.roles import Roles
 
-_NAME = "chosen in the table"
-_COLOUR = "#ffe14d"
 _OF_VIEWER: WeakKeyDictionary[Any, Chosen] = WeakKeyDictionary()
 
 
@@ -42,12 +39,14 @@ class Chosen:
     ----------
     changed : psygnal signal
         Sent with the tuple of labels.
+    shown : Shown
+        The marks over the grains.
     """
 
     changed = Signal(tuple)
 
     def __init__(self, layers: Any, roles: Roles) -> None:
-        self._layers = layers
+        self.shown = Shown(layers)
         self._roles = roles
         self._labels: tuple[int, ...] = ()
         roles.grains_changed.connect(lambda _: self.choose(()))
@@ -71,62 +70,16 @@ class Chosen:
 
     def mark(self) -> None:
         """Draw the outlines of the chosen grains where they are now."""
-        grains, layer = self._roles.grains, self._mark_layer()
+        grains = self._roles.grains
         if grains is None or not self._labels:
-            if layer is not None:
-                layer.visible = False
-            return
-        crop, corner = _cut_out(grains, self._labels)
-        place = place_of(grains)
-        step = np.asarray(place["rotate"]) @ (np.asarray(place["scale"]) * corner)
-        place["translate"] = tuple(np.asarray(place["translate"]) + step)
-        if layer is None:
-            self._make(crop, place, grains)
-            return
-        layer.data, layer.visible = crop, True
-        layer.scale, layer.units, layer.affine = place["scale"], place["units"], place["affine"]
-        layer.translate = place["translate"]
-
-    def _mark_layer(self) -> Labels | None:
-        return next(
-            (one for one in self._layers if role_of(one) == "marks" and one.name == _NAME), None
-        )
-
-    def _make(self, crop: Any, place: dict[str, Any], grains: Labels) -> None:
-        layer = Labels(
-            crop,
-            name=_NAME,
-            colormap=DirectLabelColormap(
-                color_dict={None: "transparent", 0: "transparent", 1: _COLOUR}
-            ),
-            opacity=1.0,
-            metadata={"grainsmith": {"role": "marks", "kind": _NAME}},
-            **place,
-        )
-        layer.contour = 2
-        self._layers.append(layer)
-        layer.editable = False
-        self._layers.selection.active = grains
+            self.shown.hide(CHOSEN)
+        else:
+            self.shown.chosen(grains, history_of(grains).index, self._labels)
 
 
 def zoom_to_grains(viewer: napari.viewer.Viewer, grains: Labels, labels: Iterable[int]) -> None:
     """Bring grains into the middle of the view, with their surroundings."""
-    crop, (top, left) = _cut_out(grains, tuple(labels))
-    height, width = crop.shape
-    if crop.size:
-        zoom_to(viewer, grains, Box(top, left, top + height, left + width))
-
-
-def _cut_out(grains: Labels, labels: tuple[int, ...]) -> tuple[Any, tuple[int, int]]:
-    # The smallest box round the grains, 1 where they are; and its corner.
-    table = grains.features
-    rows = table[table["index"].isin(labels)] if "top_px" in table else table.iloc[:0]
-    data = np.asarray(grains.data)
-    box = (slice(0, data.shape[0]), slice(0, data.shape[1]))
-    if len(rows) and not rows["top_px"].isna().any():
-        top, left = int(rows.top_px.min()), int(rows.left_px.min())
-        bottom = int((rows.top_px + rows.height_px).max())
-        right = int((rows.left_px + rows.width_px).max())
-        box = (slice(top, bottom), slice(left, right))
-    crop = np.isin(data[box], labels)
-    return crop.astype(np.uint8), (box[0].start, box[1].start)
+    index = history_of(grains).index
+    present = [label for label in labels if label in index]
+    if present:
+        zoom_to(viewer, grains, index.union(present))

@@ -70,6 +70,7 @@ class Correct(QWidget):
         self._timer = QTimer(self, singleShot=True, interval=_SAY_MS)
         self._timer.timeout.connect(self._show)
         while_alive(self, editor.chosen_changed, lambda _grains: self._timer.start())
+        while_alive(self, editor.edited, lambda: self._timer.start())
         while_alive(self, editor.mode_changed, lambda _mode: self._timer.start())
         self._show()
 

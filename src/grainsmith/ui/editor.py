@@ -13,6 +13,7 @@ from grainsmith import clean
 from grainsmith.errors import MismatchError
 from grainsmith.ui.chemistry import channels_for
 from grainsmith.ui.choice import Choice, told_to_user
+from grainsmith.ui.chosen import chosen_of
 from grainsmith.ui.insert import Insertion
 from grainsmith.ui.marks import PREVIEW
 from grainsmith.ui.modes import box_of, called
@@ -35,7 +36,7 @@ def editor_of(viewer: napari.viewer.Viewer) -> Editor:
     """Return the editor of a viewer, the same one to every panel."""
     real = getattr(viewer, "__wrapped__", viewer)
     if real not in _OF_VIEWER:
-        _OF_VIEWER[real] = Editor(real.layers, roles_of(viewer))
+        _OF_VIEWER[real] = Editor(real.layers, roles_of(viewer), chosen_of(viewer))
     return _OF_VIEWER[real]
 
 
@@ -53,10 +54,10 @@ class Editor(Choice):
     @told_to_user
     def merge(self) -> None:
         """Make one grain of the chosen ones; with fewer than two, join by a drawn line."""
-        if len(self._chosen) < 2:
+        if len(self.chosen) < 2:
             self.set_mode("join")
             return
-        first = self._chosen[0]
+        first = self.chosen[0]
         self._edit("Merge", clean.merge)
         self.choose([first])
 
@@ -147,24 +148,23 @@ class Editor(Choice):
     @told_to_user
     def set_state(self, state: str, grains: Iterable[int] = ()) -> None:
         """Give the chosen grains (or those given) a state."""
-        grains = tuple(grains) or self._chosen
+        grains = tuple(grains) or self.chosen
         if not grains:
             raise MismatchError("choose a grain first")
         words = {"accepted": "Accept", "auto": "Unlock", "edited": "Unlock"}
         name = called(words.get(state, f"Call {state}"), grains)
         self.history.set_states(name, dict.fromkeys(grains, state))
-        self._show_chosen()
 
     @told_to_user
     def accept(self) -> None:
         """Accept and lock the chosen grains; where all are accepted already, unlock them."""
-        done = set(self._chosen) <= self.history.locked
+        done = set(self.chosen) <= self.history.locked
         self.set_state("edited" if done else "accepted")
 
     @told_to_user
     def reject(self) -> None:
         """Delete the chosen grains, and note that they were no grains."""
-        grains = self._chosen
+        grains = self.chosen
         self._edit("Reject", clean.delete)
         self.history.set_states("Reject", dict.fromkeys(grains, "rejected"), amend=True)
         self.choose(())
@@ -216,7 +216,6 @@ class Editor(Choice):
         insertion.turn(steps)
         patches = insertion.patches(self.layer.data, self.history.index)
         self.history.apply("Add", patches, born="drawn", amend=True)
-        self._show_chosen()
         return True
 
     # --- how
@@ -224,10 +223,10 @@ class Editor(Choice):
     def _edit(self, verb: str, operation: Callable[..., tuple[Patch, ...]]) -> None:
         """Do an operation on the chosen grains."""
         labels, index = self.layer.data, self.history.index
-        if not self._chosen:
+        if not self.chosen:
             raise MismatchError("choose a grain first: click it, shift-click more")
-        patches = operation(labels, index, self._chosen)
-        self._do(called(verb, self._chosen), patches)
+        patches = operation(labels, index, self.chosen)
+        self._do(called(verb, self.chosen), patches)
 
     def _do(self, name: str, patches: Sequence[Patch], nothing: str = "") -> None:
         if not patches:
@@ -235,15 +234,15 @@ class Editor(Choice):
         self.history.apply(name, patches)
 
     def _one(self) -> int:
-        if len(self._chosen) != 1:
-            raise MismatchError(f"choose one grain to split, not {len(self._chosen)}")
-        return self._chosen[0]
+        if len(self.chosen) != 1:
+            raise MismatchError(f"choose one grain to split, not {len(self.chosen)}")
+        return self.chosen[0]
 
     def _cut_patches(self, line: Sequence[Point]) -> tuple[Patch, ...]:
         labels, index = self.layer.data, self.history.index
         crossed = set(clean.grains_under(labels, line))
         # A line beside the chosen grains is meant for those that it crosses.
-        return clean.split_by_line(labels, index, line, crossed & set(self._chosen))
+        return clean.split_by_line(labels, index, line, crossed & set(self.chosen))
 
     def _finish_seeds(self) -> None:
         seeds, grain = self._seeds, self._one()

@@ -82,10 +82,10 @@ class Marks:
         """Say whether there are marks of this kind on the picture."""
         return kind in self._boxes
 
-    def remove(self) -> None:
-        """Take all marks out of the layer list."""
-        self._boxes.clear()
-        for kind in _LOOKS:
+    def remove(self, *kinds: str) -> None:
+        """Take marks of these kinds out of the layer list."""
+        for kind in kinds:
+            self._boxes.pop(kind, None)
             layer = self.layer(kind)
             if layer is not None:
                 self._layers.remove(layer)
