@@ -351,3 +351,13 @@ def test_outlines_of_a_real_field_are_exact(shared_data):
     areas = np.bincount(labels.labels.ravel())
     for label, polygons in outlines(labels.labels).items():
         assert sum(signed_area(r) for p in polygons for r in p.rings) == areas[label]
+
+
+def test_a_damaged_note_in_a_png_is_named(tmp_path):
+    from PIL import Image, PngImagePlugin
+
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("grainsmith", '{"minerals": {"one": "quartz"}}')
+    Image.fromarray(np.ones((3, 3), np.uint8)).save(tmp_path / "a.png", pnginfo=notes)
+    with pytest.raises(ReadError, match="is damaged"):
+        import_fields(tmp_path / "a.png")

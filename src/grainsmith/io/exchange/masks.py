@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from PIL import Image, PngImagePlugin
 
-from grainsmith.errors import GrainsmithError, WriteError
+from grainsmith.errors import ReadError, WriteError
 from grainsmith.io.exchange.field import LabelledField
 from grainsmith.io.files import whole_file
 from grainsmith.io.labels import read_labels, write_labels
@@ -97,7 +97,7 @@ def _facts(path: Path, shape: tuple[int, ...]) -> tuple[float, dict[int, str]]:
         minerals = {int(label): str(name) for label, name in known.get("minerals", {}).items()}
         return float(known.get("pixel_size_um", 0.0)), minerals
     except (ValueError, TypeError, AttributeError) as error:
-        raise GrainsmithError(f"{path}: its note of pixel size is damaged: {error}") from error
+        raise ReadError(f"{path}: its note of pixel size is damaged: {error}") from error
 
 
 def _distinct_colours() -> list[int]:
