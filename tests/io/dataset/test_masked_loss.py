@@ -1,0 +1,36 @@
+"""What is not trusted changes nothing: garbage planted there leaves the loss as it is."""
+
+import numpy as np
+import torch
+
+from grainsmith.io.dataset import Origin, add_field, read_dataset, region_of
+from grainsmith.io.exchange import LabelledField
+from grainsmith.train import Tile, loss, targets
+
+
+def _labels():
+    labels = np.zeros((64, 64), np.int32)
+    labels[8:24, 8:24], labels[8:24, 24:40], labels[44:60, 44:60] = 1, 2, 3
+    return labels
+
+
+def _loss(folder, labels, output, **trust):
+    image = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    field = LabelledField(labels=labels, name="f", image=image)
+    add_field(folder, field, Origin(states={1: "accepted", 2: "accepted"}), **trust)
+    planes = read_dataset(folder).fields[0].load()
+    tile = Tile(planes.image.astype(np.float32), planes.labels, planes.weight)
+    return float(loss(output, torch.from_numpy(targets(tile))[None]))
+
+
+def test_garbage_outside_what_is_trusted_changes_no_loss(tmp_path):
+    torch.manual_seed(0)
+    output = torch.randn(1, 3, 64, 64)
+    garbage = _labels()
+    garbage[44:64, 0:64] = 9
+    garbage[30:40, 0:64:2] = 77
+    region = region_of((64, 64), [[(0, 0), (0, 63), (27, 63), (27, 0)]])
+    for name, trust in {"accepted": {"only_accepted": True}, "region": {"region": region}}.items():
+        clean = _loss(tmp_path / name, _labels(), output, **trust)
+        assert _loss(tmp_path / name, garbage, output, **trust) == clean
+    assert _loss(tmp_path / "all", garbage, output) != _loss(tmp_path / "all", _labels(), output)
