@@ -291,7 +291,8 @@ def _outlined(picture: Picture, edge: npt.NDArray[np.bool_]) -> Picture:
 def _measured(reading: Reading) -> str:
     if np.isnan(reading.mean):
         return "outside the map"
-    digits = 2 if reading.mean < 10 else 1 if reading.mean < 100 else 0
+    # As many digits as the error leaves sense in.
+    digits = int(np.clip(-np.floor(np.log10(reading.error)), 0, 4)) if reading.error > 0 else 2
     return f"{reading.mean:.{digits}f} ± {reading.error:.{digits}f} {reading.unit}"
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _REDRAW_DELAY_MS = 30
 _MOST_LABEL = 2_000_000_000
-_ORDERS = ("number", "size", "doubt")
+_ORDERS = ("ID", "size", "doubt")
 _HINT = "Click a grain in the picture, or type its number."
 
 
@@ -42,9 +42,12 @@ class ComboPanel(Panel):
         self._number.setRange(0, _MOST_LABEL)
         self._number.setToolTip("Number (ID) of the grain; Enter shows it")
         self._number.setKeyboardTracking(False)
+        self._number.setMinimumWidth(70)
+        self._number.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._order = QComboBox()
         self._order.addItems(_ORDERS)
-        self._order.setToolTip("Previous and Next go by number, size or doubt")
+        self._order.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._order.setToolTip("Previous and Next go by number (ID), size or doubt")
         self._previous = button("◀", partial(self.step, -1), tip="Previous grain (Alt+Left)")
         self._next = button("▶", partial(self.step, 1), tip="Next grain (Alt+Right)")
         for widget, key in ((self._previous, "Alt+Left"), (self._next, "Alt+Right")):
@@ -62,7 +65,9 @@ class ComboPanel(Panel):
     def _lay_out(self) -> None:
         walk, overlay = QWidget(), QWidget()
         row = _row(walk)
-        for widget in (QLabel("Grain"), self._number, self._previous, self._next):
+        row.addWidget(QLabel("Grain"))
+        row.addWidget(self._number, 1)
+        for widget in (self._previous, self._next):
             row.addWidget(widget)
         row.addWidget(self._order, 1)
         row = _row(overlay)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from qtpy.QtGui import QResizeEvent
 
-_LEAST_TILE_PX, _MOST_TILE_PX = 92, 180
+_LEAST_TILE_PX, _MOST_TILE_PX = 84, 180
 _GAP_PX = 6
 
 

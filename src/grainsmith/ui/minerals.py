@@ -22,7 +22,7 @@ from grainsmith.ui.mineral_ways import ClustersWay, ExamplesWay, RulesWay, miner
 from grainsmith.ui.name_grains import Named, Work, name_grains, summaries
 from grainsmith.ui.panel import Panel, button, label
 from grainsmith.ui.picked import Picked
-from grainsmith.ui.rows_of_widgets import across, stacked
+from grainsmith.ui.rows_of_widgets import across, one_of
 from grainsmith.ui.worker import run
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class MineralsPanel(Panel):
         self._way.addItems(_WAYS)
         self._examples = ExamplesWay(self._examples_now)
         self._rules, self._clusters = RulesWay(), ClustersWay(self._rename_cluster)
-        self._pages = stacked(self._way, self._examples, self._rules, self._clusters)
+        self._pages = one_of(self._way, self._examples, self._rules, self._clusters)
         self._go = button(
             "Name grains",
             self.name_grains,

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QLabel,
     QSizePolicy,
-    QStackedWidget,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -31,19 +31,18 @@ def across(*fields: tuple[str | None, QWidget], vertical: bool = False) -> QWidg
     return whole
 
 
-def stacked(choice: QComboBox, *pages: QWidget) -> QStackedWidget:
-    """Show one page at a time, as high as it needs, the one that is chosen."""
-    stack = QStackedWidget()
+def one_of(choice: QComboBox, *pages: QWidget) -> QWidget:
+    """Show one page at a time, the one that is chosen; the others take no room."""
+    whole = QWidget()
+    lines = QVBoxLayout(whole)
+    lines.setContentsMargins(0, 0, 0, 0)
     for page in pages:
-        stack.addWidget(page)
+        lines.addWidget(page)
 
-    def show(index: int) -> None:
+    def show(chosen: int) -> None:
         for place, page in enumerate(pages):
-            high = QSizePolicy.Policy.Preferred if place == index else QSizePolicy.Policy.Ignored
-            page.setSizePolicy(QSizePolicy.Policy.Preferred, high)
-        stack.setCurrentIndex(index)
-        stack.adjustSize()
+            page.setVisible(place == chosen)
 
     choice.currentIndexChanged.connect(show)
     show(max(choice.currentIndex(), 0))
-    return stack
+    return whole
