@@ -117,6 +117,7 @@ def test_arrow_keys_nudge_and_undo(panel, qtbot):
     np.testing.assert_allclose(shift_px(panel, "Fe Ka1"), (1, 0.1))
     np.testing.assert_allclose(shift_px(panel, "Si Ka1"), 0, atol=1e-9)
     assert facts(layer)["transform"]["verdict"] == "by hand"
+    assert panel._table.item(panel._table.currentRow(), 2).text() == "+1.0  +0.1"
     panel.undo()
     panel.undo()
     np.testing.assert_allclose(shift_px(panel, "Fe Ka1"), 0, atol=1e-9)

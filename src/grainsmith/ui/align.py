@@ -270,6 +270,7 @@ class AlignPanel(Panel):
         reference, layer = self.reference, self._table.layer
         if reference is not None and layer is not None:
             self._undo.remember([layer])
+            placing.keep_start(layer, reference)
             place_map(layer, reference, transform)
             self._show()
 

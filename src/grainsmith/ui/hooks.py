@@ -10,7 +10,7 @@ from napari.utils.notifications import show_error, show_info
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.ui.databar import bar_layer
-from grainsmith.ui.layers import image_layer, map_layer, unaligned
+from grainsmith.ui.layers import image_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -134,10 +134,12 @@ def sample_layers(sample: SampleField, *, name: str) -> list[LayerData]:
 
 
 def _sample_maps(sample: SampleField, picture: LayerData) -> list[LayerData]:
+    from grainsmith.ui.map_layers import styled
+
     reference = Layer.create(*picture)
     maps = []
     for one in sample.maps:
-        data, options, kind = map_layer(one, reference, unaligned(one, sample.image))
+        data, options, kind = styled(one, reference, sample.image)
         true = sample.transforms[one.element].matrix.tolist()
         options["metadata"]["grainsmith"]["true_transform"] = true
         maps.append((data, {**options, "visible": False}, kind))

@@ -310,20 +310,3 @@ def _contrast(field: npt.NDArray[Any]) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = np.percentile(finite, (0.1, 99.9))
     return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)
-
-
-def unaligned(element_map: ElementMap, image: SemImage) -> Transform:
-    """Return where a map lies before anything is aligned: the two upper left corners meet.
-
-    Notes
-    -----
-    By the ratio of the pixel sizes where both are known, else by the width of the field.
-    """
-    if element_map.pixel_size_um > 0 and image.pixel_size_um > 0:
-        ratio = element_map.pixel_size_um / image.pixel_size_um
-    else:
-        ratio = image.field.shape[1] / element_map.values.shape[1]
-    matrix = np.diag([ratio, ratio, 1.0])
-    # Pixel centres are at whole numbers, so the corners are half a pixel further out.
-    matrix[:2, 2] = (ratio - 1) / 2
-    return Transform(matrix=matrix)

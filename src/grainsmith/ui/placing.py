@@ -39,6 +39,13 @@ def start_matrix(layer: Image, reference: Image) -> Any:
     return transform_of(layer, reference).matrix
 
 
+def keep_start(layer: Image, reference: Image) -> Any:
+    """Remember where a layer lies by its file, before anything moves it, and return it."""
+    start = start_matrix(layer, reference)
+    facts(layer).update(start=start.tolist(), start_on=reference.name)
+    return start
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """Everything that an alignment needs, taken from the layers before the thread starts."""
@@ -65,8 +72,7 @@ def job_of(
     for layer in layers:
         if layer.multiscale or layer.ndim != 2:
             raise MismatchError(f"'{layer.name}' is a stack or a pyramid: split it first.")
-        start = start_matrix(layer, reference)
-        facts(layer).update(start=start.tolist(), start_on=reference.name)
+        start = keep_start(layer, reference)
         moving.append(Moving(picture=np.asarray(layer.data), name=layer.name, start=start))
     return Job(
         reference=still.field,
@@ -130,6 +136,7 @@ class Undo:
 def nudge(layers: Iterable[Image], reference: Image, dy_px: float, dx_px: float) -> None:
     """Move layers by pixels of the reference."""
     for layer in layers:
+        keep_start(layer, reference)
         now = transform_of(layer, reference)
         moved = Transform.from_shift(dy_px, dx_px).matrix @ now.matrix
         place_map(layer, reference, Transform(matrix=moved, z=now.z, verdict="by hand"))
@@ -169,5 +176,6 @@ def load(path: str, layers: Sequence[Image], reference: Image) -> list[str]:
             "Select one map to load a bare matrix."
         )
     for one in fitting:
+        keep_start(one, reference)
         place_map(one, reference, named[one.name])
     return [one.name for one in layers if one not in fitting]
