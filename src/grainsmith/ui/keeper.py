@@ -185,17 +185,20 @@ class Kept(QObject):
         left_ms = 1000 * (self._first_s + _LONGEST_S - now)
         self._timer.start(int(min(_QUIET_MS, max(0.0, left_ms))))
 
-    def _on_written(self, failure: tuple[str, Snapshot] | None) -> None:
+    def _on_written(self, outcome: tuple[str, Snapshot]) -> None:
         self._writing = False
-        if failure is None:
+        message, taken = outcome
+        tiles = set(taken.tiles)
+        # napari never lets go of a worker and what it was given, so the copies go here.
+        taken.tiles.clear()
+        if not message:
             self._told = ""
             for old in self.replaces:
                 old.discard()
             self.replaces = []
             return
-        message, taken = failure
         if self._dirty is not None:
-            self._dirty |= set(taken.tiles)
+            self._dirty |= tiles
         if message != self._told:  # once is enough
             show_warning(f"Autosave: {message} Your work is still in memory: save it elsewhere.")
             self._told = message
@@ -206,13 +209,13 @@ class Kept(QObject):
             self.folder, self._dirty = None, None
 
 
-def _write(folder: AutosaveFolder, taken: Snapshot) -> tuple[str, Snapshot] | None:
-    """Save; return what went wrong and what was to be saved, None where all is well."""
+def _write(folder: AutosaveFolder, taken: Snapshot) -> tuple[str, Snapshot]:
+    """Save; return what went wrong ("" where all is well) and what was to be saved."""
     try:
         folder.write(taken)
     except GrainsmithError as error:
         return str(error), taken
-    return None
+    return "", taken
 
 
 def _worth_keeping(features: pd.DataFrame) -> pd.DataFrame | None:

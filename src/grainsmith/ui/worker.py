@@ -107,9 +107,11 @@ class _Job(QObject):
         return f"Grainsmith: {self._title}"
 
     def __call__(self) -> _Outcome:
+        # napari never lets go of a worker: what it was given, whole images, must not stay with it.
+        args, kwargs, self._args, self._kwargs = self._args, self._kwargs, (), {}
         # An error is handed over as a value: napari would show the user's own Cancel as an error.
         try:
-            return _Outcome(value=self._func(*self._args, **self._kwargs))
+            return _Outcome(value=self._func(*args, **kwargs))
         except Exception as error:  # noqa: BLE001  (raised again on the GUI thread)
             return _Outcome(error=error)
 
