@@ -72,7 +72,7 @@ def size_picture(labels: LabelImage, sizes: pd.Series[float], *, unit: str) -> s
     axes.set_xticks([])
     axes.set_yticks([])
     bar = figure.colorbar(shown, cax=figure.add_axes((0.915, 0.1, 0.015, 0.8)), extend="both")
-    bar.set_label({"um": "diameter (µm)", "px": "diameter (px)"}[unit])
+    bar.set_label({"um": "grain size (µm)", "px": "grain size (px)"}[unit])
     return _png(figure)
 
 
