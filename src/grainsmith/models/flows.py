@@ -8,6 +8,7 @@ so the cost goes with the area of the grains and not with the largest of them ti
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,10 @@ Flows = npt.NDArray[np.float32]
 """(2, Y, X): unit steps along y and x."""
 
 _jit = nb.njit(cache=True, nogil=True, parallel=True)
+
+one_at_a_time = threading.Lock()
+"""Held round every parallel kernel: numba's own thread pool, the only one on some machines, aborts
+the program when two Python threads enter it at once (a redraw beside a running segmentation)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,8 @@ def flows_from_labels(labels: LabelImage) -> Flows:
     labels = np.ascontiguousarray(labels, dtype=np.int32)
     boxes = find_boxes(labels)
     out = np.zeros((2, *labels.shape), np.float32)
-    _diffuse(labels, boxes.ids, boxes.edges, out)
+    with one_at_a_time:
+        _diffuse(labels, boxes.ids, boxes.edges, out)
     return out
 
 
@@ -97,8 +103,10 @@ def flow_errors(labels: LabelImage, flows: Flows) -> tuple[npt.NDArray[np.int32]
     labels = np.ascontiguousarray(labels, dtype=np.int32)
     boxes = find_boxes(labels)
     ideal = np.zeros((2, *labels.shape), np.float32)
-    _diffuse(labels, boxes.ids, boxes.edges, ideal)
-    return boxes.ids, _mean_square_difference(labels, boxes.ids, boxes.edges, ideal, flows)
+    with one_at_a_time:
+        _diffuse(labels, boxes.ids, boxes.edges, ideal)
+        errors = _mean_square_difference(labels, boxes.ids, boxes.edges, ideal, flows)
+    return boxes.ids, errors
 
 
 def follow(
@@ -128,7 +136,8 @@ def follow(
     starts = (starts + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)
     # Interleaved, the four values of a bilinear look-up share cache lines.
     field = np.ascontiguousarray(np.moveaxis(flows, 0, -1), dtype=np.float32)
-    return _walk(field, starts, max_steps)  # type: ignore[no-any-return]
+    with one_at_a_time:
+        return _walk(field, starts, max_steps)
 
 
 def gather(

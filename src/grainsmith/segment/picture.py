@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from grainsmith.models.flows import one_at_a_time
+
 if TYPE_CHECKING:
     from grainsmith.data import Image
 
@@ -55,19 +57,26 @@ def resize(grey: npt.NDArray[np.float32], scale: float) -> npt.NDArray[np.float3
         return grey
     if scale < 0.8:
         grey = ndimage.gaussian_filter(grey, 0.4 / scale)
-    return _sample(grey, *scaled((grey.shape[0], grey.shape[1]), scale), 1 / scale)
+    return _look_up(grey, scaled((grey.shape[0], grey.shape[1]), scale), 1 / scale)
 
 
 def enlarge(
     plane: npt.NDArray[np.float32], shape: tuple[int, int], scale: float
 ) -> npt.NDArray[np.float32]:
     """Look a plane of the network's grid up at the pixels of the image."""
-    return plane if scale == 1 else _sample(plane, *shape, scale)
+    return plane if scale == 1 else _look_up(plane, shape, scale)
 
 
 def scaled(shape: tuple[int, int], scale: float) -> tuple[int, int]:
     """Return the shape of an image at a scale."""
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def _look_up(
+    plane: npt.NDArray[np.float32], shape: tuple[int, int], pitch: float
+) -> npt.NDArray[np.float32]:
+    with one_at_a_time:
+        return _sample(plane, *shape, pitch)
 
 
 @nb.njit(cache=True, nogil=True, parallel=True)
