@@ -27,7 +27,8 @@ class SegmentSettings:
     model : str
         Name of an embedded or added model, or a weights file.
     diameter_px : float
-        Typical grain diameter; 0 = estimated from the image.
+        Diameter of the smaller grains, which sets the scale (large ones are found at two scales);
+        0 = estimated from the image.
     probability_threshold : float
         Pixels whose logit of grain probability is higher belong to grains; lower it to find dim
         grains and wider outlines.
