@@ -69,7 +69,7 @@ def sam_run(size_px: int) -> dict[str, Any]:
     torch.set_num_threads(os.cpu_count() or 1)
     tile_s = []
     for dtype in (torch.bfloat16, torch.float32):
-        net = CPSAM(dtype=dtype).eval()
+        net = CPSAM(dtype=dtype).to(dtype).eval()
         tile = torch.rand(1, 3, 256, 256).to(dtype)
         with torch.inference_mode():
             net(tile)
