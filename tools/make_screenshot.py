@@ -1,6 +1,6 @@
 """Make docs/images/segment.png: the sample, segmented by one press of the button.
 
-    xvfb-run -a -s "-screen 0 1600x1000x24" python tools/make_screenshot.py docs/images/segment.png
+Run it under Xvfb: xvfb-run -a -s "-screen 0 1600x1000x24" python tools/make_screenshot.py FILE
 """
 
 from __future__ import annotations

@@ -65,13 +65,13 @@ def size_picture(labels: LabelImage, sizes: pd.Series[float], *, unit: str) -> s
     at = np.searchsorted(sizes.index, thin[thin > 0])
     values[thin > 0] = sizes.to_numpy()[at]
     figure = _blank(thin.shape)
-    axes = figure.add_axes((0.0, 0.0, 0.9, 1.0))
+    axes = figure.add_axes((0.0, 0.0, 0.85, 1.0))
     axes.set_facecolor("black")
     low, high = np.percentile(sizes, [2, 98]) if len(sizes) else (0, 1)
     shown = axes.imshow(values, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
-    bar = figure.colorbar(shown, cax=figure.add_axes((0.915, 0.1, 0.015, 0.8)), extend="both")
+    bar = figure.colorbar(shown, cax=figure.add_axes((0.865, 0.1, 0.015, 0.8)), extend="both")
     bar.set_label({"um": "grain size (µm)", "px": "grain size (px)"}[unit])
     return _png(figure)
 
