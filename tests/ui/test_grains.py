@@ -14,7 +14,6 @@ from grainsmith.ui.grain_table import naming_of
 from grainsmith.ui.grains import GrainsPanel
 from grainsmith.ui.layers import facts, image_layer, labels_options, map_layer, table_of
 from grainsmith.ui.mineral_layer import mineral_layer_of
-from grainsmith.ui.picked import Picked
 
 WAIT_MS = 120_000
 """The first measurement compiles; a busy machine takes its time."""
@@ -86,31 +85,31 @@ def test_a_picked_grain_is_drawn_with_all_its_maps(panel, grains):
     assert "there is no grain 999" in panel.combo.view.text()
 
 
-def test_a_click_picks_and_a_drag_does_not(panel, grains, viewer):
-    follower = panel.combo._picked
-    follower._widget = SimpleNamespace(isVisible=lambda: True)
+def test_a_click_picks_and_a_drag_does_not(panel, grains, viewer, monkeypatch):
+    monkeypatch.setattr(panel.combo, "isVisible", lambda: True)
+    place = grains.data_to_world((10, 50))
 
     def press(end):
         event = SimpleNamespace(
-            type="mouse_press", button=1, pos=(5, 5), position=grains.data_to_world((10, 50))
+            type="mouse_press", button=1, pos=(5, 5), position=place, modifiers=()
         )
-        gesture = follower._on_drag(None, event)
-        next(gesture)
+        ours = [one for one in viewer.mouse_drag_callbacks if "grainsmith" in one.__module__]
+        gestures = [callback(viewer, event) for callback in ours]
+        waiting = [next(gesture, "over") for gesture in gestures]
         event.type, event.pos = "mouse_release", end
-        with pytest.raises(StopIteration):
-            next(gesture)
+        assert [next(gesture, "over") for gesture in gestures] == ["over"] * len(ours)
+        return waiting.count(None)
 
     viewer.layers.selection.active = grains
     grains.selected_label = 1
-    press((60, 60))
+    assert press((60, 60)) == 1
     assert grains.selected_label == 1
-    press((6, 5))
+    assert press((6, 5)) == 1
     assert grains.selected_label == 3
     grains.mode = "paint"
     grains.selected_label = 1
-    event = SimpleNamespace(type="mouse_press", button=1, pos=(5, 5), position=(5.0, 25.0))
-    assert list(follower._on_drag(None, event)) == []
-    assert isinstance(follower, Picked)
+    assert press((6, 5)) == 0
+    assert grains.selected_label == 1
 
 
 def test_walking_in_three_orders(panel, grains, qtbot):

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from grainsmith.errors import MismatchError
 from grainsmith.gallery.reading import box_of
+from grainsmith.ui.clicks import on_click
 from grainsmith.ui.roles import roles_of, while_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import napari
     from napari.layers import Labels
     from qtpy.QtWidgets import QWidget
-
-_CLICK_PX = 4  # a mouse that moves less on the screen between press and release has clicked
 
 
 class Picked:
@@ -30,15 +29,10 @@ class Picked:
         self, viewer: napari.viewer.Viewer, widget: QWidget, slot: Callable[[int], None]
     ) -> None:
         self._viewer = viewer
-        self._widget = widget
         self._slot = slot
         self._roles = roles_of(viewer)
         self._watched: Labels | None = None
-        viewer.mouse_drag_callbacks.append(self._on_drag)
-        callbacks = viewer.mouse_drag_callbacks
-        widget.destroyed.connect(
-            lambda: callbacks.remove(self._on_drag) if self._on_drag in callbacks else None
-        )
+        on_click(viewer, widget, self._on_click)
         widget.destroyed.connect(lambda: self._watch(None))
         while_alive(widget, self._roles.grains_changed, self._watch)
         self._watch(self._roles.grains)
@@ -68,22 +62,9 @@ class Picked:
     def _on_selected(self, _event: object) -> None:
         self._slot(self.label)
 
-    def _on_drag(self, _viewer: object, event: Any) -> Iterator[None]:
-        grains = self._watched
-        if grains is None or event.button != 1 or not self._widget.isVisible():
-            return
-        active = self._viewer.layers.selection.active
-        if str(getattr(active, "mode", "pan_zoom")) != "pan_zoom":
-            return
-        pressed = np.asarray(event.pos, dtype=float)
-        yield
-        while event.type == "mouse_move":
-            yield
-        if np.hypot(*(np.asarray(event.pos) - pressed)) < _CLICK_PX:
-            y, x = (round(float(value)) for value in grains.world_to_data(event.position)[-2:])
-            inside = 0 <= y < grains.data.shape[0] and 0 <= x < grains.data.shape[1]
-            if inside and grains.data[y, x]:
-                self.pick(int(grains.data[y, x]))
+    def _on_click(self, label: int, _more: bool) -> None:
+        if label:
+            self.pick(label)
 
     def _centre(self, grains: Labels, label: int) -> None:
         try:
