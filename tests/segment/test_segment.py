@@ -5,6 +5,9 @@ from tests.fakes import BrightIsGrain
 from grainsmith.score import score_labels
 from grainsmith.segment import SegmentSettings, draw_grains, predict, segment_image
 from grainsmith.segment.network import typical_diameter_px
+from grainsmith.segment.picture import to_grey
+
+RNG = np.random.default_rng(0)
 
 
 def discs(radius, pitch, shape):
@@ -109,6 +112,9 @@ def test_progress_is_true_and_raising_in_it_stops_at_once():
         pytest.param(np.full((40, 50), np.nan), "holds no number", id="nan"),
         pytest.param(np.arange(50.0)[None], "too small", id="one-pixel-high"),
         pytest.param(np.zeros((0, 5)), "empty", id="empty"),
+        pytest.param(RNG.normal(100, 20, (300, 257)), "noise", id="normal-noise"),
+        pytest.param(RNG.poisson(2, (64, 90)), "noise", id="counts"),
+        pytest.param(RNG.random((200, 200)) < 0.02, "noise", id="salt"),
     ],
 )
 def test_images_without_grains_say_why(image, reason):
@@ -117,6 +123,11 @@ def test_images_without_grains_say_why(image, reason):
     assert grains.labels.max(initial=0) == 0
     assert reason in grains.note
     assert model.calls == 0
+
+
+def test_a_faint_grain_in_strong_noise_is_no_mere_noise():
+    truth = discs(20, 256, (256, 256))
+    assert to_grey((truth > 0) * 0.6 + RNG.normal(0, 1, truth.shape))[1] == ""
 
 
 def test_a_few_bad_pixels_and_colour_do_no_harm():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,7 +84,7 @@ class _Runner:
 
     def __init__(self, model: Model, settings: SegmentSettings, on_progress: OnProgress) -> None:
         self.model = model
-        self._tile = model.tile_px or settings.tile_px
+        self._largest = model.tile_px or settings.tile_px
         self._on_progress = on_progress
         self._done = 0
         self._total = 0
@@ -91,28 +92,41 @@ class _Runner:
     def plan(self, shape: tuple[int, int], scales: list[float]) -> None:
         """Add the tiles of these runs to the total."""
         for scale in scales:
-            height, width = scaled(shape, scale)
-            self._total += len(_starts(height, self._tile)) * len(_starts(width, self._tile))
+            rows, columns = (self._pieces(length) for length in scaled(shape, scale))
+            self._total += len(rows) * len(columns)
         self._on_progress(self._done, self._total)
 
     def run(self, grey: npt.NDArray[np.float32], scale: float) -> ScalePrediction:
         """Predict a (Y, X) image at a scale; tiles overlap and are blended, so no seam shows."""
         small = resize(grey, scale)
-        height, width = small.shape
-        total = np.zeros((3, height, width), np.float32)
-        weight = np.zeros((height, width), np.float32)
-        for y in _starts(height, self._tile):
-            for x in _starts(width, self._tile):
-                part = small[y : y + self._tile, x : x + self._tile]
-                said = self.model.predict(_padded(part, self.model.stride, self.model.tile_px))
-                window = _window(part.shape, self._tile)
-                area = (slice(y, y + part.shape[0]), slice(x, x + part.shape[1]))
-                total[(slice(None), *area)] += said[:, : part.shape[0], : part.shape[1]] * window
-                weight[area] += window
-                self._done += 1
-                self._on_progress(self._done, self._total)
+        total = np.zeros((3, *small.shape), np.float32)
+        weight = np.zeros(small.shape, np.float32)
+        rows, columns = (self._pieces(length) for length in small.shape)
+        for area in product(rows, columns):
+            part = small[area]
+            said = self.model.predict(_padded(part, self.model.stride, self.model.tile_px))
+            window = _window(part.shape, small.shape)
+            total[(slice(None), *area)] += said[:, : part.shape[0], : part.shape[1]] * window
+            weight[area] += window
+            self._done += 1
+            self._on_progress(self._done, self._total)
         total /= weight
         return ScalePrediction(flows=total[:2], probability=total[2], scale=scale)
+
+    def _pieces(self, length: int) -> list[slice]:
+        """Return stretches that overlap by at least `_OVERLAP_PX` and cover a length evenly.
+
+        They are no longer than that takes: every pixel that two tiles share is computed twice.
+        """
+        if length <= self._largest:
+            return [slice(0, length)]
+        n = int(np.ceil((length - _OVERLAP_PX) / (self._largest - _OVERLAP_PX)))
+        stride = self.model.stride
+        tile = self.model.tile_px or int(
+            stride * np.ceil(((length - _OVERLAP_PX) / n + _OVERLAP_PX) / stride)
+        )
+        starts = np.linspace(0, length - tile, n).round().astype(int).tolist()
+        return [slice(start, start + tile) for start in starts]
 
 
 def _estimate_diameter(
@@ -174,20 +188,12 @@ def _nothing(shape: tuple[int, int], note: str, settings: SegmentSettings) -> Pr
     )
 
 
-def _starts(length: int, tile: int) -> list[int]:
-    """First rows of tiles that overlap by at least `_OVERLAP_PX` and cover a length evenly."""
-    if length <= tile:
-        return [0]
-    n = int(np.ceil((length - _OVERLAP_PX) / (tile - _OVERLAP_PX)))
-    return np.linspace(0, length - tile, n).round().astype(int).tolist()
-
-
-def _window(shape: tuple[int, ...], tile: int) -> npt.NDArray[np.float32]:
+def _window(shape: tuple[int, ...], whole: tuple[int, ...]) -> npt.NDArray[np.float32]:
     """Weights that fall towards the edge of a tile, where the network sees least."""
     ramps = []
-    for n in shape:
+    for n, length in zip(shape, whole, strict=True):
         from_edge = np.minimum(np.arange(n), np.arange(n)[::-1]) + 1.0
-        ramps.append(np.minimum(from_edge / _OVERLAP_PX, 1.0) if n >= tile else np.ones(n))
+        ramps.append(np.minimum(from_edge / _OVERLAP_PX, 1.0) if n < length else np.ones(n))
     return np.outer(*ramps).astype(np.float32)
 
 

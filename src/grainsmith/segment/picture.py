@@ -14,6 +14,9 @@ from grainsmith.models.flows import one_at_a_time
 if TYPE_CHECKING:
     from grainsmith.data import Image
 
+_FEWEST_BLOCKS = 64
+"""Of fewer, the scatter says little."""
+
 
 def to_grey(image: Image) -> tuple[npt.NDArray[np.float32], str]:
     """Normalise an image: 1st..99th percentile to 0..1.
@@ -48,7 +51,31 @@ def to_grey(image: Image) -> tuple[npt.NDArray[np.float32], str]:
         low, high = float(grey.min()), float(grey.max())
     if high <= low:
         return np.zeros(grey.shape, np.float32), "the image is constant: there is nothing to find"
-    return np.clip((grey - low) / np.float32(high - low), -1, 3), ""
+    normalised = np.clip((grey - low) / np.float32(high - low), -1, 3)
+    return normalised, "" if _has_structure(normalised) else (
+        "the image is nothing but noise: there is nothing to find"
+    )
+
+
+def _has_structure(grey: npt.NDArray[np.float32]) -> bool:
+    """Say whether neighbouring pixels have anything in common.
+
+    In pure noise the means of blocks of k x k pixels have 1 / k^2 of the variance of the pixels,
+    with a standard error that follows from the pixels' kurtosis. In a picture they have more, by
+    over five standard errors, at some size of block.
+    """
+    away = grey - grey.mean()
+    variance = float((away**2).mean())
+    excess_kurtosis = float((away**4).mean()) / variance**2 - 3
+    for k in (2, 4, 8, 16):
+        rows, columns = grey.shape[0] // k, grey.shape[1] // k
+        if rows * columns < _FEWEST_BLOCKS:
+            return k == 2  # noise or not: so small a picture cannot tell
+        blocks = away[: rows * k, : columns * k].reshape(rows, k, columns, k).mean(axis=(1, 3))
+        error = np.sqrt((2 + excess_kurtosis / k**2) / blocks.size)
+        if float(blocks.var()) * k**2 > variance * (1 + 5 * error):
+            return True
+    return False
 
 
 def resize(grey: npt.NDArray[np.float32], scale: float) -> npt.NDArray[np.float32]:

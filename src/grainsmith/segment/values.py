@@ -39,7 +39,7 @@ class SegmentSettings:
     two_scales : bool
         Look for grains far larger than the others at a second, coarser scale.
     tile_px : int
-        Side of a tile on the network's grid.
+        Longest side of a tile on the network's grid.
     device : str
         "auto", "cpu", "cuda" or "mps".
     """
@@ -60,7 +60,7 @@ class SegmentSettings:
     )
     two_scales: bool = field(default=True, metadata={"label": "Look for very large grains too"})
     tile_px: int = field(
-        default=512, metadata={"label": "Tile (px)", "min": 64, "max": 4096, "step": 32}
+        default=768, metadata={"label": "Tile (px)", "min": 64, "max": 4096, "step": 32}
     )
     device: str = field(
         default="auto", metadata={"label": "Device", "choices": ["auto", "cpu", "cuda", "mps"]}
