@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+import numba as nb
 import numpy as np
 from scipy import ndimage
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from grainsmith.align.settings import AlignSettings
 
 _WINDOW = 24  # blocks around a peak over which its height is judged
-_THREADS = max(1, min(8, os.cpu_count() or 1))
+_THREADS = min(8, nb.config.NUMBA_NUM_THREADS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

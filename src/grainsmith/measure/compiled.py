@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,8 +25,8 @@ def compiled(func: Func) -> Func:
 
 
 def thread_count() -> int:
-    """Return how many threads the loops over grains use."""
-    return min(os.cpu_count() or 1, 16)
+    """Return how many threads the loops over grains use; NUMBA_NUM_THREADS limits them."""
+    return min(nb.config.NUMBA_NUM_THREADS, 16)
 
 
 def in_threads(func: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
