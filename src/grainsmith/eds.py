@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from grainsmith.data import ElementMap, no_progress
 from grainsmith.errors import MismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from grainsmith.data import OnProgress
-    from grainsmith.io.cubes import Cube
 
 LINES_KEV: dict[str, float] = {
     "C Ka": 0.277, "N Ka": 0.392, "O Ka": 0.525, "F Ka": 0.677, "Na Ka": 1.041, "Mg Ka": 1.254,
@@ -35,6 +35,38 @@ OVERLAPS: dict[str, tuple[str, ...]] = {
 
 _MN_KEV = 5.8987
 _MN_FWHM_EV = 130.0
+_STANDS_OUT = 8.0  # standard deviations over what lies beside a line
+_LEAST_SHARE = 0.1  # of what lies beside it
+_NEAR_TOP = 0.35  # of the FWHM: where the top of a line must lie
+_K_BETA_SHARE = 0.3  # more than the K beta of the element before can give
+_K_BETA_OF = {"V": "Ti", "Cr": "V", "Mn": "Cr", "Fe": "Mn", "Co": "Fe"}
+
+
+class Spectra(Protocol):
+    """A cube that is read in bands of rows: `io.cubes.Cube` is one."""
+
+    @property
+    def path(self) -> str:
+        """The file."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns, channels."""
+
+    @property
+    def first_kev(self) -> float:
+        """Energy of the first channel."""
+
+    @property
+    def step_kev(self) -> float:
+        """From one channel to the next."""
+
+    @property
+    def pixel_size_um(self) -> float:
+        """0 = unknown."""
+
+    def bands(self) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+        """Yield the first row of a band and its (rows, X, channels) spectra."""
 
 
 def resolution_ev(energy_kev: float, *, at_mn_ev: float = _MN_FWHM_EV) -> float:
@@ -47,7 +79,7 @@ def resolution_ev(energy_kev: float, *, at_mn_ev: float = _MN_FWHM_EV) -> float:
 
 
 def line_maps(
-    cube: Cube,
+    cube: Spectra,
     lines: Sequence[str],
     *,
     resolution_at_mn_ev: float = _MN_FWHM_EV,
@@ -60,7 +92,7 @@ def line_maps(
 
     Parameters
     ----------
-    cube : Cube
+    cube : Spectra
         Read band after band; it may be larger than the memory.
     lines : sequence of str
         Such as "Si Ka"; see `LINES_KEV`.
@@ -97,7 +129,77 @@ def line_maps(
     ]
 
 
-def _window(cube: Cube, line: str, resolution_at_mn_ev: float) -> tuple[int, int]:
+def find_lines(
+    cube: Spectra,
+    *,
+    resolution_at_mn_ev: float = _MN_FWHM_EV,
+    on_progress: OnProgress = no_progress,
+) -> list[str]:
+    """Return the lines that stand out in the sum of all spectra.
+
+    A line counts where the sum has a top at its energy that is clearly higher than what lies
+    beside it, and higher than the K beta of the element before it could make. Of lines that
+    cannot be told apart (S Ka, Mo La, Pb Ma) the K line is named: a guess, to be corrected.
+
+    Parameters
+    ----------
+    cube : Spectra
+        Read once, band after band.
+    resolution_at_mn_ev : float
+        Of the detector, at manganese Ka.
+    on_progress : callable
+        Called as on_progress(rows done, rows in all).
+
+    Returns
+    -------
+    list of str
+        Such as "Si Ka", in the order of `LINES_KEV`.
+    """
+    total = np.zeros(cube.shape[2])
+    for start, band in cube.bands():
+        total += band.sum((0, 1), dtype=np.float64)
+        on_progress(start + len(band), cube.shape[0])
+    heights: dict[str, float] = {}
+    for line in sorted(LINES_KEV, key=lambda one: one.split()[1][0]):  # K before L before M
+        height = _height(total, cube, line, resolution_at_mn_ev)
+        before = f"{_K_BETA_OF.get(line.split()[0], '')} Ka"
+        hidden = any(
+            abs(LINES_KEV[line] - LINES_KEV[other])
+            < resolution_ev(LINES_KEV[line], at_mn_ev=resolution_at_mn_ev) / 2000
+            for other in heights
+        )
+        if not hidden and height > _K_BETA_SHARE * heights.get(before, 0.0):
+            heights[line] = height
+    return [line for line in LINES_KEV if line in heights]
+
+
+def _height(
+    total: npt.NDArray[np.float64], cube: Spectra, line: str, resolution_at_mn_ev: float
+) -> float:
+    """Return the counts of a line over what lies beside it; 0 where it does not stand out."""
+    try:
+        first, last = _window(cube, line, resolution_at_mn_ev)
+    except MismatchError:
+        return 0.0
+    width = last - first
+    beside = [
+        part.mean() * width
+        for part in (total[max(0, first - width // 4) : first], total[last : last + width // 4])
+        if part.size
+    ]
+    inside = total[first:last]
+    ground = float(np.mean(beside)) if beside else 0.0
+    height = float(inside.sum()) - ground
+    if height < _STANDS_OUT * np.sqrt(inside.sum() + ground + 1) or height < _LEAST_SHARE * ground:
+        return 0.0
+    # Only a top within the inner part counts: the flank of a neighbour is no line.
+    top = first + int(np.convolve(inside, np.ones(3), "same").argmax())
+    off_kev = cube.first_kev + cube.step_kev * top - LINES_KEV[line]
+    fwhm_kev = resolution_ev(LINES_KEV[line], at_mn_ev=resolution_at_mn_ev) / 1000
+    return height if abs(off_kev) <= max(_NEAR_TOP * fwhm_kev, cube.step_kev) else 0.0
+
+
+def _window(cube: Spectra, line: str, resolution_at_mn_ev: float) -> tuple[int, int]:
     """Return the first channel of a line's window and the one after its last."""
     if line not in LINES_KEV:
         raise MismatchError(f"{line!r} is no known line; known are {', '.join(LINES_KEV)}.")

@@ -88,3 +88,20 @@ def test_maps_says_what_each_file_is_taken_for(folder):
     assert [one["element"] for one in content["maps"]] == ["Si", "Zr"]
     assert "line 2" in content["problems"][0]
     assert "Si Ka1" in run("maps", folder).stdout
+
+
+def test_maps_opens_cubes_by_the_lines_named(tmp_path):
+    cube = np.zeros((4, 5, 400), np.uint16)
+    cube[..., 174] = 9
+    (tmp_path / "rock.raw").write_bytes(cube.tobytes())
+    (tmp_path / "rock.rpl").write_text(
+        "key\tvalue\nwidth\t5\nheight\t4\ndepth\t400\noffset\t0\ndata-length\t2\n"
+        "data-type\tunsigned\nbyte-order\tlittle-endian\nrecord-by\tvector\nev-per-chan\t10\n"
+    )
+    found = json.loads(run("maps", tmp_path, "--lines", "Si Ka", "--json").stdout)
+    assert [(one["element"], one["line"], one["shape"]) for one in found["maps"]] == [
+        ("Si", "Ka", [4, 5])
+    ]
+    refused = run("maps", tmp_path, "--lines", "Xx").exception
+    assert isinstance(refused, GrainsmithError)
+    assert "no known line" in str(refused)

@@ -8,9 +8,11 @@ pytest.importorskip("napari")
 
 from napari.layers import Image
 
+from grainsmith.io.maps import open_maps
 from grainsmith.io.sem import write_image
 from grainsmith.ui.align import AlignPanel
 from grainsmith.ui.layers import facts, transform_of
+from grainsmith.ui.map_layers import read_maps
 from grainsmith.ui.maps import MapsPanel
 
 WAIT_MS = 120_000
@@ -87,6 +89,25 @@ def test_guesses_can_be_corrected(viewer, folder):
     assert (guess.element, guess.kind, guess.use) == ("Mg", "wt%", True)
     maps.look_at(str(folder / "nowhere"))
     assert "does not exist" in maps._message.text()
+
+
+def test_lines_of_a_cube_are_chosen_in_the_table(viewer, tmp_path):
+    cube = np.zeros((4, 5, 700), np.uint16)
+    cube[..., 174] = cube[..., 640] = 9
+    (tmp_path / "rock.raw").write_bytes(cube.tobytes())
+    (tmp_path / "rock.rpl").write_text(
+        "key\tvalue\nwidth\t5\nheight\t4\ndepth\t700\noffset\t0\ndata-length\t2\n"
+        "data-type\tunsigned\nbyte-order\tlittle-endian\nrecord-by\tvector\nev-per-chan\t10\n"
+    )
+    maps = MapsPanel(viewer)
+    maps.look_at(tmp_path)
+    maps._table.item(0, 2).setText("Fe Ka")
+    (guess,) = maps.guesses()
+    assert (guess.what, guess.line) == ("container", "Fe Ka")
+    maps._add(open_maps([guess]))
+    assert [layer.name for layer in maps.roles.maps] == ["Fe Ka"]
+    dropped = read_maps(str(tmp_path / "rock.rpl"))
+    assert [options["name"] for _, options, _ in dropped] == ["Si Ka", "Fe Ka"]
 
 
 def test_align_undo_align(panel, qtbot):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +13,23 @@ from grainsmith.cli.terminal import print_json
 
 def maps(
     folder: Annotated[Path, typer.Argument(help="A folder of element maps, or one file.")],
+    lines: Annotated[
+        str,
+        typer.Option(
+            help="Lines of cubes that become maps, 'Si Ka, Fe Ka'; else those that stand out."
+        ),
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print what each file of FOLDER is taken for: element, line, kind, and whether it is used."""
+    from grainsmith.io.cubemaps import lines_in
     from grainsmith.io.maps import guess_maps, open_maps
 
-    guesses = guess_maps(folder)
+    lines_in(lines)  # an unknown line is told before anything is read
+    guesses = [
+        replace(guess, line=lines) if guess.what == "container" else guess
+        for guess in guess_maps(folder)
+    ]
     opened = open_maps(guesses)
     if json:
         files = [{**asdict(guess), "file": guess.name} for guess in guesses]

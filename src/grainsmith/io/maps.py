@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from grainsmith.data import ElementMap, SemImage, no_progress
 from grainsmith.errors import GrainsmithError, MismatchError, ReadError
-from grainsmith.io import mappicture, maptext
+from grainsmith.io import cubemaps, mappicture, maptext
 from grainsmith.io.h5oina import read_h5oina
 from grainsmith.io.mapnames import parse_map_name
 from grainsmith.io.sem import read_image
@@ -28,7 +29,8 @@ KINDS = ("counts", "wt%", "at%", "picture")
 """What the numbers of a map may be."""
 
 _TABLES, _PICTURES, _OINA = maptext.SUFFIXES, mappicture.SUFFIXES, (".h5oina",)
-SUFFIXES = (*_TABLES, *_PICTURES, *_OINA)
+_CUBES = cubemaps.SUFFIXES
+SUFFIXES = (*_TABLES, *_PICTURES, *_OINA, *_CUBES)
 """Of the files in a folder that are looked at."""
 
 _SAME_ASPECT = 0.03
@@ -47,7 +49,8 @@ class MapGuess:
         "map", "image" (an electron or optical picture), "container" (a file of several) or
         "left out".
     element, line : str
-        Symbol and X-ray line of a map.
+        Symbol and X-ray line of a map. Of a cube of spectra `line` names the lines that become
+        maps, "Si Ka, Fe Ka"; "" = those that stand out.
     kind : str
         "counts", "wt%", "at%" or "picture"; "" = by the numbers themselves.
     use : bool
@@ -137,6 +140,8 @@ def _files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
 def _guess(path: Path) -> MapGuess:
     if path.suffix.lower() in _OINA:
         return MapGuess(path=str(path), what="container", note="Oxford: images and maps inside")
+    if path.suffix.lower() in _CUBES:
+        return _guess_cube(path)
     if path.stem.endswith(_LABEL_STEMS):
         return MapGuess(path=str(path), what="left out", use=False, note="labels of grains")
     name = parse_map_name(path)
@@ -148,6 +153,16 @@ def _guess(path: Path) -> MapGuess:
         )
     why = "an overlay, legend or mask" if name.what == "left out" else "no element in its name"
     return MapGuess(path=str(path), what="left out", use=False, note=why)
+
+
+def _guess_cube(path: Path) -> MapGuess:
+    try:
+        return MapGuess(path=str(path), what="container", note=cubemaps.facts_of_cube(path))
+    except ReadError as error:
+        # HDF5 holds many things; a header of Ripple that fails is a cube that is broken.
+        if path.suffix.lower() == ".rpl":
+            return MapGuess(path=str(path), what="container", note="cube that cannot be read")
+        return MapGuess(path=str(path), what="left out", use=False, note=str(error))
 
 
 def _order(guess: MapGuess) -> tuple[int, bool, bool, str]:
@@ -193,10 +208,16 @@ def open_maps(
     wanted = [guess for guess in guesses if guess.use and guess.what != "left out"]
     opened = MapFolder()
     for done, guess in enumerate(wanted):
-        on_progress(done, len(wanted))
-        opened = _joined(opened, _open(guess))
+        # Within a file the count stands still, and the work can be stopped.
+        tick = partial(_tick, on_progress, done, len(wanted))
+        tick()
+        opened = _joined(opened, _open(guess, tick))
     on_progress(len(wanted), len(wanted))
     return _of_one_field(opened)
+
+
+def _tick(on_progress: OnProgress, done: int, total: int, *_within: int) -> None:
+    on_progress(done, total)
 
 
 def _joined(first: MapFolder, second: MapFolder) -> MapFolder:
@@ -208,8 +229,11 @@ def _joined(first: MapFolder, second: MapFolder) -> MapFolder:
     )
 
 
-def _open(guess: MapGuess) -> MapFolder:
+def _open(guess: MapGuess, tick: OnProgress) -> MapFolder:
     try:
+        if Path(guess.path).suffix.lower() in _CUBES:
+            maps, notes = cubemaps.read_cube_maps(guess.path, guess.line, on_progress=tick)
+            return MapFolder(maps=maps, notes=tuple(f"{guess.name}: {note}" for note in notes))
         if guess.what == "container":
             inside = read_h5oina(guess.path)
             return MapFolder(maps=inside.maps, images=inside.images, problems=inside.problems)

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("File", "Element", "Line", "Kind", "Channel")
 _BY_NUMBERS = "auto"
+_LINES_TIP = (
+    "Of a cube of spectra: the lines that become maps, such as Si Ka, Fe Ka. "
+    "Empty: those that stand out."
+)
 _WHAT = "Choose a folder of maps, or some files, or drop a folder on the window."
 
 
@@ -48,7 +52,11 @@ class MapsPanel(Panel):
         self._hint = label(_WHAT, dim=True)
         self.add(
             button("Choose a folder …", self._choose_folder, tip="Of maps and their image"),
-            button("Choose files …", self._choose_files, tip="Maps, tables, .h5oina"),
+            button(
+                "Choose files …",
+                self._choose_files,
+                tip="Maps, tables, .h5oina, cubes (.rpl, .hspy)",
+            ),
             self._hint,
             self._table,
             self._open_button,
@@ -90,7 +98,9 @@ class MapsPanel(Panel):
             self._table.setItem(row, 0, item)
             what = guess.element if guess.what in ("map", "left out") else guess.what
             self._table.setCellWidget(row, 1, _combo(("", *SYMBOLS, "image", "container"), what))
-            self._table.setItem(row, 2, QTableWidgetItem(guess.line))
+            line = QTableWidgetItem(guess.line)
+            line.setToolTip(_LINES_TIP if guess.what == "container" else "X-ray line, such as Ka1")
+            self._table.setItem(row, 2, line)
             self._table.setCellWidget(
                 row, 3, _combo((_BY_NUMBERS, *KINDS), guess.kind or _BY_NUMBERS)
             )
