@@ -88,6 +88,31 @@ def score_labels(truth: LabelImage, labels: LabelImage, *, ignore_border: bool =
     )
 
 
+def match_labels(truth: LabelImage, labels: LabelImage, *, limit: float = 0.5) -> dict[int, float]:
+    """Say which true grains were found.
+
+    Parameters
+    ----------
+    truth, labels : (Y, X) int array
+        Label images of one field; 0 is background.
+    limit : float
+        IoU above which a grain counts as found; at least 0.5, so that none has two partners.
+
+    Returns
+    -------
+    dict of int to float
+        IoU by the label of the true grain.
+    """
+    (rows, columns, shared), area_true, area_pred = _overlaps(truth, labels)
+    iou = shared / (area_true[rows] + area_pred[columns] - shared)
+    numbers = np.unique(np.append(0, truth))
+    return {
+        int(numbers[row]): float(value)
+        for row, value in zip(rows, iou, strict=True)
+        if value > limit
+    }
+
+
 _Overlap = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float64]]
 _Areas = npt.NDArray[np.float64]
 

@@ -24,6 +24,7 @@ from grainsmith.cli.models import models
 from grainsmith.cli.score import score
 from grainsmith.cli.segment import segment
 from grainsmith.cli.terminal import fail
+from grainsmith.cli.train import train
 from grainsmith.cli.view import view
 from grainsmith.errors import GrainsmithError
 
@@ -40,6 +41,7 @@ app.command()(clean)
 app.command()(segment)
 app.command()(maps)
 app.command()(align)
+app.command()(train)
 app.command()(measure)
 app.command()(score)
 app.command()(classify)

@@ -88,3 +88,28 @@ def download(
     with progress_bar("Downloading (MB)") as on_progress:
         path = download_sam(name, on_progress=on_progress)
     say(f"downloaded to {path}: use it with --model {name}")
+
+
+@models.command()
+def compare(
+    before: Annotated[str, typer.Argument(metavar="A", help="Name or weights file.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="Name or weights file.")],
+    folder: Annotated[Path, typer.Argument(help="Training set; all its fields are judged.")],
+    made: Annotated[
+        bool, typer.Option(help="Judge on made fields too: they show what was forgotten.")
+    ] = True,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Judge two models on the same fields: AP, D50 and D84 error, grains gained and lost."""
+    from grainsmith.cli.train import print_comparison
+    from grainsmith.io.dataset import read_dataset
+    from grainsmith.train import judge
+
+    with progress_bar("Judging") as on_progress:
+        found = judge(
+            before, after, read_dataset(folder).fields, made=made, on_progress=on_progress
+        )
+    if json:
+        print_json(found.summary())
+        return
+    print_comparison(found)

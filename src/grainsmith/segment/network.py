@@ -24,7 +24,7 @@ _COARSE_SIDE_PX = 768
 _OVERLAP_PX = 64
 _USUAL_DIAMETER_PX = 30.0
 _MOST_PASSES = 3
-_FINEST = 2.0
+FINEST = 2.0
 """Enlarging a picture more than this costs time and shows nothing new."""
 _SAME_SCALE = 0.25
 """Natural logarithm of the ratio up to which two scales are as good as one."""
@@ -76,7 +76,7 @@ def _scale(model: Model, diameter_px: float, shape: tuple[int, int]) -> float:
     if not diameter_px:
         return 1.0
     wanted = (model.diameter_px or _USUAL_DIAMETER_PX) / diameter_px
-    return float(np.clip(wanted, min(1.0, 8 / min(shape)), _FINEST))
+    return float(np.clip(wanted, min(1.0, 8 / min(shape)), FINEST))
 
 
 class _Runner:
@@ -151,7 +151,7 @@ def _estimate_diameter(
         if not (areas > 0).any():
             break
         diameter_px = typical_diameter_px(areas[areas > 0])
-        asked = float(np.clip(wanted / diameter_px, 32 / min(grey.shape), _FINEST))
+        asked = float(np.clip(wanted / diameter_px, 32 / min(grey.shape), FINEST))
         if abs(np.log(asked / scale)) < _SAME_SCALE:
             break
         scale = asked

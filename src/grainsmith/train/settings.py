@@ -1,0 +1,97 @@
+"""How a model is tuned: feeds form, shell and record alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuneSettings:
+    """How a model is tuned to a training set.
+
+    Attributes
+    ----------
+    model : str
+        Where to start: a model's name or weights file of the Cellpose 1-3 form.
+    validation : str
+        "auto" takes the fields whose role is validation, or keeps some back where there are none; a
+        folder is a training set of its own that only validates.
+    epochs : int
+        How often the whole set is shown; 0 = chosen from its size.
+    minutes : float
+        Stop after so long and keep the best; 0 = no limit.
+    rehearsal_pct : float
+        Share of made fields among the tiles, so that nothing the start could do is forgotten.
+    patience : int
+        Stop after so many validations without gain; 0 = never.
+    learning_rate : float
+        At its height.
+    batch : int
+        Tiles per step; fewer need less memory.
+    tile_px : int
+        Side of a tile on the network's grid.
+    seed : int
+        The same seed, set and settings give the same tiles.
+    threads : int
+        Processor threads; 0 = all.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    """
+
+    model: str = field(default="grains", metadata={"label": "Start from"})
+    validation: str = field(default="auto", metadata={"label": "Validate on", "folded": True})
+    epochs: int = field(
+        default=0,
+        metadata={"label": "Epochs", "min": 0, "max": 100_000, "tooltip": "0 = by size of the set"},
+    )
+    minutes: float = field(
+        default=8.0, metadata={"label": "At most (min)", "min": 0.0, "max": 10_000.0}
+    )
+    rehearsal_pct: float = field(
+        default=50.0,
+        metadata={"label": "Rehearsal (%)", "min": 0.0, "max": 90.0, "step": 5.0, "folded": True},
+    )
+    patience: int = field(
+        default=6, metadata={"label": "Patience", "min": 0, "max": 1000, "folded": True}
+    )
+    learning_rate: float = field(
+        default=1e-3,
+        metadata={
+            "label": "Learning rate",
+            "min": 1e-6,
+            "max": 1.0,
+            "step": 1e-4,
+            "folded": True,
+        },
+    )
+    batch: int = field(
+        default=8, metadata={"label": "Tiles per step", "min": 1, "max": 256, "folded": True}
+    )
+    tile_px: int = field(
+        default=192,
+        metadata={"label": "Tile (px)", "min": 32, "max": 1024, "step": 32, "folded": True},
+    )
+    seed: int = field(default=0, metadata={"min": 0, "max": 2_000_000_000, "folded": True})
+    threads: int = field(
+        default=0, metadata={"min": 0, "max": 1024, "folded": True, "tooltip": "0 = all"}
+    )
+    device: str = field(
+        default="auto", metadata={"choices": ["auto", "cpu", "cuda", "mps"], "folded": True}
+    )
+
+    def __post_init__(self) -> None:
+        least = {"epochs": 0, "minutes": 0, "patience": 0, "batch": 1, "tile_px": 32, "seed": 0}
+        for name, limit in least.items():
+            if getattr(self, name) < limit:
+                raise ValueError(f"{name} must be {limit} or more, got {getattr(self, name)}")
+        if self.tile_px % 32:
+            raise ValueError(f"tile_px must be a multiple of 32, got {self.tile_px}")
+        if not 0 <= self.rehearsal_pct <= 90:
+            raise ValueError(f"rehearsal_pct must lie in 0..90, got {self.rehearsal_pct}")
+        if not 0 < self.learning_rate <= 1:
+            raise ValueError(f"learning_rate must lie in 0..1, got {self.learning_rate}")
+
+
+def default_steps(n_fields: int) -> int:
+    """Return how many steps a set of so many training fields deserves."""
+    return min(3000, 300 + 100 * n_fields)
