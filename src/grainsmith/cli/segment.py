@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from grainsmith.cli.terminal import print_json, progress_bar, say
-
-if TYPE_CHECKING:
-    from grainsmith.pipeline import SegmentedField
-    from grainsmith.segment import SegmentSettings
 
 
 def segment(
@@ -48,9 +44,9 @@ def segment(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find the grains of IMAGE and write them as a label image of the same shape."""
-    from grainsmith.io.labels import write_labels
+    from grainsmith.io.files import whole_file
     from grainsmith.io.sem import read_image
-    from grainsmith.pipeline import segment_field, with_pixel_size
+    from grainsmith.pipeline import segment_field, with_pixel_size, write_segmented
     from grainsmith.segment import SegmentSettings
 
     settings = SegmentSettings(
@@ -64,8 +60,10 @@ def segment(
     with progress_bar("Finding grains") as on_progress:
         result = segment_field(read, settings, on_progress=on_progress)
     target = output or image.with_name(f"{image.stem}_masks.tif")
-    write_labels(target, result.labels, pixel_size_um=read.pixel_size_um)
-    _write_sides(result, settings, image, target, table)
+    write_segmented(target, result, settings, inputs=[image])
+    if table:
+        with whole_file(table) as temporary:
+            result.table.to_csv(temporary)
     facts: dict[str, Any] = {"labels": str(target), **result.facts()}
     if json:
         print_json(facts)
@@ -77,21 +75,6 @@ def segment(
         f"{facts['n_grains']} grains (typical diameter {facts['diameter_px']:.0f} px, {how}) "
         f"in {target}"
     )
-
-
-def _write_sides(
-    result: SegmentedField, settings: SegmentSettings, image: Path, target: Path, table: Path | None
-) -> None:
-    from grainsmith.io.files import whole_file
-    from grainsmith.io.provenance import provenance, write_json
-    from grainsmith.pipeline import settings_dict
-
-    said = {"name": result.prediction.model, "sha256": result.prediction.fingerprint}
-    origin = provenance([image], settings=settings_dict(settings), model=said)
-    write_json(target.with_suffix(".json"), {**result.facts(), "provenance": origin})
-    if table:
-        with whole_file(table) as temporary:
-            result.table.to_csv(temporary)
 
 
 def _diameter(text: str) -> float:

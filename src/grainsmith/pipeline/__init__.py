@@ -7,6 +7,7 @@ from grainsmith.pipeline.field import (
     settings_dict,
     with_data_bar,
     with_pixel_size,
+    write_segmented,
 )
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "settings_dict",
     "with_data_bar",
     "with_pixel_size",
+    "write_segmented",
 ]

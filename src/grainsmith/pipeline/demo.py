@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.io.files import whole_file
-from grainsmith.io.labels import write_labels
-from grainsmith.io.provenance import provenance, write_json
 from grainsmith.io.sem import write_image
-from grainsmith.pipeline.field import segment_field, settings_dict
+from grainsmith.pipeline.field import segment_field, settings_dict, write_segmented
 from grainsmith.segment import SegmentSettings
 
 if TYPE_CHECKING:
@@ -95,10 +93,7 @@ def _write(
     from grainsmith.report.pictures import outline_png
 
     image = found.image
-    write_labels(out / "field_masks.tif", found.labels, pixel_size_um=image.pixel_size_um)
-    said = {"name": found.prediction.model, "sha256": found.prediction.fingerprint}
-    origin = provenance([out / "field.tif"], settings=settings_dict(settings), model=said)
-    write_json(out / "field_masks.json", {**found.facts(), "provenance": origin})
+    write_segmented(out / "field_masks.tif", found, settings, inputs=[out / "field.tif"])
     with whole_file(out / "grains.csv") as temporary:
         table.to_csv(temporary)
     with whole_file(out / "overview.png") as temporary:

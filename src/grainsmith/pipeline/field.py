@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grainsmith.data import LabelImage, OnProgress, SemImage, no_progress
+from grainsmith.io.labels import write_labels
+from grainsmith.io.provenance import provenance, write_json
 from grainsmith.segment import Prediction, SegmentSettings, draw_grains, predict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     import pandas as pd
 
 
@@ -79,6 +84,27 @@ def segment_field(
         prediction=prediction,
         note=grains.note,
     )
+
+
+def write_segmented(
+    path: Path, found: SegmentedField, settings: SegmentSettings, *, inputs: Sequence[Path]
+) -> None:
+    """Write the labels of a field, and beside them a JSON that says where they come from.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in .tif; the JSON has the same stem.
+    found : SegmentedField
+    settings : SegmentSettings
+        With which it was found.
+    inputs : sequence of Path
+        Files that were read; their SHA-256 is kept.
+    """
+    write_labels(path, found.labels, pixel_size_um=found.image.pixel_size_um)
+    said = {"name": found.prediction.model, "sha256": found.prediction.fingerprint}
+    origin = provenance(list(inputs), settings=settings_dict(settings), model=said)
+    write_json(path.with_suffix(".json"), {**found.facts(), "provenance": origin})
 
 
 def with_data_bar(labels: LabelImage, image: SemImage) -> LabelImage:
