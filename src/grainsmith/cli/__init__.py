@@ -21,6 +21,7 @@ from grainsmith.cli.maps import maps
 from grainsmith.cli.measure import measure
 from grainsmith.cli.minerals import minerals
 from grainsmith.cli.models import models
+from grainsmith.cli.recipe import recipe
 from grainsmith.cli.score import score
 from grainsmith.cli.segment import segment
 from grainsmith.cli.terminal import fail
@@ -49,6 +50,7 @@ app.command()(gallery)
 app.command()(minerals)
 app.command()(export)
 app.command(name="import")(import_)
+app.command()(recipe)
 app.command()(view)
 app.add_typer(models, name="models")
 app.add_typer(dataset, name="dataset")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-import re
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 from magicgui.widgets import Container, create_widget
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 from superqt import QCollapsible
+
+from grainsmith.settings import attribute_docs, default_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ class Form(QWidget, Generic[T]):
         hints, tips = get_type_hints(settings_type), attribute_docs(settings_type)
         for field in fields(settings_type):  # type: ignore[arg-type]
             if field.name in hidden or field.metadata.get("hidden", False):
-                self._hidden[field.name] = _default(field)
+                self._hidden[field.name] = default_of(field)
                 continue
             row = _row(field, hints[field.name], tips.get(field.name, ""))
             rows[field.name in folded or field.metadata.get("folded", False)].append(row)
@@ -122,23 +122,8 @@ def label_of(name: str) -> str:
     return _words(name)
 
 
-def attribute_docs(cls: type) -> dict[str, str]:
-    """Return what a class's docstring says under Attributes: name -> text."""
-    doc = inspect.getdoc(cls) or ""
-    _, _, section = doc.partition("Attributes\n----------\n")
-    section = re.split(r"\n\w[^\n]*\n-{3,}\n", section)[0]
-    entries = re.findall(r"^(\w[^\n:]*?) *:[^\n]*\n((?:[ \t]+[^\n]*\n?|\n)+)", section, re.M)
-    return {
-        name.strip(): " ".join(text.split()) for names, text in entries for name in names.split(",")
-    }
-
-
 def _words(name: str) -> str:
     return name.replace("_", " ").capitalize()
-
-
-def _default(field: Field[Any]) -> Any:
-    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def _row(field: Field[Any], hint: Any, tip: str) -> Any:
@@ -149,4 +134,4 @@ def _row(field: Field[Any], hint: Any, tip: str) -> Any:
         options.pop(ours, None)
     if hint in (int, float) and "choices" not in options:
         options.setdefault("max", _WIDEST)
-    return create_widget(_default(field), hint, name=field.name, label=label, options=options)
+    return create_widget(default_of(field), hint, name=field.name, label=label, options=options)

@@ -13,7 +13,8 @@ from superqt import QLabeledDoubleSlider
 from grainsmith.errors import GrainsmithError
 from grainsmith.pipeline import segment_field, settings_dict, with_data_bar
 from grainsmith.segment import SegmentSettings, draw_grains
-from grainsmith.ui.forms import Form, attribute_docs
+from grainsmith.settings import attribute_docs
+from grainsmith.ui.forms import Form
 from grainsmith.ui.layers import facts, pixel_size_um_of, sem_image_of
 from grainsmith.ui.models import ModelChoice
 from grainsmith.ui.panel import Panel, button, label, rows
