@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -39,6 +39,7 @@ def align(
 ) -> None:
     """Find where MAPS lie on REFERENCE, with a confidence and a verdict for each."""
     from grainsmith.align import AlignSettings, align_maps
+    from grainsmith.pipeline.placing import alignment_records, write_alignment
 
     try:
         settings = AlignSettings(
@@ -56,16 +57,9 @@ def align(
     groups = () if group == "auto" else _groups(Path(group), moving)
     with progress_bar("Aligning") as on_progress:
         found = align_maps(still, moving, settings, groups=groups, on_progress=on_progress)
-    rows = _records(found, moving)
+    rows = alignment_records(found, moving)
     if output is not None:
-        from grainsmith.io.transforms import write_transforms
-
-        write_transforms(
-            output,
-            {row["name"]: one.transform for row, one in zip(rows, found.rows, strict=True)},
-            reference=str(reference),
-            rows={row["name"]: row for row in rows},
-        )
+        write_alignment(output, found, rows, reference=str(reference))
     if json:
         print_json({"reference": str(reference), "maps": rows, "problems": problems})
         return
@@ -134,21 +128,6 @@ def _groups(path: Path, moving: Sequence[ElementMap | SemImage]) -> list[str]:
             raise MismatchError(f"{path.name} names no group for {keys[0] or keys[2]}.")
         groups.append(found[0])
     return groups
-
-
-def _records(found: Alignment, moving: Sequence[ElementMap | SemImage]) -> list[dict[str, Any]]:
-    table = found.table().rename(columns={"map": "name"})
-    return [
-        {
-            "file": Path(one.source).name,
-            "element": getattr(one, "element", ""),
-            **{str(key): value for key, value in row.items()},
-            "matrix": placed.transform.matrix,
-        }
-        for one, row, placed in zip(
-            moving, table.to_dict(orient="records"), found.rows, strict=True
-        )
-    ]
 
 
 def _print_table(found: Alignment) -> None:

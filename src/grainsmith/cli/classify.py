@@ -84,19 +84,11 @@ _Result = tuple["pd.DataFrame", dict[str, Any], dict[str, float]]
 
 
 def _by_rules(grains: pd.DataFrame, rules: str, units: str) -> _Result:
-    from grainsmith.classify.matching import classify_by_rules
-    from grainsmith.classify.naming import mapped_elements
-    from grainsmith.classify.rules import advice_on_elements, library_rules, read_rules
+    from grainsmith.pipeline.grains import name_by_rules
 
-    elements = mapped_elements(grains)
-    if rules == "library":
-        chosen, advice = library_rules(elements), advice_on_elements(elements)
-    else:
-        chosen = read_rules(rules)
-        advice = chosen.advice(elements)
-    naming = classify_by_rules(grains, chosen, kind=units)
-    densities = {rule.mineral: rule.density_g_cm3 for rule in chosen.rules if rule.density_g_cm3}
-    return naming, {"method": "rules", "rules": rules, "advice": advice}, densities
+    named = name_by_rules(grains, rules, kind=units)
+    facts = {"method": "rules", "rules": rules, "advice": list(named.advice)}
+    return named.naming, facts, named.densities
 
 
 def _by_examples(grains: pd.DataFrame, examples: Path, method: str) -> _Result:

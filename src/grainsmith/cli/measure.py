@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,9 +10,11 @@ import typer
 from grainsmith.cli.terminal import print_json, progress_bar, say
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
 
-    from grainsmith.data import LabelImage, SemImage
+    from grainsmith.data import ElementMap, LabelImage, SemImage, Transform
     from grainsmith.statistics import SizeStatistics, StatisticsSettings
 
 
@@ -68,24 +69,27 @@ def measure(
     from grainsmith.io.labels import read_labels
     from grainsmith.io.provenance import write_json
     from grainsmith.io.tables import write_table
-    from grainsmith.measure import measure_grains
+    from grainsmith.pipeline.grains import field_of, measure_field
+    from grainsmith.statistics import summarise
 
     settings = _settings(size, edge, scale_error)
     read = read_labels(labels)
     picture = _picture(image, pixel_size)
+    opened, placed = _maps(read, picture, maps, transforms)
     with progress_bar("Measuring") as on_progress:
-        table = measure_grains(
+        table = measure_field(
             read,
-            pixel_size_um=picture.pixel_size_um if picture else pixel_size,
-            image=picture.image if picture else None,
-            data_bar_rows=picture.data_bar_rows if picture else 0,
+            picture,
+            pixel_size_um=pixel_size,
+            maps=opened,
+            transforms=placed,
             on_progress=on_progress,
         )
-    if maps:
-        table = table.join(_elements(read, picture, maps, transforms))
     target = output or labels.with_name(f"{labels.stem}_grains.csv")
     write_table(target, table)
-    statistics = _statistics(read, table, picture, settings, grid)
+    bar_rows = picture.data_bar_rows if picture else 0
+    field = field_of(table, read, data_bar_rows=bar_rows, grid_px=grid)
+    statistics = summarise(field, settings)
     if stats:
         write_json(stats, statistics.as_dict())
     if report:
@@ -117,42 +121,26 @@ def _picture(path: Path | None, pixel_size: float) -> SemImage | None:
     return with_pixel_size(read_image(path), pixel_size) if path else None
 
 
-def _elements(
-    labels: LabelImage, picture: SemImage | None, folder: Path, transforms: Path | None
-) -> pd.DataFrame:
+def _maps(
+    labels: LabelImage, picture: SemImage | None, folder: Path | None, transforms: Path | None
+) -> tuple[Sequence[ElementMap], Mapping[str, Transform] | Sequence[Transform]]:
     from grainsmith.align import start_of
     from grainsmith.data import SemImage
     from grainsmith.io.maps import open_maps
     from grainsmith.io.transforms import read_transforms
-    from grainsmith.measure import measure_maps
 
+    if folder is None:
+        return (), ()
     opened = open_maps(folder)
     for note in (*map(str, opened.problems), *opened.notes):
         say(note)
     if transforms:
         known = read_transforms(transforms)
         # A file of one nameless matrix, as affinder writes it, is meant for all maps.
-        placed = [known[""]] * len(opened.maps) if "" in known else known
-        return measure_maps(labels, opened.maps, placed)
+        return opened.maps, [known[""]] * len(opened.maps) if "" in known else known
     say("The maps were not aligned (no --transforms): they lie where their files say")
     reference = picture or SemImage(image=labels)
-    return measure_maps(labels, opened.maps, [start_of(one, reference) for one in opened.maps])
-
-
-def _statistics(
-    labels: LabelImage,
-    table: pd.DataFrame,
-    picture: SemImage | None,
-    settings: StatisticsSettings,
-    grid: float,
-) -> SizeStatistics:
-    from grainsmith.statistics import Field, grid_hits, summarise
-
-    seen = labels[: labels.shape[0] - (picture.data_bar_rows if picture else 0)]
-    field = Field(table=table, height_px=seen.shape[0], width_px=seen.shape[1])
-    if grid:
-        field = replace(field, grid_hits=grid_hits(seen, grid))
-    return summarise(field, settings)
+    return opened.maps, [start_of(one, reference) for one in opened.maps]
 
 
 def _write_report(

@@ -56,7 +56,7 @@ def run_demo(
     on_progress : callable
         Told (per cent done, 100); raising in it stops the work.
     """
-    from grainsmith.measure import measure_grains
+    from grainsmith.pipeline.grains import measure_field
     from grainsmith.samples import sample_field
 
     out, chosen = Path(folder), settings or SegmentSettings()
@@ -67,12 +67,7 @@ def run_demo(
     found = segment_field(
         image, chosen, on_progress=lambda done, total: on_progress(10 + 60 * done // total, 100)
     )
-    table = measure_grains(
-        found.labels,
-        pixel_size_um=image.pixel_size_um,
-        image=image.image,
-        data_bar_rows=image.data_bar_rows,
-    ).join(found.table)
+    table = measure_field(found.labels, image).join(found.table)
     on_progress(80, 100)
     report = _write(out, found, table, chosen)
     on_progress(100, 100)

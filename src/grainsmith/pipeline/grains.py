@@ -1,0 +1,122 @@
+"""Labels -> table, minerals and statistics, for one field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from grainsmith.data import no_progress
+from grainsmith.measure import measure_grains, measure_maps
+from grainsmith.statistics import Field, grid_hits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from grainsmith.data import ElementMap, LabelImage, OnProgress, SemImage, Transform
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Grains with minerals by rules.
+
+    Attributes
+    ----------
+    naming : DataFrame
+        As `classify` describes it.
+    densities : dict of str to float
+        Of the rules, in g/cm³.
+    advice : tuple of str
+        Which rules could not be used, or which minerals cannot be told apart.
+    """
+
+    naming: pd.DataFrame
+    densities: dict[str, float]
+    advice: tuple[str, ...]
+
+
+def measure_field(
+    labels: LabelImage,
+    picture: SemImage | None,
+    *,
+    pixel_size_um: float = 0.0,
+    maps: Sequence[ElementMap] = (),
+    transforms: Mapping[str, Transform] | Sequence[Transform] = (),
+    on_progress: OnProgress = no_progress,
+) -> pd.DataFrame:
+    """Measure the grains of a field, and what they are made of.
+
+    Parameters
+    ----------
+    labels : (Y, X) int32 array
+    picture : SemImage or None
+        Its pixel size counts where there is one.
+    pixel_size_um : float
+        Where there is no picture; 0 = unknown.
+    maps, transforms
+        See `measure.measure_maps`.
+    on_progress : callable
+        Of the grains.
+    """
+    table = measure_grains(
+        labels,
+        pixel_size_um=picture.pixel_size_um if picture else pixel_size_um,
+        image=picture.image if picture else None,
+        data_bar_rows=picture.data_bar_rows if picture else 0,
+        on_progress=on_progress,
+    )
+    return table.join(measure_maps(labels, maps, transforms)) if maps else table
+
+
+def name_by_rules(table: pd.DataFrame, rules: str, *, kind: str = "") -> Named:
+    """Name the grains of a table by a rules file, or by the mineral library.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With the columns of `measure.measure_maps`.
+    rules : str
+        A file, or "library".
+    kind : str
+        What the maps hold; "" = the units of the rules.
+
+    Raises
+    ------
+    ReadError, MismatchError
+        See `classify.rules.read_rules` and `classify.matching.classify_by_rules`.
+    """
+    from grainsmith.classify.matching import classify_by_rules
+    from grainsmith.classify.naming import mapped_elements
+    from grainsmith.classify.rules import advice_on_elements, library_rules, read_rules
+
+    elements = mapped_elements(table)
+    if rules == "library":
+        chosen, advice = library_rules(elements), advice_on_elements(elements)
+    else:
+        chosen = read_rules(rules)
+        advice = chosen.advice(elements)
+    return Named(
+        naming=classify_by_rules(table, chosen, kind=kind),
+        densities={rule.mineral: rule.density_g_cm3 for rule in chosen.rules if rule.density_g_cm3},
+        advice=tuple(advice),
+    )
+
+
+def field_of(
+    table: pd.DataFrame, labels: LabelImage, *, data_bar_rows: int = 0, grid_px: float = 0.0
+) -> Field:
+    """Return a measured field as the statistics want it.
+
+    Parameters
+    ----------
+    table : DataFrame
+    labels : (Y, X) int array
+    data_bar_rows : int
+        Rows at the bottom that are no part of the field.
+    grid_px : float
+        Also count by a grid of points so far apart; 0 = no.
+    """
+    seen = labels[: labels.shape[0] - data_bar_rows]
+    field = Field(table=table, height_px=seen.shape[0], width_px=seen.shape[1])
+    return replace(field, grid_hits=grid_hits(seen, grid_px)) if grid_px else field
