@@ -70,6 +70,14 @@ def test_bad_options_are_refused(folder, words):
     assert run("align", folder / "BSE.tif", folder / "Si Ka1.tif", *words).exit_code == 2
 
 
+def test_refinement_without_simpleitk_says_what_to_install(folder, monkeypatch):
+    monkeypatch.setattr("grainsmith.align.by_itk.find_spec", lambda name: None)
+    result = run("align", folder / "BSE.tif", folder, "--refine", "affine", "-o", folder / "t.json")
+    assert isinstance(result.exception, GrainsmithError)
+    assert "grainsmith[registration]" in str(result.exception)
+    assert not (folder / "t.json").exists()
+
+
 def test_missing_map_is_said(folder):
     result = run("align", folder / "BSE.tif", folder / "nowhere.tif")
     assert "does not exist" in str(result.exception)

@@ -8,6 +8,7 @@ pytest.importorskip("napari")
 
 from napari.layers import Image
 
+from grainsmith.align import AlignSettings
 from grainsmith.io.maps import open_maps
 from grainsmith.io.sem import write_image
 from grainsmith.ui.align import AlignPanel
@@ -125,6 +126,13 @@ def test_align_undo_align(panel, qtbot):
     align(panel, qtbot)
     align(panel, qtbot)  # a second time starts where the files say, not where the first ended
     np.testing.assert_allclose(shift_px(panel, "Si Ka1"), (-3, 2), atol=0.3)
+
+
+def test_refinement_is_a_choice_and_says_what_is_missing(panel, monkeypatch):
+    monkeypatch.setattr("grainsmith.align.by_itk.find_spec", lambda name: None)
+    monkeypatch.setattr(panel._form, "settings", lambda: AlignSettings(refine="affine"))
+    panel.align()
+    assert "pip install 'grainsmith[registration]'" in panel._message.text()
 
 
 def test_arrow_keys_nudge_and_undo(panel, qtbot):

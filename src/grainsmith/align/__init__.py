@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grainsmith.align.by_itk import need_simpleitk
 from grainsmith.align.placing import Moving, place
 from grainsmith.align.points import (
     MODELS,
@@ -42,6 +43,7 @@ __all__ = [
     "align_maps",
     "fit_points",
     "leave_one_out_px",
+    "need_simpleitk",
     "place",
     "residuals_px",
     "sharpness",

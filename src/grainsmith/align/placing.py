@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from grainsmith.align.by_itk import need_simpleitk, refine_affine
 from grainsmith.align.levels import pyramid_of
 from grainsmith.align.passes import Link, find_passes, link_all
 from grainsmith.align.refine import refine
@@ -102,8 +103,11 @@ def place(
     ------
     ValueError
         `groups` has another length than `moving`.
+    GrainsmithError
+        A refinement is asked for that is not installed.
     """
     settings = settings or AlignSettings()
+    need_simpleitk(settings)
     if groups and len(groups) != len(moving):
         raise ValueError(f"groups must name a pass for each of {len(moving)}, got {len(groups)}")
     if not moving:
@@ -311,4 +315,7 @@ def _locate(members: Sequence[Evidence], settings: AlignSettings) -> Found:
 
 def _located(pairs: Pairs, surfaces: Sequence[Surface], settings: AlignSettings) -> Found:
     found = search(pairs, surfaces, settings)
-    return refine(pairs, found, settings) if is_convincing(found.peak, settings) else found
+    if not is_convincing(found.peak, settings):
+        return found
+    found = refine(pairs, found, settings)
+    return refine_affine(pairs, found, settings) if settings.refine == "affine" else found

@@ -186,7 +186,7 @@ def _agreed(seen: Around, by_shift: Matrix, settings: AlignSettings, factor: int
         richer = _fit(moving, reference, model, by_shift)
         if _is_worth_it(best, richer, moving, reference, factor):
             best = richer
-    if not _is_within(best.matrix, settings):
+    if not is_within(best.matrix, settings):
         return _Fit(matrix=by_shift, model="shift", misfit=np.nan)
     return best
 
@@ -235,7 +235,7 @@ def _applied(matrix: Matrix, points: Points) -> Points:
     return points @ matrix[:2, :2].T + matrix[:2, 2]
 
 
-def _is_within(matrix: Matrix, settings: AlignSettings) -> bool:
+def is_within(matrix: Matrix, settings: AlignSettings) -> bool:
     """Return whether turn, zoom and shear are of the size that was asked for."""
     turn, zoom, shear = turn_zoom_and_shear(matrix)
     most = 1 + settings.max_zoom_pct / 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 MODELS_OFFERED = ("auto", "shift", "similarity", "affine")
+REFINEMENTS = ("none", "affine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,8 @@ class AlignSettings:
         How much higher than the next best shift the best one must be.
     same_pass_px : float
         Maps whose offsets differ by less were taken in one pass.
+    refine : str
+        "none", or "affine": by SimpleITK, where the tiles say that a shift is not enough.
     """
 
     model: str = field(
@@ -52,11 +55,22 @@ class AlignSettings:
         default=0.6, metadata={"label": "Same pass within (px)", "min": 0.05, "max": 20.0}
     )
 
+    refine: str = field(
+        default="none",
+        metadata={
+            "label": "Refine by SimpleITK",
+            "choices": list(REFINEMENTS),
+            "tooltip": "An affine fit of maps for which a shift is not enough; an extra to install",
+        },
+    )
+
     def __post_init__(self) -> None:
         if self.model not in MODELS_OFFERED:
             raise ValueError(
                 f"model must be one of {', '.join(MODELS_OFFERED)}, got {self.model!r}"
             )
+        if self.refine not in REFINEMENTS:
+            raise ValueError(f"refine must be one of {', '.join(REFINEMENTS)}, got {self.refine!r}")
         for name, low, high in (
             ("max_shift_px", 0.0, 1e6),
             ("max_rotation_deg", 0.0, 180.0),

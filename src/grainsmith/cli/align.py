@@ -35,6 +35,10 @@ def align(
     max_shift: Annotated[float, typer.Option(help="Largest shift in px; 0 = any.")] = 0.0,
     max_rotation: Annotated[float, typer.Option(help="Largest turn in degrees.")] = 3.0,
     max_zoom: Annotated[float, typer.Option(help="Largest change of scale in %.")] = 3.0,
+    refine: Annotated[
+        str,
+        typer.Option(help="none, or affine: by SimpleITK, where a shift is not enough."),
+    ] = "none",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find where MAPS lie on REFERENCE, with a confidence and a verdict for each."""
@@ -47,6 +51,7 @@ def align(
             max_shift_px=max_shift,
             max_rotation_deg=max_rotation,
             max_zoom_pct=max_zoom,
+            refine=refine,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

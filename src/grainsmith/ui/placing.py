@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grainsmith.align import Alignment, AlignSettings, Moving, place, start_of
+from grainsmith.align import Alignment, AlignSettings, Moving, need_simpleitk, place, start_of
 from grainsmith.data import Transform, no_progress
 from grainsmith.errors import MismatchError
 from grainsmith.io.transforms import read_transforms, write_transforms
@@ -66,7 +66,10 @@ def job_of(
     ------
     MismatchError
         A layer is a stack or a pyramid.
+    GrainsmithError
+        A refinement is asked for that is not installed.
     """
+    need_simpleitk(settings)
     still = sem_image_of(reference)
     moving = []
     for layer in layers:
