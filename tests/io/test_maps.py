@@ -1,4 +1,5 @@
 import struct
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -9,7 +10,7 @@ from grainsmith.data import Transform
 from grainsmith.errors import MismatchError, ReadError
 from grainsmith.io.h5oina import read_h5oina
 from grainsmith.io.mappicture import read_picture_map
-from grainsmith.io.maps import MapGuess, guess_maps, open_maps, read_map
+from grainsmith.io.maps import BAR_AUTO, MapGuess, guess_maps, open_maps, read_map
 from grainsmith.io.maptext import read_text_map
 from grainsmith.io.sem import write_image
 from grainsmith.io.transforms import read_transforms, write_transforms
@@ -314,3 +315,16 @@ def test_other_files_are_no_transforms(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ReadError, match=message):
         read_transforms(path)
+
+
+def test_bar_is_cut_off_by_hand(tmp_path):
+    path = tmp_path / "Si Ka1.tif"
+    write_image(path, np.arange(80 * 70, dtype=np.uint16).reshape(80, 70))
+    (guess,) = guess_maps(path)
+    whole, cut, none = (open_maps([replace(guess, bar_rows=rows)]) for rows in (BAR_AUTO, 13, 80))
+    assert whole.maps[0].values.shape == (80, 70)
+    assert cut.maps[0].values.shape == (67, 70)
+    np.testing.assert_array_equal(cut.maps[0].values, whole.maps[0].values[:67])
+    assert "13 rows of a bar" in cut.notes[0]
+    assert not none.maps
+    assert "0..79 rows" in str(none.problems[0])

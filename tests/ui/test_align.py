@@ -9,9 +9,10 @@ pytest.importorskip("napari")
 from napari.layers import Image
 
 from grainsmith.align import AlignSettings
-from grainsmith.io.maps import open_maps
+from grainsmith.io.maps import BAR_AUTO, open_maps
 from grainsmith.io.sem import write_image
 from grainsmith.ui.align import AlignPanel
+from grainsmith.ui.compare import MODES
 from grainsmith.ui.layers import facts, transform_of
 from grainsmith.ui.map_layers import read_maps
 from grainsmith.ui.maps import MapsPanel
@@ -86,7 +87,10 @@ def test_guesses_can_be_corrected(viewer, folder):
     row = names.index("Si Ka1.tif")
     maps._table.cellWidget(row, 1).setCurrentText("Mg")
     maps._table.cellWidget(row, 3).setCurrentText("wt%")
+    assert maps.guesses()[row].bar_rows == BAR_AUTO
+    maps._table.cellWidget(row, 5).setValue(16)
     guess = maps.guesses()[row]
+    assert guess.bar_rows == 16
     assert (guess.element, guess.kind, guess.use) == ("Mg", "wt%", True)
     maps.look_at(str(folder / "nowhere"))
     assert "does not exist" in maps._message.text()
@@ -191,19 +195,28 @@ def test_points_say_what_is_missing_and_move_the_map(panel):
     assert len(panel.viewer.layers) == 4
 
 
-@pytest.mark.parametrize("mode", ["flicker", "checkerboard", "red-cyan", "before"])
+@pytest.mark.parametrize("mode", MODES)
 def test_every_way_of_looking_gives_the_look_back(panel, qtbot, mode):
     align(panel, qtbot)
     choose(panel, "Si Ka1")
     layers = list(panel.viewer.layers)
     look = [(one.visible, one.colormap.name, one.blending, one.opacity) for one in layers]
+    zoom = panel.viewer.scene.camera.zoom
     panel.see(mode)
     if mode == "flicker":
         was = panel.viewer.layers["Si Ka1"].visible
         panel.see(mode)
         assert panel.viewer.layers["Si Ka1"].visible is not was
+    if mode == "before | after":
+        both = panel.viewer.layers["before | after"]
+        width = panel.reference.data.shape[1]
+        assert both.data.shape[1] > 2 * width
+        before, after = both.data[..., :width, 0], both.data[..., -width:, 0]
+        assert (before != after).mean() > 0.02  # the map (red) has moved
+        np.testing.assert_array_equal(both.data[..., :width, 1], both.data[..., -width:, 1])
     panel._look.stop()
     assert list(panel.viewer.layers) == layers
+    assert panel.viewer.scene.camera.zoom == zoom
     assert [(one.visible, one.colormap.name, one.blending, one.opacity) for one in layers] == look
     np.testing.assert_allclose(shift_px(panel, "Si Ka1"), (-3, 2), atol=0.3)
 
@@ -252,11 +265,13 @@ def test_screenshots(panel, qtbot, screenshots):
     choose(panel, "Fe Ka1")
     window = viewer.window
     window.resize(1400, 950)
-    for name in ("panel", "red-cyan", "checkerboard", "flicker"):
+    for name in ("panel", "red-cyan", "checkerboard", "flicker", "before | after"):
         if name != "panel":
             panel.see(name)
         qtbot.wait(300)
-        window.screenshot(path=str(screenshots / f"align-{name}.png"), canvas_only=False)
+        window.screenshot(
+            path=str(screenshots / f"align-{name.replace(' | ', '-')}.png"), canvas_only=False
+        )
     panel._look.stop()
     panel.by_hand.open(True)
     panel._points.begin()

@@ -40,6 +40,33 @@ def checkerboard(
     return np.where((y // side + x // side) % 2 == 0, still, other).astype(np.uint8)
 
 
+def before_after(
+    reference: Image, moving: Image, before: Transform, after: Transform
+) -> npt.NDArray[np.uint8]:
+    """Return two pictures side by side: the fit before, and the fit now.
+
+    Parameters
+    ----------
+    reference, moving : (Y, X) or (Y, X, 3) arrays
+        The pictures.
+    before, after : Transform
+        From pixels of `moving` to those of `reference`.
+
+    Returns
+    -------
+    (Y, 2 X + gap, 3) uint8 array
+        The reference in cyan and the other in red, on the grid of the reference. Where they fit,
+        outlines have no coloured rims.
+    """
+    shape = (reference.shape[0], reference.shape[1])
+    still, other = (_stretched(views_of(one)[0]) for one in (reference, moving))
+    halves = [
+        np.dstack([one.inverse().look_up(other, shape), still, still]) for one in (before, after)
+    ]
+    gap = np.zeros((shape[0], max(4, shape[1] // 50), 3), np.uint8)
+    return np.concatenate([halves[0], gap, halves[1]], axis=1)
+
+
 def _stretched(picture: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Return a picture from black to white between its percentiles 1 and 99."""
     known = np.isfinite(picture)

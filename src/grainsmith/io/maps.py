@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 KINDS = ("counts", "wt%", "at%", "picture")
 """What the numbers of a map may be."""
 
+BAR_AUTO = -1
+"""The bar of a picture is found by itself."""
+
 _TABLES, _PICTURES, _OINA = maptext.SUFFIXES, mappicture.SUFFIXES, (".h5oina",)
 _CUBES = cubemaps.SUFFIXES
 SUFFIXES = (*_TABLES, *_PICTURES, *_OINA, *_CUBES)
@@ -57,6 +60,8 @@ class MapGuess:
         Whether it is opened.
     channel : str
         Of a coloured picture: see `mappicture.CHANNELS`.
+    bar_rows : int
+        Of a picture: rows of a burnt-in bar at the bottom, which are cut off; `BAR_AUTO` = found.
     note : str
         Why it is taken so.
     """
@@ -68,6 +73,7 @@ class MapGuess:
     kind: str = ""
     use: bool = True
     channel: str = "auto"
+    bar_rows: int = BAR_AUTO
     note: str = ""
 
     @property
@@ -238,11 +244,14 @@ def _open(guess: MapGuess, tick: OnProgress) -> MapFolder:
             inside = read_h5oina(guess.path)
             return MapFolder(maps=inside.maps, images=inside.images, problems=inside.problems)
         if guess.what == "image":
-            image = read_image(guess.path)
+            bar = "auto" if guess.bar_rows == BAR_AUTO else guess.bar_rows
+            image = read_image(guess.path, crop_databar=bar)
             return MapFolder(images=(image,))
         element_map, notes = read_map(guess)
     except GrainsmithError as error:
         return MapFolder(problems=(error,))
+    except ValueError as error:  # of what was set by hand: a bar of more rows than there are
+        return MapFolder(problems=(MismatchError(f"{guess.name}: {error}"),))
     return MapFolder(maps=(element_map,), notes=tuple(f"{guess.name}: {note}" for note in notes))
 
 
@@ -272,7 +281,11 @@ def read_map(guess: MapGuess) -> tuple[ElementMap, tuple[str, ...]]:
         )
         kind = guess.kind or ("counts" if is_counts else "wt%")
     else:
-        values, size_um, notes = mappicture.read_picture_map(guess.path, channel=guess.channel)
+        values, size_um, notes = mappicture.read_picture_map(
+            guess.path,
+            channel=guess.channel,
+            bar_rows="auto" if guess.bar_rows == BAR_AUTO else guess.bar_rows,
+        )
         # 8 bits are a stretched picture as a rule; more are counts or concentrations.
         kind = guess.kind or ("picture" if values.dtype == np.uint8 else "counts")
     if not guess.element:

@@ -43,7 +43,13 @@ _NOTHING = (
     "Open an image and its maps first: drop a folder on the window, or press Maps …. "
     "Open layers become maps in the line of roles above."
 )
-_KEYS = {"flicker": "Alt+F", "checkerboard": "Alt+K", "red-cyan": "Alt+R", "before": "Alt+B"}
+_KEYS = {
+    "flicker": "Alt+F",
+    "checkerboard": "Alt+K",
+    "red-cyan": "Alt+R",
+    "before": "Alt+B",
+    "before | after": "Alt+W",
+}
 
 
 class Fold(QWidget):
@@ -122,6 +128,7 @@ class AlignPanel(Panel):
             "Squares of one and of the other: outlines must run on",
             "Reference in cyan, map in red: white where both are bright",
             "Where the map lay before; press again for now",
+            "Before and now side by side, reference in cyan, map in red",
         )
         block = QWidget()
         grid = QGridLayout(block)
@@ -131,8 +138,8 @@ class AlignPanel(Panel):
             see = partial(self.see, mode)
             widget = button(mode.capitalize(), see, tip=tip, key=_KEYS[mode])
             grid.addWidget(widget, number // 2, number % 2)
-        end = button("Back to the usual view", self._look.stop, tip="Give all layers their look")
-        grid.addWidget(end, 2, 0, 1, 2)
+        end = button("Usual view", self._look.stop, tip="Give all layers their look")
+        grid.addWidget(end, 2, 1)
         return block
 
     def _file_row(self) -> QWidget:
@@ -249,7 +256,7 @@ class AlignPanel(Panel):
         reference, layer = self.reference, self._table.layer
         if reference is None or layer is None:
             self.say(_NOTHING)
-        elif mode == "before" and "start" not in facts(layer):
+        elif mode.startswith("before") and "start" not in facts(layer):
             self.say(f"'{layer.name}' has not been aligned yet.")
         else:
             self._look.show(mode, reference, layer)

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grainsmith.align.compare import checkerboard
+from grainsmith.align.compare import before_after, checkerboard
+from grainsmith.data import Transform
 from grainsmith.ui.layers import facts, place_map, place_of, transform_of
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image
 
-    from grainsmith.data import Transform
-
 _LOOK = ("visible", "colormap", "blending", "opacity")
-MODES = ("flicker", "checkerboard", "red-cyan", "before")
+MODES = ("flicker", "checkerboard", "red-cyan", "before", "before | after")
 """Ways of looking."""
 
 
@@ -28,6 +27,7 @@ class Comparison:
         self._kept: dict[Any, dict[str, Any]] = {}
         self._made: Image | None = None
         self._placed: tuple[Image, Image, Transform] | None = None
+        self._camera: tuple[Any, float] | None = None
         self.mode = ""
 
     def show(self, mode: str, reference: Image, moving: Image) -> None:
@@ -48,6 +48,8 @@ class Comparison:
             moving.blending = "translucent_no_depth"
         elif mode == "red-cyan":
             self._colour(reference, moving)
+        elif mode == "before | after":
+            self._show_both(reference, moving)
         else:
             self._show_squares(reference, moving)
 
@@ -61,6 +63,9 @@ class Comparison:
                     setattr(layer, name, value)
         if self._placed is not None:
             place_map(*self._placed)
+        if self._camera is not None:
+            self._viewer.scene.camera.center, self._viewer.scene.camera.zoom = self._camera
+            self._camera = None
         self._made, self._kept, self._placed, self.mode = None, {}, None, ""
 
     def _alone(self, reference: Image, moving: Image) -> None:
@@ -80,9 +85,26 @@ class Comparison:
         board = checkerboard(
             np.asarray(reference.data), np.asarray(moving.data), transform_of(moving, reference)
         )
+        self._add("checkerboard", board, reference, moving)
+
+    def _show_both(self, reference: Image, moving: Image) -> None:
+        start = Transform(matrix=np.array(facts(moving)["start"]))
+        both = before_after(
+            np.asarray(reference.data),
+            np.asarray(moving.data),
+            start,
+            transform_of(moving, reference),
+        )
+        self._add("before | after", both, reference, moving)
+        # Twice as wide as the field: show all of it, and give the view back at the end.
+        self._camera = (self._viewer.scene.camera.center, self._viewer.scene.camera.zoom)
+        self._viewer.reset_view()
+
+    def _add(self, name: str, picture: Any, reference: Image, moving: Image) -> None:
+        """Show a picture made for looking instead of the two it was made of."""
         self._made = self._viewer.add_image(
-            board,
-            name="checkerboard",
+            picture,
+            name=name,
             metadata={"grainsmith": {"role": "comparison"}},
             **place_of(reference),
         )

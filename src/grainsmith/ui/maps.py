@@ -7,12 +7,27 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Layer
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHeaderView, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHeaderView,
+    QSpinBox,
+    QTableWidget,
+    QTableWidgetItem,
+)
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.mapnames import SYMBOLS
 from grainsmith.io.mappicture import CHANNELS
-from grainsmith.io.maps import KINDS, SUFFIXES, MapFolder, MapGuess, guess_maps, open_maps
+from grainsmith.io.maps import (
+    BAR_AUTO,
+    KINDS,
+    SUFFIXES,
+    MapFolder,
+    MapGuess,
+    guess_maps,
+    open_maps,
+)
 from grainsmith.ui.map_layers import adopt_maps, layers_of, tell
 from grainsmith.ui.panel import Panel, button, label
 from grainsmith.ui.worker import run
@@ -23,7 +38,7 @@ if TYPE_CHECKING:
 
     import napari
 
-_COLUMNS = ("File", "Element", "Line", "Kind", "Channel")
+_COLUMNS = ("File", "Element", "Line", "Kind", "Channel", "Bar px")
 _BY_NUMBERS = "auto"
 _LINES_TIP = (
     "Of a cube of spectra: the lines that become maps, such as Si Ka, Fe Ka. "
@@ -105,6 +120,7 @@ class MapsPanel(Panel):
                 row, 3, _combo((_BY_NUMBERS, *KINDS), guess.kind or _BY_NUMBERS)
             )
             self._table.setCellWidget(row, 4, _combo(CHANNELS, guess.channel))
+            self._table.setCellWidget(row, 5, _bar_box(guess.bar_rows))
         self._table.setVisible(bool(guesses))
         self._open_button.setVisible(bool(guesses))
         self._hint.setVisible(not guesses)
@@ -124,6 +140,7 @@ class MapsPanel(Panel):
             line=self._table.item(row, 2).text(),
             kind="" if kind == _BY_NUMBERS else kind,
             channel=self._table.cellWidget(row, 4).currentText(),
+            bar_rows=self._table.cellWidget(row, 5).value(),
             use=self._table.item(row, 0).checkState() == Qt.CheckState.Checked,
         )
 
@@ -171,6 +188,15 @@ def adopt_names(layers: Sequence[Layer]) -> None:
         if name.what == "element":
             facts(layer).setdefault("element", name.element)
             facts(layer).setdefault("line", name.line)
+
+
+def _bar_box(rows: int) -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(BAR_AUTO, 99_999)
+    box.setSpecialValueText("auto")
+    box.setValue(rows)
+    box.setToolTip("Of a picture: rows at the bottom that are a burnt-in bar; they are cut off")
+    return box
 
 
 def _combo(choices: Sequence[str], chosen: str) -> QComboBox:
