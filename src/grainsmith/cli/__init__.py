@@ -21,6 +21,7 @@ from grainsmith.cli.maps import maps
 from grainsmith.cli.measure import measure
 from grainsmith.cli.minerals import minerals
 from grainsmith.cli.models import models
+from grainsmith.cli.mosaic import mosaic
 from grainsmith.cli.recipe import recipe
 from grainsmith.cli.score import score
 from grainsmith.cli.segment import segment
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(clean)
 app.command()(segment)
+app.command()(mosaic)
 app.command()(maps)
 app.command()(align)
 app.command()(train)

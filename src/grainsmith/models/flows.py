@@ -110,7 +110,12 @@ def flow_errors(labels: LabelImage, flows: Flows) -> tuple[npt.NDArray[np.int32]
 
 
 def follow(
-    flows: Flows, inside: npt.NDArray[np.bool_], *, scale: float = 1.0, max_steps: int = 300
+    flows: Flows,
+    inside: npt.NDArray[np.bool_],
+    *,
+    scale: float = 1.0,
+    offset: tuple[float, float] = (0.0, 0.0),
+    max_steps: int = 300,
 ) -> npt.NDArray[np.float32]:
     """Follow the flows from every pixel that lies inside a grain until it stands still.
 
@@ -123,6 +128,9 @@ def follow(
     scale : float
         Network pixels per image pixel. The paths run on the network's grid whatever the size of the
         image: outlines keep the image's sharpness and no flow is ever resampled.
+    offset : (float, float)
+        Network pixels (y, x) by which the image begins inside the grid, where both are pieces of
+        something larger.
     max_steps : int
         A path ends here at the latest.
 
@@ -134,6 +142,7 @@ def follow(
     starts = np.stack(np.nonzero(inside), axis=1).astype(np.float32)
     # Pixel centres of the image on the network's grid.
     starts = (starts + np.float32(0.5)) * np.float32(scale) - np.float32(0.5)
+    starts += np.array(offset, np.float32)
     # Interleaved, the four values of a bilinear look-up share cache lines.
     field = np.ascontiguousarray(np.moveaxis(flows, 0, -1), dtype=np.float32)
     with one_at_a_time:

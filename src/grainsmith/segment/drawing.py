@@ -42,15 +42,16 @@ def draw_scale(
     said: ScalePrediction, shape: tuple[int, int], settings: SegmentSettings, watch: Stopwatch
 ) -> tuple[LabelImage, _Facts]:
     """Labels on the image's grid, and an array per fact whose place k belongs to label k + 1."""
-    inside = enlarge(said.probability, shape, said.scale) > settings.probability_threshold
-    ends = said.paths.ends(said.flows, inside, said.scale)
+    logits = enlarge(said.probability, shape, said.scale, said.offset)
+    inside = logits > settings.probability_threshold
+    ends = said.paths.ends(said.flows, inside, said.scale, said.offset)
     grid = (said.probability.shape[0], said.probability.shape[1])
     min_points = int(min(10, 10 / said.scale**2))
     labels = gather(ends, inside, grid, min_points=max(3, min_points))
     watch.lap("follow")
     labels = keep_largest_pieces(fill_holes(labels), min_area_px=settings.min_area_px)
     watch.lap("tidy")
-    small = _on_network_grid(labels, grid, said.scale)
+    small = _on_network_grid(labels, grid, said.scale, said.offset)
     n = int(labels.max(initial=0))
     error, logit = np.full(n, 2.0), np.full(n, -10.0)
     ids, errors = flow_errors(small, said.flows)
@@ -123,12 +124,14 @@ def _explains(
     return bool(confidence > 0.5 and confidence > pieces_confidence * covered)
 
 
-def _on_network_grid(labels: LabelImage, grid: tuple[int, int], scale: float) -> LabelImage:
+def _on_network_grid(
+    labels: LabelImage, grid: tuple[int, int], scale: float, offset: tuple[float, float]
+) -> LabelImage:
     if scale == 1:
         return labels
     rows, columns = (
-        np.clip(((np.arange(n) + 0.5) / scale).astype(int), 0, limit - 1)
-        for n, limit in zip(grid, labels.shape, strict=True)
+        np.clip(((np.arange(n) + 0.5 - first) / scale).astype(int), 0, limit - 1)
+        for n, limit, first in zip(grid, labels.shape, offset, strict=True)
     )
     return np.ascontiguousarray(labels[np.ix_(rows, columns)])
 

@@ -53,11 +53,11 @@ def predict(
     estimated = settings.diameter_px == 0
     diameter_px = _estimate_diameter(grey, runner, settings) if estimated else settings.diameter_px
     watch.lap("estimate")
-    scale = _scale(model, diameter_px, shape)
-    again = settings.two_scales and scale * max(shape) > 2 * LARGE_PX
-    runner.plan(shape, [scale, scale * COARSER] if again else [scale])
+    scale = network_scale(model, diameter_px, shape)
+    scales = network_scales(scale, shape, settings)
+    runner.plan(shape, scales)
     fine = runner.run(grey, scale)
-    coarse = runner.run(grey, scale * COARSER) if again else None
+    coarse = runner.run(grey, scales[1]) if len(scales) > 1 else None
     watch.lap("network")
     return Prediction(
         fine=fine,
@@ -71,7 +71,13 @@ def predict(
     )
 
 
-def _scale(model: Model, diameter_px: float, shape: tuple[int, int]) -> float:
+def network_scales(scale: float, shape: tuple[int, int], settings: SegmentSettings) -> list[float]:
+    """Return the scale, and the second one where very large grains are looked for too."""
+    again = settings.two_scales and scale * max(shape) > 2 * LARGE_PX
+    return [scale, scale * COARSER] if again else [scale]
+
+
+def network_scale(model: Model, diameter_px: float, shape: tuple[int, int]) -> float:
     """Network pixels per image pixel; 1 where a model takes images as they are."""
     if not diameter_px:
         return 1.0
@@ -92,7 +98,7 @@ class _Runner:
     def plan(self, shape: tuple[int, int], scales: list[float]) -> None:
         """Add the tiles of these runs to the total."""
         for scale in scales:
-            rows, columns = (self._pieces(length) for length in scaled(shape, scale))
+            rows, columns = (pieces(n, self.model, self._largest) for n in scaled(shape, scale))
             self._total += len(rows) * len(columns)
         self._on_progress(self._done, self._total)
 
@@ -101,32 +107,45 @@ class _Runner:
         small = resize(grey, scale)
         total = np.zeros((3, *small.shape), np.float32)
         weight = np.zeros(small.shape, np.float32)
-        rows, columns = (self._pieces(length) for length in small.shape)
+        rows, columns = (pieces(n, self.model, self._largest) for n in small.shape)
         for area in product(rows, columns):
             part = small[area]
-            said = self.model.predict(_padded(part, self.model.stride, self.model.tile_px))
-            window = _window(part.shape, small.shape)
-            total[(slice(None), *area)] += said[:, : part.shape[0], : part.shape[1]] * window
+            window = tile_weights(part.shape, small.shape)
+            total[(slice(None), *area)] += predict_tile(self.model, part) * window
             weight[area] += window
             self._done += 1
             self._on_progress(self._done, self._total)
         total /= weight
         return ScalePrediction(flows=total[:2], probability=total[2], scale=scale)
 
-    def _pieces(self, length: int) -> list[slice]:
-        """Return stretches that overlap by at least `_OVERLAP_PX` and cover a length evenly.
 
-        They are no longer than that takes: every pixel that two tiles share is computed twice.
-        """
-        if length <= self._largest:
-            return [slice(0, length)]
-        n = int(np.ceil((length - _OVERLAP_PX) / (self._largest - _OVERLAP_PX)))
-        stride = self.model.stride
-        tile = self.model.tile_px or int(
-            stride * np.ceil(((length - _OVERLAP_PX) / n + _OVERLAP_PX) / stride)
-        )
-        starts = np.linspace(0, length - tile, n).round().astype(int).tolist()
-        return [slice(start, start + tile) for start in starts]
+def predict_tile(model: Model, part: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Let the network look at one tile: (3, H, W) flows y and x and logit of its own shape."""
+    said = model.predict(_padded(part, model.stride, model.tile_px))
+    return said[:, : part.shape[0], : part.shape[1]]
+
+
+def pieces(length: int, model: Model, largest: int) -> list[slice]:
+    """Return stretches that overlap by at least `_OVERLAP_PX` and cover a length evenly.
+
+    They are no longer than that takes: every pixel that two tiles share is computed twice.
+    """
+    if length <= largest:
+        return [slice(0, length)]
+    n = int(np.ceil((length - _OVERLAP_PX) / (largest - _OVERLAP_PX)))
+    stride = model.stride
+    tile = model.tile_px or int(
+        stride * np.ceil(((length - _OVERLAP_PX) / n + _OVERLAP_PX) / stride)
+    )
+    starts = np.linspace(0, length - tile, n).round().astype(int).tolist()
+    return [slice(start, start + tile) for start in starts]
+
+
+def estimate_diameter(
+    grey: npt.NDArray[np.float32], model: Model, settings: SegmentSettings
+) -> float:
+    """Typical grain diameter of a normalised image, in its pixels; see `SegmentSettings`."""
+    return _estimate_diameter(grey, _Runner(model, settings, no_progress), settings)
 
 
 def _estimate_diameter(
@@ -188,7 +207,7 @@ def _nothing(shape: tuple[int, int], note: str, settings: SegmentSettings) -> Pr
     )
 
 
-def _window(shape: tuple[int, ...], whole: tuple[int, ...]) -> npt.NDArray[np.float32]:
+def tile_weights(shape: tuple[int, ...], whole: tuple[int, ...]) -> npt.NDArray[np.float32]:
     """Weights that fall towards the edge of a tile, where the network sees least."""
     ramps = []
     for n, length in zip(shape, whole, strict=True):

@@ -23,13 +23,17 @@ class Paths:
         self._ends: npt.NDArray[np.float32] | None = None
 
     def ends(
-        self, flows: npt.NDArray[np.float32], inside: npt.NDArray[np.bool_], scale: float
+        self,
+        flows: npt.NDArray[np.float32],
+        inside: npt.NDArray[np.bool_],
+        scale: float,
+        offset: tuple[float, float] = (0.0, 0.0),
     ) -> npt.NDArray[np.float32]:
         """Return what `follow` returns, following only pixels that were never followed before."""
         if self._ends is None:
             self._ends = np.full((*inside.shape, 2), np.nan, np.float32)
         new = inside & np.isnan(self._ends[..., 0])
         if new.any():
-            self._ends[new] = follow(flows, new, scale=scale)
+            self._ends[new] = follow(flows, new, scale=scale, offset=offset)
         found: npt.NDArray[np.float32] = self._ends[inside]
         return found

@@ -80,18 +80,39 @@ def _has_structure(grey: npt.NDArray[np.float32]) -> bool:
 
 def resize(grey: npt.NDArray[np.float32], scale: float) -> npt.NDArray[np.float32]:
     """Scale a (Y, X) image, smoothed first where it shrinks so that texture does not alias."""
+    return resize_part(grey, scaled((grey.shape[0], grey.shape[1]), scale), scale, (0.0, 0.0))
+
+
+def resize_part(
+    grey: npt.NDArray[np.float32],
+    shape: tuple[int, int],
+    scale: float,
+    offset: tuple[float, float],
+) -> npt.NDArray[np.float32]:
+    """Scale a piece of an image to `shape`; it begins `offset` image pixels into the piece."""
     if scale == 1:
         return grey
     if scale < 0.8:
         grey = ndimage.gaussian_filter(grey, 0.4 / scale)
-    return _look_up(grey, scaled((grey.shape[0], grey.shape[1]), scale), 1 / scale)
+    return _look_up(grey, shape, 1 / scale, offset)
+
+
+def reach_px(scale: float) -> int:
+    """Return how many image pixels round a place `resize` looks at."""
+    return 0 if scale == 1 else int(np.ceil(4 * 0.4 / scale)) + 3
 
 
 def enlarge(
-    plane: npt.NDArray[np.float32], shape: tuple[int, int], scale: float
+    plane: npt.NDArray[np.float32],
+    shape: tuple[int, int],
+    scale: float,
+    offset: tuple[float, float] = (0.0, 0.0),
 ) -> npt.NDArray[np.float32]:
-    """Look a plane of the network's grid up at the pixels of the image."""
-    return plane if scale == 1 else _look_up(plane, shape, scale)
+    """Look a plane of the network's grid up at the pixels of the image.
+
+    The image begins `offset` grid cells into the plane.
+    """
+    return plane if scale == 1 else _look_up(plane, shape, scale, offset)
 
 
 def scaled(shape: tuple[int, int], scale: float) -> tuple[int, int]:
@@ -100,23 +121,26 @@ def scaled(shape: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def _look_up(
-    plane: npt.NDArray[np.float32], shape: tuple[int, int], pitch: float
+    plane: npt.NDArray[np.float32],
+    shape: tuple[int, int],
+    pitch: float,
+    offset: tuple[float, float],
 ) -> npt.NDArray[np.float32]:
     with one_at_a_time:
-        return _sample(plane, *shape, pitch)
+        return _sample(plane, *shape, pitch, *offset)
 
 
 @nb.njit(cache=True, nogil=True, parallel=True)
-def _sample(plane, height, width, pitch):  # type: ignore[no-untyped-def]
+def _sample(plane, height, width, pitch, offset_y, offset_x):  # type: ignore[no-untyped-def]
     """Bilinear look-up at pixel centres `pitch` input pixels apart."""
     out = np.empty((height, width), np.float32)
     last_y, last_x = plane.shape[0] - 1, plane.shape[1] - 1
     for v in nb.prange(height):
-        y = min(max((v + 0.5) * pitch - 0.5, 0.0), float(last_y))
+        y = min(max((v + 0.5) * pitch - 0.5 + offset_y, 0.0), float(last_y))
         a = int(y)
         b, fy = min(a + 1, last_y), np.float32(y - a)
         for u in range(width):
-            x = min(max((u + 0.5) * pitch - 0.5, 0.0), float(last_x))
+            x = min(max((u + 0.5) * pitch - 0.5 + offset_x, 0.0), float(last_x))
             c = int(x)
             d, fx = min(c + 1, last_x), np.float32(x - c)
             top = plane[a, c] + (plane[a, d] - plane[a, c]) * fx

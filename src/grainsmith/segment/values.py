@@ -87,6 +87,9 @@ class ScalePrediction:
         Logit of the grain probability.
     scale : float
         Network pixels per image pixel.
+    offset : (float, float)
+        Network pixels (y, x) by which the image begins inside the grid: not 0 only where both are
+        pieces of a mosaic.
     paths : Paths
         Where the flows lead, as far as that was asked for.
     """
@@ -94,6 +97,7 @@ class ScalePrediction:
     flows: npt.NDArray[np.float32]
     probability: npt.NDArray[np.float32]
     scale: float
+    offset: tuple[float, float] = (0.0, 0.0)
     paths: Paths = field(default_factory=Paths, repr=False, compare=False)
 
 

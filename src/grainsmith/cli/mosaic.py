@@ -1,0 +1,66 @@
+"""grainsmith mosaic: a picture too large for memory -> OME-Zarr with its labels, and a table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grainsmith.cli.terminal import print_json, progress_bar, say
+
+
+def mosaic(
+    image: Annotated[Path, typer.Argument(help="Tiled TIFF, or OME-Zarr 0.4 or 0.5.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder to be made, e.g. OUT.zarr.")
+    ],
+    model: Annotated[
+        str, typer.Option(help="Name (see `grainsmith models list`) or weights file.")
+    ] = "grains",
+    diameter: Annotated[
+        float, typer.Option(metavar="PX", help="Typical grain diameter; 0 = estimated.", min=0)
+    ] = 0.0,
+    probability: Annotated[
+        float, typer.Option(help="Logit above which a pixel belongs to a grain.")
+    ] = -1.3,
+    flow_error: Annotated[
+        float, typer.Option(help="Grains with a higher flow error are dropped; 0 keeps all.", min=0)
+    ] = 0.5,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    scheduler: Annotated[
+        str, typer.Option(help="none, local, local:N or tcp://HOST:PORT.")
+    ] = "none",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Find the grains of a mosaic block by block; memory goes with the block, not the picture."""
+    from grainsmith.pipeline.mosaic import segment_mosaic
+    from grainsmith.segment import SegmentSettings
+
+    settings = SegmentSettings(
+        model=model,
+        diameter_px=diameter,
+        probability_threshold=probability,
+        flow_threshold=flow_error,
+        device=device,
+    )
+    with progress_bar("Finding grains") as on_progress:
+        result = segment_mosaic(
+            image,
+            output,
+            settings,
+            scheduler=scheduler,
+            resume=resume,
+            on_progress=on_progress,
+            say=say,
+        )
+    if json:
+        print_json(asdict(result))
+        return
+    say(
+        f"one black and white for all blocks: {result.black:g} and {result.white:g}; "
+        f"typical diameter {result.diameter_px:.0f} px, halo {result.halo_px} px"
+    )
+    say(f"{result.n_grains} grains in {result.folder}; their table is its grains.csv")

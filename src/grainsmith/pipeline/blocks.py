@@ -1,0 +1,229 @@
+"""What a worker does on a mosaic: one tile, one block, one block's labels, one block's grains.
+
+All are pure functions of files in the folder of the unfinished result: any worker may do any of
+them, in any order and more than once, and the files come out the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from grainsmith.io.files import whole_file
+from grainsmith.io.mosaic import grey_of, open_mosaic
+from grainsmith.io.omezarr import open_levels
+from grainsmith.io.provenance import read_json
+from grainsmith.measure import measure_grains
+from grainsmith.models.catalogue import load_model
+from grainsmith.segment import SegmentSettings, draw_grains
+from grainsmith.segment.piecewise import Layout, look_at_tile, plan, prediction_of_window
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from grainsmith.data import OnProgress
+    from grainsmith.io.mosaic import Mosaic
+    from grainsmith.models.model import Model
+    from grainsmith.segment.piecewise import TileId, Window
+
+BlockId = tuple[int, int]
+_AROUND_PX = 4  # a grain's core is looked for within its box and one pixel more
+_FACTS = ("confidence", "flow_error", "probability")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A mosaic being segmented: all that its workers must agree on."""
+
+    folder: Path
+    mosaic: Mosaic
+    settings: SegmentSettings
+    layout: Layout
+    low: float
+    high: float
+    diameter_px: float
+    halo_px: int
+    block_px: int
+
+    def model(self) -> Model:
+        """Return the network, loaded once in a process."""
+        return _model(self.settings.model, self.settings.device)
+
+    def blocks(self) -> list[BlockId]:
+        """Return all blocks in reading order."""
+        rows, columns = (-(-n // self.block_px) for n in self.mosaic.shape)
+        return [(i, j) for i in range(rows) for j in range(columns)]
+
+    def core(self, block: BlockId) -> Window:
+        """Return the pixels that a block answers for."""
+        (rows, columns), side = self.mosaic.shape, self.block_px
+        i, j = block
+        return i * side, min((i + 1) * side, rows), j * side, min((j + 1) * side, columns)
+
+    def window(self, block: BlockId) -> Window:
+        """Return the core of a block with its halo."""
+        y0, y1, x0, x1 = self.core(block)
+        (rows, columns), halo = self.mosaic.shape, self.halo_px
+        return max(0, y0 - halo), min(rows, y1 + halo), max(0, x0 - halo), min(columns, x1 + halo)
+
+    def tile_file(self, tile: TileId) -> Path:
+        """Return where the network's word on a tile is kept."""
+        return self.folder / "tiles" / ("-".join(map(str, tile)) + ".npy")
+
+    def block_file(self, block: BlockId) -> Path:
+        """Return where the grains of a block are kept until they are joined."""
+        return self.folder / "blocks" / f"{block[0]}-{block[1]}.npz"
+
+    def grey(self, window: Window) -> npt.NDArray[np.float32]:
+        """Return normalised grey values: one black and one white for the whole mosaic."""
+        grey = grey_of(self.mosaic.window(*window))
+        grey = np.where(np.isfinite(grey), grey, np.float32(self.low))
+        low, high = self.low, self.high
+        return np.clip((grey - np.float32(low)) / np.float32(high - low), -1, 3).astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def _model(name: str, device: str) -> Model:
+    return load_model(name, device=device)
+
+
+@lru_cache(maxsize=2)
+def open_job(folder: str) -> Job:
+    """Open the folder of an unfinished result."""
+    said = read_json(Path(folder) / "job.json")
+    settings = SegmentSettings(**said["settings"])
+    mosaic = open_mosaic(said["image"])
+    model = _model(settings.model, settings.device)
+    return Job(
+        folder=Path(folder),
+        mosaic=mosaic,
+        settings=settings,
+        layout=plan(mosaic.shape, model, settings, said["diameter_px"]),
+        low=said["low"],
+        high=said["high"],
+        diameter_px=said["diameter_px"],
+        halo_px=said["halo_px"],
+        block_px=said["block_px"],
+    )
+
+
+def do_tile(item: tuple[str, TileId], on_progress: OnProgress) -> None:
+    """Let the network look at a tile, unless that was done."""
+    job = open_job(item[0])
+    target = job.tile_file(item[1])
+    if target.exists():
+        return
+    said = look_at_tile(job.layout, item[1], job.model(), job.grey)
+    with whole_file(target) as temporary:
+        np.save(temporary, said.astype(np.float16))
+    on_progress(1, 1)
+
+
+def do_block(item: tuple[str, BlockId], on_progress: OnProgress) -> None:
+    """Draw the grains of a block and its halo, unless that was done."""
+    job, block = open_job(item[0]), item[1]
+    target = job.block_file(block)
+    if target.exists():
+        return
+    window = job.window(block)
+    prediction = prediction_of_window(
+        job.layout,
+        window,
+        lambda tile: np.load(job.tile_file(tile), mmap_mode="r"),
+        diameter_px=job.diameter_px,
+    )
+    grains = draw_grains(prediction, job.settings)
+    facts: dict[str, Any] = {name: grains.table[name].to_numpy(float) for name in _FACTS}
+    kept: dict[str, Any] = describe(grains.labels, window, job.core(block), job.mosaic.shape)
+    with whole_file(target) as temporary:
+        np.savez_compressed(temporary, **kept, **facts)
+    on_progress(1, 1)
+
+
+def describe(
+    labels: npt.NDArray[np.int32], window: Window, core: Window, shape: tuple[int, int]
+) -> dict[str, npt.NDArray[Any]]:
+    """Say of the grains of a window, numbered 1..n, what joining them over seams takes.
+
+    Returns
+    -------
+    dict of arrays
+        `labels` (the core), `right` and `below` (the column and the row just beyond it), and per
+        grain `key` (its first pixel in reading order, counted over the mosaic), `box` (y0, x0, y1,
+        x1 in the mosaic) and `whole` (the window's edge does not cut it).
+    """
+    n = int(labels.max(initial=0))
+    y0, y1, x0, x1 = window
+    ys, xs = np.nonzero(labels)
+    ids = labels[ys, xs] - 1
+    box = np.zeros((n, 4), np.int64)
+    box[:, :2] = np.iinfo(np.int64).max
+    np.minimum.at(box[:, 0], ids, ys)
+    np.minimum.at(box[:, 1], ids, xs)
+    np.maximum.at(box[:, 2], ids, ys + 1)
+    np.maximum.at(box[:, 3], ids, xs + 1)
+    box += (y0, x0, y0, x0)
+    key = np.full(n, np.iinfo(np.int64).max)
+    np.minimum.at(key, ids, (ys + y0) * np.int64(shape[1]) + xs + x0)
+    cut = (
+        ((box[:, 0] == y0) & (y0 > 0))
+        | ((box[:, 1] == x0) & (x0 > 0))
+        | ((box[:, 2] == y1) & (y1 < shape[0]))
+        | ((box[:, 3] == x1) & (x1 < shape[1]))
+    )
+    rows = slice(core[0] - y0, core[1] - y0)
+    columns = slice(core[2] - x0, core[3] - x0)
+    right = labels[rows, core[3] - x0] if core[3] < shape[1] else np.zeros(0, np.int32)
+    below = labels[core[1] - y0, columns] if core[1] < shape[0] else np.zeros(0, np.int32)
+    return {
+        "labels": labels[rows, columns],
+        "right": right,
+        "below": below,
+        "key": key,
+        "box": box,
+        "whole": ~cut,
+    }
+
+
+def do_labels(item: tuple[str, BlockId, npt.NDArray[np.int32]], on_progress: OnProgress) -> None:
+    """Write the labels of a block with their numbers in the mosaic."""
+    job = open_job(item[0])
+    y0, y1, x0, x1 = job.core(item[1])
+    with np.load(job.block_file(item[1])) as kept:
+        numbered = item[2][kept["labels"]]
+    open_levels(job.folder / "out.zarr" / "labels" / "grains", writable=True)[0][y0:y1, x0:x1] = (
+        numbered
+    )
+    on_progress(1, 1)
+
+
+def do_measure(
+    item: tuple[str, Window, npt.NDArray[np.int32]], on_progress: OnProgress
+) -> pd.DataFrame:
+    """Measure some grains in the smallest window that holds them whole."""
+    job, (y0, y1, x0, x1), ids = open_job(item[0]), item[1], item[2]
+    (rows, columns), around = job.mosaic.shape, _AROUND_PX
+    y0, x0 = max(0, y0 - around), max(0, x0 - around)
+    y1, x1 = min(rows, y1 + around), min(columns, x1 + around)
+    levels = open_levels(job.folder / "out.zarr" / "labels" / "grains")
+    table = measure_grains(
+        np.asarray(levels[0][y0:y1, x0:x1]),
+        pixel_size_um=job.mosaic.pixel_size_um,
+        image=job.mosaic.window(y0, y1, x0, x1),
+        only=ids.tolist(),
+        on_progress=on_progress,
+    )
+    for name, shift in (("y_px", y0), ("top_px", y0), ("x_px", x0), ("left_px", x0)):
+        table[name] += shift
+    table["touches_edge"] = (
+        (table["top_px"] == 0)
+        | (table["left_px"] == 0)
+        | (table["top_px"] + table["height_px"] == rows)
+        | (table["left_px"] + table["width_px"] == columns)
+    )
+    return table

@@ -1,0 +1,334 @@
+"""A mosaic -> OME-Zarr with its labels, and a table: memory is bounded by the block."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from grainsmith.data import no_progress
+from grainsmith.errors import MismatchError, WriteError
+from grainsmith.io.mosaic import grey_of, open_mosaic
+from grainsmith.io.omezarr import create_pyramid, fill_coarser, name_labels, open_levels
+from grainsmith.io.provenance import read_json, write_json
+from grainsmith.io.tables import write_table
+from grainsmith.pipeline.blocks import do_block, do_labels, do_measure, do_tile, open_job
+from grainsmith.pipeline.engine import for_each
+from grainsmith.pipeline.seams import join
+from grainsmith.segment.network import estimate_diameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from grainsmith.data import OnProgress
+    from grainsmith.io.mosaic import Mosaic
+    from grainsmith.pipeline.blocks import Job
+    from grainsmith.pipeline.seams import Joined
+    from grainsmith.segment import SegmentSettings
+
+BLOCK_PX = 2048
+_HALO_DIAMETERS = 8.0
+_HALO_PX = (128, 512)
+_SAMPLE_PX = 1536
+_STRIP_PX = 1024
+_TILE_BYTES = 8  # on disk, per pixel of the network's grid, overlaps included
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentedMosaic:
+    """What `segment_mosaic` has written.
+
+    Attributes
+    ----------
+    folder : str
+        The OME-Zarr: image, `labels/grains`, `grains.csv` and `grains.json`.
+    n_grains : int
+    diameter_px : float
+        Typical diameter of the smaller grains, one for the whole mosaic.
+    halo_px : int
+        Pixels by which blocks look beyond their edges.
+    black, white : float
+        Grey values that the network is shown as 0 and 1, one pair for the whole mosaic.
+    pixel_size_um : float
+    """
+
+    folder: str
+    n_grains: int
+    diameter_px: float
+    halo_px: int
+    black: float
+    white: float
+    pixel_size_um: float
+
+
+def segment_mosaic(
+    image: str | Path,
+    output: str | Path,
+    settings: SegmentSettings,
+    *,
+    scheduler: str = "none",
+    resume: bool = False,
+    block_px: int = BLOCK_PX,
+    halo_px: int = 0,
+    on_progress: OnProgress = no_progress,
+    say: Callable[[str], None] | None = None,
+) -> SegmentedMosaic:
+    """Find the grains of a mosaic block by block.
+
+    Parameters
+    ----------
+    image : path
+        Whatever `open_mosaic` opens.
+    output : path
+        Folder to be made. Until all is done its name ends in `.part`.
+    settings : SegmentSettings
+    scheduler : str
+        none, local, local:N or tcp://HOST:PORT.
+    resume : bool
+        Go on where an earlier run of the same image and settings was stopped.
+    block_px : int
+        Side of a block, a multiple of 512.
+    halo_px : int
+        How far blocks look beyond their edges; 0 = eight diameters, from 128 to 512.
+    on_progress : callable
+        Told (pieces done, pieces in all); raising in it stops the work.
+    say : callable, optional
+        Given messages for the user.
+
+    Raises
+    ------
+    ReadError
+        The image is no mosaic, or a piece of it cannot be read.
+    WriteError
+        The output is there already, the folder read-only or the disk full.
+    MismatchError
+        What shall be resumed was begun with another image or other settings.
+    """
+    target = Path(output)
+    if block_px % 512 or block_px <= 0:
+        raise ValueError(f"block_px must be a multiple of 512, got {block_px}")
+    if target.exists():
+        raise WriteError(f"{target} is there already: choose another name or remove it")
+    mosaic = open_mosaic(image)
+    folder = target.with_name(target.name + ".part")
+    _begin(folder, mosaic, settings, block_px, halo_px, resume=resume)
+    open_job.cache_clear()
+    job = open_job(str(folder))
+    _check_room(folder, job)
+    return _work(job, target, scheduler, on_progress, say)
+
+
+def _work(
+    job: Job,
+    target: Path,
+    scheduler: str,
+    on_progress: OnProgress,
+    say: Callable[[str], None] | None,
+) -> SegmentedMosaic:
+    folder = str(job.folder)
+    tiles, blocks = job.layout.ids(), job.blocks()
+    steps = _Steps(len(tiles) + 3 * len(blocks), scheduler, on_progress, say)
+    # Blocks that are drawn need their tiles no more.
+    drawn = all(job.block_file(one).exists() for one in blocks)
+    steps.run(do_tile, [] if drawn else [(folder, tile) for tile in tiles])
+    steps.run(do_block, [(folder, block) for block in blocks])
+    joined = join({one: np.load(job.block_file(one)) for one in blocks})
+    _create(job)
+    steps.run(do_labels, [(folder, one, joined.numbers[one]) for one in blocks])
+    fill_coarser(open_levels(job.folder / "out.zarr" / "labels" / "grains", writable=True),
+                 labels=True)  # fmt: skip
+    table = _table(job, joined, steps)
+    return _finish(job, target, table)
+
+
+class _Steps:
+    """Maps functions over items on the engine and counts all of them as one work."""
+
+    def __init__(
+        self,
+        total: int,
+        scheduler: str,
+        on_progress: OnProgress,
+        say: Callable[[str], None] | None,
+    ) -> None:
+        self._total, self._done = total, 0
+        self._scheduler, self._on_progress, self._say = scheduler, on_progress, say
+
+    def run(self, func: Callable[..., Any], items: Sequence[Any]) -> list[Any]:
+        """Return the results in the order of the items; the first error rises."""
+        results: list[Any] = [None] * len(items)
+        for one in for_each(
+            func,
+            items,
+            scheduler=self._scheduler,
+            on_progress=lambda done, _total: self._on_progress(self._done + done, self._total),
+            say=self._say,
+        ):
+            results[one.number] = one.result()
+        self._done += len(items)
+        return results
+
+
+def _begin(
+    folder: Path,
+    mosaic: Mosaic,
+    settings: SegmentSettings,
+    block_px: int,
+    halo_px: int,
+    *,
+    resume: bool,
+) -> None:
+    """Write what all workers must agree on, or check that it is what it was."""
+    source = Path(mosaic.source).resolve()
+    wanted = {
+        "image": str(source),
+        "modified": source.stat().st_mtime,
+        "shape": list(mosaic.shape),
+        "settings": asdict(settings),
+        "block_px": block_px,
+        "halo_asked_px": halo_px,
+    }
+    if (folder / "job.json").exists():
+        if not resume:
+            raise WriteError(
+                f"{folder} holds an unfinished result: go on with --resume, or remove it"
+            )
+        begun = read_json(folder / "job.json")
+        different = [name for name, value in wanted.items() if begun.get(name) != value]
+        if different:
+            raise MismatchError(
+                f"{folder} was begun with another {', '.join(different)}: "
+                "give the same again, or remove the folder"
+            )
+        return
+    low, high = _black_and_white(mosaic)
+    diameter_px = settings.diameter_px or _diameter(mosaic, settings, low, high)
+    halo = halo_px or int(np.clip(np.ceil(_HALO_DIAMETERS * diameter_px), *_HALO_PX))
+    found = {"low": low, "high": high, "diameter_px": diameter_px, "halo_px": halo}
+    write_json(folder / "job.json", {**wanted, **found})
+
+
+def _black_and_white(mosaic: Mosaic) -> tuple[float, float]:
+    """1st and 99th percentile of every k-th pixel, as `to_grey` takes them of one picture."""
+    rows, columns = mosaic.shape
+    step_y, step_x = max(1, rows // 1024), max(1, columns // 1024)
+    height = _STRIP_PX - _STRIP_PX % step_y or step_y
+    sampled = [
+        grey_of(mosaic.window(y, min(y + height, rows), 0, columns)[::step_y, ::step_x]).ravel()
+        for y in range(0, rows, height)
+    ]
+    grey = np.concatenate(sampled)
+    grey = grey[np.isfinite(grey)]
+    low, high = np.percentile(grey, (1, 99)) if len(grey) else (0.0, 0.0)
+    if high <= low:
+        raise MismatchError(f"{mosaic.source} is constant: there is nothing to find")
+    return float(low), float(high)
+
+
+def _diameter(mosaic: Mosaic, settings: SegmentSettings, low: float, high: float) -> float:
+    """Median of the typical diameters of three places on the diagonal."""
+    from grainsmith.models.catalogue import load_model
+
+    model = load_model(settings.model, device=settings.device)
+    found = []
+    for share in (0.5, 0.2, 0.8):
+        edges: list[int] = []
+        for n in mosaic.shape:
+            first = int(max(0, min(n - _SAMPLE_PX, n * share - _SAMPLE_PX / 2)))
+            edges += [first, min(n, first + _SAMPLE_PX)]
+        grey = grey_of(mosaic.window(edges[0], edges[1], edges[2], edges[3]))
+        grey = np.clip((np.nan_to_num(grey, nan=low) - low) / (high - low), -1, 3)
+        found.append(estimate_diameter(grey.astype(np.float32), model, settings))
+    return float(np.median(found))
+
+
+def _check_room(folder: Path, job: Job) -> None:
+    grids = [job.layout.grid(s) for s in range(len(job.layout.scales))]
+    grid = sum(rows * columns for rows, columns in grids)
+    needed = grid * _TILE_BYTES + 3 * job.mosaic.shape[0] * job.mosaic.shape[1]
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise WriteError(
+            f"{folder} needs about {needed / 1e9:.1f} GB while it works and {free / 1e9:.1f} GB "
+            "are free: choose another disk or free some space"
+        )
+
+
+def _create(job: Job) -> None:
+    """Make the OME-Zarr with the picture and empty labels, unless an earlier run has."""
+    out, mosaic = job.folder / "out.zarr", job.mosaic
+    labels = out / "labels" / "grains"
+    same: dict[str, Any] = {"pixel_size_um": mosaic.pixel_size_um}
+    first = mosaic.levels[0]
+    if not (job.folder / "picture.done").exists():
+        levels = create_pyramid(
+            out, name=Path(mosaic.source).stem, shape=first.shape, dtype=first.dtype, **same
+        )
+        for block in job.blocks():
+            y0, y1, x0, x1 = job.core(block)
+            levels[0][y0:y1, x0:x1] = mosaic.window(y0, y1, x0, x1)
+        fill_coarser(levels, labels=False)
+        (job.folder / "picture.done").touch()
+    name_labels(out, ["grains"])
+    create_pyramid(labels, name="grains", shape=mosaic.shape, dtype=np.int32, labels=True, **same)
+
+
+def _table(job: Job, joined: Joined, steps: _Steps) -> pd.DataFrame:
+    blocks = job.blocks()
+    items = []
+    facts = np.zeros((len(joined.owner), 3))
+    for place, block in enumerate(blocks):
+        mine = np.flatnonzero(joined.owner == place)
+        if not len(mine):
+            continue
+        box = joined.boxes[mine]
+        y0, x0 = (int(n) for n in box[:, :2].min(axis=0))
+        y1, x1 = (int(n) for n in box[:, 2:].max(axis=0))
+        items.append((str(job.folder), (y0, y1, x0, x1), (mine + 1).astype(np.int32)))
+        with np.load(job.block_file(block)) as kept:
+            said = np.stack([kept[n] for n in ("confidence", "flow_error", "probability")], axis=1)
+            facts[mine] = said[joined.local[mine] - 1]
+    tables = steps.run(do_measure, items)
+    if not tables:
+        return pd.DataFrame(index=pd.Index([], name="label"))
+    table = pd.concat(tables).sort_index()
+    places: npt.NDArray[Any] = table.index.to_numpy() - 1
+    for column, name in enumerate(("confidence", "flow_error", "probability")):
+        table[name] = facts[places, column]
+    return table
+
+
+def _finish(job: Job, target: Path, table: pd.DataFrame) -> SegmentedMosaic:
+    """Write the table and give the result its name: only now does it look finished."""
+    out = job.folder / "out.zarr"
+    write_table(out / "grains.csv", table)
+    result = SegmentedMosaic(
+        folder=str(target),
+        n_grains=len(table),
+        diameter_px=job.diameter_px,
+        halo_px=job.halo_px,
+        black=job.low,
+        white=job.high,
+        pixel_size_um=job.mosaic.pixel_size_um,
+    )
+    model = job.model()
+    write_json(
+        out / "grains.json",
+        {
+            **asdict(result),
+            "image": job.mosaic.source,
+            "settings": {"segment": asdict(job.settings)},
+            "model": {"name": model.name, "sha256": model.fingerprint},
+        },
+    )
+    try:
+        out.rename(target)
+    except OSError as error:
+        raise WriteError(f"{target} could not be made: {error.strerror or error}") from error
+    shutil.rmtree(job.folder, ignore_errors=True)
+    return result

@@ -1,0 +1,169 @@
+"""The same segmentation piece by piece: tiles first, each once, then the grains of windows.
+
+Tiles lie where those of a run over the whole image lie, and grey values, scales and look-ups are
+those of the whole image: a window draws the grains that the whole image would show there, but for
+those that its own edge cuts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from grainsmith.segment.network import (
+    network_scale,
+    network_scales,
+    pieces,
+    predict_tile,
+    tile_weights,
+)
+from grainsmith.segment.picture import reach_px, resize_part, scaled
+from grainsmith.segment.values import Prediction, ScalePrediction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from grainsmith.models.model import Model
+    from grainsmith.segment.values import SegmentSettings
+
+Window = tuple[int, int, int, int]
+"""First row, row after the last, first column, column after the last."""
+
+TileId = tuple[int, int, int]
+"""Number of the scale, row and column of the tile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where the tiles of an image lie.
+
+    Attributes
+    ----------
+    shape : (Y, X)
+        Of the image.
+    scales : tuple of float
+        Network pixels per image pixel, one or two.
+    tiles : tuple of (rows, columns)
+        For each scale the (first, end) of its rows and columns of tiles, on the network's grid.
+    """
+
+    shape: tuple[int, int]
+    scales: tuple[float, ...]
+    tiles: tuple[tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]], ...]
+
+    def ids(self) -> list[TileId]:
+        """Return all tiles in order."""
+        return [
+            (s, i, j)
+            for s, (rows, columns) in enumerate(self.tiles)
+            for i, j in product(range(len(rows)), range(len(columns)))
+        ]
+
+    def grid(self, s: int) -> tuple[int, int]:
+        """Return the shape of the network's grid at a scale."""
+        return scaled(self.shape, self.scales[s])
+
+
+def plan(
+    shape: tuple[int, int], model: Model, settings: SegmentSettings, diameter_px: float
+) -> Layout:
+    """Say where the tiles lie that a run over the whole image would use."""
+    scales = network_scales(network_scale(model, diameter_px, shape), shape, settings)
+    largest = model.tile_px or settings.tile_px
+    tiles = []
+    for scale in scales:
+        rows, columns = (
+            tuple((piece.start, piece.stop) for piece in pieces(n, model, largest))
+            for n in scaled(shape, scale)
+        )
+        tiles.append((rows, columns))
+    return Layout(shape=shape, scales=tuple(scales), tiles=tuple(tiles))
+
+
+def look_at_tile(
+    layout: Layout,
+    tile: TileId,
+    model: Model,
+    read: Callable[[Window], npt.NDArray[np.float32]],
+) -> npt.NDArray[np.float32]:
+    """Return what the network says of one tile, (3, H, W).
+
+    Parameters
+    ----------
+    layout : Layout
+    tile : TileId
+    model : Model
+    read : callable
+        Gives the normalised grey values of a window of the image.
+    """
+    s, i, j = tile
+    scale = layout.scales[s]
+    spans = (layout.tiles[s][0][i], layout.tiles[s][1][j])
+    reach = reach_px(scale)
+    edges: list[int] = []
+    for (first, end), length in zip(spans, layout.shape, strict=True):
+        edges += [
+            max(0, int(np.floor(first / scale)) - reach),
+            min(length, int(np.ceil(end / scale)) + reach),
+        ]
+    shape = (spans[0][1] - spans[0][0], spans[1][1] - spans[1][0])
+    offset = (spans[0][0] / scale - edges[0], spans[1][0] / scale - edges[2])
+    part = resize_part(read((edges[0], edges[1], edges[2], edges[3])), shape, scale, offset)
+    return predict_tile(model, np.ascontiguousarray(part))
+
+
+def prediction_of_window(
+    layout: Layout,
+    window: Window,
+    read_tile: Callable[[TileId], npt.NDArray[np.float32]],
+    *,
+    diameter_px: float,
+) -> Prediction:
+    """Blend the tiles under a window of the image into what `draw_grains` takes."""
+    said = [_blend(layout, s, window, read_tile) for s in range(len(layout.scales))]
+    return Prediction(
+        fine=said[0],
+        coarse=said[1] if len(said) > 1 else None,
+        shape=(window[1] - window[0], window[3] - window[2]),
+        diameter_px=diameter_px,
+        estimated=False,
+        model="",
+        fingerprint="",
+        seconds={},
+    )
+
+
+def _blend(
+    layout: Layout,
+    s: int,
+    window: Window,
+    read_tile: Callable[[TileId], npt.NDArray[np.float32]],
+) -> ScalePrediction:
+    scale, grid = layout.scales[s], layout.grid(s)
+    margin = 0 if scale == 1 else 2
+    y0, x0 = (max(0, int(np.floor(first * scale)) - margin) for first in (window[0], window[2]))
+    y1 = min(grid[0], int(np.ceil(window[1] * scale)) + margin)
+    x1 = min(grid[1], int(np.ceil(window[3] * scale)) + margin)
+    total = np.zeros((3, y1 - y0, x1 - x0), np.float32)
+    weight = np.zeros(total.shape[1:], np.float32)
+    for (i, rows), (j, columns) in product(*(enumerate(spans) for spans in layout.tiles[s])):
+        top, bottom = max(rows[0], y0), min(rows[1], y1)
+        left, right = max(columns[0], x0), min(columns[1], x1)
+        if top >= bottom or left >= right:
+            continue
+        shape = (rows[1] - rows[0], columns[1] - columns[0])
+        here = (
+            slice(top - rows[0], bottom - rows[0]),
+            slice(left - columns[0], right - columns[0]),
+        )
+        weights = tile_weights(shape, grid)[here]
+        there = (slice(top - y0, bottom - y0), slice(left - x0, right - x0))
+        total[(slice(None), *there)] += read_tile((s, i, j))[(slice(None), *here)] * weights
+        weight[there] += weights
+    total /= weight
+    offset = (window[0] * scale - y0, window[2] * scale - x0)
+    return ScalePrediction(flows=total[:2], probability=total[2], scale=scale, offset=offset)
