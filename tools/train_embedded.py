@@ -2,10 +2,11 @@
 
     python tools/train_embedded.py --data ../shared/data --out build/embedded
 
-Phase 1 sees synthetic fields only and leaves `synthetic.pt`; phases 2 and 3 mix in tiles of the
-training images below, each with a rate that falls from high to nothing, and leave `mixed.pt` and
-`grains.pt`. A snapshot is kept every 500 steps. All can be resumed: run the command again. Losses
-go to `losses.csv`. Seeds are fixed; with one data worker the order of the batches is fixed too.
+Phase 1 sees synthetic fields only and leaves `synthetic.pt`; the others mix in tiles of the
+training images below, each with a rate that falls from high to nothing, and leave `mixed.pt`,
+`mixed_more.pt` and `grains.pt`. A snapshot is kept every 500 steps. All can be resumed: run the
+command again. Losses go to `losses.csv`. Seeds are fixed; with one data worker the order of the
+batches is fixed too.
 """
 
 from __future__ import annotations
@@ -59,9 +60,12 @@ UNLABELLED_EDGE_PX = {"sem_ampis_spheroidite": 14}
 PHASES = {
     "synthetic": TrainSettings(steps=1200, learning_rate=2e-3, final_learning_rate=1e-4),
     "mixed": TrainSettings(steps=2000, learning_rate=1.2e-3, final_learning_rate=1e-5),
-    "grains": TrainSettings(steps=1300, learning_rate=8e-4, final_learning_rate=1e-5),
+    "mixed_more": TrainSettings(steps=1300, learning_rate=8e-4, final_learning_rate=1e-5),
+    "grains": TrainSettings(
+        steps=5500, learning_rate=1.5e-3, final_learning_rate=1e-5, average_steps=400
+    ),
 }
-REAL_SHARE = {"synthetic": 0.0, "mixed": 0.5, "grains": 0.5}
+REAL_SHARE = {"synthetic": 0.0, "mixed": 0.5, "mixed_more": 0.5, "grains": 0.5}
 
 
 def real_fields(data: Path) -> list[list[tuple[Tile, float]]]:
@@ -164,7 +168,7 @@ def run_phase(phase: str, start: Path | None, args: argparse.Namespace) -> Path:
 
 
 def main() -> None:
-    """Run both phases."""
+    """Run the phases."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -12,6 +12,7 @@ from grainsmith.data import OnProgress, no_progress
 from grainsmith.segment.drawing import draw_scale
 from grainsmith.segment.picture import resize, scaled, to_grey
 from grainsmith.segment.stopwatch import Stopwatch
+from grainsmith.segment.upright import Turn
 from grainsmith.segment.values import LARGE_PX, Prediction, ScalePrediction, SegmentSettings
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ _COARSE_SIDE_PX = 768
 _OVERLAP_PX = 64
 _USUAL_DIAMETER_PX = 30.0
 _MOST_PASSES = 3
-FINEST = 2.0
+FINEST = 3.5
 """Enlarging a picture more than this costs time and shows nothing new."""
+_STEPS = 4
+"""Estimated diameters in each doubling."""
 _SAME_SCALE = 0.25
 """Natural logarithm of the ratio up to which two scales are as good as one."""
 
@@ -49,19 +52,21 @@ def predict(
 
         model = load_model(settings.model, device=settings.device)
         watch.lap("load")
+    turn = Turn.upright(grey)
+    grey = turn.do(grey)
     runner = _Runner(model, settings, on_progress)
     estimated = settings.diameter_px == 0
     diameter_px = _estimate_diameter(grey, runner, settings) if estimated else settings.diameter_px
     watch.lap("estimate")
     scale = network_scale(model, diameter_px, shape)
     scales = network_scales(scale, shape, settings)
-    runner.plan(shape, scales)
+    runner.plan((grey.shape[0], grey.shape[1]), scales)
     fine = runner.run(grey, scale)
     coarse = runner.run(grey, scales[1]) if len(scales) > 1 else None
     watch.lap("network")
     return Prediction(
-        fine=fine,
-        coarse=coarse,
+        fine=turn.undo(fine),
+        coarse=turn.undo(coarse) if coarse else None,
         shape=shape,
         diameter_px=float(diameter_px),
         estimated=estimated,
@@ -174,18 +179,19 @@ def _estimate_diameter(
         if abs(np.log(asked / scale)) < _SAME_SCALE:
             break
         scale = asked
-    return float(diameter_px)
+    # In steps, so that a picture cropped by a few pixels is looked at on the same scale.
+    return float(wanted * 2 ** (round(_STEPS * np.log2(diameter_px / wanted)) / _STEPS))
 
 
 def typical_diameter_px(areas_px: npt.NDArray[Any]) -> float:
     """Return the diameter that sets the scale, from the grains found in a quick pass.
 
     A quick pass misses the smaller grains, and grains lost at too coarse a scale stay lost, while
-    large ones are found at two scales. So the 15th percentile by number decides. Crumbs (six times
+    large ones are found at two scales. So the 10th percentile by number decides. Crumbs (six times
     smaller than the largest tenth) do not count.
     """
     diameters = np.sqrt(areas_px * 4 / np.pi)
-    return float(np.percentile(diameters[diameters > np.percentile(diameters, 90) / 6], 15))
+    return float(np.percentile(diameters[diameters > np.percentile(diameters, 90) / 6], 10))
 
 
 def _nothing(shape: tuple[int, int], note: str, settings: SegmentSettings) -> Prediction:

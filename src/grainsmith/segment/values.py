@@ -50,7 +50,7 @@ class SegmentSettings:
         metadata={"label": "Diameter (px)", "min": 0.0, "max": 2000.0, "tooltip": "0 = estimated"},
     )
     probability_threshold: float = field(
-        default=-1.3, metadata={"label": "Probability", "min": -6.0, "max": 6.0, "step": 0.1}
+        default=-1.2, metadata={"label": "Probability", "min": -6.0, "max": 6.0, "step": 0.1}
     )
     flow_threshold: float = field(
         default=0.5, metadata={"label": "Flow error", "min": 0.0, "max": 3.0, "step": 0.05}
