@@ -67,7 +67,8 @@ def refine_affine(pairs: Pairs, found: Found, settings: AlignSettings) -> Found:
     matrix = _climbed(pairs, found.matrix)
     gain = evidence_at(pairs, matrix) - evidence_at(pairs, found.matrix)
     if not is_within(matrix, settings) or gain < NOTICEABLE:
-        return replace(found, note="the affine refinement is no better: not taken")
+        note = f"its tiles are off by {found.misfit_px:.1f} px; an affine refinement is no better"
+        return replace(found, note=f"{note}: not taken")
     peak = judge(coarse_surfaces(pairs, matrix))[0]
     return replace(
         found,
