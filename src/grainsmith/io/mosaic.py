@@ -209,3 +209,15 @@ def grey_of(pixels: Image) -> npt.NDArray[np.float32]:
     weights = np.array([0.299, 0.587, 0.114], np.float32)
     found: npt.NDArray[np.float32] = grey @ weights if grey.ndim == 3 else grey
     return found
+
+
+def labels_beside(path: str | Path) -> dict[str, Mosaic]:
+    """Open the labels that the folder of an OME-Zarr holds, by their names; {} without any."""
+    folder = Path(path) / "labels"
+    if not folder.is_dir():
+        return {}
+    import zarr
+
+    attributes = dict(zarr.open_group(folder, mode="r").attrs)
+    names = attributes.get("ome", attributes).get("labels", [])
+    return {str(name): open_mosaic(folder / str(name)) for name in names}

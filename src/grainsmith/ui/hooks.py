@@ -47,6 +47,12 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
 
 
 def _read_one(path: Path) -> list[LayerData]:
+    from grainsmith.io.mosaic import is_mosaic
+
+    if is_mosaic(path):
+        from grainsmith.ui.mosaic_layers import mosaic_layers
+
+        return mosaic_layers(path)
     if path.stem.endswith(_LABEL_STEMS):
         return [_read_labels(path)]
     from grainsmith.io.sem import read_image

@@ -15,6 +15,7 @@ from grainsmith.data import SemImage
 from grainsmith.gallery.colours import hue_of
 from grainsmith.io.mapnames import parse_map_name
 from grainsmith.io.maps import SUFFIXES, guess_maps, open_maps
+from grainsmith.io.mosaic import is_mosaic
 from grainsmith.ui.layers import element_map_of, image_layer, map_layer, sem_image_of
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ def get_maps_reader(path: str | Sequence[str]) -> Any:
     """Return the reader of a folder of maps, or of files that can be nothing but maps."""
     paths = [Path(path)] if isinstance(path, str) else [Path(one) for one in path]
     if len(paths) == 1 and paths[0].is_dir():
+        if is_mosaic(paths[0]):
+            from grainsmith.ui.hooks import read
+
+            return read
         return read_maps
     return read_maps if all(one.suffix.lower() in SUFFIXES for one in paths) else None
 
