@@ -36,8 +36,14 @@ class Listener(Protocol):
         """Take a turn of the wheel; True where it is used and must not zoom."""
 
 
+def at_work(viewer: napari.viewer.Viewer) -> Gestures | None:
+    """Return who has the viewer's mouse: a click counts once, however many panels are open."""
+    owners = (getattr(one, "__self__", None) for one in viewer.mouse_drag_callbacks)
+    return next((owner for owner in owners if isinstance(owner, Gestures)), None)
+
+
 class Gestures:
-    """Watches one viewer's mouse for as long as it is connected."""
+    """Watches one viewer's mouse for as long as it is connected; of several, the first does."""
 
     def __init__(self, viewer: napari.viewer.Viewer, listener: Listener) -> None:
         self._viewer = viewer
@@ -77,11 +83,14 @@ class Gestures:
             self._listener.on_click(points[0], more=more)
 
     def _on_wheel(self, _viewer: object, event: Any) -> None:
-        if self._roles.grains is not None and self._listener.on_wheel(float(event.delta[1])):
+        mine = self._roles.grains is not None and at_work(self._viewer) is self
+        if mine and self._listener.on_wheel(float(event.delta[1])):
             event.handled = True
 
     def _is_ours(self, grains: Labels) -> bool:
-        """Say whether no drawing tool of napari has the mouse."""
+        """Say whether neither a drawing tool of napari nor another panel has the mouse."""
+        if at_work(self._viewer) is not self:
+            return False
         active = self._viewer.layers.selection.active
         return grains.visible and str(getattr(active, "mode", "pan_zoom")) == "pan_zoom"
 

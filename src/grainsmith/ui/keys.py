@@ -101,7 +101,9 @@ class Shortcuts:
                 self._layer.bind_key(_napari_name(name), None, overwrite=True)
         if layer is not None:
             for key in KEYS:
-                layer.bind_key(_napari_name(key.key), _bound(self._actions[key.action]))
+                # A second panel in the same window takes the keys over: they do the same.
+                action = _bound(self._actions[key.action])
+                layer.bind_key(_napari_name(key.key), action, overwrite=True)
         self._layer = layer
 
     def end(self) -> None:
@@ -120,6 +122,8 @@ def _shortcut(key: Key, panel: QWidget, action: Callable[[], None]) -> QShortcut
     shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
     shortcut.setAutoRepeat(False)
     shortcut.activated.connect(action)
+    # With two panels in a window Qt tells one of them in turn that it is not the only one.
+    shortcut.activatedAmbiguously.connect(action)
     return shortcut
 
 

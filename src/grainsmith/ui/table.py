@@ -26,6 +26,7 @@ from grainsmith.plots import readable
 from grainsmith.ui.chosen import chosen_of, zoom_to_grains
 from grainsmith.ui.clicks import on_click
 from grainsmith.ui.colours import colour_grains, restore_colours
+from grainsmith.ui.gestures import at_work
 from grainsmith.ui.measured import AUTOMATIC_PX, measured_of
 from grainsmith.ui.panel import Panel, button, label
 from grainsmith.ui.roles import while_alive
@@ -225,6 +226,8 @@ class TablePanel(Panel):
             zoom_to_grains(self.viewer, self.roles.grains, labels)
 
     def _on_picture_clicked(self, clicked: int, more: bool) -> None:
+        if at_work(self.viewer) is not None:
+            return  # the panel Clean chooses; a second time would take the choice back
         now = list(self._chosen.labels)
         if more:
             labels = [one for one in now if one != clicked] if clicked in now else [*now, clicked]
