@@ -194,12 +194,28 @@ def test_segmenting_again_keeps_what_was_done_by_hand():
     table = pd.DataFrame({"area_px": [1, 2], "confidence": [0.5, 0.6]}, index=[1, 2])
     kept = history.resegment(fresh, table)
     assert kept == {1}
+    rows = layer.features["index"].tolist()
     np.testing.assert_array_equal(layer.data == 1, before == 1)
     assert not (layer.data == 3).any()
     assert layer.features["confidence"].tolist()[1:] == [0.6]
     assert history.states == {1: "edited"}
     layer.undo()
     np.testing.assert_array_equal(layer.data, before)
+    assert layer.features["index"].tolist() == [1, 2, 3]
+    layer.redo()
+    assert layer.features["index"].tolist() == rows
+
+
+def test_undone_renumbering_leaves_no_row_of_the_new_numbers():
+    layer = layer_of(grains())
+    history = history_of(layer)
+    edit(history, "delete")  # number 1 is free
+    features = layer.features.copy()
+    cleaned = clean.clean_labels(layer.data, clean.CleanSettings(relabel=True))
+    history.clean("Renumber", cleaned)
+    assert layer.features["index"].tolist() == [1, 2]
+    layer.undo()
+    pd.testing.assert_frame_equal(layer.features, features)
 
 
 @pytest.mark.parametrize("shape", [(60, 60), (30, 30)])

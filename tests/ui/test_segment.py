@@ -13,6 +13,7 @@ from tests.fakes import BrightIsGrain
 
 from grainsmith.data import SemImage
 from grainsmith.ui.dock import GrainsmithDock
+from grainsmith.ui.history import history_of
 from grainsmith.ui.layers import facts, image_layer, pixel_size_um_of
 from grainsmith.ui.segment import SegmentPanel
 
@@ -175,6 +176,47 @@ def test_the_users_work_survives_another_run(panel, image, viewer, qtbot, work, 
     np.testing.assert_array_equal(mine.data, kept)
     assert mine.features.equals(kept_features)
     assert "is kept as it is" in panel._message.text()
+
+
+def test_corrected_grains_stay_where_they_are_and_the_rest_is_found_anew(
+    panel, image, viewer, qtbot
+):
+    _find(panel, qtbot)
+    grains = _grains(panel)
+    history = history_of(grains)
+    grains.paint((30, 40), 9)  # inside grain 1
+    before, features = grains.data.copy(), grains.features.copy()
+    _find(panel, qtbot)
+    assert _grains(panel) is grains
+    assert len(viewer.layers) == 2
+    np.testing.assert_array_equal(grains.data == 9, before == 9)
+    assert "of yours were kept; Ctrl+Z brings back" in panel._message.text()
+    assert [step.name for step in history.steps] == ["Edit", "Segment again"]
+    after = grains.data.copy()
+    grains.undo()
+    np.testing.assert_array_equal(grains.data, before)
+    assert grains.features["index"].tolist() == features["index"].tolist()
+    grains.undo()
+    assert set(np.unique(grains.data)) == {0, 1, 2, 3, 4}
+    grains.redo()
+    grains.redo()
+    np.testing.assert_array_equal(grains.data, after)
+
+
+def test_a_moving_slider_makes_one_step_of_the_history(panel, image, viewer, qtbot):
+    _find(panel, qtbot)
+    grains = _grains(panel)
+    history = history_of(grains)
+    history.set_states("Accept 1", {1: "accepted"})
+    before = grains.data.copy()
+    for value, left in ((5.5, 1), (0.0, 4), (5.5, 1)):
+        panel._sliders["probability_threshold"].setValue(value)
+        qtbot.waitUntil(lambda left=left: len(np.unique(grains.data)) == 1 + left, timeout=WAIT_MS)
+    assert [step.name for step in history.steps] == ["Accept 1", "Segment again"]
+    np.testing.assert_array_equal(grains.data == 1, before == 1)
+    grains.undo()
+    np.testing.assert_array_equal(grains.data, before)
+    assert history.states == {1: "accepted"}
 
 
 def test_new_measurements_alone_are_not_the_users_work(panel, image, viewer, qtbot):

@@ -12,6 +12,7 @@ only what changed, and everyone who listens to `paint` hears of it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from grainsmith.clean.patch import Labels as LabelArray
 
 _BUDGET_BYTES = 256_000_000
+_AGAIN = "Segment again"
 _STROKES = {"paint": "Paint", "erase": "Erase", "fill": "Fill", "polygon": "Polygon"}
 
 _OF_LAYER: WeakKeyDictionary[Labels, History] = WeakKeyDictionary()
@@ -65,6 +67,11 @@ def history_of(layer: Labels) -> History:
     if layer not in _OF_LAYER:
         _OF_LAYER[layer] = History(layer)
     return _OF_LAYER[layer]
+
+
+def is_kept(layer: Labels) -> bool:
+    """Return whether a layer has a history already, which knows all that was done by hand."""
+    return layer in _OF_LAYER
 
 
 def mark_saved(labels: LabelArray) -> None:
@@ -196,10 +203,12 @@ class History:
         before = rows_now(self.layer, self._index.boxes)
         self._write(change)
         after = rows_renumbered(before, numbers) if before.labels else before
-        self._record(Step(name, change, dict(self.states), states, before, after))
+        self._record_all(name, change, states, before, after)
         return change.touched
 
-    def resegment(self, labels: LabelArray, table: pd.DataFrame | None = None) -> set[int]:
+    def resegment(
+        self, labels: LabelArray, table: pd.DataFrame | None = None, *, amend: bool = False
+    ) -> set[int]:
         """Take a new segmentation as one step; what was edited, drawn or accepted stays.
 
         Parameters
@@ -208,6 +217,8 @@ class History:
             The new segmentation, of the layer's shape.
         table : DataFrame, optional
             Of the new grains, index `label`.
+        amend : bool
+            In place of the last step where that was a new segmentation too (a slider moves).
 
         Returns
         -------
@@ -215,6 +226,8 @@ class History:
             The grains that were kept.
         """
         self._take_in_stroke()
+        if amend and self.position and self.steps[self.position - 1].name == _AGAIN:
+            self.undo()
         kept = {k for k, s in self.states.items() if s in BY_HAND and k in self._index}
         renewed, numbers = renew(self._array, labels, kept)
         before = rows_now(self.layer, self._index.boxes)
@@ -224,7 +237,7 @@ class History:
         after = before
         if before.labels and table is not None:
             after = rows_resegmented(before, kept, table, numbers)
-        self._record(Step("Segment again", change, dict(self.states), states, before, after))
+        self._record_all(_AGAIN, change, states, before, after)
         return kept
 
     def set_states(self, name: str, states: Mapping[int, str], *, amend: bool = False) -> None:
@@ -326,6 +339,13 @@ class History:
             self.position -= 1
             self._saved = max(-1, self._saved - 1)
         self._show(step.states_after, step.rows_after)
+
+    def _record_all(
+        self, name: str, change: Change, states: dict[int, str], before: Rows, after: Rows
+    ) -> None:
+        """Record a step that numbers grains anew: undo takes the rows of the new numbers away."""
+        before = replace(before, labels=after.labels)
+        self._record(Step(name, change, dict(self.states), states, before, after))
 
     def _join_last(self) -> None:
         """Make one step of the last two."""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pandas.api.types import is_numeric_dtype
 
+from grainsmith.ui.history import history_of, is_kept
 from grainsmith.ui.layers import facts, features_of, labels_options
+from grainsmith.ui.steps import BY_HAND
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,9 +32,15 @@ def put_grains(
     image: Image,
     labels: LabelImage,
     table: pd.DataFrame,
+    *,
+    amend: bool = False,
     **known: Any,
-) -> tuple[Labels, Labels | None]:
-    """Show grains as a layer: in place of our own result that nobody has touched, else beside it.
+) -> tuple[Labels, str]:
+    """Show grains as a layer, and never at the cost of what the user did.
+
+    Our own result that nobody has touched is replaced. In one that was corrected the new grains
+    come round those made or accepted by hand, as a step that can be undone. One that was changed in
+    another way (a script, names of minerals) is left alone and hidden, with a new layer beside it.
 
     Parameters
     ----------
@@ -46,6 +54,8 @@ def put_grains(
         Of the picture's shape; becomes the layer's own.
     table : DataFrame
         Index `label`.
+    amend : bool
+        A slider is being moved: the step is put in place of the last one of its kind.
     **known
         Facts of the result (model, settings, prediction, ...).
 
@@ -53,22 +63,29 @@ def put_grains(
     -------
     layer : Labels
         That shows them now.
-    kept : Labels or None
-        The layer that holds the user's work and was therefore left alone (and hidden).
+    said : str
+        What became of the user's work, in a sentence; "" where there was none.
     """
     present = _own_result(roles, image)
     if present is not None and is_untouched(present):
         replace_grains(present, labels, table, **known)
         roles.grains = present
-        return present, None
+        return present, ""
+    if present is not None and _can_merge(present, labels):
+        kept = history_of(present).resegment(labels, table, amend=amend)
+        facts(present).update({name: known[name] for name in known if name != "states"})
+        roles.grains = present
+        yours = "grain of yours was" if len(kept) == 1 else "grains of yours were"
+        return present, f"{len(kept):,} {yours} kept; Ctrl+Z brings back what was there."
     options = labels_options(image, name=f"{image.name} grains", table=table, **known)
     options["metadata"]["grainsmith"][_SEAL] = _fingerprint(labels)
     layer = viewer.add_labels(labels, opacity=_OPACITY, **options)
     layer = getattr(layer, "__wrapped__", layer)
     roles.grains = layer
-    if present is not None:
-        present.visible = False
-    return layer, present
+    if present is None:
+        return layer, ""
+    present.visible = False
+    return layer, f"You had worked on '{present.name}': it is kept as it is (hidden)."
 
 
 def replace_grains(layer: Labels, labels: LabelImage, table: pd.DataFrame, **known: Any) -> None:
@@ -82,6 +99,9 @@ def replace_grains(layer: Labels, labels: LabelImage, table: pd.DataFrame, **kno
     layer.editable = True
     layer.mode = mode
     facts(layer).update(known, **{_SEAL: _fingerprint(labels)})
+    if is_kept(layer):
+        # Its steps are of grains that are gone, and it is as new: nothing of the user's is lost.
+        history_of(layer).forget()
 
 
 def is_untouched(layer: Labels) -> bool:
@@ -92,10 +112,21 @@ def is_untouched(layer: Labels) -> bool:
     known = facts(layer)
     if any(state != "auto" for state in known.get("states", {}).values()):
         return False
+    return not _has_names(layer) and bool(
+        known.get(_SEAL, "") == _fingerprint(np.asarray(layer.data))
+    )
+
+
+def _has_names(layer: Labels) -> bool:
     names = layer.features.select_dtypes(exclude="number").columns
-    if any(not is_numeric_dtype(layer.features[name]) for name in names):
-        return False
-    return bool(known.get(_SEAL, "") == _fingerprint(np.asarray(layer.data)))
+    return any(not is_numeric_dtype(layer.features[name]) for name in names)
+
+
+def _can_merge(layer: Labels, labels: LabelImage) -> bool:
+    """Return whether it is known grain by grain what the user did, so that it can be spared."""
+    by_hand = set(facts(layer).get("states", {}).values()) & set(BY_HAND)
+    same = layer.data.shape == labels.shape
+    return bool(by_hand) and same and is_kept(layer) and not _has_names(layer)
 
 
 def _own_result(roles: Roles, image: Image) -> Labels | None:

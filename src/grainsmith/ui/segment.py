@@ -184,22 +184,23 @@ class SegmentPanel(Panel):
         table: pd.DataFrame,
         prediction: Prediction,
         settings: SegmentSettings,
+        *,
+        amend: bool = False,
     ) -> str:
         """Show grains as a layer, and return what is to be said of the user's own, if anything."""
-        _, kept = put_grains(
+        _, said = put_grains(
             self.viewer,
             self.roles,
             image,
             labels,
             table,
+            amend=amend,
             prediction=prediction,
             model={"name": prediction.model, "sha256": prediction.fingerprint},
             settings=settings_dict(settings),
             states={},
         )
-        if kept is None:
-            return ""
-        return f" You had worked on '{kept.name}': it is kept as it is (hidden)."
+        return f" {said}" if said else ""
 
     # --- draw again
 
@@ -225,7 +226,7 @@ class SegmentPanel(Panel):
     ) -> None:
         if image in self.roles.pictures and prediction is self._prediction():
             labels = with_data_bar(grains.labels, sem_image_of(image))
-            kept = self._show(image, labels, grains.table, prediction, settings)
+            kept = self._show(image, labels, grains.table, prediction, settings, amend=True)
             self.say(_count(len(grains.table), "", grains.note) + kept)
         if self._draw_again:
             self._redraw()
