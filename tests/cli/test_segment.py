@@ -67,7 +67,7 @@ def test_without_json_people_are_told_on_stderr_and_stdout_is_empty(weights, ima
     done = run("segment", image, "--model", weights, "--diameter", 30)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
-    assert "grains (typical diameter 30 px, given)" in done.stderr
+    assert "(scale set by small grains of 30 px, given)" in done.stderr
     assert (image.parent / "field_masks.tif").exists()
 
 

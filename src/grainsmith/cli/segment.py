@@ -22,7 +22,10 @@ def segment(
         str, typer.Option(help="Name (see `grainsmith models list`) or weights file.")
     ] = "grains",
     diameter: Annotated[
-        str, typer.Option(metavar="PX|auto", help="Typical grain diameter in pixels.")
+        str,
+        typer.Option(
+            metavar="PX|auto", help="Diameter of the smaller grains in pixels; it sets the scale."
+        ),
     ] = "auto",
     pixel_size: Annotated[
         float,
@@ -72,8 +75,8 @@ def segment(
         say(note)
     how = "estimated" if facts["diameter_estimated"] else "given"
     say(
-        f"{facts['n_grains']} grains (typical diameter {facts['diameter_px']:.0f} px, {how}) "
-        f"in {target}"
+        f"{facts['n_grains']} grains in {target} "
+        f"(scale set by small grains of {facts['diameter_px']:.0f} px, {how})"
     )
 
 

@@ -77,7 +77,9 @@ class SegmentPanel(Panel):
         self._hint = label("Move the sliders: the grains are drawn again at once.", dim=True)
         titles = ("Probability", "Flow error")
         self.add(
-            rows(("Model", self._model), ("Diameter", self._diameter), ("", self._diameter_note)),
+            rows(
+                ("Model", self._model), ("Small grains", self._diameter), ("", self._diameter_note)
+            ),
             self._find,
             rows(*zip(titles, self._sliders.values(), strict=True)),
             self._hint,
@@ -138,7 +140,7 @@ class SegmentPanel(Panel):
             return
         size = pixel_size_um_of(image) if image is not None else 0.0
         micrometres = f" = {diameter * size:.3g} µm" if size > 0 else ""
-        how = "" if by_hand else "estimated: "
+        how = "" if by_hand else "estimated; sets the scale, not the mean size: "
         self._diameter_note.setText(f"{how}{diameter:.0f} px{micrometres}")
 
     # --- find
