@@ -194,6 +194,23 @@ def test_copy_from_another_layer(editor):
     assert areas(editor)[3] == 300
 
 
+def test_a_click_copies_from_the_other_layer_that_is_shown(editor):
+    layer = editor.layer
+    editor.set_mode("copy")
+    editor.on_click((100, 120), more=False)
+    assert "show another labels layer" in editor.said[-1]
+    labels = np.zeros(SHAPE, np.int32)
+    labels[95:110, 110:130] = 8
+    other = editor.model.add_labels(labels, name="other", visible=False)
+    assert (editor.layer, editor.mode) == (layer, "copy")
+    editor.on_click((100, 120), more=False)
+    assert len(areas(editor)) == 2
+    other.visible = True
+    editor.on_click((100, 120), more=False)
+    assert areas(editor)[3] == 300
+    assert editor.history.states == {3: "drawn"}
+
+
 @pytest.mark.parametrize(
     ("action", "message"),
     [

@@ -99,7 +99,7 @@ class CleanPanel(Panel):
     def _actions(self) -> dict[str, Callable[[], None]]:
         """Return what the keys and buttons do, by name."""
         editor = self.editor
-        modes = ("cut", "insert", "box", "lasso")
+        modes = ("cut", "insert", "copy", "box", "lasso")
         return {
             **{name: getattr(editor, name) for name in _PLAIN},
             **{mode: (lambda mode=mode: editor.set_mode(mode)) for mode in modes},

@@ -32,7 +32,12 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ),
     (
         "Add and remove",
-        (("Insert by click", "insert"), ("Delete", "delete"), ("Trim pieces", "keep_largest")),
+        (
+            ("Insert by click", "insert"),
+            ("Copy from layer", "copy"),
+            ("Delete", "delete"),
+            ("Trim pieces", "keep_largest"),
+        ),
     ),
     (
         "Outline",
@@ -45,7 +50,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ),
     ("Choose", (("By box", "box"), ("By lasso", "lasso"), ("Accept · lock", "accept"))),
 )
-_MODES_OF = {"cut": "cut", "insert": "insert", "box": "box", "lasso": "lasso"}
+_MODES_OF = {"cut": "cut", "insert": "insert", "copy": "copy", "box": "box", "lasso": "lasso"}
 _SAY_MS = 40  # while the brush moves many events come; only the last of a moment is shown
 
 

@@ -6,8 +6,10 @@ alone, and answers the user by `told` instead of raising.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
+
+from napari.layers import Labels
 
 from grainsmith import clean
 from grainsmith.errors import MismatchError
@@ -15,6 +17,7 @@ from grainsmith.ui.chemistry import channels_for
 from grainsmith.ui.choice import Choice, told_to_user
 from grainsmith.ui.chosen import chosen_of
 from grainsmith.ui.insert import Insertion
+from grainsmith.ui.layers import role_of
 from grainsmith.ui.marks import PREVIEW
 from grainsmith.ui.modes import box_of, called
 from grainsmith.ui.roles import roles_of
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     import napari
-    from napari.layers import Labels
 
     from grainsmith.clean import Patch
 
@@ -186,6 +188,8 @@ class Editor(Choice):
         """Take a click."""
         if self._mode == "insert":
             self.insert(point)
+        elif self._mode == "copy":
+            self.copy_from(self._other_labels(), point)
         elif self._mode == "seeds":
             self._seeds.append(point)
             self._show_seeds()
@@ -232,6 +236,15 @@ class Editor(Choice):
         if not patches:
             raise MismatchError(nothing or f"{name}: there was nothing to do")
         self.history.apply(name, patches)
+
+    def _other_labels(self) -> Labels:
+        """Return the uppermost visible labels layer of the same field but the grains and marks."""
+        for other in reversed(self._layers):
+            of_grains = isinstance(other, Labels) and role_of(other) in ("", "grains", "truth")
+            alike = of_grains and other.data.shape == self.layer.data.shape
+            if alike and other.visible and other is not self.layer:
+                return cast("Labels", other)
+        raise MismatchError("show another labels layer of this field to copy from")
 
     def _one(self) -> int:
         if len(self.chosen) != 1:

@@ -34,6 +34,7 @@ KEYS: tuple[Key, ...] = (
     Key("W", "split_by_lobes", "Split at the necks: propose, then cut"),
     Key("C", "split_by_chemistry", "Split where two compositions meet"),
     Key("I", "insert", "Insert missed grains by clicks, on and off; the wheel sizes them"),
+    Key("Shift+I", "copy", "Copy grains from another visible labels layer by clicks, on and off"),
     Key("H", "fill_holes", "Fill the holes of the chosen grains"),
     Key("O", "smooth", "Smooth the outline of the chosen grains"),
     Key("U", "grow", "Grow the chosen grains by 1 px"),

@@ -14,6 +14,7 @@ MODES = {
     "cut": "Draw a line across a grain to cut it",
     "join": "Draw a line over grains to make one of them",
     "insert": "Click where a grain was missed; the wheel makes it larger or smaller",
+    "copy": "Click a grain of another labels layer of this field to copy it",
     "box": "Drag a box around grains",
     "lasso": "Draw around grains",
     "seeds": "Click one point in each part, then cut",
