@@ -36,7 +36,7 @@ def train(
         float, typer.Option(help="Stop after so long, keep the best; 0 = no limit.")
     ] = _DEFAULT.minutes,
     validation: Annotated[
-        str, typer.Option(metavar="FOLDER|auto", help="Training set that only validates.")
+        str, typer.Option(metavar="FOLDER|auto|none", help="Training set that only validates.")
     ] = _DEFAULT.validation,
     rehearsal: Annotated[
         float, typer.Option(help="Share of made fields, against forgetting (%).")

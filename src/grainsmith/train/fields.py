@@ -63,7 +63,8 @@ def prepare(
     folder : str or Path
         A training set.
     validation : str
-        "auto", or the folder of a training set of which every field validates.
+        "auto", "none" (all train, the last weights are kept), or the folder of a training set of
+        which every field validates.
     on_progress : callable
         Told (fields read, fields in all).
 
@@ -101,8 +102,8 @@ def prepare(
         notes.append(f"without a trusted grain, so not learnt from: {', '.join(empty)}")
     if not judged:
         notes.append(
-            "there is one field only: the curve is of what is trained on and cannot say whether "
-            "training helps; add a field for validation"
+            "no field validates: the curve is of what is trained on and cannot say whether "
+            "training helps, and the last weights are kept"
         )
     return Study(
         train=useful,
@@ -143,7 +144,8 @@ class Fields:
             return self._held[name]
         loaded = load(self._members[name])
         labels = np.ascontiguousarray(loaded.labels)
-        tile = Tile(to_grey(loaded.image)[0], labels, loaded.weight)
+        grey = to_grey(loaded.image)[0].astype(np.float32, copy=False)
+        tile = Tile(grey, labels, loaded.weight)
         self._held[name] = tile
         while self.held_bytes > self._most and len(self._held) > 1:
             self._held.popitem(last=False)
@@ -169,6 +171,8 @@ def _split(
     dataset: Dataset, validation: str
 ) -> tuple[list[TrainingField], list[TrainingField], list[str]]:
     by_role = {role: list(dataset.of_role(role)) for role in ROLES}
+    if validation == "none":
+        return by_role["train"] + by_role["validation"], [], []
     if validation != "auto":
         other = read_dataset(validation).fields
         if not other:
@@ -195,10 +199,10 @@ def _split(
 def _look_at(one: TrainingField, role: str) -> tuple[dict[str, Any], float, int]:
     loaded = load(one)
     _, note = to_grey(loaded.image)
-    trusted = np.where(loaded.weight > 0, loaded.labels, 0)
+    trusted = np.where((loaded.weight > 0) & (note == ""), loaded.labels, 0)
     areas = np.bincount(trusted.ravel())[1:]
     areas = areas[areas > 0]
-    diameter = typical_diameter_px(areas) if len(areas) and not note else 0.0
+    diameter = typical_diameter_px(areas) if len(areas) else 0.0
     files = [name for name in (one.image, one.labels, one.weight) if name]
     fact = {
         "name": one.name,

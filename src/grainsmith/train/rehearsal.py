@@ -16,7 +16,7 @@ POOL = 96
 """Made fields that a run shows again and again, each cut, turned and varied anew."""
 _FIELD_PX = 288
 _KEPT_BACK = 6
-_KEPT_BACK_PX = 384
+_KEPT_BACK_PX = 256
 _KEPT_BACK_SEED = 20261124
 
 
@@ -36,9 +36,8 @@ class MadeField:
     role: str = "made"
 
     def load(self) -> LoadedField:
-        """Make it."""
-        image, labels = training_field((_KEPT_BACK_SEED, self.seed), _KEPT_BACK_PX)
-        return LoadedField(image, labels, np.ones(labels.shape, np.float32))
+        """Make it, or return what was made before."""
+        return _kept_back(self.seed)
 
 
 def rehearsed_fields() -> tuple[MadeField, ...]:
@@ -46,8 +45,15 @@ def rehearsed_fields() -> tuple[MadeField, ...]:
     return tuple(MadeField(f"made-{k + 1}", k) for k in range(_KEPT_BACK))
 
 
+@lru_cache(maxsize=_KEPT_BACK)
+def _kept_back(seed: int) -> LoadedField:
+    image, labels = training_field((_KEPT_BACK_SEED, seed), _KEPT_BACK_PX)
+    return LoadedField(image, labels, np.ones(labels.shape, np.float32))
+
+
 @lru_cache(maxsize=POOL)
 def rehearsal_field(seed: int, index: int) -> Tile:
     """Return one of the pool's fields."""
     image, labels = training_field((seed, index), _FIELD_PX)
-    return Tile(to_grey(image)[0], labels, np.ones(labels.shape, np.float32))
+    grey = to_grey(image)[0].astype(np.float32, copy=False)
+    return Tile(grey, labels, np.ones(labels.shape, np.float32))

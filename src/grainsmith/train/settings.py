@@ -15,7 +15,8 @@ class TuneSettings:
         Where to start: a model's name or weights file of the Cellpose 1-3 form.
     validation : str
         "auto" takes the fields whose role is validation, or keeps some back where there are none; a
-        folder is a training set of its own that only validates.
+        folder is a training set of its own that only validates; "none" trains on all fields and
+        keeps the last weights.
     epochs : int
         How often the whole set is shown; 0 = chosen from its size.
     minutes : float

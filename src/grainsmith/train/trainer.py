@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -88,6 +90,7 @@ class Trainer:
         self.settings = settings
         self.step = 0
         self.skipped = 0
+        self.number_type = _fastest_type(self.device)
         self.average = torch.optim.swa_utils.AveragedModel(
             self.net,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(1 - 1 / settings.average_steps),
@@ -106,7 +109,8 @@ class Trainer:
             group["lr"] = self._rate()
         images = images.to(self.device, memory_format=torch.channels_last)
         wanted = wanted.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        coarse = self.number_type != torch.float32
+        with torch.autocast(self.device.type, self.number_type, enabled=coarse):
             output, _ = self.net(images)
         value = loss(output.float(), wanted)
         self._optimizer.zero_grad(set_to_none=True)
@@ -131,6 +135,7 @@ class Trainer:
         """Return everything that `resume` needs, as tensors and numbers."""
         return {
             "step": self.step,
+            "float32": self.number_type == torch.float32,
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -139,6 +144,7 @@ class Trainer:
     def resume(self, state: dict[str, Any]) -> None:
         """Go on from where `state` was taken."""
         self.step = state["step"]
+        self.number_type = torch.float32 if state.get("float32") else torch.bfloat16
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -175,3 +181,27 @@ def run_training(
         value = trainer.learn(*next(batches))
         on_step(trainer, value)
         on_progress(trainer.step, trainer.settings.steps)
+
+
+def _fastest_type(device: torch.device) -> torch.dtype:
+    """Return bfloat16 where the processor computes with it; elsewhere it would be emulated."""
+    if device.type == "cuda":
+        return torch.bfloat16
+    if device.type != "cpu":
+        return torch.float32
+    return _fastest_on_processor()
+
+
+@lru_cache(maxsize=1)
+def _fastest_on_processor() -> torch.dtype:
+    times = {}
+    for kind in (torch.float32, torch.bfloat16):
+        layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(kind)
+        tile = torch.zeros((2, 64, 96, 96), dtype=kind)
+        with torch.inference_mode():
+            layer(tile)
+            start = time.perf_counter()
+            for _ in range(3):
+                layer(tile)
+        times[kind] = time.perf_counter() - start
+    return min(times, key=times.__getitem__)

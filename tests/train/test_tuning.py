@@ -1,0 +1,259 @@
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from grainsmith.errors import GrainsmithError, MismatchError, ModelError, ReadError
+from grainsmith.io.dataset import Origin, add_field
+from grainsmith.io.exchange import LabelledField
+from grainsmith.models.catalogue import list_models, load_model
+from grainsmith.models.grainnet import GrainNet
+from grainsmith.samples import training_field
+from grainsmith.train import RunFolder, TuneSettings, places, tune
+from grainsmith.train import trainer as trainer_module
+from grainsmith.train import validation as validation_module
+from grainsmith.train.fields import Fields, prepare
+from grainsmith.train.sampling import Batches
+from grainsmith.train.validation import Validator
+
+
+@pytest.fixture(autouse=True)
+def _no_made_fields(monkeypatch):
+    monkeypatch.setattr(validation_module, "rehearsed_fields", lambda: ())
+
+
+def losses(run):
+    return [one["loss"] for one in RunFolder(run).events() if one["kind"] == "step"]
+
+
+def test_a_run_leaves_events_model_and_card_and_the_lists_show_it(
+    dataset, settings, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("GRAINSMITH_MODELS", str(tmp_path / "models"))
+    model, run = places("mine")
+    heard = []
+    tuned = tune(dataset, settings, run, on_event=heard.append)
+    assert tuned.kind == "done"
+    assert tuned.model == model
+    assert list(RunFolder(run).events()) == heard
+    kinds = [one["kind"] for one in heard]
+    assert kinds[:2] == ["note", "validation"]
+    assert kinds[-1] == "done"
+    steps = [one for one in heard if one["kind"] == "step"]
+    assert [one["step"] for one in steps] == list(range(1, steps[0]["steps"] + 1))
+    judged = [one for one in heard if one["kind"] == "validation"]
+    assert {"loss", "ap50", "d50_error_pct", "fields", "best", "step"} <= judged[0].keys()
+    entry = next(one for one in list_models() if one.name == "mine")
+    assert entry.card["tuned_from"]["name"] == "tiny"
+    roles = {one["name"]: one["role"] for one in entry.card["fields"]}
+    assert sorted(roles.values()) == ["train", "train", "validation"]
+    assert all(len(sha) == 64 for one in entry.card["fields"] for sha in one["sha256"].values())
+    assert entry.card["sha256"] == load_model("mine").fingerprint
+    assert not RunFolder(run).unfinished
+
+
+def test_garbage_where_nothing_is_trusted_changes_no_loss(settings, tmp_path):
+    curves = []
+    for name in ("clean", "garbage"):
+        folder = tmp_path / name
+        image, labels = training_field((5, 1), 64)
+        image = (100 * (image - image.min())).astype(np.uint16)
+        region = np.zeros((64, 64), bool)
+        region[:24] = True
+        add_field(folder, LabelledField(labels=labels, name="f", image=image), Origin(),
+                  region=region)  # fmt: skip
+        if name == "garbage":
+            written = tifffile.imread(folder / "f_masks.tif")
+            written[24:40] = 999
+            written[40:64:3, ::2] = 777
+            tifffile.imwrite(folder / "f_masks.tif", written)
+        chosen = replace(settings, validation="none", epochs=4)
+        tune(folder, chosen, tmp_path / f"{name}.run")
+        curves.append(losses(tmp_path / f"{name}.run"))
+    assert len(curves[0]) >= 4
+    assert curves[0] == curves[1]
+
+
+def test_stop_keeps_the_best_within_two_seconds(dataset, settings, tmp_path):
+    run, asked = RunFolder(tmp_path / "m.run"), []
+
+    def on_event(event):
+        if event.get("step") == 30 and not asked:
+            run.ask_to_stop()
+            asked.append(time.monotonic())
+
+    tuned = tune(dataset, replace(settings, epochs=500), run.path, on_event=on_event)
+    assert time.monotonic() - asked[0] < 2
+    assert (tuned.kind, tuned.steps) == ("stopped", 30)
+    assert load_model(str(tmp_path / "m.pt"))
+    assert list(run.events())[-1]["kind"] == "stopped"
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_not_the_model(
+    dataset, settings, tmp_path, monkeypatch
+):
+    (tmp_path / "m.pt").write_bytes(b"the last good model")
+    true_loss = trainer_module.loss
+    monkeypatch.setattr(
+        trainer_module, "loss", lambda output, wanted: true_loss(output, wanted) * torch.nan
+    )
+    with pytest.raises(ModelError, match="no number since step 1: give a lower learning rate"):
+        tune(dataset, replace(settings, epochs=20), tmp_path / "m.run")
+    assert (tmp_path / "m.pt").read_bytes() == b"the last good model"
+    last = list(RunFolder(tmp_path / "m.run").events())[-1]
+    assert last["kind"] == "failed"
+    assert "no number" in last["reason"]
+
+
+def test_sets_that_cannot_be_learnt_from_are_refused_by_name(dataset, settings, tmp_path):
+    def refused(error, match):
+        with pytest.raises(error, match=match):
+            tune(dataset, settings, tmp_path / "m.run")
+
+    whole = (dataset / "f1.tif").read_bytes()
+    (dataset / "f1.tif").write_bytes(whole[: len(whole) // 2])
+    refused(GrainsmithError, "f1")
+    (dataset / "f1.tif").write_bytes(whole)
+    masks = tifffile.imread(dataset / "f1_masks.tif")
+    tifffile.imwrite(dataset / "f1_masks.tif", masks[:-3])
+    refused(MismatchError, r"f1: the picture is \(64, 64\), its labels are \(61, 64\)")
+    for one in dataset.glob("*_masks.tif"):
+        tifffile.imwrite(one, np.zeros((64, 64), np.uint16))
+    refused(MismatchError, "no training field of .* holds a trusted grain")
+    with pytest.raises(ReadError, match="is no folder"):
+        tune(tmp_path / "nowhere", settings, tmp_path / "m.run")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MismatchError, match="holds no field"):
+        tune(tmp_path / "empty", settings, tmp_path / "m.run")
+    assert not (tmp_path / "m.pt").exists()
+
+
+def test_one_field_trains_and_says_that_nothing_judges_it(dataset, settings, tmp_path):
+    for name in ("f1", "f2"):
+        (dataset / f"{name}.tif").unlink()
+        (dataset / f"{name}_masks.tif").unlink()
+    heard = []
+    tuned = tune(dataset, settings, tmp_path / "m.run", on_event=heard.append)
+    assert "no field validates" in heard[0]["text"]
+    assert tuned.best_step == tuned.steps
+
+
+def test_a_validation_folder_of_its_own(dataset, settings, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    for one in dataset.glob("f2*"):
+        (other / one.name).write_bytes(one.read_bytes())
+    with pytest.raises(MismatchError, match="f2: both to train and to validate on"):
+        prepare(dataset, str(other))
+    for one in dataset.glob("f2*"):
+        one.unlink()
+    study = prepare(dataset, str(other))
+    assert [one.name for one in study.validation] == ["f2"]
+    assert len(study.train) == 2
+
+
+def test_cellpose_sam_is_refused_and_a_tuned_start_warned_of(dataset, settings, tmp_path):
+    torch.save({"W2": torch.zeros(1)}, tmp_path / "sam.pt")
+    with pytest.raises(ModelError, match=r"Cellpose-SAM network .* which Grainsmith does not tune"):
+        tune(dataset, replace(settings, model=str(tmp_path / "sam.pt")), tmp_path / "m.run")
+    tune(dataset, settings, tmp_path / "m.run")
+    heard = []
+    again = replace(settings, model=str(tmp_path / "m.pt"))
+    tune(dataset, again, tmp_path / "n.run", on_event=heard.append)
+    assert any("m was itself tuned from tiny" in one.get("text", "") for one in heard)
+
+
+def test_a_cellpose_file_of_two_channels_can_be_tuned(dataset, settings, tmp_path):
+    torch.save(GrainNet((2, 4, 8)).state_dict(), tmp_path / "cyto.pt")
+    tuned = tune(dataset, replace(settings, model=str(tmp_path / "cyto.pt")), tmp_path / "m.run")
+    assert load_model(str(tuned.model)).predict(np.zeros((32, 32), np.float32)).shape[0] == 3
+
+
+def test_it_stops_early_and_keeps_the_best(dataset, settings, tmp_path, monkeypatch):
+    values = iter([0.1, 0.3, 0.25, 0.2, 0.2, 0.2])
+
+    def judge(self, net):
+        return {"loss": 1.0, "ap50": next(values), "d50_error_pct": 0.0, "fields": {}}
+
+    monkeypatch.setattr(Validator, "judge", judge)
+    chosen = replace(settings, epochs=16, patience=2)
+    tuned = tune(dataset, chosen, tmp_path / "m.run")
+    judged = [one for one in RunFolder(tmp_path / "m.run").events() if one["kind"] == "validation"]
+    assert tuned.reason == "no gain in 2 validations"
+    assert [one["best"] for one in judged] == [False, True, False, False]
+    assert tuned.best_step == judged[1]["step"]
+    assert (tuned.before, tuned.after) == (0.1, 0.3)
+
+
+def test_the_time_limit_ends_it_with_a_model(dataset, settings, tmp_path):
+    chosen = replace(settings, epochs=5000, minutes=0.02)
+    tuned = tune(dataset, chosen, tmp_path / "m.run")
+    assert "the time of 0.02 minutes is over" in tuned.reason or "all steps" in tuned.reason
+    assert tuned.model.is_file()
+
+
+def test_fields_are_let_go_when_the_memory_is_small(dataset):
+    study = prepare(dataset, "none")
+    small, large = Fields(study, most_bytes=1), Fields(study)
+    for one in study.train:
+        small[one.name], large[one.name]
+    assert small.held_bytes == 64 * 64 * 12
+    assert large.held_bytes == 3 * small.held_bytes
+
+
+def test_batches_follow_from_the_step_alone_and_the_scale_from_the_grains(dataset, settings):
+    study = prepare(dataset, "none")
+    batches = [Batches(study, Fields(study), settings, diameter_px=15.0) for _ in range(2)]
+    ahead = batches[0].from_step(0)
+    three = [next(ahead) for _ in range(3)]
+    torch.testing.assert_close(three[2], batches[1].at(2))
+    assert not torch.equal(three[1][0], three[2][0])
+    found = np.unique(tifffile.imread(dataset / "f0_masks.tif"), return_counts=True)[1][1:]
+    diameters = np.sqrt(found * 4 / np.pi)
+    assert diameters.min() <= study.diameters_px["f0"] <= np.median(diameters)
+
+
+def test_events_are_read_while_they_are_written(tmp_path):
+    run = RunFolder(tmp_path / "m.run")
+    run.event("step", step=1, loss=float("nan"))
+    with (run.path / "events.jsonl").open("a") as file:
+        file.write('{"kind": "st')
+    assert list(run.events()) == [{"kind": "step", "step": 1, "loss": None}]
+
+
+def test_what_is_asked_is_written_down_and_a_changed_set_is_not_resumed(
+    dataset, settings, tmp_path
+):
+    run = RunFolder(tmp_path / "m.run")
+
+    class PowerCutError(Exception):
+        pass
+
+    def on_event(event):
+        if event["kind"] == "step" and event["step"] == event["steps"] // 2 + 3:
+            raise PowerCutError
+
+    chosen = replace(settings, epochs=8)
+    with pytest.raises(PowerCutError):
+        tune(dataset, chosen, run.path, on_event=on_event)
+    record = json.loads((run.path / "run.json").read_text())
+    assert TuneSettings(**record["settings"]) == chosen
+    assert run.unfinished
+    masks = tifffile.imread(dataset / "f0_masks.tif")
+    tifffile.imwrite(dataset / "f0_masks.tif", masks[::-1])
+    with pytest.raises(ModelError, match="the training set has changed"):
+        tune(dataset, chosen, run.path, resume=True)
+    with pytest.raises(ModelError, match="holds no unfinished run"):
+        tune(dataset, chosen, tmp_path / "other.run", resume=True)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"tile_px": 33}, {"rehearsal_pct": 95}, {"batch": 0}, {"learning_rate": 0}]
+)
+def test_settings_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        TuneSettings(**wrong)
