@@ -40,12 +40,48 @@ def draw_curve(axes: Axes, curve: pd.DataFrame, *, unit: str, bases: Sequence[st
         low, high = curve[f"low_pct_{basis}"], curve[f"high_pct_{basis}"]
         axes.fill_between(sizes, low, high, color=colour, alpha=0.2, linewidth=0)
         axes.plot(sizes, curve[f"finer_pct_{basis}"], color=colour, label=f"by {basis}")
-    _log_size_axis(axes)
-    axes.set_ylim(0, 100)
-    axes.set_xlabel(f"grain size ({_UNIT[unit]})")
-    axes.set_ylabel("finer (%)")
-    axes.grid(visible=True, color="0.9", linewidth=0.6)
-    axes.legend(loc="upper left", frameon=False)
+    _finish_curves(axes, unit)
+
+
+def draw_field_curves(axes: Axes, curves: pd.DataFrame, pooled: pd.DataFrame, *, unit: str) -> None:
+    """Draw the curve by number of every field, thin, under that of the whole sample.
+
+    Parameters
+    ----------
+    axes : Axes
+    curves : DataFrame
+        `FieldSpread.curves`.
+    pooled : DataFrame
+        `SizeStatistics.curve`.
+    unit : "um" or "px"
+    """
+    sizes = curves[f"size_{unit}"]
+    for number, name in enumerate(curves.columns[1:]):
+        label = "one field" if number == 0 else None
+        axes.plot(sizes, curves[name], color="0.55", linewidth=0.6, alpha=0.7, label=label)
+    colour = BASIS_COLOURS["number"]
+    axes.plot(
+        pooled[f"size_{unit}"], pooled["finer_pct_number"], color=colour, linewidth=2, label="all"
+    )
+    _finish_curves(axes, unit)
+
+
+def draw_sample_curves(axes: Axes, curves: Mapping[str, pd.DataFrame], *, unit: str) -> None:
+    """Draw the curves by number of several samples with their 95 % bands.
+
+    Parameters
+    ----------
+    axes : Axes
+    curves : mapping of str to DataFrame
+        Sample -> `SizeStatistics.curve`.
+    unit : "um" or "px"
+    """
+    for number, (name, curve) in enumerate(curves.items()):
+        sizes, colour = curve[f"size_{unit}"], f"C{number % 10}"
+        low, high = curve["low_pct_number"], curve["high_pct_number"]
+        axes.fill_between(sizes, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(sizes, curve["finer_pct_number"], color=colour, label=name)
+    _finish_curves(axes, unit)
 
 
 def draw_histogram(
@@ -201,6 +237,15 @@ def _log_size_axis(axes: Axes) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _finish_curves(axes: Axes, unit: str) -> None:
+    _log_size_axis(axes)
+    axes.set_ylim(0, 100)
+    axes.set_xlabel(f"grain size ({_UNIT[unit]})")
+    axes.set_ylabel("finer (%)")
+    axes.grid(visible=True, color="0.9", linewidth=0.6)
+    axes.legend(loc="upper left", frameon=False)
 
 
 def _ternary_grid_lines(axes: Axes, share: float, height: float) -> None:

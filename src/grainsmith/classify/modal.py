@@ -27,6 +27,7 @@ def modal_percentages(
     naming: pd.DataFrame,
     *,
     densities: Mapping[str, float] | None = None,
+    fields: npt.ArrayLike = (),
     confidence_pct: float = 95.0,
     rounds: int = 1000,
 ) -> pd.DataFrame:
@@ -44,6 +45,9 @@ def modal_percentages(
     densities : mapping of str to float, optional
         Mineral -> g/cm³; the library's where missing. Minerals without one take no part in the
         weight per cent.
+    fields : (N,) int array, optional
+        Field that each grain comes from: then fields are drawn first and grains within them, so
+        that differences between fields count.
     confidence_pct : float
         Width of the intervals.
     rounds : int
@@ -80,7 +84,7 @@ def modal_percentages(
     modal["n_by_hand"] = member[(naming["verdict"] == BY_HAND).to_numpy()].sum(axis=0)
     modal[area_name] = amounts["area"].sum(axis=0)
     for name, amount in amounts.items():
-        share, low, high = _shares(amount, confidence_pct, rounds)
+        share, low, high = _shares(amount, np.asarray(fields, np.intp), confidence_pct, rounds)
         blank = (density == 0) & (name == "weight")
         for suffix, values in (("", share), ("_low", low), ("_high", high)):
             modal[f"{name}_pct{suffix}"] = np.where(blank, np.nan, values)
@@ -149,20 +153,33 @@ def _densities(minerals: npt.NDArray[np.str_], own: Mapping[str, float]) -> Floa
     return np.array([own.get(name) or handbook.get(name, 0.0) for name in minerals])
 
 
-def _shares(amount: Floats, confidence_pct: float, rounds: int) -> tuple[Floats, Floats, Floats]:
+def _shares(
+    amount: Floats, fields: npt.NDArray[np.intp], confidence_pct: float, rounds: int
+) -> tuple[Floats, Floats, Floats]:
     """Return the (classes,) per cent and the bounds of its bootstrap interval."""
-    grains = len(amount)
     random = np.random.default_rng(0)
-    drawn = []
-    # Drawing grains with replacement is drawing how often each one occurs.
-    for start in range(0, rounds, _CHUNK):
-        times = random.multinomial(
-            grains, np.full(grains, 1 / grains), size=min(_CHUNK, rounds - start)
-        )
-        drawn.append(_as_pct(times @ amount))
+    drawn = [
+        _as_pct(_times(random, fields, len(amount), min(_CHUNK, rounds - start)) @ amount)
+        for start in range(0, rounds, _CHUNK)
+    ]
     tail = (100 - confidence_pct) / 2
     low, high = np.percentile(np.concatenate(drawn), [tail, 100 - tail], axis=0)
     return _as_pct(amount.sum(axis=0)), low, high
+
+
+def _times(
+    random: np.random.Generator, fields: npt.NDArray[np.intp], grains: int, rounds: int
+) -> npt.NDArray[np.int64]:
+    """Return (rounds, grains): drawing with replacement is drawing how often each one occurs."""
+    if not len(fields):
+        return random.multinomial(grains, np.full(grains, 1 / grains), size=rounds)
+    names, code, counts = np.unique(fields, return_inverse=True, return_counts=True)
+    chosen = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=rounds)
+    times = np.zeros((rounds, grains), np.int64)
+    for one, count in enumerate(counts):
+        share = np.full(count, 1 / count)
+        times[:, code == one] = random.multinomial(chosen[:, one] * count, share)
+    return times
 
 
 def _as_pct(amount: Floats) -> Floats:

@@ -11,6 +11,7 @@ import sys
 import typer
 
 from grainsmith.cli.align import align
+from grainsmith.cli.batch import batch
 from grainsmith.cli.classify import classify
 from grainsmith.cli.clean import clean
 from grainsmith.cli.dataset import dataset
@@ -53,6 +54,7 @@ app.command()(minerals)
 app.command()(export)
 app.command(name="import")(import_)
 app.command()(recipe)
+app.command()(batch)
 app.command()(view)
 app.add_typer(models, name="models")
 app.add_typer(dataset, name="dataset")

@@ -15,7 +15,7 @@ from grainsmith.data import no_progress
 from grainsmith.errors import GrainsmithError, MismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from grainsmith.data import OnProgress
 
@@ -95,7 +95,7 @@ def for_each(
     on_progress: OnProgress = no_progress,
     on_item: Callable[[int, int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
-) -> Iterator[Finished[R]]:
+) -> Generator[Finished[R]]:
     """Yield what a function makes of every item, in the order in which they get done.
 
     Parameters
@@ -148,7 +148,7 @@ def _one_by_one(
     items: Sequence[T],
     on_progress: OnProgress,
     on_item: Callable[[int, int, int], None],
-) -> Iterator[Finished[R]]:
+) -> Generator[Finished[R]]:
     on_progress(0, len(items))
     for number, item in enumerate(items):
         report = _Report(number, len(items), on_progress, on_item)

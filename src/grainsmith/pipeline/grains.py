@@ -120,3 +120,12 @@ def field_of(
     seen = labels[: labels.shape[0] - data_bar_rows]
     field = Field(table=table, height_px=seen.shape[0], width_px=seen.shape[1])
     return replace(field, grid_hits=grid_hits(seen, grid_px)) if grid_px else field
+
+
+def densities_of(rules: str) -> dict[str, float]:
+    """Return the densities, in g/cm³, that a rules file gives; the library's need no telling."""
+    from grainsmith.classify.rules import read_rules
+
+    if rules in ("", "library"):
+        return {}
+    return {one.mineral: one.density_g_cm3 for one in read_rules(rules).rules if one.density_g_cm3}

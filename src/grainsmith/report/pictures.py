@@ -14,13 +14,13 @@ from skimage.segmentation import find_boundaries
 from grainsmith import plots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
     from matplotlib.axes import Axes
 
     from grainsmith.data import Image, LabelImage
-    from grainsmith.statistics import SizeStatistics
+    from grainsmith.statistics import FieldSpread, SizeStatistics
 
 WIDEST_PX = 1200
 """Pictures are thinned out to this, so that a report stays a file that can be mailed."""
@@ -83,6 +83,22 @@ def curve_picture(statistics: SizeStatistics) -> str:
             axes, statistics.curve, unit=statistics.unit, bases=statistics.bases
         )
     )
+
+
+def field_curves_picture(spread: FieldSpread, statistics: SizeStatistics) -> str:
+    """Return the curves of all fields under that of their sample, as a data URI."""
+    return _drawn(
+        lambda axes: plots.draw_field_curves(
+            axes, spread.curves, statistics.curve, unit=statistics.unit
+        )
+    )
+
+
+def sample_curves_picture(samples: Mapping[str, SizeStatistics]) -> str:
+    """Return the curves of several samples of one unit, as a data URI."""
+    unit = next(iter(samples.values())).unit
+    curves = {name: one.curve for name, one in samples.items()}
+    return _drawn(lambda axes: plots.draw_sample_curves(axes, curves, unit=unit))
 
 
 def histogram_picture(values: npt.ArrayLike, name: str, *, log: bool) -> str:

@@ -31,10 +31,11 @@ _FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A number or word, and its interval where it has one."""
+    """A number or word, its interval where it has one, and a page that tells more."""
 
     text: str
     interval: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ def write_report(
         "versions": origin["versions"],
         "methods": methods,
     }
-    html = _template().render(
+    html = page_template().render(
         title=facts.get("title") or page.stem,
         summary=summary,
         warnings=_warnings(table, statistics, pixel_size_um),
@@ -192,7 +192,8 @@ def _check(labels: LabelImage, table: pd.DataFrame, image: Image | None) -> None
         )
 
 
-def _template() -> Any:
+def page_template() -> Any:
+    """Return the page that reports of fields and of samples share."""
     loader = PackageLoader("grainsmith.report", ".")
     environment = Environment(
         loader=loader, autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True

@@ -1,5 +1,11 @@
 """Grain-size statistics that can be published: named bases, intervals, an honest edge."""
 
+from grainsmith.statistics.between import (
+    Comparison,
+    FieldSpread,
+    compare_samples,
+    field_spread,
+)
 from grainsmith.statistics.classes import SIZE_CLASSES, size_class
 from grainsmith.statistics.population import Field, LeftOut, grid_hits
 from grainsmith.statistics.qfl import qfl_shares
@@ -8,10 +14,14 @@ from grainsmith.statistics.summary import SizeStatistics, summarise
 
 __all__ = [
     "SIZE_CLASSES",
+    "Comparison",
     "Field",
+    "FieldSpread",
     "LeftOut",
     "SizeStatistics",
     "StatisticsSettings",
+    "compare_samples",
+    "field_spread",
     "grid_hits",
     "qfl_shares",
     "size_class",

@@ -121,14 +121,14 @@ def summarise(
     order = np.argsort(population.sizes, kind="stable")
     sizes, origin = population.sizes[order], population.fields[order]
     weights = {basis: weight[order] for basis, weight in population.weights.items()}
-    grid = _curve_sizes(sizes)
+    grid = curve_sizes(sizes)
     rng = np.random.default_rng(settings.seed)
     rounds = settings.n_bootstrap if len(sizes) > 1 else 0
     found = {
         basis: _Resampled(sizes, weight, grid, population.unit) for basis, weight in weights.items()
     }
     for done in range(rounds):
-        times = _draw(rng, origin, len(fields))
+        times = draw_grains(rng, origin, len(fields))
         scale = max(0.1, 1 + settings.scale_error_pct / 100 * rng.standard_normal())
         for resampled in found.values():
             resampled.add(times, scale)
@@ -199,10 +199,19 @@ def _middle(
     return low, high
 
 
-def _draw(
+def draw_grains(
     rng: np.random.Generator, origin: npt.NDArray[np.intp], n_fields: int
 ) -> npt.NDArray[np.float64]:
-    # How often each grain is drawn.
+    """Return how often each grain is drawn in one resampling: fields first, grains within them.
+
+    Parameters
+    ----------
+    rng : Generator
+    origin : (N,) int array
+        Number of the field that each grain comes from.
+    n_fields : int
+        Fields without grains count too.
+    """
     if n_fields == 1:
         chosen = rng.integers(0, len(origin), len(origin))
         return np.bincount(chosen, minlength=len(origin)).astype(float)
@@ -215,7 +224,8 @@ def _draw(
     return times
 
 
-def _curve_sizes(sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def curve_sizes(sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the sizes at which curves are given: a little beyond both ends, in equal ratios."""
     if not len(sizes):
         return np.empty(0)
     return np.geomspace(sizes[0] / 1.02, sizes[-1] * 1.02, CURVE_POINTS)
@@ -231,7 +241,7 @@ def _assemble(
 ) -> SizeStatistics:
     unit = population.unit
     values = pd.concat([resampled.values(basis) for basis, resampled in found.items()])
-    curve: dict[str, Any] = {f"size_{unit}": _curve_sizes(sizes)}
+    curve: dict[str, Any] = {f"size_{unit}": curve_sizes(sizes)}
     for basis, resampled in found.items():
         curve |= resampled.curve(basis)
     scaled = unit == "um" and len(sizes) > 0

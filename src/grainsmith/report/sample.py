@@ -1,0 +1,277 @@
+"""The report of a sample: what its fields say together, and what parts it from the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from grainsmith import __version__
+from grainsmith.io.files import whole_file
+from grainsmith.io.provenance import provenance
+from grainsmith.report import pictures, tables
+from grainsmith.report.methods import methods_paragraph
+from grainsmith.report.tables import Cell, Section, significant
+from grainsmith.report.write import page_template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from grainsmith.statistics import Comparison, FieldSpread, SizeStatistics
+
+_UNITS = {"um": "µm", "px": "px"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldLine:
+    """A field in the list of a sample.
+
+    Attributes
+    ----------
+    name : str
+    link : str
+        Of its own report, from the folder of the sample's; "" = it has none.
+    n_grains : int
+    d50 : float
+        By number; NaN where there is none.
+    notes : tuple of str
+        What the user should know; of a failed field, its reason.
+    failed : bool
+    """
+
+    name: str
+    link: str = ""
+    n_grains: int = 0
+    d50: float = float("nan")
+    notes: tuple[str, ...] = ()
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleFacts:
+    """All that is told of a sample.
+
+    Attributes
+    ----------
+    name : str
+    statistics : SizeStatistics
+        Of all fields together.
+    spread : FieldSpread
+        Between them.
+    fields : sequence of FieldLine
+    modal : DataFrame
+        Of `classify.modal.modal_percentages`; empty = no minerals.
+    others : mapping of str to Comparison
+        This sample (first) against each other one (second).
+    facts : mapping
+        See `write_report`.
+    pixel_size_um : float
+        Where all fields share it; else 0.
+    """
+
+    name: str
+    statistics: SizeStatistics
+    spread: FieldSpread
+    fields: Sequence[FieldLine]
+    modal: pd.DataFrame
+    others: Mapping[str, Comparison] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    pixel_size_um: float = 0.0
+
+
+def write_sample_report(path: str | Path, sample: SampleFacts, *, result_name: str) -> str:
+    """Write the page of a sample and return its summary in one line.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in .html.
+    sample : SampleFacts
+    result_name : str
+        File beside it that holds the same numbers.
+
+    Raises
+    ------
+    WriteError
+        It could not be written; what was there before is untouched.
+    """
+    statistics = sample.statistics
+    summary = _summary(sample)
+    origin = provenance([], settings={})
+    sections = [tables.size_section(statistics)] if statistics.n else []
+    sections.append(_spread_section(sample))
+    sections += [_modal_section(sample.modal)] if len(sample.modal) else []
+    sections += [_others_section(sample)] if sample.others else []
+    sections += [tables.class_section(statistics)] if len(statistics.classes) else []
+    sections.append(_fields_section(sample))
+    html = page_template().render(
+        title=f"Sample {sample.name}",
+        summary=summary,
+        warnings=_warnings(sample),
+        pictures=[],
+        figures=_figures(sample),
+        sections=sections,
+        provenance=_provenance(sample),
+        methods=methods_paragraph(
+            statistics, sample.facts, version=__version__, pixel_size_um=sample.pixel_size_um
+        ),
+        version=__version__,
+        made=origin["made"],
+        result_name=result_name,
+    )
+    with whole_file(path) as temporary:
+        temporary.write_text(html, "utf-8")
+    return summary
+
+
+def _summary(sample: SampleFacts) -> str:
+    statistics = sample.statistics
+    done = [one for one in sample.fields if not one.failed]
+    parts = [
+        f"{len(done)} field{'s' if len(done) != 1 else ''}",
+        f"{sum(one.n_grains for one in done)} grains",
+    ]
+    for basis in ("number", "area"):
+        if statistics.n:
+            median = statistics.values.value[f"d50_{statistics.unit}_{basis}"]
+            parts.append(f"D50 {significant(median)} {_UNITS[statistics.unit]} (by {basis})")
+    return " · ".join(parts)
+
+
+def _warnings(sample: SampleFacts) -> list[str]:
+    failed = [one for one in sample.fields if one.failed]
+    done = len(sample.fields) - len(failed)
+    found = []
+    if failed:
+        names = ", ".join(one.name for one in failed[:5]) + (" …" if len(failed) > 5 else "")
+        found.append(f"{len(failed)} of {len(sample.fields)} fields failed and are not in: {names}")
+    if 0 < done < 5:
+        found.append(
+            f"Only {done} field{'s' if done > 1 else ''}: how far fields differ is a guess, and "
+            "with it every interval."
+        )
+    if sample.statistics.unit == "px":
+        found.append("The pixel size is unknown: all lengths are in pixels.")
+    return found
+
+
+def _figures(sample: SampleFacts) -> list[dict[str, str]]:
+    statistics = sample.statistics
+    if not statistics.n:
+        return []
+    shown = [
+        (pictures.curve_picture(statistics), "All fields together, with 95 % bands."),
+        (
+            pictures.field_curves_picture(sample.spread, statistics),
+            "Every field by itself (grey), by number.",
+        ),
+    ]
+    return [{"uri": uri, "caption": caption} for uri, caption in shown]
+
+
+def _spread_section(sample: SampleFacts) -> Section:
+    spread, unit = sample.spread, _UNITS[sample.statistics.unit]
+    rows = [
+        [Cell("share of the variance that lies between fields"), Cell(_pct(spread.between_share))],
+        [
+            Cell("standard deviation between fields (factor)"),
+            Cell(significant(2**spread.between_sd_log2)),
+        ],
+        [
+            Cell("standard deviation within a field (factor)"),
+            Cell(significant(2**spread.within_sd_log2)),
+        ],
+    ]
+    rows += [
+        [Cell(f"D50 by {name.rpartition('_')[2]}, fields apart by ({unit})"), Cell(_number(sd))]
+        for name, sd in spread.d50_sd.items()
+    ]
+    note = (
+        "Variance components of log2(size); every grain that counts does so once. A share near 0 "
+        "means that any field speaks for the sample."
+    )
+    return Section("Between the fields", ["", ""], rows, note)
+
+
+def _modal_section(modal: pd.DataFrame) -> Section:
+    rows = [
+        [
+            Cell(str(mineral)),
+            Cell(str(int(row.n_grains))),
+            *(
+                Cell(
+                    _number(row[f"{basis}_pct"]),
+                    _interval(row[f"{basis}_pct_low"], row[f"{basis}_pct_high"]),
+                )
+                for basis in ("area", "count", "weight")
+            ),
+        ]
+        for mineral, row in modal.iterrows()
+    ]
+    note = "In grey: 95 % intervals, fields drawn first and grains within them."
+    return Section("Modal percentages", ["", "grains", "% area", "% count", "% weight"], rows, note)
+
+
+def _others_section(sample: SampleFacts) -> Section:
+    rows = []
+    for name, one in sample.others.items():
+        unit = sample.statistics.unit
+        cells = [Cell(name), Cell(significant(one.ks)), Cell(_p(one.ks_p))]
+        for percentile in (16, 50, 84):
+            row = one.differences.loc[f"d{percentile}_{unit}_number"].to_dict()
+            difference, low, high = row["difference"], row["low"], row["high"]
+            cells.append(Cell(_signed(difference), _interval(low, high)))
+        rows.append(cells)
+    unit_text = _UNITS[sample.statistics.unit]
+    heads = ["against", "KS distance", "p", *(f"ΔD{p} ({unit_text})" for p in (16, 50, 84))]
+    note = (
+        "By number; Δ is the other sample minus this one, in grey its 95 % interval: where that "
+        "leaves out 0, the samples differ. p allows for grains of one field being alike."
+    )
+    return Section("Against the other samples", heads, rows, note)
+
+
+def _fields_section(sample: SampleFacts) -> Section:
+    unit = _UNITS[sample.statistics.unit]
+    rows = [
+        [
+            Cell(one.name, link=quote(one.link)),
+            Cell("failed" if one.failed else str(one.n_grains)),
+            Cell("" if one.failed else _number(one.d50)),
+            Cell("; ".join(one.notes)),
+        ]
+        for one in sample.fields
+    ]
+    return Section("Fields", ["", "grains", f"D50 by number ({unit})", "notes"], rows)
+
+
+def _provenance(sample: SampleFacts) -> list[tuple[str, str]]:
+    rows = [("Fields", f"{sum(not one.failed for one in sample.fields)} of {len(sample.fields)}")]
+    if sample.pixel_size_um:
+        rows.append(("Pixel size", f"{sample.pixel_size_um:.6g} µm"))
+    names = {"model": "Model", "model_sha256": "Model, SHA-256", "recipe": "Recipe"}
+    rows += [(names[key], str(sample.facts[key])) for key in names if sample.facts.get(key)]
+    return rows
+
+
+def _number(value: float) -> str:
+    return significant(float(value))
+
+
+def _signed(value: float) -> str:
+    return f"{'+' if value > 0 else ''}{significant(float(value))}"
+
+
+def _interval(low: float, high: float) -> str:
+    return f"{_number(low)} – {_number(high)}" if low == low else ""
+
+
+def _pct(share: float) -> str:
+    return f"{100 * share:.1f} %" if share == share else "–"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,0 +1,239 @@
+"""Between fields and between samples: how much of the spread lies there, and what differs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from grainsmith.errors import MismatchError
+from grainsmith.statistics.measures import cumulative_curve, weighted_percentiles
+from grainsmith.statistics.population import choose_grains
+from grainsmith.statistics.settings import StatisticsSettings
+from grainsmith.statistics.summary import curve_sizes, draw_grains
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grainsmith.statistics.population import Field, Population
+
+COMPARED = (10, 16, 50, 84, 90)
+"""Percentiles whose differences are given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldSpread:
+    """How far the fields of a sample differ.
+
+    Attributes
+    ----------
+    fields : DataFrame
+        Index `field` (0, 1, ...), columns `n` and `d50_<unit>_<basis>`.
+    between_sd_log2, within_sd_log2 : float
+        Standard deviations of log2(size) between fields and within them; NaN for fewer than two
+        fields with grains. 1 is a factor of 2.
+    between_share : float
+        Share of the variance that lies between fields, 0..1 (intraclass correlation).
+    d50_sd : dict of str to float
+        Standard deviation of D50 between the fields, by `d50_<unit>_<basis>`.
+    curves : DataFrame
+        Column `size_<unit>`, and for each field its number: per cent finer by number.
+    """
+
+    fields: pd.DataFrame
+    between_sd_log2: float
+    within_sd_log2: float
+    between_share: float
+    d50_sd: dict[str, float]
+    curves: pd.DataFrame
+
+
+def field_spread(
+    fields: Sequence[Field], settings: StatisticsSettings | None = None
+) -> FieldSpread:
+    """Return how much of the spread of grain sizes lies between the fields of a sample.
+
+    The variance components are those of a one-way random-effects model of log2(size), estimated
+    from the mean squares with unequal numbers (Searle, Casella & McCulloch 1992, ch. 3.6); every
+    grain that counts does so once, and a negative component is 0.
+
+    Raises
+    ------
+    MismatchError
+        See `population.choose_grains`.
+    """
+    settings = settings or StatisticsSettings()
+    whole = choose_grains(fields, settings)
+    order = np.argsort(whole.sizes, kind="stable")
+    sizes, origin = whole.sizes[order], whole.fields[order]
+    weights = {basis: weight[order] for basis, weight in whole.weights.items()}
+    grid = curve_sizes(sizes)
+    rows, curves = [], {f"size_{whole.unit}": grid}
+    for number in range(len(fields)):
+        mine = origin == number
+        d50 = {
+            f"d50_{whole.unit}_{basis}": _d50(sizes[mine], weight[mine])
+            for basis, weight in weights.items()
+        }
+        rows.append({"n": int(mine.sum()), **d50})
+        curves[str(number)] = cumulative_curve(sizes[mine], weights["number"][mine], grid)
+    table = pd.DataFrame(rows, index=pd.RangeIndex(len(fields), name="field"))
+    between, within = _components(np.log2(sizes), origin)
+    total = between + within
+    return FieldSpread(
+        fields=table,
+        between_sd_log2=math.sqrt(between),
+        within_sd_log2=math.sqrt(within),
+        between_share=between / total if total > 0 else math.nan,
+        d50_sd={str(name): float(table[name].std()) for name in table.columns if name != "n"},
+        curves=pd.DataFrame(curves),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two samples against each other.
+
+    Attributes
+    ----------
+    ks : float
+        Kolmogorov and Smirnov's distance of the curves by number, 0..1.
+    ks_p : float
+        How probable such a distance is where the samples do not differ.
+    n_effective : tuple of float
+        So many independent grains the two samples are worth.
+    differences : DataFrame
+        Index `quantity` such as "d50_um_number"; columns `first`, `second`, `difference` (second
+        minus first), `low`, `high` (its 95 % interval) and `ratio` with `ratio_low`, `ratio_high`.
+    """
+
+    ks: float
+    ks_p: float
+    n_effective: tuple[float, float]
+    differences: pd.DataFrame
+
+
+def compare_samples(
+    first: Sequence[Field], second: Sequence[Field], settings: StatisticsSettings | None = None
+) -> Comparison:
+    """Compare the grain sizes of two samples.
+
+    Intervals come from resampling each sample by itself, fields first and grains within them. The
+    probability of the Kolmogorov-Smirnov distance is the asymptotic one for the *effective* numbers
+    of grains: unequal weights (Kish 1965) and the likeness of grains of one field (the design
+    effect 1 + (m - 1) x between-share) make a sample worth fewer grains than it has.
+
+    Raises
+    ------
+    MismatchError
+        One is in µm and the other in pixels, or a sample has no grain that counts.
+    """
+    settings = settings or StatisticsSettings()
+    both = [choose_grains(fields, settings) for fields in (first, second)]
+    if both[0].unit != both[1].unit:
+        raise MismatchError("one sample is in µm and the other in pixels: give both a pixel size")
+    if not all(len(one.sizes) for one in both):
+        raise MismatchError("a sample without a grain that counts cannot be compared")
+    a, b = (_Sample(one, len(fields)) for one, fields in zip(both, (first, second), strict=True))
+    effective = a.n_effective, b.n_effective
+    ks = _distance(a, b)
+    n = effective[0] * effective[1] / (effective[0] + effective[1])
+    return Comparison(
+        ks=ks,
+        ks_p=float(stats.kstwobign.sf(ks * math.sqrt(n))),
+        n_effective=effective,
+        differences=_differences(a, b, settings),
+    )
+
+
+class _Sample:
+    """The grains of a sample by rising size."""
+
+    def __init__(self, population: Population, n_fields: int) -> None:
+        order = np.argsort(population.sizes, kind="stable")
+        self.sizes, self.fields = population.sizes[order], population.fields[order]
+        self.weights = {basis: one[order] for basis, one in population.weights.items()}
+        self.unit, self.n_fields = population.unit, n_fields
+
+    @property
+    def n_effective(self) -> float:
+        weight = self.weights["number"]
+        n = float(weight.sum() ** 2 / (weight**2).sum())
+        between, within = _components(np.log2(self.sizes), self.fields)
+        share = between / (between + within) if between + within > 0 else 0.0
+        counts = np.bincount(self.fields)
+        typical = float((counts**2).sum() / counts.sum())
+        return n / (1 + (typical - 1) * share) if math.isfinite(share) else n
+
+    def percentiles(self, rng: np.random.Generator | None = None) -> npt.NDArray[np.float64]:
+        times = 1.0 if rng is None else draw_grains(rng, self.fields, self.n_fields)
+        found = [
+            weighted_percentiles(self.sizes, times * weight, COMPARED)
+            for basis, weight in self.weights.items()
+            if basis != "grid"
+        ]
+        return np.concatenate(found)
+
+
+def _distance(a: _Sample, b: _Sample) -> float:
+    at = np.union1d(a.sizes, b.sizes)
+    finer = []
+    for one in (a, b):
+        total = np.concatenate([[0.0], np.cumsum(one.weights["number"])])
+        finer.append(total[np.searchsorted(one.sizes, at, side="right")] / total[-1])
+    return float(np.abs(finer[0] - finer[1]).max())
+
+
+def _differences(a: _Sample, b: _Sample, settings: StatisticsSettings) -> pd.DataFrame:
+    rng = np.random.default_rng(settings.seed)
+    own = a.percentiles(), b.percentiles()
+    drawn = [(a.percentiles(rng), b.percentiles(rng)) for _ in range(settings.n_bootstrap)]
+    table = pd.DataFrame(
+        {
+            "first": own[0],
+            "second": own[1],
+            "difference": own[1] - own[0],
+            "ratio": own[1] / own[0],
+        },
+        index=pd.Index(
+            [f"d{p}_{a.unit}_{basis}" for basis in ("number", "area") for p in COMPARED],
+            name="quantity",
+        ),
+    )
+    blank = np.full(len(table), np.nan)
+    tails = (2.5, 97.5)
+    low, high = (
+        np.nanpercentile([y - x for x, y in drawn], tails, axis=0) if drawn else (blank, blank)
+    )
+    ratios = np.nanpercentile([y / x for x, y in drawn], tails, axis=0) if drawn else (blank, blank)
+    table["low"], table["high"] = low, high
+    table["ratio_low"], table["ratio_high"] = ratios
+    return table[
+        ["first", "second", "difference", "low", "high", "ratio", "ratio_low", "ratio_high"]
+    ]
+
+
+def _d50(sizes: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> float:
+    return float(weighted_percentiles(sizes, weights, [50])[0]) if len(sizes) else math.nan
+
+
+def _components(
+    values: npt.NDArray[np.float64], groups: npt.NDArray[np.intp]
+) -> tuple[float, float]:
+    """Return the variance between groups and within them; NaN where that cannot be told."""
+    counts = np.bincount(groups)
+    counts = counts[counts > 0]
+    n, k = int(counts.sum()), len(counts)
+    if k < 2 or n <= k:
+        return math.nan, math.nan
+    _, code = np.unique(groups, return_inverse=True)
+    means = np.bincount(code, values) / counts
+    within = float(((values - means[code]) ** 2).sum()) / (n - k)
+    among = float((counts * (means - values.mean()) ** 2).sum()) / (k - 1)
+    typical = (n - float((counts**2).sum()) / n) / (k - 1)
+    return max(0.0, (among - within) / typical), within
