@@ -38,7 +38,9 @@ def weights(tmp_path_factory):
 def image(tmp_path):
     path = tmp_path / "field.tif"
     rng = np.random.default_rng(0)
-    tifffile.imwrite(path, rng.integers(0, 255, (90, 120), dtype=np.uint8))
+    grey = rng.integers(0, 100, (90, 120), dtype=np.uint8)
+    grey[20:50, 30:80] += 100
+    tifffile.imwrite(path, grey)
     return path
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import dask
 from dask.system import CPU_COUNT
 from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, get_worker
 
@@ -159,17 +159,24 @@ def _client(scheduler: Scheduler, n_items: int) -> Iterator[Client]:
         loud.level = level
 
 
-def _local_cluster(workers: int) -> LocalCluster:
-    environment = dask.config.get("distributed.nanny.pre-spawn-environ")
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": {**environment, **_ONE_THREAD}}):
-        return LocalCluster(
+@contextmanager
+def _local_cluster(workers: int) -> Iterator[LocalCluster]:
+    # Starting workers leaves the settings meant for them in this process's environment, too.
+    before = dict(os.environ)
+    try:
+        with LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
             silence_logs=logging.CRITICAL,
             dashboard_address="127.0.0.1:0",
             env=_ONE_THREAD,
-        )
+        ) as cluster:
+            yield cluster
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _joined(address: str) -> Client:
@@ -191,7 +198,6 @@ def _prepare(client: Client) -> None:
         name = "grainsmith-version"
 
         def setup(self, worker: Any) -> None:
-            import os
             from importlib.metadata import PackageNotFoundError, version
 
             try:
