@@ -59,3 +59,24 @@ def test_scatter_keeps_the_order_of_the_rows(axes):
     points = plots.draw_scatter(axes, table, "ecd_um", "solidity")
     np.testing.assert_array_equal(points.get_offsets(), table)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("ecd (µm)", "solidity")
+
+
+def test_curves_of_a_run_show_losses_scores_and_the_best():
+    from matplotlib.figure import Figure
+
+    from grainsmith.plots import draw_losses, draw_scores
+
+    events = [{"kind": "step", "step": k, "loss": 2.0 - k / 40} for k in range(1, 41)]
+    for k, ap50 in ((0, 0.1), (20, 0.4), (40, None)):
+        facts = {"ap50": ap50, "d50_error_pct": 30.0 - k, "best": k == 20, "loss": 1.0}
+        events.append({"kind": "validation", "step": k, **facts})
+    axes = Figure().add_subplot()
+    draw_losses(axes, events)
+    assert [line.get_label() for line in axes.lines] == ["training", "validation"]
+    assert axes.lines[0].get_xdata()[-1] == 40
+    axes = Figure().add_subplot()
+    draw_scores(axes, events)
+    assert list(axes.lines[0].get_ydata()) == [0.1, 0.4]
+    assert list(axes.lines[1].get_xdata()) == [20, 20]
+    draw_losses(Figure().add_subplot(), [])
+    draw_scores(Figure().add_subplot(), [])

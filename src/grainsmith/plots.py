@@ -21,6 +21,9 @@ _UNIT = {"um": "µm", "px": "px"}
 
 _ROSE_BINS = 18
 
+_SMOOTH = 15
+"""Steps over which the training loss is averaged."""
+
 
 def draw_curve(axes: Axes, curve: pd.DataFrame, *, unit: str, bases: Sequence[str]) -> None:
     """Draw cumulative curves with their 95 % bands.
@@ -199,6 +202,57 @@ def draw_ternary(
     axes.set_axis_off()
 
 
+def draw_losses(axes: Axes, events: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the losses of a training run against its steps.
+
+    Parameters
+    ----------
+    axes : Axes
+    events : sequence of mapping
+        Of a run: "step" and "validation" with `step` and `loss`.
+    """
+    for kind, colour, name in (
+        ("step", "0.6", "training"),
+        ("validation", "#d2691e", "validation"),
+    ):
+        points = _points(events, kind, "loss")
+        if kind == "step" and len(points) > _SMOOTH:
+            # Single batches scatter too much for a trend to be seen.
+            mean = np.convolve(points[:, 1], np.ones(_SMOOTH) / _SMOOTH, mode="valid")
+            points = np.column_stack([points[_SMOOTH - 1 :, 0], mean])
+        if len(points):
+            marker = "o" if kind == "validation" else ""
+            axes.plot(*points.T, color=colour, marker=marker, markersize=4, label=name)
+            axes.legend(frameon=False, fontsize=8)
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+
+
+def draw_scores(axes: Axes, events: Sequence[Mapping[str, Any]]) -> None:
+    """Draw AP@0.5 (left) and the error of D50 (right) on the validation fields against the steps.
+
+    Parameters
+    ----------
+    axes : Axes
+    events : sequence of mapping
+        Of a run: "validation" with `step`, `ap50`, `d50_error_pct` and `best`.
+    """
+    other = axes.twinx()
+    sides = ((axes, "ap50", "#1f5fa8", "AP@0.5"), (other, "d50_error_pct", "#2e7d32", "D50 error"))
+    for side, key, colour, name in sides:
+        points = _points(events, "validation", key)
+        if len(points):
+            side.plot(*points.T, color=colour, marker="o", markersize=4)
+        side.set_ylabel(f"{name} (%)" if side is other else name, color=colour, fontsize=9)
+        side.tick_params(axis="y", colors=colour, labelsize=8)
+    best = [one for one in events if one["kind"] == "validation" and one["best"]]
+    if best:
+        axes.axvline(best[-1]["step"], color="0.6", linestyle=":")
+    axes.set_ylim(0, 1)
+    other.set_ylim(bottom=0)
+    axes.set_xlabel("step (dotted: the best, which is kept)")
+
+
 def readable(column: str) -> str:
     """Return a column's name as people write it: "feret_max_um" -> "feret max (µm)".
 
@@ -210,6 +264,12 @@ def readable(column: str) -> str:
     if stem and last in units:
         return f"{stem.replace('_', ' ')} ({units[last]})"
     return column.replace("_", " ")
+
+
+def _points(events: Sequence[Mapping[str, Any]], kind: str, key: str) -> npt.NDArray[np.float64]:
+    found = [(one["step"], one[key]) for one in events if one["kind"] == kind]
+    known = [point for point in found if point[1] is not None]
+    return np.array(known, dtype=np.float64).reshape(-1, 2)
 
 
 def _known(values: npt.ArrayLike) -> npt.NDArray[np.float64]:

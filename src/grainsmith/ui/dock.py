@@ -38,6 +38,7 @@ PANELS: tuple[tuple[str, str], ...] = (
     ("Grains", "grainsmith.ui.grains:GrainsPanel"),
     ("Table", "grainsmith.ui.table:TablePanel"),
     ("Statistics", "grainsmith.ui.statistics:StatisticsPanel"),
+    ("Train", "grainsmith.ui.train:TrainPanel"),
     ("Export", "grainsmith.ui.export:ExportPanel"),
 )
 """Title and place of every step's panel, in the order of the work; imported when first shown."""
@@ -50,8 +51,8 @@ QToolButton:checked { background: rgba(80, 110, 235, 190); color: white; font-we
 """
 """Greys with an alpha suit napari's dark and light themes."""
 
-_COLUMNS = 4
-"""Eight words do not fit into one row of 320 px; two rows of four do."""
+_COLUMNS = 5
+"""Nine words do not fit into one row of 320 px; rows of five and four do."""
 
 _STATUS_DELAY_MS = 300
 """A stroke of the brush sends many events; the status is counted once they have stopped."""

@@ -45,6 +45,11 @@ class ModelChoice(QComboBox):
         self.setCurrentIndex(place)
         self._last = place
 
+    def choose_new(self, name: str) -> None:
+        """Choose a model that has come since the list was filled."""
+        self._fill()
+        self.choose(name)
+
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's name)
         """Look for models anew: one may have been trained meanwhile."""
         chosen = self.name

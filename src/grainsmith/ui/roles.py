@@ -49,6 +49,8 @@ class Roles:
 
     Attributes
     ----------
+    training_set : str
+        Folder of the training set that is open; "" = none.
     image_changed, grains_changed, maps_changed : psygnal signals
         Sent with the new layer or layers when another one takes the role.
     changed : psygnal signal
@@ -70,6 +72,7 @@ class Roles:
         self._grains: Labels | None = None
         self._maps: tuple[Image, ...] = ()
         self._names: dict[Layer, str] = {}
+        self.training_set = ""
         layers.events.inserted.connect(self._on_inserted)
         layers.events.removed.connect(self._on_removed)
         layers.events.reordered.connect(self._on_list)

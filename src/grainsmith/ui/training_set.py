@@ -207,6 +207,7 @@ class TrainingSetPanel(Panel):
         chosen = self.rows.currentRow()
         self._problems.setText("")  # what was found then need not hold now
         self.dataset = dataset
+        self.roles.training_set = str(dataset.folder)
         grains = sum(one.n_grains for one in dataset.fields)
         self._folder.setText(
             f"<b>{dataset.folder.name}</b>: {len(dataset.fields)} fields, {grains:,} grains"

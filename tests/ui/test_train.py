@@ -1,0 +1,246 @@
+"""The Train panel: a real process with a tiny network, watched, judged, kept; and what can fail."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("napari")
+
+import tifffile
+import torch
+
+from grainsmith.io.dataset import Origin, add_field, read_dataset, set_roles
+from grainsmith.io.exchange import LabelledField
+from grainsmith.io.sem import read_image
+from grainsmith.models.catalogue import list_models
+from grainsmith.models.grainnet import GrainNet
+from grainsmith.samples import sample_field
+from grainsmith.train.runs import free_name, runs_folder, unfinished_runs
+from grainsmith.train.settings import TuneSettings
+from grainsmith.ui.segment import SegmentPanel
+from grainsmith.ui.train import TrainPanel, settings_as_options
+from grainsmith.ui.training_set import TrainingSetPanel
+
+WAIT_MS = 180_000
+"""A process that loads torch on a busy machine takes its time."""
+
+
+@pytest.fixture(autouse=True)
+def _own_models(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRAINSMITH_MODELS", str(tmp_path / "models"))
+
+
+@pytest.fixture(scope="module")
+def made():
+    return sample_field("plain")
+
+
+@pytest.fixture
+def pictures(tmp_path, made):
+    """Four pictures cut from the sample, without labels."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for k in range(4):
+        cut = made.image.image[128 * k : 128 * k + 128, :160]
+        tifffile.imwrite(folder / f"field_{k}.tif", cut)
+    return folder
+
+
+@pytest.fixture
+def dataset(tmp_path, made, pictures):
+    """Two of them with their true grains: one trains, one validates."""
+    folder = tmp_path / "sand"
+    for k, role in ((0, "train"), (1, "validation")):
+        labels = made.labels[128 * k : 128 * k + 128, :160]
+        image = read_image(pictures / f"field_{k}.tif").image
+        field = LabelledField(labels=labels, name=f"field_{k}", image=image, role=role)
+        add_field(folder, field, Origin(source=str(pictures / f"field_{k}.tif")))
+    return folder
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "tiny.pt"
+    torch.save(GrainNet((1, 4, 8), diameter_px=15).state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def panel(viewer, tiny):
+    widget = TrainPanel(viewer)
+    viewer.window.add_dock_widget(widget, name="Train")
+    return _quick(widget, tiny)
+
+
+def _quick(widget, tiny, epochs=2):
+    widget.model.choose(str(tiny))
+    quick = TuneSettings(
+        epochs=epochs, minutes=0, rehearsal_pct=0, batch=2, tile_px=32, threads=1, patience=0
+    )
+    widget.form.show_settings(quick)
+    return widget
+
+
+def _events(panel, kind):
+    return [one for one in panel.tuning.run.events() if one["kind"] == kind]
+
+
+def _message(panel):
+    return panel._message.text()
+
+
+def _wait_for_steps(panel, qtbot):
+    qtbot.waitUntil(lambda: panel.tuning is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: bool(_events(panel, "step")), timeout=WAIT_MS)
+
+
+def test_settings_reach_the_shell_command_whole(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from grainsmith.cli import app
+
+    asked = TuneSettings(epochs=3, minutes=1.5, rehearsal_pct=20, tile_px=64, patience=2, seed=7)
+    heard = []
+    monkeypatch.setattr(
+        "grainsmith.train.tuning.tune",
+        lambda _folder, settings, *_a, **_k: heard.append(settings) or 1 / 0,
+    )
+    CliRunner().invoke(
+        app, ["train", str(tmp_path), *settings_as_options(asked), "-o", str(tmp_path / "m.pt")]
+    )
+    assert heard == [asked]
+
+
+@pytest.mark.slow
+def test_train_judge_keep_and_go_on(panel, viewer, dataset, pictures, qtbot):
+    before = {entry.name for entry in list_models()}
+    viewer.open(pictures / "field_1.tif", plugin="grainsmith")
+    panel.open(str(dataset))
+    assert panel.name.text() == "sand-1"
+    panel.train()
+    qtbot.waitUntil(lambda: panel.judgement.isVisibleTo(panel), timeout=WAIT_MS)
+    assert _message(panel).startswith("Done:")
+    assert panel._losses.figure.axes[0].lines
+    assert {entry.name for entry in list_models()} == before
+    panel.judgement.shown.setChecked(True)
+    qtbot.waitUntil(lambda: any("gained" in layer.name for layer in viewer.layers))
+    shown = {layer.name.split(" (")[0]: layer for layer in viewer.layers}
+    found = panel.judgement._fields[0]
+    truth = read_dataset(dataset)["field_1"].load().labels
+    for name in ("gained", "lost", "changed"):
+        assert set(np.unique(shown[name].data)) - {0} == set(getattr(found, name))
+        assert np.isin(shown[name].data, [0, *np.unique(truth)]).all()
+    assert panel.roles.image.name == "field_1"
+    panel.judgement.keep()
+    qtbot.waitUntil(lambda: "Kept" in _message(panel), timeout=WAIT_MS)
+    assert {entry.name for entry in list_models()} == before | {"sand-1"}
+    assert not any("gained" in layer.name for layer in viewer.layers)
+    assert panel.model.name == "sand-1"
+    assert "better start from tiny" in panel._model_note.text()
+    segment = SegmentPanel(viewer)
+    qtbot.addWidget(segment)
+    assert segment._model.findData("sand-1") >= 0
+    panel.next.segment()
+    qtbot.waitUntil(lambda: panel.roles.image.name == "field_2", timeout=WAIT_MS)
+    assert panel.roles.grains.metadata["grainsmith"]["model"]["name"] == "sand-1"
+
+
+@pytest.mark.slow
+def test_stop_keeps_the_best_and_roll_back_keeps_the_lists(panel, dataset, tiny, qtbot):
+    _quick(panel, tiny, epochs=100_000)
+    before = [entry.name for entry in list_models()]
+    panel.open(str(dataset))
+    panel.train()
+    _wait_for_steps(panel, qtbot)
+    panel.stop()
+    qtbot.waitUntil(lambda: bool(_events(panel, "stopped")), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.judgement.isVisibleTo(panel), timeout=WAIT_MS)
+    assert panel._train.isEnabled()
+    panel.judgement.roll_back()
+    assert [entry.name for entry in list_models()] == before
+    assert panel.name.text() == "sand-2"
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_offered_and_goes_on(panel, dataset, tiny, qtbot):
+    _quick(panel, tiny, epochs=40)
+    panel.open(str(dataset))
+    panel.train()
+    qtbot.waitUntil(lambda: panel.tuning is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.tuning.run.unfinished, timeout=WAIT_MS)
+    panel.tuning.kill()
+    qtbot.waitUntil(lambda: "can be resumed" in _message(panel), timeout=WAIT_MS)
+    assert panel.runs.currentText() == "sand-1"
+    first = _events(panel, "step")[0]
+    panel.resume()
+    assert not panel._train.isEnabled()
+    qtbot.waitUntil(lambda: panel.judgement.isVisibleTo(panel), timeout=WAIT_MS)
+    steps = _events(panel, "step")
+    assert steps[0] == first
+    assert [one["step"] for one in steps] == list(range(1, steps[0]["steps"] + 1))
+    assert not unfinished_runs()
+
+
+@pytest.mark.slow
+def test_a_set_that_vanishes_while_training_is_said(panel, dataset, qtbot):
+    panel.open(str(dataset))
+    for file in dataset.glob("field_0*"):
+        file.write_bytes(b"no picture")
+    panel.train()
+    qtbot.waitUntil(lambda: _message(panel).startswith("Failed:"), timeout=WAIT_MS)
+    assert "field_0" in _message(panel)
+    assert panel._train.isEnabled()
+    assert not list(runs_folder().glob("*.pt"))
+
+
+def _refusal(panel, qtbot):
+    panel.train()
+    qtbot.waitUntil(lambda: panel._train.isEnabled() and bool(_message(panel)), timeout=WAIT_MS)
+    assert panel.tuning is None
+    return _message(panel)
+
+
+def test_what_cannot_be_trained_is_refused_in_one_sentence(panel, dataset, tmp_path, qtbot):
+    assert "Choose the folder" in _refusal(panel, qtbot)
+    (tmp_path / "empty").mkdir()
+    panel.open(str(tmp_path / "empty"))
+    assert "holds no field" in _refusal(panel, qtbot)
+    panel.open(str(tmp_path / "missing"))
+    assert "is no folder" in _refusal(panel, qtbot)
+    set_roles(dataset, {"field_0": "test"})
+    panel.open(str(dataset))
+    assert "role 'train'" in _refusal(panel, qtbot)
+    set_roles(dataset, {"field_0": "train"})
+    panel.name.setText("grains")
+    assert "another name" in _refusal(panel, qtbot)
+    panel.name.setText("a/b")
+    assert "no name for a model" in _refusal(panel, qtbot)
+    panel.name.setText("x")
+    panel.model.choose("cpsam_v2")
+    assert "305 million" in _refusal(panel, qtbot)
+
+
+def test_models_that_cannot_be_written_are_said(panel, dataset, tmp_path, qtbot):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "runs").write_text("a file where a folder is wanted")
+    panel.open(str(dataset))
+    panel.train()
+    qtbot.waitUntil(lambda: panel._train.isEnabled() and bool(_message(panel)), timeout=WAIT_MS)
+    assert "runs" in _message(panel)
+    assert panel.tuning is None
+
+
+def test_a_name_is_free_once(tmp_path):
+    (tmp_path / "models" / "runs").mkdir(parents=True)
+    assert free_name("my sand") == "my-sand-1"
+    (tmp_path / "models" / "runs" / "my-sand-1.pt").touch()
+    assert free_name("my sand") == "my-sand-2"
+
+
+def test_the_set_of_the_other_tab_is_taken(viewer, dataset, qtbot):
+    other = TrainingSetPanel(viewer)
+    qtbot.addWidget(other)
+    other.open(str(dataset))
+    panel = TrainPanel(viewer)
+    qtbot.addWidget(panel)
+    assert panel.folder == str(dataset)
