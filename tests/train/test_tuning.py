@@ -1,13 +1,15 @@
+import errno
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 import torch
 
-from grainsmith.errors import GrainsmithError, MismatchError, ModelError, ReadError
+from grainsmith.errors import GrainsmithError, MismatchError, ModelError, ReadError, WriteError
 from grainsmith.io.dataset import Origin, add_field
 from grainsmith.io.exchange import LabelledField
 from grainsmith.models.catalogue import list_models, load_model
@@ -107,6 +109,21 @@ def test_a_loss_that_is_no_number_ends_the_run_and_not_the_model(
     last = list(RunFolder(tmp_path / "m.run").events())[-1]
     assert last["kind"] == "failed"
     assert "no number" in last["reason"]
+
+
+def test_a_full_disk_is_said_and_the_last_good_model_stays(
+    dataset, settings, tmp_path, monkeypatch
+):
+    def no_room(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "m.pt").write_bytes(b"the last good model")
+    monkeypatch.setattr(Path, "write_bytes", no_room)
+    with pytest.raises(WriteError, match=r"best.pt could not be written: No space left on device"):
+        tune(dataset, settings, tmp_path / "m.run")
+    monkeypatch.undo()
+    assert (tmp_path / "m.pt").read_bytes() == b"the last good model"
+    assert list(RunFolder(tmp_path / "m.run").events())[-1]["kind"] == "failed"
 
 
 def test_sets_that_cannot_be_learnt_from_are_refused_by_name(dataset, settings, tmp_path):
