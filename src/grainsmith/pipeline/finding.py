@@ -176,8 +176,8 @@ def _in_folder(folder: Path, sample: str) -> list[FieldFiles]:
     files = [file for file in _visible(folder) if file.is_file()]
     folders = [one for one in _visible(folder) if one.is_dir()]
     pictures, maps = _sorted_out(files)
-    if len(pictures) == 1 and not _named_after(pictures[0], [*maps, *folders]) and not folders:
-        return [_field(sample, pictures[0], maps)]
+    if len(pictures) == 1 and not any(_holds_pictures(one) for one in folders):
+        return [_field(sample, pictures[0], [*maps, *folders])]
     found, used = [], set[Path]()
     for picture in pictures:
         mine = _named_after(picture, [*maps, *folders])
@@ -202,10 +202,8 @@ def _subfolder(folder: Path, sample: str) -> list[FieldFiles]:
             problem = f"which of {names} is the picture? Say so in a sheet (--sheet)"
             return [FieldFiles(sample=sample, field=folder.name, problem=problem)]
         pictures = backscattered
-    if len(pictures) == 1:
-        if not maps and len(inside) == 1:
-            maps = inside
-        return [replace(_field(sample, pictures[0], maps), field=folder.name)]
+    if len(pictures) == 1 and not any(_holds_pictures(one) for one in inside):
+        return [replace(_field(sample, pictures[0], [*maps, *inside]), field=folder.name)]
     if maps and not pictures:
         problem = f"{folder} holds maps but no picture to lay them on"
         return [FieldFiles(sample=sample, field=folder.name, problem=problem)]
@@ -230,6 +228,14 @@ def _sorted_out(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         # S1.tif, S2.tif, ...: numbered samples, not maps of sulphur.
         return [one for one in maps if one.suffix.lower() in PICTURE_SUFFIXES], []
     return pictures, maps
+
+
+def _holds_pictures(folder: Path) -> bool:
+    """Return whether there are pictures in a folder, or in one of its own folders."""
+    inside = _visible(folder)
+    if _sorted_out([one for one in inside if one.is_file()])[0]:
+        return True
+    return any(_holds_pictures(one) for one in inside if one.is_dir())
 
 
 def _named_after(picture: Path, others: Iterable[Path]) -> list[Path]:
