@@ -125,7 +125,9 @@ def show(found: dict[str, Any]) -> None:
         print(f"{name:12} {value:8.1f} s, {per_field:6.2f} s a field of 1024 x 1024")
     print(f"several workers are {found['times_faster']:.2f} times as fast as one (wanted: 1.7)")
     same = "equal" if found["tables_equal"] else "DIFFERENT"
-    print(f"{found['tables']} tables: {same}, byte for byte after sorting; failed {found['failed']}")
+    print(
+        f"{found['tables']} tables: {same}, byte for byte after sorting; failed {found['failed']}"
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -66,8 +67,11 @@ def fingerprint(path: str | Path) -> str:
 
 
 def _cannot_write(target: Path, error: OSError) -> str:
+    # numpy says "50176 requested and 10072 written" where the disk is full.
+    full = error.errno is None and " requested and " in str(error)
+    reason = os.strerror(errno.ENOSPC) if full else error.strerror or error
     return (
-        f"{target} could not be written: {error.strerror or error}. "
+        f"{target} could not be written: {reason}. "
         "Nothing was changed; choose another folder or free some space."
     )
 
