@@ -62,6 +62,18 @@ def test_other_files_are_refused_with_the_reason(tmp_path, content, reason):
         load_grainnet(path)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello\n", b"PK\x03\x04" + bytes(60), b"\x89PNG\r\n\x1a\n", b"\x80\x02}q\x00."],
+)
+def test_other_bytes_are_refused_without_torchs_advice_to_run_them(tmp_path, content):
+    path = tmp_path / "other.pt"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="not a readable model file") as refused:
+        load_grainnet(path)
+    assert "weights_only" not in str(refused.value)
+
+
 def test_nothing_in_a_file_is_executed(tmp_path, capsys):
     path = tmp_path / "harmful.pt"
     path.write_bytes(pickle.dumps(Harmful(), protocol=2))

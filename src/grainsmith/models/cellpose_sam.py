@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 
 from grainsmith.errors import ModelError
 from grainsmith.io.files import fingerprint
-from grainsmith.models.grainnet import FLOW_SCALE
+from grainsmith.models.grainnet import FLOW_SCALE, read_state
 from grainsmith.models.grainnet_model import choose_device, use_processors
 
 if TYPE_CHECKING:
@@ -48,8 +47,8 @@ class CellposeSamModel:
 def is_cellpose4(path: Path) -> bool:
     """Tell a Cellpose 4 file by its keys; only tensors are read."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+        state = read_state(path, mapped=True)
+    except ModelError:
         return False  # the loader of the other form says what is wrong with it
     return isinstance(state, dict) and any(
         key.removeprefix("module.") == "W2" or key.removeprefix("module.").startswith("encoder.")

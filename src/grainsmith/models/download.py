@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SAM_ADDRESS = "https://huggingface.co/mouseland/cellpose-sam/resolve/main/"
 SAM_CARD = {
+    "summary": "Cellpose-SAM, 1.2 GB, for a GPU; trained on data under CC-BY-NC",
     "form": "Cellpose 4 (Cellpose-SAM), 305 million weights",
     "size_mb": 1200,
     "licence": "trained on data under CC-BY-NC: not for commercial use without advice",

@@ -183,13 +183,38 @@ def load_grainnet(path: str | Path) -> GrainNet:
     ModelError
         The file is missing, no torch file, holds more than tensors, or another network.
     """
+    return grainnet_from_state(read_state(path), name=str(path))
+
+
+def read_state(path: str | Path, *, mapped: bool = False) -> Any:
+    """Read what a torch file holds: tensors only, nothing in it is executed.
+
+    Parameters
+    ----------
+    path : str or Path
+    mapped : bool
+        Leave the numbers on the disk until they are used.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, cut off, no torch file, or holds more than tensors.
+    """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError as error:
         raise ModelError(f"model file {path} does not exist") from error
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise ModelError(f"{path} is not a readable model file: {_first_line(error)}") from error
-    return grainnet_from_state(state, name=str(path))
+    except (OSError, RuntimeError) as error:
+        raise ModelError(
+            f"{path} is not a readable model file, it may be cut off: {_first_line(error)}"
+        ) from error
+    except (pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError):
+        # Bytes of any other kind fail anywhere in the unpickler, and where they do not, torch
+        # advises to read them in a way that would run what is in them: its words are kept back.
+        raise ModelError(
+            f"{path} is not a readable model file: it holds no table of weights, or more than "
+            "that. Give weights of the Cellpose 1-3 form or of Cellpose 4"
+        ) from None
 
 
 def grainnet_from_state(state: Any, *, name: str) -> GrainNet:
@@ -246,4 +271,5 @@ def _diameter_px(state: Mapping[str, Tensor]) -> float:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    said = str(error).strip()
+    return said.splitlines()[0].split(". ")[0] if said else type(error).__name__
