@@ -4,9 +4,9 @@
 
 Phase 1 sees synthetic fields only and leaves `synthetic.pt`; the others mix in tiles of the
 training images below, each with a rate that falls from high to nothing, and leave `mixed.pt`,
-`mixed_more.pt` and `grains.pt`. A snapshot is kept every 500 steps. All can be resumed: run the
-command again. Losses go to `losses.csv`. Seeds are fixed; with one data worker the order of the
-batches is fixed too.
+`mixed_more.pt`, `mixed_long.pt` and `grains.pt`. A snapshot is kept every 500 steps. All can be
+resumed: run the command again. Losses go to `losses.csv`. Seeds are fixed; with one data worker
+the order of the batches is fixed too.
 """
 
 from __future__ import annotations
@@ -61,11 +61,20 @@ PHASES = {
     "synthetic": TrainSettings(steps=1200, learning_rate=2e-3, final_learning_rate=1e-4),
     "mixed": TrainSettings(steps=2000, learning_rate=1.2e-3, final_learning_rate=1e-5),
     "mixed_more": TrainSettings(steps=1300, learning_rate=8e-4, final_learning_rate=1e-5),
-    "grains": TrainSettings(
+    "mixed_long": TrainSettings(
         steps=5500, learning_rate=1.5e-3, final_learning_rate=1e-5, average_steps=400
     ),
+    "grains": TrainSettings(
+        steps=2000, learning_rate=1.2e-3, final_learning_rate=1e-5, average_steps=400
+    ),
 }
-REAL_SHARE = {"synthetic": 0.0, "mixed": 0.5, "mixed_more": 0.5, "grains": 0.5}
+REAL_SHARE = {
+    "synthetic": 0.0,
+    "mixed": 0.5,
+    "mixed_more": 0.5,
+    "mixed_long": 0.5,
+    "grains": 0.6,
+}
 
 
 def real_fields(data: Path) -> list[list[tuple[Tile, float]]]:
@@ -146,7 +155,14 @@ def run_phase(phase: str, start: Path | None, args: argparse.Namespace) -> Path:
     if running.exists():
         trainer.resume(torch.load(running, weights_only=True))
     tiles = Tiles(phase, args.data, trainer.step)
-    loader = DataLoader(tiles, batch_size=BATCH, num_workers=args.workers, prefetch_factor=3)
+    # Spawned: a forked process would hang in OpenMP, whose threads do not come along.
+    loader = DataLoader(
+        tiles,
+        batch_size=BATCH,
+        num_workers=args.workers,
+        prefetch_factor=3,
+        multiprocessing_context="spawn",
+    )
     clock = time.monotonic()
     with (out / "losses.csv").open("a", newline="") as file:
         log = csv.writer(file)

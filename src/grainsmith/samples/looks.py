@@ -1,4 +1,4 @@
-"""What an instrument would show of labelled grains: BSE, SE, photograph, matrix, PPL, XPL."""
+"""What labelled grains look like: BSE, SE, photograph, outcrop, matrix, PPL, XPL."""
 
 from __future__ import annotations
 
@@ -142,6 +142,37 @@ def photograph(rng: np.random.Generator, scene: Scene) -> Picture:
     return picture
 
 
+def outcrop(rng: np.random.Generator, scene: Scene) -> Picture:
+    """Gravel in a bank of sand: dim and white clasts, lit from one side, half buried, dusty."""
+    shape, n = scene.labels.shape, len(scene.radius)
+    matrix = rng.uniform(0.25, 0.6)
+    base = rng.normal(matrix + rng.uniform(-0.1, 0.1), rng.uniform(0.03, 0.12), n)
+    white = rng.random(n) < rng.uniform(0, 0.2)
+    base[white] += rng.uniform(0.15, 0.4, white.sum())
+    base[0] = matrix
+    sand = rng.uniform(0.02, 0.09) * smooth_noise(rng, shape, rng.uniform(1.0, 2.5))
+    sand += rng.uniform(0.0, 0.06) * smooth_noise(rng, shape, rng.uniform(4, 12))
+    sand += rng.uniform(0.0, 0.06) * smooth_noise(rng, shape, rng.uniform(20, 60))
+    picture = scene.per_grain(base)
+    picture += rng.uniform(0.1, 0.4) * _side_light(rng, scene) * (1 - scene.relative_depth())
+    picture -= rng.uniform(0.05, 0.35) * np.exp(-scene.depth / rng.uniform(0.6, 2)) * scene.inside
+    picture += _inner_texture(rng, scene, strength=rng.uniform(0.005, 0.05))
+    if rng.random() < 0.3:
+        _add_veins(rng, scene, picture)
+    picture += ~scene.inside * sand
+    # A clast throws its shadow to one side, on the sand and on its neighbours' feet.
+    reach = rng.uniform(1, 6)
+    away = rng.uniform(0, 2 * np.pi)
+    moved = ndimage.shift(
+        scene.inside.astype(np.float32), (reach * np.sin(away), reach * np.cos(away)), order=1
+    )
+    picture -= rng.uniform(0.05, 0.4) * ndimage.gaussian_filter(moved, reach / 2) * ~scene.inside
+    if rng.random() < 0.5:  # sand that sticks to the clasts
+        dusty = smooth_noise(rng, shape, rng.uniform(4, 15)) > rng.uniform(1.0, 2.0)
+        picture = np.where(dusty & scene.inside, 0.5 * picture + 0.5 * (matrix + sand), picture)
+    return picture.astype(np.float32)
+
+
 def in_matrix(rng: np.random.Generator, scene: Scene) -> Picture:
     """Particles in a textured matrix: etched metal, slag, ore in gangue."""
     n = len(scene.radius)
@@ -213,62 +244,11 @@ LOOKS = {
     "bse": bse,
     "se": se,
     "photograph": photograph,
+    "outcrop": outcrop,
     "in_matrix": in_matrix,
     "plane_light": plane_light,
     "crossed_polars": crossed_polars,
 }
-
-
-def record(rng: np.random.Generator, picture: Picture, scene: Scene) -> Picture:
-    """Put a picture through an instrument: shading, charging, defocus, noise, scan lines."""
-    shape = picture.shape
-    if rng.random() < 0.5:
-        picture = picture + rng.uniform(0, 0.2) * smooth_noise(
-            rng, shape, rng.uniform(0.5, 1.5) * max(shape)
-        )
-    if rng.random() < 0.08:
-        picture = _charge(rng, picture, scene)
-    picture = ndimage.gaussian_filter(picture, rng.uniform(0.2, 1.6))
-    if rng.random() < 0.7:
-        # Small grains need a quieter picture to be there at all.
-        size = float(np.median(scene.radius[1:])) if len(scene.radius) > 1 else 10.0
-        fewest = np.clip(600 / size**2, 15, 60)
-        counts = np.exp(rng.uniform(np.log(fewest), np.log(2000)))
-        noise = np.sqrt(np.clip(picture, 0.02, None) / counts)
-        picture = picture + noise * rng.standard_normal(shape, dtype=np.float32)
-    else:
-        picture = picture + rng.uniform(0, 0.08) * rng.standard_normal(shape, dtype=np.float32)
-    if rng.random() < 0.25:
-        picture = picture + rng.uniform(0, 0.04) * rng.standard_normal(
-            (shape[0], 1), dtype=np.float32
-        )
-    if rng.random() < 0.15:  # the microscope's or the JPEG's smoothing of the noise
-        picture = ndimage.gaussian_filter(picture, rng.uniform(0.4, 0.9))
-    return picture.astype(np.float32)
-
-
-def burn_in(rng: np.random.Generator, picture: Picture, labels: LabelImage) -> None:
-    """Burn a data bar, or a scale bar over the field, into picture and labels (in place)."""
-    low, high = float(picture.min()), float(picture.max())
-    height, width = picture.shape
-    if rng.random() < 0.5:
-        rows = int(rng.uniform(0.05, 0.15) * height)
-        top = height - rows
-        picture[top:] = low if rng.random() < 0.7 else high
-        labels[top:] = 0
-        ink, y_range = (high if picture[-1, 0] == low else low), (top + 2, height - 2)
-    else:
-        ink = low if rng.random() < 0.3 else high
-        y_range = (2, height - 2)
-    x, y = int(rng.uniform(0, 0.6) * width), int(rng.uniform(*y_range))
-    picture[y : y + 3, x : x + int(rng.uniform(0.1, 0.4) * width)] = ink
-    for _ in range(rng.integers(0, 14)):  # letters, as strokes
-        u = x + int(rng.integers(0, 60))
-        v = max(y - 12, y_range[0])
-        if rng.random() < 0.5:
-            picture[v : v + 8, u : u + 2] = ink
-        else:
-            picture[v + int(rng.integers(0, 8)) :, u : u + 6][:2] = ink
 
 
 @nb.njit(cache=True, nogil=True)
@@ -357,27 +337,6 @@ def _add_dim_grains(
     blobs = smooth_noise(rng, picture.shape, rng.uniform(10, 40)) > rng.uniform(0.8, 1.6)
     veil = ndimage.gaussian_filter(blobs.astype(np.float32), rng.uniform(2, 5))
     picture += ~scene.inside * veil * rng.uniform(0.1, 0.35) * brighter
-
-
-def _charge(rng: np.random.Generator, picture: Picture, scene: Scene) -> Picture:
-    """Bright streaks and dark shadows along the scan after a few grains."""
-    chosen = rng.random(len(scene.radius)) < 0.05
-    chosen[0] = False
-    source = scene.per_grain(chosen)
-    decay = np.exp(-1 / rng.uniform(8, 40))
-    streak = _decay_along_rows(source, np.float32(decay))
-    return picture + rng.uniform(-0.3, 0.4) * streak
-
-
-@nb.njit(cache=True, nogil=True)
-def _decay_along_rows(source, decay):  # type: ignore[no-untyped-def]
-    out = np.zeros_like(source)
-    for y in range(source.shape[0]):
-        level = np.float32(0)
-        for x in range(source.shape[1]):
-            level = max(source[y, x], level * decay)
-            out[y, x] = level
-    return out
 
 
 @nb.njit(cache=True, nogil=True)

@@ -35,6 +35,8 @@ class Packing:
         Largest share of a grain that may lie on others; 0 keeps grains apart.
     clustering : float
         Share of the grains that are put against one that is there already.
+    alignment : float
+        0 lets grains lie in any direction, 1 lays them all along the rows.
     """
 
     median_radius_px: float
@@ -42,6 +44,7 @@ class Packing:
     coverage: float
     overlap: float = 0.0
     clustering: float = 0.0
+    alignment: float = 0.0
 
 
 def round_outline(rng: np.random.Generator) -> Outline:
@@ -120,8 +123,10 @@ def draw_grains(
     for radius in radii:
         y, x = _place(rng, shape, radius, placed[:n], packing)
         aspect = np.exp(rng.normal(0, elongation))
+        if packing.alignment:
+            aspect = max(aspect, 1 / aspect)
         outline = OUTLINES[outlines[rng.integers(len(outlines))]](rng)
-        angle = rng.uniform(0, 2 * np.pi)
+        angle = (1 - packing.alignment) * rng.uniform(0, 2 * np.pi)
         allowed = packing.overlap * rng.random() if packing.overlap else 0.0
         behind = rng.random() < 0.5
         if _paint(labels, n + 1, y, x, radius, aspect, angle, outline, allowed, behind):
