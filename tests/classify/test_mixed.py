@@ -57,7 +57,7 @@ def test_zoning_is_no_second_mineral():
 
 
 def test_what_cannot_be_judged_says_so():
-    labels, maps = field(size=4, rows=2, columns=2)
+    labels, maps = field(size=2, rows=2, columns=2)
     outside = find_mixed(labels, maps, {m.element: Transform.from_shift(100, 0) for m in maps})
     for found in (find_mixed(labels, maps, {}), outside):
         assert list(found.index) == [1, 2, 3, 4]

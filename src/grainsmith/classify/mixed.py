@@ -3,7 +3,8 @@
 For each grain the pixels of its core are smoothed, projected on their first principal component
 and cut in two where the parts differ most (Otsu). The grain is mixed where the parts are large
 enough, differ in composition by a share that matters, and lie farther apart than parts that are cut
-in the same way out of nothing but noise in a grain of the same shape.
+in the same way out of nothing but noise in a grain of the same shape. Grains with too small a core
+for that are cut in halves by `classify.halves`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
+from grainsmith.classify.halves import SmallGrains
 from grainsmith.data import Transform, no_progress
 from grainsmith.errors import MismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from grainsmith.classify.halves import Halves
     from grainsmith.classify.naming import Floats
     from grainsmith.data import ElementMap, LabelImage, OnProgress
 
@@ -43,12 +46,12 @@ class MixedSettings:
         Half the sum of the differences of all elements, in per cent of their sum, by which the
         parts must differ; zoning stays below it.
     least_pixels : int
-        Cores with fewer map pixels are not judged.
+        Grains of fewer map pixels are not judged.
     """
 
     least_part_pct: float = field(default=10.0, metadata={"label": "Least part (%)"})
     least_contrast_pct: float = field(default=15.0, metadata={"label": "Least contrast (%)"})
-    least_pixels: int = field(default=20, metadata={"label": "Least size (map px)"})
+    least_pixels: int = field(default=8, metadata={"label": "Least size (map px)"})
 
     def __post_init__(self) -> None:
         if not 0 < self.least_part_pct < 50:
@@ -104,10 +107,17 @@ def find_mixed(
     present = present[present > 0]
     purity = np.full(len(present), np.nan)
     boxes = ndimage.find_objects(on_map)
+    small = SmallGrains(labels, maps, transforms)
     for row, label in enumerate(present):
         box = boxes[label - 1] if label <= len(boxes) else None
         if box is not None:
-            purity[row] = _purity(stack[:, box[0], box[1]], on_map[box] == label, counted, settings)
+            values, mask = stack[:, box[0], box[1]], on_map[box] == label
+            mask &= np.isfinite(values).all(axis=0)
+            core = _core(mask)
+            if core.sum() >= _ENOUGH_PX:
+                purity[row] = _purity(values, core, counted, settings)
+            elif mask.sum() >= settings.least_pixels:
+                purity[row] = _purity_of_halves(small.halve(int(label)), settings)
         on_progress(row + 1, len(present))
     return pd.DataFrame(
         {"mixed": purity < 1, "purity": purity}, index=pd.Index(present, name="label")
@@ -143,15 +153,12 @@ class _Parts:
 
 def _purity(
     values: npt.NDArray[np.float32],
-    mask: npt.NDArray[np.bool_],
+    core: npt.NDArray[np.bool_],
     counted: npt.NDArray[np.bool_],
     settings: MixedSettings,
 ) -> float:
-    """Return the share of the larger part of a grain; 1 unless mixed, NaN if not judged."""
-    core = _core(mask & np.isfinite(values).all(axis=0))
+    """Return the share of the larger part of a grain; 1 unless mixed."""
     noise = _noise(values, core)
-    if core.sum() < settings.least_pixels:
-        return float("nan")
     if not noise.any():
         return 1.0
     noise = np.maximum(noise, _LEAST_NOISE * noise.max())
@@ -162,6 +169,17 @@ def _purity(
         and found.separation > _separation_of_noise(values, core, noise, counted)
     )
     return 1 - found.share if apart else 1.0
+
+
+def _purity_of_halves(halves: Halves | None, settings: MixedSettings) -> float:
+    if halves is None:
+        return float("nan")
+    apart = (
+        halves.real
+        and halves.share >= settings.least_part_pct / 100
+        and halves.contrast_pct >= settings.least_contrast_pct
+    )
+    return 1 - halves.share if apart else 1.0
 
 
 def _parts(values: npt.NDArray[np.float32], core: npt.NDArray[np.bool_], noise: Floats) -> _Parts:
