@@ -87,6 +87,17 @@ def test_noise_decides_between_neighbours(rules):
     assert naming["runner_up"].iloc[1] == "high"
 
 
+def test_a_grain_in_a_gap_that_chance_explains_gets_the_nearest_name_but_unsure(rules):
+    text = "minerals:\n  low: {range: {Mg: [0, 50]}}\n  high: {range: {Mg: [60, 100]}}"
+    table = grains(Mg=[53, 53, 57.5, 53], error=[2.0, 0.5, 2.0, 0.0])
+    naming = classify_by_rules(table, rules(text))
+    assert list(naming["mineral"]) == ["low", "unknown", "high", "unknown"]
+    assert list(naming["verdict"]) == ["unsure", "unknown", "unsure", "unknown"]
+    assert naming["score"].iloc[0] <= 0.5
+    first = classify_by_rules(table, rules(f"match: first\n{text}"))
+    assert set(first["mineral"]) == {"unknown"}
+
+
 def test_members_of_a_group_that_noise_cannot_part_get_its_name(rules):
     text = (
         "minerals:\n  magnetite: {range: {Fe: [70, 73]}}\n  hematite: {range: {Fe: [68, 70]}}\n"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
+from scipy.stats import chi2
 
 from grainsmith.classify.naming import mapped_elements, means_and_errors, name_grains
 from grainsmith.classify.quantities import Quantity, convert
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _PRESENT_PCT = 2.0
 _PRESENT_SHARE = 0.1
 _TOP_GREY = 255
+_CHANCE = 0.05
 
 
 def classify_by_rules(table: pd.DataFrame, rules: RuleSet, *, kind: str = "") -> pd.DataFrame:
@@ -31,8 +33,9 @@ def classify_by_rules(table: pd.DataFrame, rules: RuleSet, *, kind: str = "") ->
 
     The probability that the true mean of a grain lies within all bounds of a rule, given the
     counting error, is the ground of the score; where several rules hold, the one that holds more
-    bounds, and deeper inside, gets more of it. A grain is unknown where it more probably lies in no
-    rule at all.
+    bounds, and deeper inside, gets more of it. Where none holds, a grain whose counts cannot tell
+    it from one inside a rule (chi-squared of what is missing to its bounds, a test at 5 %) still
+    gets the nearest rule's name, but as unsure; only beyond that it is unknown.
 
     Parameters
     ----------
@@ -60,18 +63,23 @@ def classify_by_rules(table: pd.DataFrame, rules: RuleSet, *, kind: str = "") ->
         means, errors, elements, kind=kind or _natural_kind(rules.units), units=rules.units
     )
     first = usable.match == "first"
-    inside, depth = _judge_all(usable, elements, means, 0 * errors if first else errors)
+    inside, depth, beyond = _judge_all(usable, elements, means, 0 * errors if first else errors)
     names = [rule.mineral for rule in usable.rules]
     groups = {rule.mineral: rule.group for rule in usable.rules}
     scores = _first_match(inside) if first else _best_match(inside, depth)
-    return name_grains(
+    outside = scores.sum(axis=1) < 0.5
+    if not first:
+        scores[outside] = _nearest(beyond[outside])
+    naming = name_grains(
         table.index,
         names,
         scores,
-        known=scores.sum(axis=1) >= 0.5,
+        known=~outside | (scores.max(axis=1) > 0),
         mapped=np.asarray(np.isfinite(inside).any(axis=1)),
         groups=groups,
     )
+    naming.loc[outside & (naming["verdict"] == "named"), "verdict"] = "unsure"
+    return naming
 
 
 def classify_pixels(
@@ -98,7 +106,7 @@ def classify_pixels(
         raise MismatchError("; ".join(rules.advice(elements)))
     shape = next(iter(values.values())).shape
     means = np.stack([np.asarray(array, dtype=float).ravel() for array in values.values()], axis=1)
-    inside, depth = _judge_all(rules, elements, means, np.zeros_like(means))
+    inside, depth, _ = _judge_all(rules, elements, means, np.zeros_like(means))
     holds = np.nan_to_num(inside) > 0
     rank = holds if rules.match == "first" else holds * (1 + depth)
     found = np.where(holds.any(axis=1), 1 + rank.argmax(axis=1), 0)
@@ -111,16 +119,20 @@ def _natural_kind(units: str) -> str:
 
 def _judge_all(
     rules: RuleSet, elements: Sequence[str], means: Floats, errors: Floats
-) -> tuple[Floats, Floats]:
-    """Return (grains, rules) probability to lie inside (NaN: cannot be judged) and depth."""
+) -> tuple[Floats, Floats, Floats]:
+    """Return (grains, rules) arrays.
+
+    Probability to lie inside (NaN: cannot be judged), depth inside, and probability that chance
+    alone puts a grain of the rule so far outside.
+    """
     judged = [
         _judge(
             _conditions(rule, rules.units, elements, means), rules.units, elements, means, errors
         )
         for rule in rules.rules
     ]
-    inside, depth = zip(*judged, strict=True)
-    return np.column_stack(inside), np.column_stack(depth)
+    inside, depth, beyond = zip(*judged, strict=True)
+    return np.column_stack(inside), np.column_stack(depth), np.column_stack(beyond)
 
 
 def _judge(
@@ -129,15 +141,18 @@ def _judge(
     elements: Sequence[str],
     means: Floats,
     errors: Floats,
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, Floats, Floats]:
     inside = np.ones(len(means))
     depth = np.zeros(len(means))
+    square = np.zeros(len(means))
     for condition in conditions:
         value, error = condition.quantity.measure(elements, means, errors)
         low, high = _natural_bounds(condition, units)
         inside = inside * _probability(value, error, low, high)
         depth = depth + _depth(value, low, high)
-    return inside, np.nan_to_num(depth)
+        square = square + _missing(value, error, low, high) ** 2
+    chance = chi2.sf(np.nan_to_num(square, nan=np.inf), max(len(conditions), 1))
+    return inside, np.nan_to_num(depth), chance
 
 
 def _conditions(
@@ -176,6 +191,15 @@ def _probability(value: Floats, error: Floats, low: float, high: float) -> Float
     return np.where(np.isnan(value), np.nan, np.where(error > 0, blurred, exact))
 
 
+def _missing(value: Floats, error: Floats, low: float, high: float) -> Floats:
+    """Return how many standard errors a value lies outside its bounds; 0 inside."""
+    gap = np.maximum(np.maximum(low - value, value - high), 0.0)
+    missing: Floats = np.divide(
+        gap, error, out=np.where(gap > 0, np.inf, gap), where=np.asarray(error > 0)
+    )
+    return missing
+
+
 def _depth(value: Floats, low: float, high: float) -> Floats:
     """Return how far inside a value is: 1 in the middle, 0 at a bound, 1/2 where a side is open."""
     if math.isinf(low) or math.isinf(high):
@@ -191,6 +215,12 @@ def _best_match(inside: Floats, depth: Floats) -> Floats:
     weight = rank.sum(axis=1, keepdims=True)
     share = np.divide(rank, weight, out=np.zeros_like(rank), where=weight > 0)
     scores: Floats = share * total
+    return scores
+
+
+def _nearest(beyond: Floats) -> Floats:
+    """Return scores, 0..0.5, of grains that lie in no rule: 0 where chance does not explain it."""
+    scores: Floats = np.where(beyond >= _CHANCE, 0.5 * beyond, 0.0)
     return scores
 
 
