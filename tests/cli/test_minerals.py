@@ -73,6 +73,21 @@ def test_examples_show_their_score(folder, method):
     assert "examples named right" in run(*arguments).stderr
 
 
+def test_counts_become_amounts_by_standards(folder):
+    arguments = ("classify", folder / "grains.csv", "--rules", "library")
+    facts = json.loads(run(*arguments, "--standards", folder / "known.csv", "--json").stdout)
+    assert facts["assumed"] == []
+    assert facts["sensitivity"]["Si"] == pytest.approx(4.5 / 46.7, rel=0.1)
+    # Silicon and iron alone part no silicates and no iron oxides: the names are those of sets.
+    assert [row["n_grains"] for row in facts["modal"].values()] == [10, 10]
+    assert sum("SiO2" in name for name in facts["modal"]) == 1
+    assert facts["verdicts"] == {"named": 20}
+    with pytest.raises(GrainsmithError, match="--standards turns counts into amounts"):
+        run(*arguments, "--standards", folder / "known.csv", "--units", "wt%")
+    with pytest.raises(GrainsmithError, match="--standards turns counts into amounts"):
+        run("classify", folder / "grains.csv", "--clusters", "--standards", folder / "known.csv")
+
+
 def test_clusters_look_like_minerals(folder):
     done = run("classify", folder / "grains.csv", "--clusters", "--json")
     assert set(json.loads(done.stdout)["looks_like"].values()) <= {

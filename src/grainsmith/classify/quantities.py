@@ -151,5 +151,6 @@ def _no_way(kind: str, units: str) -> str:
     }.get(kind, "the missing oxygen is not known")
     return (
         f"the maps hold {kind} and the rules are in {units}: {why}. "
-        f"Write rules in {kind}, or click a few grains of each mineral instead"
+        f"Write rules in {kind}, or give a few grains of known minerals as examples: they name the "
+        "others, and are the standards where the maps hold counts"
     )

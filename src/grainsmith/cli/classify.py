@@ -25,6 +25,13 @@ def classify(
             help="CSV with columns label,mineral: grains that are known.", show_default=False
         ),
     ] = None,
+    standards: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV like that of --examples: turns counts into wt% for --rules in at% or wt%.",
+            show_default=False,
+        ),
+    ] = None,
     clusters: Annotated[
         bool, typer.Option("--clusters", help="Sort into clusters, to be named later.")
     ] = False,
@@ -56,11 +63,10 @@ def classify(
 
     if bool(rules) + (examples is not None) + clusters != 1:
         raise MismatchError("give one of --rules, --examples and --clusters")
-    if units not in ("", "counts", "wt%", "at%", "picture"):
-        raise MismatchError(f"--units must be counts, wt%, at% or picture, got {units!r}")
+    _check_units(units, rules, standards)
     grains = read_grain_csv(table)
     if rules:
-        naming, facts, densities = _by_rules(grains, rules, units)
+        naming, facts, densities = _by_rules(grains, rules, units, standards)
     elif examples is not None:
         naming, facts, densities = _by_examples(grains, examples, method)
     else:
@@ -79,27 +85,49 @@ def classify(
     _print(facts)
 
 
+def _check_units(units: str, rules: str, standards: Path | None) -> None:
+    from grainsmith.errors import MismatchError
+
+    if units not in ("", "counts", "wt%", "at%", "picture"):
+        raise MismatchError(f"--units must be counts, wt%, at% or picture, got {units!r}")
+    if standards is not None and (not rules or units not in ("", "counts")):
+        raise MismatchError(
+            "--standards turns counts into amounts for --rules: give --rules, and no other --units"
+        )
+
+
 _Result = tuple["pd.DataFrame", dict[str, Any], dict[str, float]]
 """Naming, facts for the JSON, densities."""
 
 
-def _by_rules(grains: pd.DataFrame, rules: str, units: str) -> _Result:
+def _by_rules(grains: pd.DataFrame, rules: str, units: str, standards: Path | None) -> _Result:
+    from grainsmith.classify.standards import in_weight_pct, learn_standards
     from grainsmith.pipeline.grains import name_by_rules
 
+    facts: dict[str, Any] = {"method": "rules", "rules": rules}
+    if standards is not None:
+        learned = learn_standards(grains, _known(standards))
+        grains, units = in_weight_pct(grains, learned), "wt%"
+        facts |= {"sensitivity": learned.sensitivity, "assumed": list(learned.assumed)}
+        say(learned.note)
     named = name_by_rules(grains, rules, kind=units)
-    facts = {"method": "rules", "rules": rules, "advice": list(named.advice)}
-    return named.naming, facts, named.densities
+    return named.naming, {**facts, "advice": list(named.advice)}, named.densities
+
+
+def _known(path: Path) -> dict[int, str]:
+    from grainsmith.io.naming import read_grain_csv
+
+    rows = read_grain_csv(path, wanted=["mineral"])["mineral"].astype(str)
+    return dict(zip(rows.index.tolist(), rows, strict=True))
 
 
 def _by_examples(grains: pd.DataFrame, examples: Path, method: str) -> _Result:
     from grainsmith.classify.examples import ExampleSettings, classify_by_examples
     from grainsmith.errors import MismatchError
-    from grainsmith.io.naming import read_grain_csv
 
     if method not in ("centroid", "forest"):
         raise MismatchError(f"--method must be centroid or forest, got {method!r}")
-    rows = read_grain_csv(examples, wanted=["mineral"])["mineral"].astype(str)
-    known = dict(zip(rows.index.tolist(), rows, strict=True))
+    known = _known(examples)
     learned = classify_by_examples(grains, known, ExampleSettings(method=method))
     facts = {
         "method": method,

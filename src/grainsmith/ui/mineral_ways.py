@@ -26,7 +26,7 @@ from grainsmith.ui.rows_of_widgets import across
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-_LIBRARY = "Mineral library (wt% or at% maps)"
+_LIBRARY = "Mineral library"
 _FILE = "Rules file"
 
 
@@ -79,10 +79,11 @@ class ExamplesWay(QWidget):
 
 
 class RulesWay(QWidget):
-    """A rules file, or the library."""
+    """A rules file, or the library; maps of counts take the examples as standards."""
 
-    def __init__(self) -> None:
+    def __init__(self, examples: Callable[[], dict[int, str]]) -> None:
         super().__init__()
+        self._examples = examples
         self._rules: RuleSet | None = None
         self._elements: list[str] = []
         self._choice = QComboBox()
@@ -90,7 +91,8 @@ class RulesWay(QWidget):
         self._advice = label("", dim=True)
         self._choice.currentIndexChanged.connect(lambda _: self._show())
         open_file = button("Open rules …", self._ask, tip="A YAML file; see the page on minerals")
-        _column(self, across((None, self._choice)), open_file, self._advice)
+        standards = label("Maps of counts: grains given as Example are the standards.", dim=True)
+        _column(self, across((None, self._choice)), open_file, standards, self._advice)
 
     def show_elements(self, elements: Sequence[str]) -> None:
         """Say what the mapped elements can tell apart."""
@@ -131,7 +133,7 @@ class RulesWay(QWidget):
                 f"the maps hold {', '.join(sorted(kinds))}: rules need maps of one kind"
             )
         rules = self._rules if self._choice.currentIndex() == 1 else None
-        return by_rules(rules, next(iter(kinds)))
+        return by_rules(rules, next(iter(kinds)), dict(self._examples()))
 
 
 class ClustersWay(QWidget):

@@ -45,7 +45,8 @@ class MineralsPanel(Panel):
         self._way = QComboBox()
         self._way.addItems(_WAYS)
         self._examples = ExamplesWay(self._examples_now)
-        self._rules, self._clusters = RulesWay(), ClustersWay(self._rename_cluster)
+        self._rules = RulesWay(self._examples_now)
+        self._clusters = ClustersWay(self._rename_cluster)
         self._pages = one_of(self._way, self._examples, self._rules, self._clusters)
         self._go = button(
             "Name grains",
@@ -185,8 +186,9 @@ class MineralsPanel(Panel):
             return
         self._examples_now()[grain] = mineral
         self._examples.show_examples()
-        self._way.setCurrentIndex(0)
-        self.say("")
+        if self._way.currentText() != "Rules":  # there, examples are standards
+            self._way.setCurrentIndex(0)
+        self.say(f"Grain {grain} is an example of {mineral}.")
 
     def name_grains(self) -> None:
         """Name all grains in the chosen way."""

@@ -15,6 +15,7 @@ from grainsmith.classify.mixed import find_mixed
 from grainsmith.classify.modal import association_pct, contact_matrix, modal_percentages
 from grainsmith.classify.naming import keep_by_hand, mapped_elements
 from grainsmith.classify.rules import RuleSet, advice_on_elements, library_rules
+from grainsmith.classify.standards import in_weight_pct, learn_standards
 from grainsmith.errors import MismatchError
 from grainsmith.measure import measure_grains, measure_maps
 
@@ -131,16 +132,25 @@ def by_examples(examples: Mapping[int, str], settings: ExampleSettings) -> Namer
     return name
 
 
-def by_rules(rules: RuleSet | None, kind: str) -> Namer:
-    """Name grains by a rules file, or by the mineral library where it is None."""
+def by_rules(rules: RuleSet | None, kind: str, standards: Mapping[int, str]) -> Namer:
+    """Name grains by a rules file, or by the mineral library where it is None.
+
+    Grains of known minerals (`standards`: label -> mineral) turn counts into amounts where the
+    rules want them.
+    """
 
     def name(table: pd.DataFrame) -> Named:
         elements = mapped_elements(table)
         chosen = library_rules(elements) if rules is None else rules
         advice = advice_on_elements(elements) if rules is None else rules.advice(elements)
+        held, notes = kind, list(advice)
+        if kind == "counts" and chosen.units in ("at%", "wt%") and standards:
+            learned = learn_standards(table, standards)
+            table, held = in_weight_pct(table, learned), "wt%"
+            notes.append(learned.note)
         return Named(
-            naming=classify_by_rules(table, chosen, kind=kind),
-            notes=tuple(advice),
+            naming=classify_by_rules(table, chosen, kind=held),
+            notes=tuple(notes),
             colours={rule.mineral: rule.colour for rule in chosen.rules},
             densities={r.mineral: r.density_g_cm3 for r in chosen.rules if r.density_g_cm3},
         )

@@ -1,0 +1,84 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from grainsmith.classify.matching import classify_by_rules
+from grainsmith.classify.rules import library_rules
+from grainsmith.classify.standards import in_weight_pct, learn_standards
+from grainsmith.errors import MismatchError
+from grainsmith.minerals import LIBRARY
+
+ELEMENTS = ("Na", "Al", "Si", "K", "Fe", "Zr")
+PER_PCT = dict(zip(ELEMENTS, (0.02, 0.05, 0.06, 0.09, 0.12, 0.04), strict=True))
+"""Counts in a map pixel per wt%: not alike, as a detector sees them."""
+
+PIXELS = 400
+
+
+def table_of(minerals, seed=0):
+    """Counted means of one grain of each mineral."""
+    random = np.random.default_rng(seed)
+    columns = {}
+    for element in ELEMENTS:
+        expected = [PER_PCT[element] * LIBRARY[m].weight_pct.get(element, 0) for m in minerals]
+        counts = random.poisson(np.array(expected) * PIXELS)
+        columns[f"{element}_mean"] = counts / PIXELS
+        columns[f"{element}_error"] = np.sqrt(np.maximum(counts, 1)) / PIXELS
+        columns[f"{element}_counts"] = counts.astype(float)
+    return pd.DataFrame(columns, index=pd.RangeIndex(1, len(minerals) + 1, name="label"))
+
+
+MINERALS = ["quartz", "K-feldspar", "albite", "almandine", "zircon", "quartz", "K-feldspar"]
+
+
+def test_sensitivities_are_those_that_the_counts_were_made_with():
+    standards = learn_standards(
+        table_of(MINERALS), {1: "quartz", 2: "K-feldspar", 3: "albite", 4: "almandine"}
+    )
+    assert standards.assumed == ("Zr",)
+    for element in ("Na", "Al", "Si", "K", "Fe"):
+        wanted = pytest.approx(PER_PCT[element], abs=4 * standards.relative_error[element])
+        assert standards.sensitivity[element] == wanted
+    assert standards.sensitivity["Zr"] == pytest.approx(0.06, rel=0.1)
+    assert "No example holds Zr" in standards.note
+
+
+def test_the_library_names_counted_grains_by_two_clicked_standards():
+    table = table_of(MINERALS)
+    rules = library_rules(ELEMENTS, [LIBRARY[name] for name in sorted(set(MINERALS))])
+    standards = learn_standards(table, {2: "K-feldspar", 3: "albite", 4: "almandine"})
+    weights = in_weight_pct(table, standards)
+    assert weights.loc[1, "Si_mean"] == pytest.approx(LIBRARY["quartz"].weight_pct["Si"], rel=0.1)
+    assert "Si_counts" not in weights
+    naming = classify_by_rules(weights, rules, kind="wt%")
+    assert naming["mineral"].tolist() == MINERALS
+
+
+def test_the_errors_of_standards_are_carried_on():
+    table = table_of(MINERALS)
+    standards = learn_standards(table, {1: "quartz"})
+    weights = in_weight_pct(table, standards)
+    relative = weights.loc[6, "Si_error"] / weights.loc[6, "Si_mean"]
+    counted = table.loc[6, "Si_error"] / table.loc[6, "Si_mean"]
+    assert relative == pytest.approx(np.hypot(counted, standards.relative_error["Si"]))
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [
+        ({}, "got none"),
+        ({1: "slag"}, "got slag"),
+        ({99: "quartz"}, "grains of minerals of the library"),
+        ({1: "calcite"}, "none of the examples shows"),
+    ],
+)
+def test_standards_that_are_none_are_refused(examples, message):
+    with pytest.raises(MismatchError, match=message):
+        learn_standards(table_of(MINERALS), examples)
+
+
+def test_standards_of_other_maps_are_refused():
+    standards = learn_standards(table_of(MINERALS), {1: "quartz"})
+    other = table_of(MINERALS).rename(columns={"Zr_mean": "Ti_mean"})
+    with pytest.raises(MismatchError, match="know nothing of Ti"):
+        in_weight_pct(other, standards)
