@@ -62,6 +62,25 @@ def test_readings_are_those_of_the_core_with_their_noise(pieces):
     assert not silicon.stands_out or silicon.around < silicon.mean / 1.1
 
 
+def test_what_a_grain_is_richer_in_is_said_in_counts(pieces):
+    combo = make_combo(prepare_field(*pieces), 1)
+    iron = combo.readings[0]
+    assert combo.richer.startswith(
+        f"Richer than around: Fe {iron.mean:.3g} against {iron.around:.3g} cts ({iron.sigmas:.0f}σ)"
+    )
+    assert "Al" in combo.richer
+    image, labels, *_ = pieces
+    flat = (ElementMap(values=np.ones((40, 60), np.uint16), element="S"),)
+    assert make_combo(prepare_field(image, labels, flat), 1).richer.endswith("in no element")
+    assert make_combo(prepare_field(image, labels), 1).richer == ""
+    narrow, wide = (
+        draw_combo(make_combo(prepare_field(*pieces), 1, ComboSettings(columns=n, tile_px=100)))
+        for n in (1, 6)
+    )
+    assert (narrow[:60, :100] > 200).any()
+    assert narrow.shape[1] < wide.shape[1]
+
+
 def test_doubtful_alignment_is_marked(pieces):
     tiles = make_combo(prepare_field(*pieces), 1).tiles
     assert [tile.warning for tile in tiles[1:4]] == ["", "", "alignment: unsure"]

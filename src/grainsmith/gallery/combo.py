@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from grainsmith.errors import MismatchError
 from grainsmith.gallery.colours import hue_of
-from grainsmith.gallery.comparison import Bar, bars_of, subtitle_of, title_of
+from grainsmith.gallery.comparison import Bar, bars_of, richer_of, subtitle_of, title_of
 from grainsmith.gallery.field import sample_nearest
 from grainsmith.gallery.reading import (
     Reading,
@@ -41,7 +41,7 @@ class ComboSettings:
         to the largest of these.
     overlay : tuple of str
         Three elements drawn as red, green and blue; "" = chosen by the program: those in which the
-        grain stands out most from its surroundings.
+        grain is richer than its surroundings, then those in which it differs most from them.
     margin_pct : float
         Room around the grain, in per cent of its longer side.
     tile_px : int
@@ -92,6 +92,8 @@ class Combo:
         The grain.
     title, subtitle : str
         Mineral with score and runner-up; size and scale.
+    richer : str
+        In which elements the grain stands significantly above its surroundings, in counts.
     tiles : tuple of Tile
         Image, maps, overlay of three elements, principal components.
     readings : tuple of Reading
@@ -107,6 +109,7 @@ class Combo:
     label: int
     title: str
     subtitle: str
+    richer: str
     tiles: tuple[Tile, ...]
     readings: tuple[Reading, ...]
     bars: tuple[Bar, ...]
@@ -157,6 +160,7 @@ def make_combo(field_of_view: Field, label: int, settings: ComboSettings = PLAIN
         label=label,
         title=title_of(field_of_view, label),
         subtitle=subtitle_of(field_of_view, label, crop),
+        richer=richer_of(readings),
         tiles=tiles,
         readings=readings,
         bars=bars,
@@ -262,7 +266,10 @@ def _mixture_tiles(
 def overlay_elements(
     field_of_view: Field, readings: tuple[Reading, ...], settings: ComboSettings
 ) -> tuple[str, str, str]:
-    """Return the three elements of the overlay: those chosen, the rest by how much they stand out.
+    """Return the three elements of the overlay: those chosen, then those that tell most.
+
+    The grain's riches come first, by their significance, then what it differs in most: an element
+    that the surroundings hold and the grain does not parts them as well.
 
     Raises
     ------
@@ -276,7 +283,10 @@ def overlay_elements(
             f"there is no map of {', '.join(missing)} for the overlay; "
             f"choose among {', '.join(elements)}"
         )
-    rest = sorted(readings, key=lambda reading: -np.nan_to_num(reading.sigmas, nan=-np.inf))
+    rest = sorted(
+        readings,
+        key=lambda reading: (not reading.stands_out, -abs(np.nan_to_num(reading.sigmas))),
+    )
     free = iter([one.element for one in rest if one.element not in settings.overlay])
     red, green, blue = (element or next(free) for element in settings.overlay)
     return red, green, blue

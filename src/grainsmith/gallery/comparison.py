@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from grainsmith.gallery.field import Field
@@ -50,6 +52,28 @@ def subtitle_of(field_of_view: Field, label: int, crop: Crop) -> str:
     scale = field_of_view.pixel_size_um
     parts.append(f"crop {crop.side * scale:.3g} µm" if scale else f"crop {crop.side:.0f} px")
     return " · ".join(parts)
+
+
+def richer_of(readings: Sequence[Reading]) -> str:
+    """Say in which elements a grain is significantly richer than its surroundings, and by how much.
+
+    Returns
+    -------
+    str
+        "Richer than around: K 1.02 against 0.11 cts (23σ), Al ...", the surest first; says so
+        where there is none, and is empty without maps.
+    """
+    if not readings:
+        return ""
+    richer = sorted((one for one in readings if one.stands_out), key=lambda one: -one.sigmas)
+    if not richer:
+        return "Richer than around in no element"
+    parts = [
+        f"{one.element} {one.mean:.3g} against {one.around:.3g} {one.unit} "
+        f"({min(one.sigmas, 999):.0f}σ)"
+        for one in richer
+    ]
+    return f"Richer than around: {', '.join(parts)}"
 
 
 def bars_of(

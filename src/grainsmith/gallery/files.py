@@ -11,6 +11,7 @@ from grainsmith.data import no_progress
 from grainsmith.errors import WriteError
 from grainsmith.gallery.combo import PLAIN_COMBO, make_combo
 from grainsmith.gallery.picture import draw_combo
+from grainsmith.gallery.text import wrapped
 from grainsmith.io.files import whole_file
 from grainsmith.io.pictures import write_png
 
@@ -106,8 +107,9 @@ def _save_vector(path: Path, combo: Combo) -> None:
         _plot_tile(axis, tile)
     if combo.bars:
         _plot_bars(axes[len(combo.tiles)], combo)
-    top = 1 - 0.5 / figure.get_figheight()
-    figure.suptitle(f"{combo.title}\n{combo.subtitle}", x=0.01, ha="left", fontsize=8)
+    lines = wrapped(combo.richer, 24 * columns, len)
+    top = 1 - (0.5 + 0.13 * len(lines)) / figure.get_figheight()
+    figure.suptitle("\n".join([combo.title, combo.subtitle, *lines]), x=0.01, ha="left", fontsize=8)
     figure.subplots_adjust(
         left=0.01, right=0.99, bottom=0.06, top=top - 0.02, hspace=0.5, wspace=0.05
     )

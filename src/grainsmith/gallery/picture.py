@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from grainsmith.gallery.colours import hue_of
-from grainsmith.gallery.text import write
+from grainsmith.gallery.text import width_of, wrapped, write
 
 if TYPE_CHECKING:
     from grainsmith.gallery.combo import Combo, Tile
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _PAPER, _INK, _DIM = (26, 27, 32), (238, 238, 238), (165, 168, 178)
 _BRIGHT, _WARNING = (255, 226, 110), (255, 150, 60)
 _GROUP = (150, 153, 163)
+_SMALL, _LINE = 11, 15
+_GAP, _HEAD = 6, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,10 @@ class _Sheet:
     """Where things lie, all in pixels."""
 
     tile: int
-    gap: int = 6
+    gap: int = _GAP
     title: int = 15
     lines: int = 28
-    head: int = 40
+    head: int = _HEAD
 
     @property
     def step_y(self) -> int:
@@ -46,9 +49,11 @@ def draw_combo(combo: Combo) -> Picture:
     (Y, X, 3) uint8 array
         As wide as its tiles in a row.
     """
-    sheet = _Sheet(tile=combo.tiles[0].picture.shape[0])
+    tile = combo.tiles[0].picture.shape[0]
     places = len(combo.tiles) + bool(combo.bars)
     columns = min(combo.columns, places)
+    lines = wrapped(combo.richer, columns * (tile + _GAP) - _GAP, partial(width_of, size_px=_SMALL))
+    sheet = _Sheet(tile=tile, head=_HEAD + _LINE * len(lines))
     rows = -(-places // columns)
     picture = np.empty(
         (sheet.head + rows * sheet.step_y, sheet.gap + columns * sheet.step_x, 3), np.uint8
@@ -57,6 +62,9 @@ def draw_combo(combo: Combo) -> Picture:
     room = picture.shape[1] - 2 * sheet.gap
     write(picture, combo.title, at=(17, 6), size_px=14, colour=_INK, bold=True, room_px=room)
     write(picture, combo.subtitle, at=(33, 6), size_px=11, colour=_DIM, room_px=room)
+    for number, line in enumerate(lines):
+        base = _HEAD + _LINE * number + 7
+        write(picture, line, at=(base, 6), size_px=_SMALL, colour=_BRIGHT, room_px=room)
     for place in range(places):
         top = sheet.head + place // columns * sheet.step_y
         left = sheet.gap + place % columns * sheet.step_x

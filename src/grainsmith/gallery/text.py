@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.ft2font import FT2Font
 
     from grainsmith.gallery.field import Picture
@@ -60,6 +62,18 @@ def write(
 def width_of(text: str, size_px: int, *, bold: bool = False) -> int:
     """Return how wide a text is, in pixels."""
     return int(_mask(text, size_px, bold)[0].shape[1]) if text else 0
+
+
+def wrapped(text: str, room: int, width: Callable[[str], int]) -> list[str]:
+    """Cut a text at its spaces into lines that are no wider than the room; no line for no text."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and width(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _fitting(text: str, size_px: int, bold: bool, room_px: int) -> str:

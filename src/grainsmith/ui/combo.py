@@ -76,7 +76,8 @@ class ComboPanel(Panel):
             row.addWidget(box, 1)
         self._overlay_row = overlay
         self._hint = label(_HINT, dim=True)
-        self.add(walk, self._hint, self.view, overlay, ComboFiles(self), self._form)
+        self.files = ComboFiles(self)
+        self.add(walk, self._hint, self.view, overlay, self.files, self._form)
 
     def _connect(self) -> None:
         self._number.valueChanged.connect(lambda value: self._picked.pick(value, centre=True))
@@ -191,7 +192,7 @@ class ComboPanel(Panel):
 
 def _overlay_box(colour: str) -> QComboBox:
     box = QComboBox()
-    box.setToolTip(f"Element drawn in {colour}; auto = what stands out most")
+    box.setToolTip(f"Element drawn in {colour}; auto = what parts the grain from its surroundings")
     box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return box
 
