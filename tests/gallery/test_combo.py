@@ -156,6 +156,23 @@ def test_names_and_the_grains_it_is_like(pieces):
     assert make_combo(made, 2).bars_title == "against all 4 grains"
 
 
+def test_a_grain_that_no_map_reaches_is_drawn_beside_all_others(pieces):
+    nan = float("nan")
+    table = pd.DataFrame(
+        {"Fe_mean": [nan, 1, 1, nan], "Si_mean": [nan, 9, 5, nan], "Al_mean": [nan, 1, 1, nan]},
+        index=[1, 2, 3, 4],
+    )
+    names = naming(
+        g1=("unmapped", 0.0, "", 0.0, "unmapped"),
+        g2=("quartz", 1.0, "", 0.0, "named"),
+        g3=("quartz", 1.0, "", 0.0, "named"),
+        g4=("unmapped", 0.0, "", 0.0, "unmapped"),
+    )
+    combo = make_combo(prepare_field(*pieces, table=table, naming=names), 1)
+    assert combo.bars_title == "against all 4 grains"
+    assert draw_combo(combo).any()
+
+
 def test_one_scale_for_all_maps_is_written_down(pieces):
     made = prepare_field(*pieces)
     notes = [

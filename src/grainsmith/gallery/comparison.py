@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from grainsmith.gallery.reading import Crop, Reading
 
 
+_NO_GROUP = ("unknown", "unmapped")
+"""Grains with these words for a mineral have nothing in common."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
     """One element of the bar chart, as a share of the richest grain of the sample."""
@@ -97,7 +101,7 @@ def bars_of(
     bars = []
     for reading, column in zip(readings, columns, strict=True):
         richest = means[column].max()
-        if richest > 0:
+        if richest > 0 and group[column].notna().any():
             own = means.loc[[label], column].iloc[0]
             spread = group[column].std(ddof=0)
             bars.append(
@@ -116,6 +120,6 @@ def _group(means: pd.DataFrame, naming: pd.DataFrame, label: int) -> tuple[pd.Da
         names = naming["mineral"].astype(str)
         mineral = names.loc[[label]].iloc[0]
         same = names.index[names == mineral].intersection(means.index)
-        if len(same) > 1:
+        if len(same) > 1 and mineral not in _NO_GROUP:
             return means.loc[same], f"against {len(same)} {mineral}"
     return means, f"against all {len(means)} grains"
