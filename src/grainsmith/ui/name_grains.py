@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from grainsmith.classify.clusters import classify_by_clusters, suggest_names
@@ -120,9 +121,10 @@ def by_examples(examples: Mapping[int, str], settings: ExampleSettings) -> Namer
             else f"{learned.score:.0%} of the examples are named right by the others."
         )
         importances = learned.importances.sort_values(ascending=False)
+        telling = ", ".join(f"{e} {share:.0%}" for e, share in importances.head(3).items())
         return Named(
             naming=learned.naming,
-            notes=(score,),
+            notes=(score, *_confused(learned.confusion), f"Most telling: {telling}."),
             views={
                 "Confusion of examples": learned.confusion,
                 "Importance of elements": (100 * importances).to_frame("share_pct"),
@@ -130,6 +132,18 @@ def by_examples(examples: Mapping[int, str], settings: ExampleSettings) -> Namer
         )
 
     return name
+
+
+def _confused(confusion: pd.DataFrame) -> list[str]:
+    """Say which examples the others take for another mineral, the most frequent first."""
+    counts = confusion.to_numpy().copy()
+    np.fill_diagonal(counts, 0)
+    wrong = sorted(zip(*np.nonzero(counts), strict=True), key=lambda pair: -counts[pair])
+    words = [
+        f"{confusion.index[said]} taken for {confusion.columns[found]} ({counts[said, found]})"
+        for said, found in wrong
+    ]
+    return [f"Examples: {', '.join(words)}."] if words else []
 
 
 def by_rules(rules: RuleSet | None, kind: str, standards: Mapping[int, str]) -> Namer:
