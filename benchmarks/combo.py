@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from grainsmith.cli.terminal import progress_bar
 from grainsmith.data import ElementMap, Transform
 from grainsmith.gallery import ComboSettings, draw_combo, make_combo, prepare_field, save_combos
 
@@ -66,12 +67,13 @@ def clicks(field: Field, n: int) -> dict[str, float]:
 
 
 def saving(field: Field, n: int) -> dict[str, float]:
-    """Save n combos as PNG; stop a second run after a tenth, as Cancel does."""
+    """Save n combos as PNG with the shell's bar; stop a second run after a tenth, like Cancel."""
     labels = range(1, n + 1)
     with tempfile.TemporaryDirectory() as folder:
         before = _memory_mb()
         start, spent = time.perf_counter(), time.process_time()
-        written = save_combos(field, folder, labels)
+        with progress_bar("Saving combos") as on_progress:
+            written = save_combos(field, folder, labels, on_progress=on_progress)
         seconds, processor = time.perf_counter() - start, time.process_time() - spent
         size = sum(path.stat().st_size for path in written)
 

@@ -132,30 +132,42 @@ def _mode_error(found: Any, truth: Any) -> float:
     return float(np.abs(shares[0] - shares[1]).mean())
 
 
-def sample(difficulty: Any, seed: int, method: str, *, aligned: bool) -> dict[str, float]:
+def sample(difficulty: Any, seed: int, *, aligned: bool) -> list[dict[str, Any]]:
     """Name the sample's grains with three examples each, placed rightly or as they came."""
     field = sample_field(difficulty, seed=seed)
     placed = field.transforms if aligned else _as_they_came(field)
     table = measure_maps(field.labels, field.maps, placed)
     truth = field.minerals.loc[table.index]
     area = np.bincount(field.labels.ravel())[table.index]
-    naming = classify_by_examples(
-        table, _clicked(truth, area), ExampleSettings(method=method)
-    ).naming
     mixed = find_mixed(field.labels, field.maps, placed)
     two, strange = truth["planted"] == "mixed", truth["planted"] == "unknown"
-    judged = mixed["purity"].notna()
-    right = naming["mineral"] == truth["mineral"]
     plain = ~two & ~strange
-    return {
-        "grains": len(truth),
-        "right_pct": 100 * float(right[plain].mean()),
-        "right_area_pct": 100 * float(area[plain & right].sum() / area[plain].sum()),
-        "strangers_unknown_pct": 100 * float((naming["mineral"][strange] == "unknown").mean()),
+    found = {
         "mixed_found_pct": 100 * float(mixed["mixed"][two].mean()),
-        "mixed_found_of_judged_pct": 100 * float(mixed["mixed"][two & judged].mean()),
+        "mixed_found_of_judged_pct": 100
+        * float(mixed["mixed"][two & mixed["purity"].notna()].mean()),
         "mixed_false_pct": 100 * float(mixed["mixed"][~two].mean()),
     }
+    rows = []
+    for method in ("centroid", "forest"):
+        naming = classify_by_examples(
+            table, _clicked(truth, area), ExampleSettings(method=method)
+        ).naming
+        right = naming["mineral"] == truth["mineral"]
+        rows.append(
+            {
+                "field": f"{difficulty} {seed}",
+                "method": method,
+                "aligned": aligned,
+                "grains": len(truth),
+                "right_pct": 100 * float(right[plain].mean()),
+                "right_area_pct": 100 * float(area[plain & right].sum() / area[plain].sum()),
+                "strangers_unknown_pct": 100
+                * float((naming["mineral"][strange] == "unknown").mean()),
+                **found,
+            }
+        )
+    return rows
 
 
 def _as_they_came(field: Any) -> dict[str, Transform]:
@@ -176,12 +188,11 @@ def _clicked(truth: pd.DataFrame, area: Any) -> dict[int, str]:
 def samples() -> list[dict[str, Any]]:
     """Run the sample fields, aligned and not."""
     return [
-        {"field": f"{difficulty} {seed}", "method": method, "aligned": aligned}
-        | sample(difficulty, seed, method, aligned=aligned)
+        row
         for difficulty in ("plain", "hard")
         for seed in (1, 2, 3)
-        for method in ("centroid", "forest")
         for aligned in (True, False)
+        for row in sample(difficulty, seed, aligned=aligned)
     ]
 
 
