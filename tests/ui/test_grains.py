@@ -154,6 +154,7 @@ def test_examples_name_all_grains_and_strangers_stay_unknown(panel, grains, view
     layer = mineral_layer_of(viewer, grains)
     assert layer.data.max() == 3
     assert "100%" in panel.minerals._message.text()
+    assert "Most telling: " in panel.minerals._message.text()
     assert panel.minerals.roles.grains is grains
     assert {"Modal percentages", "Confusion of examples", "Grains by doubt"} <= set(
         panel.minerals._views
@@ -213,6 +214,51 @@ def test_the_library_wants_more_than_counts(panel, grains, qtbot, monkeypatch):
     name_all(panel, qtbot)
     assert "only with standards" in shown[0]
     assert not len(naming_of(grains))
+
+
+def test_with_standards_the_library_takes_counts(panel, grains, qtbot):
+    click_examples(panel, grains, {1: "quartz", 3: "magnetite"})
+    assert "Grain 3 is an example of magnetite" in panel.minerals._message.text()
+    panel.minerals._way.setCurrentIndex(1)
+    name_all(panel, qtbot)
+    naming = naming_of(grains)
+    assert naming["mineral"][naming.index % 3 == 0].nunique() <= 2
+    assert naming.loc[2, "mineral"] != naming.loc[6, "mineral"]
+    message = panel.minerals._message.text()
+    assert "Sensitivity from the examples" in message
+    assert "No example holds Ca" in message
+
+
+def test_specks_and_grains_beside_the_maps_get_a_word_and_a_picture(viewer, panel, qtbot):
+    grains = add_field(viewer)
+    data = np.asarray(grains.data).copy()
+    data[:20, :20], data[10, 10] = 0, 1
+    grains.data = data
+    for layer in panel.combo.roles.maps:
+        layer.affine = [[1, 0, 0], [0, 1, 30], [0, 0, 1]]  # µm: the first three columns stay bare
+    click_examples(panel, grains, {5: "quartz", 11: "quartz", 6: "magnetite", 12: "magnetite"})
+    name_all(panel, qtbot)
+    naming = naming_of(grains)
+    assert naming.loc[[1, 7, 8], "mineral"].tolist() == ["unmapped"] * 3
+    assert naming.loc[10, "mineral"] != "unmapped"
+    for grain in (1, 7):
+        panel.combo._picked.pick(grain)
+        assert not panel.combo.view.pixmap().isNull()
+    assert panel.minerals._picked_line.text() == "Grain 7: unmapped"
+    assert not table_of(grains).loc[1, "mixed"]
+
+
+def test_saving_all_combos_can_be_stopped(panel, grains, tmp_path, qtbot, monkeypatch):
+    files, folder = panel.combo.files, tmp_path / "all"
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    panel.combo.ordered = lambda: [5] * 2000
+    files.save_all()
+    assert not panel.combo.progress.isHidden()
+    qtbot.waitUntil(lambda: (folder / "idx5_ele_combo.png").exists(), timeout=WAIT_MS)
+    panel.combo.progress.cancel()
+    qtbot.waitUntil(lambda: "Stopped" in panel.combo._message.text(), timeout=WAIT_MS)
+    assert panel.combo.progress.isHidden()
+    assert files.all.isEnabled()
 
 
 def test_clusters_are_named_afterwards(panel, grains, qtbot):
