@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from grainsmith.errors import ReadError
@@ -23,6 +24,17 @@ def slow(item, on_progress):
         time.sleep(0.02)
         on_progress(step, 100)
     return number
+
+
+def in_threads(item, on_progress):
+    """Report from two threads; the first to fail is raised, the second fails later."""
+
+    def report(pause_s):
+        time.sleep(pause_s)
+        on_progress(1, 2)
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(report, (0.0, 0.05)))
 
 
 def die(item, on_progress):

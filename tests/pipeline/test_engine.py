@@ -1,5 +1,8 @@
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -70,11 +73,38 @@ def test_a_stop_asked_for_in_progress_is_passed_on_and_not_an_items_error():
         list(for_each(items.square, range(5), on_item=lambda number, *_: stop(number, 5)))
 
 
+def test_a_stop_that_reaches_several_threads_of_an_item_is_a_stop():
+    class StopError(Exception):
+        pass
+
+    def stop(*_):
+        raise StopError
+
+    with pytest.raises(StopError):
+        list(for_each(items.in_threads, range(2), on_item=stop))
+
+
 def test_a_scheduler_that_is_not_there_is_told_within_ten_seconds():
     start = time.monotonic()
     with pytest.raises(GrainsmithError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
         list(for_each(items.square, range(2), scheduler="tcp://127.0.0.1:9"))
     assert time.monotonic() - start < 10
+
+
+@pytest.mark.slow
+def test_something_that_listens_and_is_no_scheduler_is_told_within_ten_seconds(tmp_path):
+    # In a process of its own, which ends though distributed goes on waiting there.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        code = (
+            "from tests.pipeline.items import square\n"
+            "from grainsmith.pipeline.engine import for_each\n"
+            f"list(for_each(square, range(2), scheduler={address!r}))"
+        )
+        begin = time.monotonic()
+        done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert f"no scheduler answers at {address}" in done.stderr
+    assert time.monotonic() - begin < 20  # with the imports
 
 
 @pytest.mark.slow

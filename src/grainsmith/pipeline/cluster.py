@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import threading
 import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +15,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin
 
 import grainsmith
 from grainsmith.errors import GrainsmithError, MismatchError
-from grainsmith.pipeline.engine import Finished
+from grainsmith.pipeline.engine import PATIENCE_S, Finished, no_scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-PATIENCE_S = 8
-"""A scheduler that has not answered by then is not there."""
 
 _TICK_S = 0.2
 _ONE_THREAD = dict.fromkeys(
@@ -173,6 +171,13 @@ def _local_cluster(workers: int) -> Iterator[LocalCluster]:
             env=_ONE_THREAD,
         ) as cluster:
             yield cluster
+    except RuntimeError as error:
+        if "failed to start" not in str(error):
+            raise
+        raise GrainsmithError(
+            "no worker processes could be started on this machine: too little memory? A script of "
+            "your own must call this below `if __name__ == '__main__':`"
+        ) from error
     finally:
         for name in set(os.environ) - set(before):
             del os.environ[name]
@@ -180,13 +185,23 @@ def _local_cluster(workers: int) -> Iterator[LocalCluster]:
 
 
 def _joined(address: str) -> Client:
+    # In a thread: distributed waits forever for what listens there and is no scheduler, or hangs.
+    found: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def join() -> None:
+        try:
+            found.put(Client(address, timeout=PATIENCE_S))
+        except Exception as error:  # noqa: BLE001  (what answers may be anything)
+            found.put(error)
+
+    threading.Thread(target=join, daemon=True).start()
     try:
-        return Client(address, timeout=PATIENCE_S)
-    except Exception as error:  # what answers may be anything, and so may what comes of it
-        raise GrainsmithError(
-            f"no scheduler answers at {address}: start one with `dask scheduler` (and workers with "
-            f"`dask worker {address} --nthreads 1`), or use --scheduler local"
-        ) from error
+        client = found.get(timeout=PATIENCE_S + 1)
+    except queue.Empty:
+        raise no_scheduler(address) from None
+    if isinstance(client, Exception):
+        raise no_scheduler(address) from client
+    return client
 
 
 def _prepare(client: Client) -> None:

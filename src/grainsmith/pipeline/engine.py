@@ -8,6 +8,7 @@ results are the same numbers each time, as an item is always computed by one cal
 from __future__ import annotations
 
 import re
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -24,6 +25,9 @@ R = TypeVar("R")
 
 
 SCHEDULERS = "none, local, local:N or tcp://HOST:PORT"
+
+PATIENCE_S = 5
+"""A scheduler that has not answered by then is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,29 @@ class Scheduler:
         if re.fullmatch(r"(tcp|tls)://[^\s/]+:\d+", text):
             return cls(kind="address", address=text)
         raise MismatchError(f"the scheduler must be {SCHEDULERS}, got {text!r}")
+
+    def check(self) -> None:
+        """Fail early, before anything is written, where nothing listens at the address.
+
+        Raises
+        ------
+        GrainsmithError
+        """
+        if self.kind != "address":
+            return
+        host, _, port = self.address.partition("://")[2].rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), PATIENCE_S).close()
+        except (OSError, OverflowError, UnicodeError) as error:
+            raise no_scheduler(self.address) from error
+
+
+def no_scheduler(address: str) -> GrainsmithError:
+    """Return what is to be said where no scheduler answers."""
+    return GrainsmithError(
+        f"no scheduler answers at {address}: start one with `dask scheduler` (and workers with "
+        f"`dask worker {address} --nthreads 1`), or use --scheduler local"
+    )
 
 
 def for_each(
@@ -155,8 +182,9 @@ def _one_by_one(
         try:
             outcome = Finished(number, func(item, report))
         except Exception as error:
-            if error is report.stop:
-                raise
+            # Steps that run in threads each get a stop of their own, or wrap it.
+            if report.stop is not None:
+                raise report.stop from error
             outcome = Finished(number, error=error)
         yield outcome
         on_progress(number + 1, len(items))
