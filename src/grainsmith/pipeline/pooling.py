@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from grainsmith.data import OnProgress
     from grainsmith.pipeline.manifest import Entry
     from grainsmith.pipeline.recipe import Recipe
-    from grainsmith.statistics import Comparison
+    from grainsmith.statistics import Comparison, FieldSpread, SizeStatistics
 
 RESULT = "statistics.json"
 
@@ -80,54 +82,58 @@ def pool_samples(
     on_progress : callable
         Told (samples done, samples in all); raising in it stops the work.
     """
-    tables: dict[str, list[pd.DataFrame]] = {}
+    pools: dict[str, _Pool] = {}
     problems: dict[str, str] = {}
-    fields: dict[str, list[Field]] = {}
-    for sample in samples:
+    for done, sample in enumerate(samples):
+        on_progress(done, len(samples))
         try:
-            tables[sample.name] = [read_table(out / one.name / TABLE) for one in sample.entries]
-            fields[sample.name] = _fields(sample, tables[sample.name], recipe)
+            pools[sample.name] = _pooled(out, sample, recipe)
         except GrainsmithError as error:
             problems[sample.name] = str(error)
-    comparisons = _compared(fields, recipe)
+    on_progress(len(samples), len(samples))
+    comparisons = _compared(pools, recipe)
     if comparisons:
         _write_comparisons(out, comparisons)
     summaries = {}
-    for done, sample in enumerate(samples):
-        on_progress(done, len(samples))
-        if sample.name in fields:
-            others = {b: one for (a, b), one in comparisons.items() if a == sample.name}
-            summaries[sample.name] = _write_sample(
-                out / sample.name, sample, tables[sample.name], fields[sample.name], recipe, others
-            )
-    on_progress(len(samples), len(samples))
+    for name, pool in pools.items():
+        on_progress(len(samples), len(samples))
+        pool.others = {b: one for (a, b), one in comparisons.items() if a == name}
+        pool.others |= {a: one.turned_round() for (a, b), one in comparisons.items() if b == name}
+        curves = {one: pools[one].statistics for one in sorted((name, *pool.others))}
+        summaries[name] = _write_sample(out / name, pool, recipe, curves)
     return Pooled(summaries, problems)
 
 
-def _fields(sample: Sample, tables: Sequence[pd.DataFrame], recipe: Recipe) -> list[Field]:
+@dataclass(slots=True)
+class _Pool:
+    """The grains of a sample, and what they say together."""
+
+    sample: Sample
+    tables: list[pd.DataFrame]
+    fields: list[Field]
+    spread: FieldSpread
+    statistics: SizeStatistics
+    others: dict[str, Comparison] = field(default_factory=dict)
+
+
+def _pooled(out: Path, sample: Sample, recipe: Recipe) -> _Pool:
+    if not sample.entries:
+        raise MismatchError("none of its fields is done")
+    tables = [read_table(out / one.name / TABLE) for one in sample.entries]
     fields = [
         Field(table=table, height_px=one.facts["height_px"], width_px=one.facts["width_px"])
         for one, table in zip(sample.entries, tables, strict=True)
     ]
-    if not fields:
-        raise MismatchError("none of its fields is done")
-    field_spread(fields, recipe.statistics)  # Raises where they do not belong together.
-    return fields
+    spread = field_spread(fields, recipe.statistics)
+    return _Pool(sample, tables, fields, spread, summarise(fields, recipe.statistics))
 
 
-def _compared(
-    fields: Mapping[str, list[Field]], recipe: Recipe
-) -> dict[tuple[str, str], Comparison]:
+def _compared(pools: Mapping[str, _Pool], recipe: Recipe) -> dict[tuple[str, str], Comparison]:
     found = {}
-    for first in fields:
-        for second in fields:
-            if first != second:
-                try:
-                    found[first, second] = compare_samples(
-                        fields[first], fields[second], recipe.statistics
-                    )
-                except MismatchError:
-                    continue  # Said by the sample itself: pixels against µm, or no grains.
+    for a, b in combinations(sorted(pools), 2):
+        # What is not comparable says so itself: pixels against µm, or no grains.
+        with suppress(MismatchError):
+            found[a, b] = compare_samples(pools[a].fields, pools[b].fields, recipe.statistics)
     return found
 
 
@@ -137,7 +143,6 @@ def _write_comparisons(out: Path, comparisons: Mapping[tuple[str, str], Comparis
             first_sample=first, second_sample=second, ks=one.ks, ks_p=one.ks_p
         ).reset_index()
         for (first, second), one in comparisons.items()
-        if first < second
     ]
     table = pd.concat(rows, ignore_index=True)
     names = ["first_sample", "second_sample", "ks", "ks_p"]
@@ -147,18 +152,12 @@ def _write_comparisons(out: Path, comparisons: Mapping[tuple[str, str], Comparis
 
 
 def _write_sample(
-    folder: Path,
-    sample: Sample,
-    tables: Sequence[pd.DataFrame],
-    fields: Sequence[Field],
-    recipe: Recipe,
-    others: Mapping[str, Comparison],
+    folder: Path, pool: _Pool, recipe: Recipe, curves: Mapping[str, SizeStatistics]
 ) -> str:
-    statistics = summarise(fields, recipe.statistics)
-    spread = field_spread(fields, recipe.statistics)
-    modal = _modal(tables, recipe)
+    sample, statistics, spread = pool.sample, pool.statistics, pool.spread
+    modal = _modal(pool.tables, recipe)
     names = [one.field for one in sample.entries]
-    write_table(folder / TABLE, _together(sample, tables))
+    write_table(folder / TABLE, _together(sample, pool.tables))
     lines = _lines(sample, spread.fields, statistics.unit, report=recipe.report.report)
     per_field = spread.fields.assign(field=names).set_index("field")
     _write_csv(folder / "fields.csv", per_field.reset_index())
@@ -185,7 +184,7 @@ def _write_sample(
                 "n_effective": list(one.n_effective),
                 "differences": one.differences.to_dict("index"),
             }
-            for name, one in others.items()
+            for name, one in pool.others.items()
         },
         "recipe": asdict(recipe),
     }
@@ -196,13 +195,15 @@ def _write_sample(
         spread=spread,
         fields=lines,
         modal=modal,
-        others=others,
+        others=pool.others,
+        curves=curves,
         facts=_origin(sample, recipe),
         pixel_size_um=_common_pixel_size(sample),
     )
     if recipe.report.report:
         return write_sample_report(folder / "report.html", facts, result_name=RESULT)
-    return f"{len(names)} fields · {sum(map(len, tables))} grains"
+    fields = f"{len(names)} field{'s' if len(names) != 1 else ''}"
+    return f"{fields} · {sum(map(len, pool.tables))} grains"
 
 
 def _together(sample: Sample, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -66,6 +66,8 @@ class SampleFacts:
         Of `classify.modal.modal_percentages`; empty = no minerals.
     others : mapping of str to Comparison
         This sample (first) against each other one (second).
+    curves : mapping of str to SizeStatistics
+        This sample and all that it is compared with.
     facts : mapping
         See `write_report`.
     pixel_size_um : float
@@ -78,6 +80,7 @@ class SampleFacts:
     fields: Sequence[FieldLine]
     modal: pd.DataFrame
     others: Mapping[str, Comparison] = field(default_factory=dict)
+    curves: Mapping[str, SizeStatistics] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     pixel_size_um: float = 0.0
 
@@ -169,6 +172,9 @@ def _figures(sample: SampleFacts) -> list[dict[str, str]]:
             "Every field by itself (grey), by number.",
         ),
     ]
+    if len(sample.curves) > 1:
+        uri = pictures.sample_curves_picture(sample.curves)
+        shown.append((uri, "The samples, by number, with 95 % bands."))
     return [{"uri": uri, "caption": caption} for uri, caption in shown]
 
 
@@ -241,11 +247,12 @@ def _fields_section(sample: SampleFacts) -> Section:
             Cell(one.name, link=quote(one.link)),
             Cell("failed" if one.failed else str(one.n_grains)),
             Cell("" if one.failed else _number(one.d50)),
-            Cell("; ".join(one.notes)),
+            Cell("; ".join(note.rstrip(".") for note in one.notes)),
         ]
         for one in sample.fields
     ]
-    return Section("Fields", ["", "grains", f"D50 by number ({unit})", "notes"], rows)
+    heads = ["", "grains", f"D50 by number ({unit})", "notes"]
+    return Section("Fields", heads, rows, ends_in_words=True)
 
 
 def _provenance(sample: SampleFacts) -> list[tuple[str, str]]:

@@ -40,12 +40,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table under a heading."""
+    """A table under a heading; where it ends in words, its last column is set as text."""
 
     title: str
     heads: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     note: str = ""
+    ends_in_words: bool = False
 
 
 def significant(value: float, digits: int = 3) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,6 +116,21 @@ class Comparison:
     ks_p: float
     n_effective: tuple[float, float]
     differences: pd.DataFrame
+
+    def turned_round(self) -> Comparison:
+        """Return the same comparison with the samples in the other order."""
+        was = self.differences
+        turned = was.assign(
+            first=was["second"],
+            second=was["first"],
+            difference=-was["difference"],
+            low=-was["high"],
+            high=-was["low"],
+            ratio=1 / was["ratio"],
+            ratio_low=1 / was["ratio_high"],
+            ratio_high=1 / was["ratio_low"],
+        )
+        return replace(self, n_effective=self.n_effective[::-1], differences=turned)
 
 
 def compare_samples(
