@@ -60,8 +60,37 @@ def recipe(tmp_path):
     return tmp_path / "recipe.yaml"
 
 
-def test_a_worker_then_the_scheduler_are_killed(samples, undisturbed, recipe, tmp_path):
-    out = tmp_path / "out"
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of its own that some fields fill."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)],
+        capture_output=True, text=True, check=False,
+    ) if shutil.which("mount") else None  # fmt: skip
+    if mounted is None or mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {mounted and mounted.stderr.strip()}")
+    yield place
+    time.sleep(0.2)
+    subprocess.run(["umount", "-l", str(place)], check=False)
+
+
+def resize(disk, size):
+    """Give the small disk another size, in bytes or as `mount` takes it."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
+
+
+def used(disk):
+    """Return the bytes that are taken on a disk."""
+    return shutil.disk_usage(disk).used
+
+
+def test_a_worker_then_the_scheduler_are_killed_then_the_disk_gets_full(
+    samples, undisturbed, recipe, small_disk, tmp_path
+):
+    resize(small_disk, "64m")
+    out = small_disk / "out"
     with (
         clusters.scheduler(tmp_path) as (process, address),
         clusters.workers(address, tmp_path, 2) as (one, _other),
@@ -77,13 +106,18 @@ def test_a_worker_then_the_scheduler_are_killed(samples, undisturbed, recipe, tm
     done = whole_fields(out)
     assert 3 <= len(done) < 8
     stamps = {name: (out / name / "grains.csv").stat().st_mtime_ns for name in done}
-    with (
-        clusters.scheduler(tmp_path) as (_, address),
-        clusters.workers(address, tmp_path, 2),
-    ):
-        again = start(samples, out, recipe, "--scheduler", address, "--resume")
-        said, _ = again.communicate(timeout=300)
-    assert again.returncode == 0, said
+    a_field = sum(one.stat().st_size for one in (out / done[0]).iterdir())
+    for size, code in ((used(small_disk) + 2 * a_field, 1), ("64m", 0)):
+        resize(small_disk, size)
+        with (
+            clusters.scheduler(tmp_path) as (_, address),
+            clusters.workers(address, tmp_path, 2),
+        ):
+            again = start(samples, out, recipe, "--scheduler", address, "--resume")
+            said, _ = again.communicate(timeout=300)
+        assert again.returncode == code, said
+        assert ("No space left" in said) == bool(code)
+        assert set(whole_fields(out)) >= set(done)
     assert tables(out) == undisturbed
     # What was done was not made again.
     assert {name: (out / name / "grains.csv").stat().st_mtime_ns for name in done} == stamps
@@ -115,22 +149,6 @@ def test_ctrl_c_leaves_whole_fields_and_its_own_exit_code(samples, recipe, tmp_p
     assert {row["state"] for row in rows(out / "fields.csv")} >= {"done", "waiting"}
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of its own that some fields fill."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)],
-        capture_output=True, text=True, check=False,
-    ) if shutil.which("mount") else None  # fmt: skip
-    if mounted is None or mounted.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {mounted and mounted.stderr.strip()}")
-    yield place
-    time.sleep(0.2)
-    subprocess.run(["umount", "-l", str(place)], check=False)
-
-
 @pytest.mark.parametrize("scheduler", ["none", "local:2"])
 def test_the_disk_gets_full(samples, undisturbed, recipe, small_disk, tmp_path, scheduler):
     out = small_disk / "out"
@@ -140,7 +158,7 @@ def test_the_disk_gets_full(samples, undisturbed, recipe, small_disk, tmp_path, 
     assert "No space left" in said
     done = whole_fields(out)
     assert 0 < len(done) < 8
-    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    resize(small_disk, "64m")
     again = start(samples, out, recipe, "--scheduler", scheduler, "--resume")
     said, _ = again.communicate(timeout=300)
     assert again.returncode == 0, said
