@@ -91,6 +91,13 @@ def test_samples_are_pooled_by_field_and_compared(done):
     page = (out / "A" / "report.html").read_text()
     for text in ("Between the fields", "Modal percentages", "Against the other", "f1/report.html"):
         assert text in page
+    assert "The samples, by number" in page
+    other = json.loads((out / "B" / "statistics.json").read_text())["against"]["A"]
+    ours = found["against"]["B"]["differences"]["d50_um_number"]
+    turned = other["differences"]["d50_um_number"]
+    assert turned["difference"] == -ours["difference"]
+    assert (turned["low"], turned["high"]) == (-ours["high"], -ours["low"])
+    assert turned["ratio_low"] <= turned["ratio"] <= turned["ratio_high"]
 
 
 def test_one_bad_field_stops_nobody_and_is_listed_with_its_reason(tmp_path):
@@ -258,6 +265,7 @@ def test_the_command_prints_json_and_its_exit_code_tells_of_failures(run, tmp_pa
     ("arguments", "word"),
     [
         (["{root}", "--scheduler", "loca"], "must be none, local"),
+        (["{root}", "--scheduler", "tcp://127.0.0.1:9"], "no scheduler answers at tcp://127"),
         ([], "give folders or pictures, or a sheet"),
         (["{root}", "--sheet", "{root}"], "one of the two"),
         (["{root}/missing"], "does not exist"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import math
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -57,6 +59,36 @@ class FieldState:
 
 
 OnState = Callable[[FieldState], None]
+
+
+class Pace:
+    """How long the rest of a batch will take, judged by what it has done so far.
+
+    Parameters
+    ----------
+    n_fields : int
+        In all.
+    clock : callable
+        Returns seconds.
+    """
+
+    def __init__(self, n_fields: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._shares = dict[str, float]()
+        self._left, self._clock, self._start_s = n_fields, clock, clock()
+
+    def note(self, state: FieldState) -> None:
+        """Take in how far a field is."""
+        if state.state == "done before":
+            self._left -= 1
+        elif state.state != "waiting":
+            self._shares[state.name] = state.percent / 100 if state.state == "in work" else 1.0
+
+    def seconds_left(self) -> float:
+        """Return the seconds that the rest will take; NaN before anything can be said."""
+        done = sum(self._shares.values())
+        if done <= 0:
+            return math.nan
+        return (self._clock() - self._start_s) * max(self._left - done, 0) / done
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,7 +169,7 @@ def run_batch(
     GrainsmithError
         The scheduler does not answer, or a worker has another version.
     """
-    Scheduler.parse(scheduler)
+    Scheduler.parse(scheduler).check()
     check_recipe(recipe)
     target = Path(out).absolute()
     _check_apart(fields, target)

@@ -9,13 +9,11 @@ import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from grainsmith.errors import MismatchError, ReadError, WriteError
 from grainsmith.io.provenance import read_json, write_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NAME = "manifest.jsonl"
 FORMAT = "grainsmith-batch-1"
@@ -56,6 +54,11 @@ class Entry:
         return f"{self.sample}/{self.field}"
 
 
+def holds_results(out: str | Path) -> bool:
+    """Return whether a folder holds the results of a batch, whole or not."""
+    return (Path(out) / NAME).exists()
+
+
 class Manifest:
     """The finished fields of an output folder.
 
@@ -78,7 +81,7 @@ class Manifest:
         self.out, self._path = out, out / NAME
         if out.is_file():
             raise MismatchError(f"{out} is a file: --output must be a folder")
-        if self._path.exists() and not resume:
+        if holds_results(out) and not resume:
             raise MismatchError(
                 f"{out} holds the results of an earlier batch: go on with --resume, or choose "
                 "another folder"

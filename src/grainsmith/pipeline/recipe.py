@@ -44,7 +44,7 @@ class OpenSettings:
         default=0.0, metadata={"label": "Pixel size (µm)", "min": 0.0, "max": 1e4}
     )
     data_bar_rows: int = field(
-        default=-1, metadata={"label": "Data bar (rows, -1 = found)", "min": -1, "max": 4096}
+        default=-1, metadata={"label": "Data bar (rows)", "min": -1, "max": 4096}
     )
 
     def __post_init__(self) -> None:
