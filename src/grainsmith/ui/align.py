@@ -28,6 +28,7 @@ from grainsmith.ui.layers import facts, place_map, role_of
 from grainsmith.ui.nudging import ArrowKeys
 from grainsmith.ui.panel import Panel, button
 from grainsmith.ui.points import PointPairs
+from grainsmith.ui.shown_settings import shown_settings_of
 from grainsmith.ui.worker import run
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class AlignPanel(Panel):
         self._whole_pass = QCheckBox("Move its whole pass")
         self._form = Form(AlignSettings)
         self._lay_out()
+        shown = shown_settings_of(viewer)
+        shown.take_part("align", self, self._form.settings, self._form.show_settings)
         self._table.chosen.connect(self._on_chosen)
         self._table.passes_edited.connect(lambda: self._keep_passes.setChecked(True))
         self._by_keys.toggled.connect(lambda _: self._on_chosen())

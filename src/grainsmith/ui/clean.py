@@ -15,6 +15,7 @@ from grainsmith.ui.keys import Shortcuts, keys_text
 from grainsmith.ui.panel import Panel
 from grainsmith.ui.review import Review
 from grainsmith.ui.roles import while_alive
+from grainsmith.ui.shown_settings import shown_settings_of
 from grainsmith.ui.steps_list import StepsList
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class CleanPanel(Panel):
         while_alive(self, self.editor.told, self.say)
         while_alive(self, self.editor.chosen_changed, lambda _grains: self.say(""))
         self.destroyed.connect(self._keys.end)
+        form = self.clean_up.form
+        shown_settings_of(viewer).take_part("clean", self, form.settings, form.show_settings)
         self.refresh()
 
     def refresh(self) -> None:

@@ -40,6 +40,7 @@ PANELS: tuple[tuple[str, str], ...] = (
     ("Statistics", "grainsmith.ui.statistics:StatisticsPanel"),
     ("Train", "grainsmith.ui.train:TrainPanel"),
     ("Export", "grainsmith.ui.export:ExportPanel"),
+    ("Batch", "grainsmith.ui.batch:BatchPanel"),
 )
 """Title and place of every step's panel, in the order of the work; imported when first shown."""
 
@@ -52,7 +53,7 @@ QToolButton:checked { background: rgba(80, 110, 235, 190); color: white; font-we
 """Greys with an alpha suit napari's dark and light themes."""
 
 _COLUMNS = 5
-"""Nine words do not fit into one row of 320 px; rows of five and four do."""
+"""Ten words do not fit into one row of 320 px; two rows of five do."""
 
 _STATUS_DELAY_MS = 300
 """A stroke of the brush sends many events; the status is counted once they have stopped."""

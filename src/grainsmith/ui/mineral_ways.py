@@ -18,6 +18,7 @@ from grainsmith.classify.examples import ExampleSettings
 from grainsmith.classify.rules import RuleSet, advice_on_elements, read_rules
 from grainsmith.errors import GrainsmithError, MismatchError
 from grainsmith.minerals import LIBRARY
+from grainsmith.pipeline.recipe import ClassifySettings
 from grainsmith.ui.forms import Form
 from grainsmith.ui.name_grains import Named, Namer, by_clusters, by_examples, by_rules
 from grainsmith.ui.panel import button, label
@@ -85,6 +86,7 @@ class RulesWay(QWidget):
         super().__init__()
         self._examples = examples
         self._rules: RuleSet | None = None
+        self._path = ""
         self._elements: list[str] = []
         self._choice = QComboBox()
         self._choice.addItem(_LIBRARY)
@@ -106,11 +108,23 @@ class RulesWay(QWidget):
         except GrainsmithError as error:
             self._advice.setText(str(error))
             return
+        self._path = str(Path(path).resolve())
         if self._choice.count() == 1:
             self._choice.addItem(_FILE)
         self._choice.setItemText(1, f"{Path(path).name} ({self._rules.units})")
         self._choice.setCurrentIndex(1)
         self._show()
+
+    def settings(self) -> ClassifySettings:
+        """Return the rules as a recipe names them."""
+        return ClassifySettings(rules=self._path if self._choice.currentIndex() == 1 else "library")
+
+    def show_settings(self, settings: ClassifySettings) -> None:
+        """Choose the rules of a recipe; one without minerals leaves the choice as it is."""
+        if settings.rules == "library":
+            self._choice.setCurrentIndex(0)
+        elif settings.rules:
+            self.open(settings.rules)
 
     def _show(self) -> None:
         if not self._elements:

@@ -23,6 +23,7 @@ from grainsmith.ui.name_grains import Named, Work, name_grains, summaries
 from grainsmith.ui.panel import Panel, button, label
 from grainsmith.ui.picked import Picked
 from grainsmith.ui.rows_of_widgets import across, one_of
+from grainsmith.ui.shown_settings import shown_settings_of
 from grainsmith.ui.worker import run
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class MineralsPanel(Panel):
         self._only.activated.connect(lambda _: self._show_only(self._only.currentText()))
         self._view.activated.connect(lambda _: self._show_view())
         self.frame.row_chosen.connect(self._on_row)
+        rules = self._rules
+        shown_settings_of(viewer).take_part("classify", self, rules.settings, rules.show_settings)
         self.refresh()
 
     def _lay_out(self) -> None:

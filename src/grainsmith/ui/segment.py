@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from grainsmith.ui.models import ModelChoice
 from grainsmith.ui.panel import Panel, button, label, rows
 from grainsmith.ui.results import put_grains
 from grainsmith.ui.roles import while_alive
+from grainsmith.ui.shown_settings import shown_settings_of
 from grainsmith.ui.worker import run
 
 if TYPE_CHECKING:
@@ -71,6 +73,8 @@ class SegmentPanel(Panel):
         self._draw_again = False
         self._lay_out()
         self._connect()
+        shown = shown_settings_of(viewer)
+        shown.take_part("segment", self, self.settings, self.show_settings)
         self.refresh()
 
     def _lay_out(self) -> None:
@@ -104,6 +108,14 @@ class SegmentPanel(Panel):
             **{name: slider.value() for name, slider in self._sliders.items()},
         )
 
+    def show_settings(self, settings: SegmentSettings) -> None:
+        """Show other settings; grains that are there already are not drawn again."""
+        self._model.choose(settings.model)
+        self._diameter.setValue(settings.diameter_px)
+        self._more.show_settings(settings)
+        self._show_thresholds(asdict(settings))
+        self._redraw_timer.stop()
+
     def refresh(self) -> None:
         """Show what belongs to the present picture and its grains."""
         self._note_diameter()
@@ -116,6 +128,9 @@ class SegmentPanel(Panel):
     def _on_grains(self, grains: Labels | None) -> None:
         """Show the thresholds that these grains were drawn with."""
         chosen = facts(grains).get("settings", {}).get("segment", {}) if grains is not None else {}
+        self._show_thresholds(chosen)
+
+    def _show_thresholds(self, chosen: dict[str, Any]) -> None:
         for name, slider in self._sliders.items():
             if name in chosen:
                 was = slider.blockSignals(True)

@@ -20,6 +20,7 @@ from grainsmith.ui.measured import AUTOMATIC_PX, measured_of
 from grainsmith.ui.panel import Panel, button, label
 from grainsmith.ui.plot import Plot
 from grainsmith.ui.roles import while_alive
+from grainsmith.ui.shown_settings import shown_settings_of
 from grainsmith.ui.table import NO_GRAINS, row_of
 from grainsmith.ui.worker import run
 
@@ -73,6 +74,8 @@ class StatisticsPanel(Panel):
         self._timer = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._lay_out()
         self._connect()
+        shown = shown_settings_of(viewer)
+        shown.take_part("statistics", self, self._form.settings, self._form.show_settings)
         self._on_grains(self.roles.grains)
 
     def _lay_out(self) -> None:
