@@ -130,7 +130,8 @@ class Comparison:
             ratio_low=1 / was["ratio_high"],
             ratio_high=1 / was["ratio_low"],
         )
-        return replace(self, n_effective=self.n_effective[::-1], differences=turned)
+        a, b = self.n_effective
+        return replace(self, n_effective=(b, a), differences=turned)
 
 
 def compare_samples(
