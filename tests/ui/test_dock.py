@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("napari")
 
+from qtpy.QtWidgets import QWidget
+
 from grainsmith.data import SemImage
 from grainsmith.ui import dock as dock_module
 from grainsmith.ui.dock import PANELS, GrainsmithDock
@@ -36,6 +38,15 @@ def test_every_panel_opens_and_fits(dock, viewer):
         panel = dock.show_panel(title)
         assert panel.minimumSizeHint().width() <= WIDTH_PX, title
     assert dock.minimumSizeHint().width() <= WIDTH_PX
+
+
+@pytest.mark.display
+def test_the_dock_takes_the_whole_height_however_many_docks_there_were(shown_viewer, qtbot):
+    for number in range(3):
+        shown_viewer.window.add_dock_widget(QWidget(), name=f"before {number}", area="left")
+    dock = GrainsmithDock(shown_viewer)
+    shown_viewer.window.add_dock_widget(dock, name="Grainsmith")
+    qtbot.waitUntil(lambda: dock._stack.height() > 0.6 * dock.height() > 300)
 
 
 def test_a_panel_is_built_when_first_shown(viewer, monkeypatch):

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QFrame,
     QGridLayout,
     QScrollArea,
+    QSizePolicy,
     QStackedWidget,
     QToolButton,
     QVBoxLayout,
@@ -82,6 +83,8 @@ class GrainsmithDock(QWidget):
         for title, step in self._steps.items():
             step.clicked.connect(partial(self._on_step, title))
         self.setMinimumWidth(300)
+        # Else napari puts an empty stretch below, the larger the more docks there have been.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.setAcceptDrops(True)
         self._timer = QTimer(self, singleShot=True, interval=_STATUS_DELAY_MS)
         self._timer.timeout.connect(self._show_status)
