@@ -62,6 +62,7 @@ class BatchPanel(Panel):
         self._paths: list[str] = []
         self.fields: tuple[FieldFiles, ...] = ()
         self.out = ""
+        self._out_chosen = False
         self._pace: Pace | None = None
         self._told = _Told()
         self._what = label(_NO_FIELDS)
@@ -108,12 +109,12 @@ class BatchPanel(Panel):
             (None, across(("Work is done", self.engine))),
             (None, one_of(self.engine, QWidget(), self.workers, self.address)),
             (None, self.recipe),
+            (None, self._go),
             vertical=True,
         )
         folder = button("Open folder", self._open_folder, tip="Of the results, in the file manager")
         self.add(
             self._setup,
-            self._go,
             self._left,
             self._dashboard,
             self.list,
@@ -132,11 +133,11 @@ class BatchPanel(Panel):
     def add_folder(self, path: str) -> None:
         """Find the fields of a folder, beside those that are there."""
         paths = [*self._paths, path]
-        self._find(partial(find_fields, paths), paths)
+        self._find(partial(find_fields, paths), paths, beside=paths[0])
 
     def open_sheet(self, path: str) -> None:
         """Take the fields that a sheet names, and no others."""
-        self._find(partial(read_sheet, path), [])
+        self._find(partial(read_sheet, path), [], beside=path)
 
     def clear(self) -> None:
         """Take all fields from the list."""
@@ -145,21 +146,24 @@ class BatchPanel(Panel):
 
     def put_results(self, folder: str) -> None:
         """Choose the folder of the results."""
-        self.out = folder
+        self.out, self._out_chosen = folder, True
         self._show_out()
 
-    def _find(self, work: Callable[[], Sequence[FieldFiles]], paths: list[str]) -> None:
+    def _find(
+        self, work: Callable[[], Sequence[FieldFiles]], paths: list[str], *, beside: str
+    ) -> None:
         self.say("")
-        run(said, work, busy=self._setup, then=partial(self._on_found, paths))
+        run(said, work, busy=self._setup, then=partial(self._on_found, paths, Path(beside)))
 
-    def _on_found(self, paths: list[str], found: tuple[FieldFiles, ...] | str) -> None:
+    def _on_found(
+        self, paths: list[str], beside: Path, found: tuple[FieldFiles, ...] | str
+    ) -> None:
         if isinstance(found, str):
             self.say(found)
             return
         self._paths, self.fields = paths, found
-        if not self.out:
-            first = Path(paths[0] if paths else found[0].image).absolute()
-            self.out = str(first.parent / f"{first.stem}-grainsmith")
+        if not self._out_chosen:
+            self.out = str(beside.absolute().with_name(f"{beside.stem}-grainsmith"))
         self._show_fields()
 
     def _show_fields(self) -> None:
@@ -202,7 +206,6 @@ class BatchPanel(Panel):
             self.say(str(error))
             return
         self.say("")
-        self._setup.setEnabled(False)
         self._dashboard.hide()
         self._left.setText("")
         self._left.show()
@@ -217,7 +220,7 @@ class BatchPanel(Panel):
             resume=self.resume.isChecked(),
             on_state=self._told.state.emit,
             say=self._told.said.emit,
-            busy=self._go,
+            busy=self._setup,
             then=self._on_done,
             progress=self.progress,
             title="Fields",
@@ -252,7 +255,6 @@ class BatchPanel(Panel):
 
     def _on_end(self, result: BatchResult | None, text: str) -> None:
         self._pace = None
-        self._setup.setEnabled(True)
         self._left.hide()
         self._dashboard.hide()
         self.list.end(result)

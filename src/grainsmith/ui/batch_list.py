@@ -92,7 +92,9 @@ class FieldList(QTreeWidget):
             if self.itemWidget(item, _STATE) is not None:
                 self.removeItemWidget(item, _STATE)
                 _say(item, "not done")
-        for name, item in self._samples.items() if result is not None else ():
+        if result is None:
+            return
+        for name, item in self._samples.items():
             if name in result.problems:
                 _say(item, f"not pooled: {result.problems[name]}", _RED)
             elif name in result.summaries:
