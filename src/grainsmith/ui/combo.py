@@ -22,6 +22,7 @@ from grainsmith.ui.roles import while_alive
 
 if TYPE_CHECKING:
     import napari
+    from qtpy.QtGui import QShowEvent
 
     from grainsmith.gallery import Field
 
@@ -101,6 +102,11 @@ class ComboPanel(Panel):
         elif not self.roles.maps:
             missing = "No element maps: the combo shows the picture alone."
         self.say(missing)
+        self._timer.start()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's word)
+        """Draw what was picked, named or moved while another tab was in front."""
+        super().showEvent(event)
         self._timer.start()
 
     @property

@@ -1,0 +1,135 @@
+"""From the sample to files in one window: segment, align, click grains, name, take home."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import ndimage
+
+pytest.importorskip("napari")
+
+from qtpy.QtWidgets import QFileDialog
+from tests.ui.test_clean_by_hand import Hand
+
+from grainsmith.ui.grain_table import naming_of
+from grainsmith.ui.layers import facts, transform_of
+from grainsmith.ui.mineral_layer import mineral_layer_of
+from grainsmith.ui.roles import roles_of
+
+pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(900)]
+
+WAIT_MS = 400_000
+"""The network, ten maps and all that compiles: a busy machine takes its time."""
+LEAST_EXAMPLE_PX = 300
+
+
+class GrainClicker(Hand):
+    """Clicks grains of the layer in the middle of their largest disc."""
+
+    def __init__(self, viewer, layer):
+        self.window = viewer.window._qt_window
+        self.canvas = viewer.window._qt_viewer.canvas.native
+        self._scene = viewer.window._qt_viewer.canvas
+        self.viewer, self.layer = viewer, layer
+        self.settle()
+
+    def click_grain(self, label):
+        depth = ndimage.distance_transform_edt(np.asarray(self.layer.data) == label)
+        self.click(np.unravel_index(depth.argmax(), depth.shape))
+
+
+def true_minerals(found, truth):
+    """Name of the mineral under most of each found grain; "" under two or a stranger."""
+    minerals = truth.features.set_index("index")
+    labels, true = np.asarray(found.data), np.asarray(truth.data)
+    names = {}
+    for label, box in enumerate(ndimage.find_objects(labels), 1):
+        if box is None:
+            continue
+        under = np.bincount(true[box][labels[box] == label])
+        main = int(under.argmax())
+        plain = main and minerals.loc[main, "planted"] == ""
+        clear = under[main] >= 0.9 * under.sum() and under.sum() >= LEAST_EXAMPLE_PX
+        names[label] = minerals.loc[main, "mineral"] if plain and clear else ""
+    return pd.Series(names)
+
+
+def test_from_the_sample_to_files(make_napari_viewer, qtbot, screenshots, tmp_path, monkeypatch):
+    viewer = make_napari_viewer(show=True)  # the real one: a plugin's proxy hides the canvas
+    viewer.window.resize(1600, 950)
+
+    def look(name):
+        qtbot.wait(300)
+        viewer.screenshot(str(screenshots / f"chain_{name}.png"), canvas_only=False, flash=False)
+
+    viewer.open_sample("grainsmith", "plain")
+    _, dock = viewer.window.add_plugin_dock_widget("grainsmith", "Grainsmith")
+    roles = roles_of(viewer)
+
+    dock.show_panel("Segment").find()
+    qtbot.waitUntil(lambda: roles.grains is not None, timeout=WAIT_MS)
+    grains = roles.grains
+    assert 200 <= len(grains.features) <= 340
+
+    align = dock.show_panel("Align")
+    qtbot.waitUntil(align._align.isEnabled, timeout=WAIT_MS)
+    align.align()
+    qtbot.waitUntil(align._align.isEnabled, timeout=WAIT_MS)
+    for layer in roles.maps:
+        true = np.array(facts(layer)["true_transform"])
+        found = transform_of(layer, roles.image)
+        assert found.verdict in ("aligned", "inherited")
+        assert np.abs(found.matrix - true)[:2, 2].max() < 0.5
+
+    panel = dock.show_panel("Grains")
+    viewer.layers.selection.active = grains
+    viewer.reset_view()
+    hand = GrainClicker(viewer, grains)
+    true = true_minerals(grains, viewer.layers["true grains"])
+    for label in true.index[true != ""][:3]:
+        hand.click_grain(label)
+        assert panel.combo.grain == panel.combo._number.value() == label
+        assert not panel.combo.view.pixmap().isNull()
+    look("combo")
+
+    panel.setCurrentIndex(1)
+    for mineral, own in true[true != ""].groupby(true):
+        for label in own.index[:3]:
+            hand.click_grain(label)
+            panel.minerals._mineral.setCurrentText(mineral)
+            panel.minerals.add_example()
+    panel.minerals.name_grains()
+    qtbot.waitUntil(panel.minerals._go.isEnabled, timeout=WAIT_MS)
+    naming = naming_of(grains)
+    known = true[true != ""]
+    assert (naming["mineral"].loc[known.index] == known).mean() >= 0.97
+    assert mineral_layer_of(viewer, grains).visible
+    look("minerals")
+    panel.minerals._view.setCurrentText("Confusion of examples")
+    panel.minerals._show_view()
+    look("confusion")
+
+    by_hand = int(naming.index[naming["mineral"] == "unknown"][0])
+    hand.click_grain(by_hand)
+    panel.minerals._mineral.setCurrentText("monazite")
+    panel.minerals.set_by_hand()
+    assert panel.minerals._views["Modal percentages"].loc["monazite", "by_hand"] == 1
+    before = panel.combo.view.pixmap().cacheKey()
+    panel.setCurrentIndex(0)
+    qtbot.waitUntil(lambda: panel.combo.view.pixmap().cacheKey() != before, timeout=WAIT_MS)
+    look("named_combo")
+
+    combos = panel.combo.files
+    for name, save in (("sheet.png", combos.save_sheet), ("one.pdf", combos.save)):
+        target = str(tmp_path / name)
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, target=target: (target, ""))
+        save()
+        qtbot.waitUntil((tmp_path / name).exists, timeout=WAIT_MS)
+        qtbot.waitUntil(combos.all.isEnabled, timeout=WAIT_MS)
+    (screenshots / "chain_sheet.png").write_bytes((tmp_path / "sheet.png").read_bytes())
+    files = dock.show_panel("Export").files
+    for name, save in (("grains.csv", files.save_table), ("picture.png", files.save_picture)):
+        save(str(tmp_path / name))
+        qtbot.waitUntil((tmp_path / name).exists, timeout=WAIT_MS)
+    table = pd.read_csv(tmp_path / "grains.csv", comment="#", index_col="label")
+    assert table.loc[by_hand, ["mineral", "verdict"]].tolist() == ["monazite", "by hand"]
+    qtbot.waitUntil(files._picture.isEnabled, timeout=WAIT_MS)
