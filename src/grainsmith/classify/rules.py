@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
 _RULE_KEYS = {"range", "ratio", "require", "forbid", "group", "colour", "density"}
+_MOST_NAMED, _RICH_PCT = 3, 15.0
 _FILE_KEYS = {"name", "units", "match", "minerals"}
 
 
@@ -163,7 +164,7 @@ def library_rules(
     -------
     RuleSet
         One rule for every set of minerals that the elements tell apart, under the name of the
-        mineral, or of the groups where there are several.
+        mineral, or of the groups where there are two or three, or of the elements of more groups.
     """
     chosen = {mineral.name: mineral for mineral in minerals} or LIBRARY
     sets = tell_apart(elements, chosen.values())
@@ -211,12 +212,21 @@ def _rule_of(members: Sequence[Mineral], elements: Collection[str], within: floa
     )
     groups = list(dict.fromkeys(mineral.group for mineral in members))
     return Rule(
-        mineral=members[0].name if len(members) == 1 else " or ".join(groups),
+        mineral=members[0].name if len(members) == 1 else _name_of_set(groups, seen),
         conditions=conditions,
         group=members[0].group if len(groups) == 1 else "",
         colour=members[0].colour,
         density_g_cm3=sum(mineral.density_g_cm3 for mineral in members) / len(members),
     )
+
+
+def _name_of_set(groups: Sequence[str], seen: Sequence[Mapping[str, float]]) -> str:
+    """Return "garnet or epidote", or for more groups than a legend has room for their elements."""
+    if len(groups) <= _MOST_NAMED:
+        return " or ".join(groups)
+    mean = {element: sum(pct[element] for pct in seen) / len(seen) for element in seen[0]}
+    rich = sorted((e for e, pct in mean.items() if pct >= _RICH_PCT), key=lambda e: -mean[e])
+    return f"{'-'.join(rich)} minerals ({len(groups)} groups)"
 
 
 def _parse(content: Any, faults: list[str]) -> RuleSet:
