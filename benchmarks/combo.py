@@ -92,6 +92,7 @@ def saving(field: Field, n: int) -> dict[str, float]:
         "save_cpu_s": processor,
         "saved_mb": size / 1e6,
         "save_memory_mb": _memory_mb() - before,
+        "peak_memory_mb": _memory_mb(),
         "stopped_after_s": stopped,
     }
 

@@ -53,6 +53,17 @@ def true_minerals(found, truth):
     return pd.Series(names)
 
 
+def align(panel, roles, qtbot):
+    """Align all maps by the button, and hold what is found against the truth."""
+    panel.align()
+    qtbot.waitUntil(panel._align.isEnabled, timeout=WAIT_MS)
+    for layer in roles.maps:
+        true = np.array(facts(layer)["true_transform"])
+        found = transform_of(layer, roles.image)
+        assert found.verdict in ("aligned", "inherited")
+        assert np.abs(found.matrix - true)[:2, 2].max() < 0.5
+
+
 def test_from_the_sample_to_files(make_napari_viewer, qtbot, screenshots, tmp_path, monkeypatch):
     viewer = make_napari_viewer(show=True)  # the real one: a plugin's proxy hides the canvas
     viewer.window.resize(1600, 950)
@@ -69,16 +80,7 @@ def test_from_the_sample_to_files(make_napari_viewer, qtbot, screenshots, tmp_pa
     qtbot.waitUntil(lambda: roles.grains is not None, timeout=WAIT_MS)
     grains = roles.grains
     assert 200 <= len(grains.features) <= 340
-
-    align = dock.show_panel("Align")
-    qtbot.waitUntil(align._align.isEnabled, timeout=WAIT_MS)
-    align.align()
-    qtbot.waitUntil(align._align.isEnabled, timeout=WAIT_MS)
-    for layer in roles.maps:
-        true = np.array(facts(layer)["true_transform"])
-        found = transform_of(layer, roles.image)
-        assert found.verdict in ("aligned", "inherited")
-        assert np.abs(found.matrix - true)[:2, 2].max() < 0.5
+    align(dock.show_panel("Align"), roles, qtbot)
 
     panel = dock.show_panel("Grains")
     viewer.layers.selection.active = grains
@@ -92,15 +94,14 @@ def test_from_the_sample_to_files(make_napari_viewer, qtbot, screenshots, tmp_pa
     look("combo")
 
     panel.setCurrentIndex(1)
-    for mineral, own in true[true != ""].groupby(true):
-        for label in own.index[:3]:
-            hand.click_grain(label)
-            panel.minerals._mineral.setCurrentText(mineral)
-            panel.minerals.add_example()
+    known = true[true != ""]
+    for label, mineral in known.groupby(known).head(3).items():
+        hand.click_grain(label)
+        panel.minerals._mineral.setCurrentText(mineral)
+        panel.minerals.add_example()
     panel.minerals.name_grains()
     qtbot.waitUntil(panel.minerals._go.isEnabled, timeout=WAIT_MS)
     naming = naming_of(grains)
-    known = true[true != ""]
     assert (naming["mineral"].loc[known.index] == known).mean() >= 0.97
     assert mineral_layer_of(viewer, grains).visible
     look("minerals")
@@ -119,13 +120,15 @@ def test_from_the_sample_to_files(make_napari_viewer, qtbot, screenshots, tmp_pa
     look("named_combo")
 
     combos = panel.combo.files
-    for name, save in (("sheet.png", combos.save_sheet), ("one.pdf", combos.save)):
+    saves = {"sheet.png": combos.save_sheet, "one.png": combos.save, "one.pdf": combos.save}
+    for name, save in saves.items():
         target = str(tmp_path / name)
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, target=target: (target, ""))
         save()
         qtbot.waitUntil((tmp_path / name).exists, timeout=WAIT_MS)
         qtbot.waitUntil(combos.all.isEnabled, timeout=WAIT_MS)
-    (screenshots / "chain_sheet.png").write_bytes((tmp_path / "sheet.png").read_bytes())
+    for name in ("sheet.png", "one.png"):
+        (screenshots / f"chain_{name}").write_bytes((tmp_path / name).read_bytes())
     files = dock.show_panel("Export").files
     for name, save in (("grains.csv", files.save_table), ("picture.png", files.save_picture)):
         save(str(tmp_path / name))
