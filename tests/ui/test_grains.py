@@ -153,8 +153,8 @@ def test_examples_name_all_grains_and_strangers_stay_unknown(panel, grains, view
     assert {"Si_mean", "Fe_error", "Ca_coverage", "mixed", "purity", "ecd_um"} <= set(table)
     layer = mineral_layer_of(viewer, grains)
     assert layer.data.max() == 3
-    assert "100%" in panel.minerals._message.text()
-    assert "Most telling: " in panel.minerals._message.text()
+    assert "100%" in panel.minerals._told.text()
+    assert "Most telling: " in panel.minerals._told.text()
     assert panel.minerals.roles.grains is grains
     assert {"Modal percentages", "Confusion of examples", "Grains by doubt"} <= set(
         panel.minerals._views
@@ -204,7 +204,7 @@ def test_rules_files_good_and_bad(panel, grains, tmp_path, qtbot):
     panel.minerals._way.setCurrentIndex(1)
     name_all(panel, qtbot)
     assert set(naming_of(grains)["mineral"]) == {"quartz", "magnetite", "unknown"}
-    assert "zircon needs Zr" in panel.minerals._message.text()
+    assert "zircon needs Zr" in panel.minerals._told.text()
 
 
 def test_the_library_wants_more_than_counts(panel, grains, qtbot, monkeypatch):
@@ -224,7 +224,7 @@ def test_with_standards_the_library_takes_counts(panel, grains, qtbot):
     naming = naming_of(grains)
     assert naming["mineral"][naming.index % 3 == 0].nunique() <= 2
     assert naming.loc[2, "mineral"] != naming.loc[6, "mineral"]
-    message = panel.minerals._message.text()
+    message = panel.minerals._told.text()
     assert "Sensitivity from the examples" in message
     assert "No example holds Ca" in message
 
@@ -278,7 +278,7 @@ def test_unaligned_maps_are_said(viewer, qtbot):
     qtbot.addWidget(widget)
     click_examples(widget, grains, THREE_EACH)
     name_all(widget, qtbot)
-    assert "3 maps are not aligned" in widget.minerals._message.text()
+    assert "3 maps are not aligned" in widget.minerals._told.text()
 
 
 def test_combos_go_home(panel, grains, tmp_path, qtbot, monkeypatch):

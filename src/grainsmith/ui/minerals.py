@@ -56,6 +56,7 @@ class MineralsPanel(Panel):
             key="Ctrl+Shift+M",
             main=True,
         )
+        self._told = label("", tip="How far the names can be trusted, and what is missing")
         self._only, self._view, self.frame = QComboBox(), QComboBox(), FrameView()
         self._lay_out()
         self._picked = Picked(viewer, self, self._on_picked)
@@ -92,6 +93,7 @@ class MineralsPanel(Panel):
             self._way,
             self._pages,
             self._go,
+            self._told,
             self._results,
             components,
         )
@@ -109,6 +111,7 @@ class MineralsPanel(Panel):
         self._examples.show_examples()
         self._rules.show_elements([facts(one).get("element", "") for one in self.roles.maps])
         self._results.setVisible(bool(self._views) and self.roles.grains is not None)
+        self._told.setVisible(not self._results.isHidden() and bool(self._told.text()))
         self._on_picked(self._picked.label)
 
     def _on_picked(self, grain: int) -> None:
@@ -238,7 +241,9 @@ class MineralsPanel(Panel):
         warning = (
             f"{len(unsure)} maps are not aligned: names may be wrong at rims." if unsure else ""
         )
-        self.say("\n".join(line for line in (*self._named.notes, warning) if line))
+        self._told.setText("\n".join(line for line in (*self._named.notes, warning) if line))
+        self._told.setVisible(bool(self._told.text()))
+        self.say("")
 
     def set_by_hand(self) -> None:
         """Name the grain that is looked at; no later naming changes that."""
