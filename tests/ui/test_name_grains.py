@@ -17,4 +17,7 @@ def test_what_the_examples_tell_is_said_every_time():
     assert named.notes[0].endswith("of the examples are named right by the others.")
     assert "albite taken for quartz (1)" in named.notes[1]
     assert named.notes[-1].startswith("Most telling: Si")
-    assert named.views["Confusion of examples"].to_numpy().sum() == 6
+    confusion = named.views["Confusion of examples"]
+    assert confusion.to_numpy().sum() == 6
+    assert confusion.index.tolist() == ["albite", "quartz"]
+    assert confusion.columns.tolist() == ["alb", "qua"]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
 _ALL = "all minerals"
+_TABLE_PX = 270  # a confusion matrix of eight minerals
 _WAYS = ("Click examples", "Rules", "Clusters")
 
 
@@ -62,6 +63,7 @@ class MineralsPanel(Panel):
         self._picked = Picked(viewer, self, self._on_picked)
         self._only.activated.connect(lambda _: self._show_only(self._only.currentText()))
         self._view.activated.connect(lambda _: self._show_view())
+        self.frame.setMinimumHeight(_TABLE_PX)
         self.frame.row_chosen.connect(self._on_row)
         rules = self._rules
         shown_settings_of(viewer).take_part("classify", self, rules.settings, rules.show_settings)

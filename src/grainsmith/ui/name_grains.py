@@ -126,7 +126,7 @@ def by_examples(examples: Mapping[int, str], settings: ExampleSettings) -> Namer
             naming=learned.naming,
             notes=(score, *_confused(learned.confusion), f"Most telling: {telling}."),
             views={
-                "Confusion of examples": learned.confusion,
+                "Confusion of examples": _narrow(learned.confusion),
                 "Importance of elements": (100 * importances).to_frame("share_pct"),
             },
         )
@@ -196,8 +196,17 @@ def summaries(
     return {
         "Modal percentages": _read_easily(modal_percentages(grains, naming, densities=densities)),
         "Grains by doubt": _by_doubt(grains, naming),
-        "Contacts (% of row)": association_pct(contacts),
+        "Contacts (% of row)": _narrow(association_pct(contacts)),
     }
+
+
+def _narrow(matrix: pd.DataFrame) -> pd.DataFrame:
+    """Cut the names of the columns to what tells them apart: the rows have the whole names."""
+    names = [str(name) for name in matrix.columns]
+    letters = 3
+    while len({name[:letters] for name in names}) < len(names):
+        letters += 1
+    return matrix.set_axis([name[:letters] for name in names], axis="columns")
 
 
 def _read_easily(modal: pd.DataFrame) -> pd.DataFrame:
