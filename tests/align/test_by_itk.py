@@ -96,4 +96,4 @@ def test_itk_matrix_there_and_back():
 
 def test_unknown_refinement_is_refused():
     with pytest.raises(ValueError, match="refine must be one of none, affine"):
-        AlignSettings(refine="bspline")
+        AlignSettings(refine="warp")

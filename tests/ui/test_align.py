@@ -8,7 +8,7 @@ pytest.importorskip("napari")
 
 from napari.layers import Image
 
-from grainsmith.align import AlignSettings
+from grainsmith.align import AlignSettings, Bend
 from grainsmith.io.maps import BAR_AUTO, open_maps
 from grainsmith.io.sem import write_image
 from grainsmith.ui.align import AlignPanel
@@ -258,6 +258,77 @@ def test_a_pair_of_pictures_needs_no_maps(viewer, qtbot):
     np.testing.assert_allclose(shift, (-2, -5), atol=0.2)
 
 
+def test_open_align_undo_align_nudge_save_reload(viewer, folder, qtbot, tmp_path):
+    """What a user does with a field, in one go, with the keys and buttons of the window."""
+    (folder / "Ca.csv").unlink()
+    viewer.open(str(folder), plugin="grainsmith")
+    panel = AlignPanel(viewer)
+    viewer.window.add_dock_widget(panel, name="Align")
+    align(panel, qtbot)
+    panel.undo()
+    np.testing.assert_allclose(shift_px(panel, "Fe Ka1"), 0, atol=1e-9)
+    align(panel, qtbot)
+    choose(panel, "Fe Ka1")
+    panel._by_keys.setChecked(True)
+    layer = viewer.layers["Fe Ka1"]
+    found = shift_px(panel, "Fe Ka1")
+    {str(key): slot for key, slot in layer.keymap.items()}["Alt+Down"](layer)
+    np.testing.assert_allclose(shift_px(panel, "Fe Ka1"), np.add(found, (0.1, 0)))
+    path = str(tmp_path / "transforms.json")
+    panel.save(path)
+    wanted = {one.name: transform_of(one, panel.reference) for one in panel.moving}
+    panel._by_keys.setChecked(False)
+    viewer.layers.clear()
+    viewer.open(str(folder), plugin="grainsmith")
+    np.testing.assert_allclose(shift_px(panel, "Fe Ka1"), 0, atol=1e-9)
+    panel.load(path)
+    for name, transform in wanted.items():
+        again = transform_of(viewer.layers[name], panel.reference)
+        np.testing.assert_allclose(again.matrix, transform.matrix, atol=1e-9)
+        assert again.verdict == transform.verdict
+    assert transform_of(viewer.layers["Fe Ka1"], panel.reference).verdict == "by hand"
+
+
+def test_the_table_tells_shift_in_px_and_um_turn_scale_and_residual(panel, qtbot):
+    align(panel, qtbot)
+    table = panel._table
+    names = [table.horizontalHeaderItem(n).text() for n in range(table.columnCount())]
+    row = panel.moving.index(panel.viewer.layers["Si Ka1"])
+    texts = {name: table.item(row, n).text() for n, name in enumerate(names)}
+    px, um = (
+        np.array([float(one) for one in texts[name].split()]) for name in ("Shift px", "Shift µm")
+    )
+    np.testing.assert_allclose(um, 0.5 * px, atol=0.03)
+    assert abs(float(texts["Turn °"])) < 0.2
+    assert float(texts["Scale"]) == pytest.approx(1, abs=0.003)
+    assert float(texts["Resid. px"]) < 0.3
+
+
+def test_a_bent_map_gets_a_straightened_copy_beside_it(panel, tmp_path):
+    choose(panel, "Si Ka1")
+    panel.straighten()
+    assert "No bend is recorded" in panel._message.text()
+    layer = panel.viewer.layers["Si Ka1"]
+    bend = Bend(knots_px=np.full((7, 7, 2), 2.0), origin_px=np.zeros(2), spacing_px=np.ones(2) * 40)
+    facts(layer)["transform"]["bend"] = bend.to_json()
+    path = str(tmp_path / "t.json")
+    panel.save(path)
+    del facts(layer)["transform"]["bend"]
+    panel.load(path)
+    before = layer.data.copy()
+    panel.straighten()
+    copy = panel.viewer.layers["Si Ka1 straightened"]
+    np.testing.assert_array_equal(copy.data[:-1, :-1], before[1:, 1:])  # 2 px of the image
+    np.testing.assert_array_equal(layer.data, before)
+    assert copy in panel.roles.maps
+    assert layer not in panel.roles.maps
+    assert (facts(copy)["element"], facts(copy)["straightened_from"]) == ("Si", "Si Ka1")
+    np.testing.assert_allclose(copy.data_to_world((3, 4)), layer.data_to_world((3, 4)))
+    panel.viewer.layers.remove(copy)
+    panel.roles.maps = (*panel.roles.maps, layer)
+    assert layer in panel.moving
+
+
 @pytest.mark.display
 def test_screenshots(panel, qtbot, screenshots):
     viewer = panel.viewer
@@ -270,13 +341,17 @@ def test_screenshots(panel, qtbot, screenshots):
             panel.see(name)
         qtbot.wait(300)
         window.screenshot(
-            path=str(screenshots / f"align-{name.replace(' | ', '-')}.png"), canvas_only=False
+            path=str(screenshots / f"align-{name.replace(' | ', '-')}.png"),
+            canvas_only=False,
+            flash=False,
         )
     panel._look.stop()
     panel.by_hand.open(True)
     panel._points.begin()
     qtbot.wait(300)
-    picture = window.screenshot(path=str(screenshots / "align-points.png"), canvas_only=False)
+    picture = window.screenshot(
+        path=str(screenshots / "align-points.png"), canvas_only=False, flash=False
+    )
     assert picture.std() > 5
     panel._points.stop()
     assert isinstance(viewer.layers[0], Image)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grainsmith.align.bend import Bend, straightened
 from grainsmith.align.by_itk import need_simpleitk
 from grainsmith.align.placing import Moving, place
 from grainsmith.align.points import (
@@ -39,6 +40,7 @@ __all__ = [
     "AlignSettings",
     "Aligned",
     "Alignment",
+    "Bend",
     "Moving",
     "align_maps",
     "fit_points",
@@ -48,6 +50,7 @@ __all__ = [
     "residuals_px",
     "sharpness",
     "start_of",
+    "straightened",
     "turn_zoom_and_shear",
 ]
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grainsmith.align.levels import NOTHING
-from grainsmith.align.refine import NOTICEABLE, evidence_at, is_within
+from grainsmith.align.bend import Bend
+from grainsmith.align.levels import NOTHING, Pyramid
+from grainsmith.align.refine import NOTICEABLE, evidence_at, is_within, tiles_off_px
 from grainsmith.align.search import at_block, coarse_surfaces, from_block, judge
 from grainsmith.errors import GrainsmithError
 
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 _MISFIT_PX = 0.5  # of the tiles: from here on a shift is doubted
 _MOST_PIXELS = 4_000_000  # of the step that is compared: bounds memory and time
 _ROUNDS = 100
+_BEND_ROUNDS = 40
+_BEND_PIXELS = 400_000  # the same for a B-spline, whose every round is slower
+_CELLS = 4  # of the B-spline along each side: drift within a scan is smooth
+_MOST_BEND_PX = 20.0
+_BAND_ROWS = 256
 _BINS = 16
 
 
@@ -79,27 +85,118 @@ def refine_affine(pairs: Pairs, found: Found, settings: AlignSettings) -> Found:
     )
 
 
+def refine_bspline(pairs: Pairs, found: Found) -> Found:
+    """Return what was found with the bend that a B-spline of SimpleITK leaves, or without one.
+
+    The most telling picture of the pass is compared by Mattes' mutual information. The answer is
+    taken only where our own evidence of all pictures of the pass gains more than one nat for each
+    of its numbers (Akaike 1974, IEEE Transactions on Automatic Control 19:716), nothing is folded,
+    and the tiles fit better.
+
+    Parameters
+    ----------
+    pairs : sequence of (Pyramid, Pyramid)
+        Reference and moving, of one pass.
+    found : Found
+        Accepted; its matrix stays as it is.
+
+    Returns
+    -------
+    Found
+        Its note says which of the two it is.
+    """
+    before = tiles_off_px(pairs, found.matrix)
+    if not before > _MISFIT_PX:
+        return found
+    bend = _bent(pairs, found.matrix)
+    if bend is None or _is_folded(bend):
+        return replace(found, note=f"its tiles are off by {before:.1f} px; no B-spline was found")
+    straight, bent = (
+        [(ours, _straight(theirs, found.matrix, one)) for ours, theirs in pairs]
+        for one in (None, bend)
+    )
+    gain = evidence_at(bent, np.eye(3)) - evidence_at(straight, np.eye(3))
+    after = tiles_off_px(bent, np.eye(3))
+    if gain < NOTICEABLE + bend.knots_px.size or not after < before:
+        note = f"its tiles are off by {before:.1f} px; a B-spline is no better: not taken"
+        return replace(found, note=note)
+    note = f"bent: its tiles are off by {before:.1f} px, with the recorded B-spline {after:.1f} px"
+    return replace(found, bend=bend, misfit_px=before, note=note)
+
+
+def _straight(moving: Pyramid, matrix: Matrix, bend: Bend | None) -> Pyramid:
+    """Return the finest step of a picture on the reference, each pixel from the nearest."""
+    levels = moving.steps[-1][1]
+    result = np.full(levels.shape, NOTHING, np.uint8)
+    back = np.linalg.inv(matrix)
+    for top in range(0, len(levels), _BAND_ROWS):
+        rows = np.arange(top, min(top + _BAND_ROWS, len(levels)))
+        grid = np.meshgrid(rows, np.arange(levels.shape[1]), indexing="ij")
+        points = np.stack(grid, axis=-1).reshape(-1, 2).astype(float)
+        if bend is not None:
+            points = points + bend.displacement_px(points)
+        y, x = np.rint(points @ back[:2, :2].T + back[:2, 2]).astype(int).T
+        inside = (y >= 0) & (y < levels.shape[0]) & (x >= 0) & (x < levels.shape[1])
+        band = result[rows[0] : rows[-1] + 1].reshape(-1)
+        band[inside] = levels[y[inside], x[inside]]
+    return Pyramid(steps=(*moving.steps[:-1], (1, result)))
+
+
+def _is_folded(bend: Bend) -> bool:
+    """Return whether neighbours would change places, or are moved further than any drift."""
+    steps = [np.diff(bend.knots_px, axis=axis) / bend.spacing_px[axis] for axis in (0, 1)]
+    steepest = max(float(np.abs(one).max()) for one in steps)
+    return steepest > 0.5 or float(np.abs(bend.knots_px).max()) > _MOST_BEND_PX
+
+
+def _bent(pairs: Pairs, matrix: Matrix) -> Bend | None:
+    """Return the B-spline by which SimpleITK lays the most telling picture on the reference."""
+    import SimpleITK as sitk  # noqa: N813
+
+    reference, moving, factor = _most_telling(pairs, matrix, _BEND_PIXELS)
+    fixed, other = _picture(reference), _picture(moving)
+    spline = sitk.BSplineTransformInitializer(fixed, [_CELLS, _CELLS], 3)
+    method = _mattes(reference, moving)
+    method.SetOptimizerAsLBFGSB(1e-6, numberOfIterations=_BEND_ROUNDS)
+    back = np.linalg.inv(at_block(matrix, factor)).astype(np.float64)
+    to_moving = _to_itk(back, reference.shape)
+    method.SetMovingInitialTransform(to_moving)
+    method.SetInitialTransform(spline, inPlace=True)
+    try:
+        method.Execute(fixed, other)
+    except RuntimeError:  # the pictures no longer meet: no answer
+        return None
+    across, down = spline.GetCoefficientImages()
+    knots = np.stack([sitk.GetArrayFromImage(one) for one in (down, across)], axis=-1)
+    origin, spacing = (
+        np.array(one[::-1], dtype=float) for one in (down.GetOrigin(), down.GetSpacing())
+    )
+    return Bend(
+        knots_px=knots.astype(np.float64) * factor,
+        origin_px=origin * factor + (factor - 1) / 2,
+        spacing_px=spacing * factor,
+    )
+
+
 def _climbed(pairs: Pairs, matrix: Matrix) -> Matrix:
     """Return where SimpleITK ends that starts from a transform."""
-    best = max(pairs, key=lambda pair: evidence_at([pair], matrix))
-    steps = [number for number, (_, one) in enumerate(best[0].steps) if one.size <= _MOST_PIXELS]
-    step = max(steps, default=0)
-    factor = best[0].steps[step][0]
-    reference, moving = (pyramid.steps[step][1] for pyramid in best)
+    reference, moving, factor = _most_telling(pairs, matrix, _MOST_PIXELS)
     return from_block(_by_mattes(reference, moving, at_block(matrix, factor)), factor)
 
 
-def _by_mattes(reference: Bytes, moving: Bytes, matrix: Matrix) -> Matrix:
-    import SimpleITK as sitk  # noqa: N813  (its own habit)
+def _most_telling(pairs: Pairs, matrix: Matrix, most_pixels: int) -> tuple[Bytes, Bytes, int]:
+    """Return the pair that tells most at a place, at the finest step that is not too large."""
+    best = max(pairs, key=lambda pair: evidence_at([pair], matrix))
+    steps = [number for number, (_, one) in enumerate(best[0].steps) if one.size <= most_pixels]
+    step = max(steps, default=0)
+    reference, moving = (pyramid.steps[step][1] for pyramid in best)
+    return reference, moving, best[0].steps[step][0]
 
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsMattesMutualInformation(_BINS)
-    method.SetMetricSamplingStrategy(method.NONE)
-    method.SetInterpolator(sitk.sitkLinear)
+
+def _by_mattes(reference: Bytes, moving: Bytes, matrix: Matrix) -> Matrix:
+    method = _mattes(reference, moving)
     method.SetOptimizerAsRegularStepGradientDescent(0.5, 1e-3, _ROUNDS, 0.6)
     method.SetOptimizerScalesFromPhysicalShift()
-    method.SetMetricFixedMask(_mask(reference))
-    method.SetMetricMovingMask(_mask(moving))
     start = _to_itk(np.linalg.inv(matrix).astype(np.float64), reference.shape)
     method.SetInitialTransform(start, inPlace=True)
     try:
@@ -107,6 +204,19 @@ def _by_mattes(reference: Bytes, moving: Bytes, matrix: Matrix) -> Matrix:
     except RuntimeError:  # the pictures no longer meet: no answer
         return matrix
     return np.linalg.inv(_from_itk(start)).astype(np.float64)
+
+
+def _mattes(reference: Bytes, moving: Bytes) -> Any:
+    """Return a registration of SimpleITK by Mattes' mutual information, without an optimizer."""
+    import SimpleITK as sitk  # noqa: N813  (its own habit)
+
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(_BINS)
+    method.SetMetricSamplingStrategy(method.NONE)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetMetricFixedMask(_mask(reference))
+    method.SetMetricMovingMask(_mask(moving))
+    return method
 
 
 def _picture(levels: Bytes) -> Any:

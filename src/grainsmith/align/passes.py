@@ -16,21 +16,15 @@ import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse.csgraph import connected_components
 
+from grainsmith.align.evidence import Spectra, between, spectra_of
 from grainsmith.align.refine import by_shift
-from grainsmith.align.search import (
-    coarse_surfaces,
-    in_threads,
-    is_convincing,
-    judge,
-    shift_matrix,
-)
+from grainsmith.align.search import in_threads, is_convincing, judge, reach_of, shift_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from grainsmith.align.levels import Pyramid
     from grainsmith.align.points import Matrix
-    from grainsmith.align.search import Pairs
     from grainsmith.align.settings import AlignSettings
 
 _REACH_BLOCKS = 22  # passes of one session differ by less
@@ -76,36 +70,60 @@ def link_all(
     on_link : callable
         Called after each pair; what it raises stops the work.
     """
+    prepared = in_threads(_Prepared.of, pyramids)
 
     def one(pair: tuple[int, int]) -> Link:
-        link = _link(pyramids, *pair, settings)
+        link = _link(prepared, *pair, settings)
         on_link()
         return link
 
     return in_threads(one, list(combinations(range(len(pyramids)), 2)))
 
 
-def _link(pyramids: Sequence[Pyramid], first: int, second: int, settings: AlignSettings) -> Link:
-    pairs = [(pyramids[first], pyramids[second])]
-    factor = pyramids[first].steps[1][0]
-    if pyramids[first].is_flat or pyramids[second].is_flat:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """A map that is compared with all others."""
+
+    pyramid: Pyramid
+    near: Spectra  # of the coarse step, for the shifts between passes
+    anywhere: Spectra  # of the step before, for all shifts
+    is_flat: bool
+
+    @classmethod
+    def of(cls, pyramid: Pyramid) -> _Prepared:
+        (_, rough), (_, coarse) = pyramid.steps[:2]
+        return cls(
+            pyramid=pyramid,
+            near=spectra_of(coarse, reach_of(coarse.shape, _REACH_BLOCKS)),
+            anywhere=spectra_of(rough, reach_of(rough.shape)),
+            is_flat=pyramid.is_flat,
+        )
+
+
+def _link(maps: Sequence[_Prepared], first: int, second: int, settings: AlignSettings) -> Link:
+    ours, theirs = maps[first], maps[second]
+    pairs = [(ours.pyramid, theirs.pyramid)]
+    factor = ours.pyramid.steps[1][0]
+    if ours.is_flat or theirs.is_flat:
         return Link(first=first, second=second, dy_px=0, dx_px=0, z=0, holds=False)
-    peak = judge(coarse_surfaces(pairs, reach_blocks=_REACH_BLOCKS))[0]
+    peak = judge([between(ours.near, theirs.near)])[0]
     matrix = shift_matrix(peak.dy_px * factor, peak.dx_px * factor)
-    holds = is_convincing(peak, settings) and _is_best_of_all(pairs, matrix, settings)
-    for step in range(2, len(pyramids[first].steps) if holds else 0):
+    holds = is_convincing(peak, settings) and _is_best_of_all(ours, theirs, matrix, settings)
+    for step in range(2, len(ours.pyramid.steps) if holds else 0):
         matrix = by_shift(pairs, matrix, step, enough=200_000)
     dy, dx = (float(n) for n in matrix[:2, 2])
     return Link(first=first, second=second, dy_px=dy, dx_px=dx, z=peak.z, holds=holds)
 
 
-def _is_best_of_all(pairs: Pairs, matrix: Matrix, settings: AlignSettings) -> bool:
+def _is_best_of_all(
+    ours: _Prepared, theirs: _Prepared, matrix: Matrix, settings: AlignSettings
+) -> bool:
     """Return whether no shift over half the field rivals the one found near by.
 
     Two sparse maps match by chance somewhere; then they match as well elsewhere.
     """
-    factor = pairs[0][0].steps[0][0]
-    peak = judge(coarse_surfaces(pairs, step=0))[0]
+    factor = ours.pyramid.steps[0][0]
+    peak = judge([between(ours.anywhere, theirs.anywhere)])[0]
     gap = np.array([peak.dy_px, peak.dx_px]) * factor - matrix[:2, 2]
     return peak.z >= settings.accept_ratio * peak.runner_up and np.hypot(*gap) < 3 * factor
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.align.by_itk import need_simpleitk, refine_affine
+from grainsmith.align.by_itk import need_simpleitk, refine_affine, refine_bspline
 from grainsmith.align.levels import pyramid_of
 from grainsmith.align.passes import Link, find_passes, link_all
 from grainsmith.align.refine import refine
@@ -191,13 +191,15 @@ def _merged(
     Offsets of noisy or turned maps scatter; what counts is whether a place is contradicted.
     """
     passes, found = passes.copy(), dict(found)
+    known: dict[tuple[int, int], float] = {}
     while True:
-        losses = _losses(evidence, passes, found, settings)
+        losses = _losses(evidence, passes, found, settings, known)
         if not losses or min(losses.values()) >= NOTICEABLE:
             return passes, found
         number, other = min(losses, key=lambda ends: losses[ends])
         passes[passes == number] = other
         del found[number]
+        known = {ends: loss for ends, loss in known.items() if not {number, other} & set(ends)}
         members = [evidence[n] for n in range(len(passes)) if passes[n] == other]
         found[other] = _locate(members, settings)
 
@@ -253,19 +255,29 @@ def _losses(
     passes: npt.NDArray[np.int64],
     found: dict[int, Found],
     settings: AlignSettings,
+    known: dict[tuple[int, int], float],
 ) -> dict[tuple[int, int], float]:
-    """Return how much evidence a pass loses at the place of another one, in nats."""
+    """Return how much evidence a pass loses at the place of another one, in nats.
+
+    What is `known` of two passes is not asked again.
+    """
     sure = [number for number, one in found.items() if is_convincing(one.peak, settings)]
     losses = {}
-    for number, one in found.items():
+    for number in found:
         pairs = _pairs_of(evidence, passes, number)
-        others = [other for other in sure if other != number and pairs]
-        own = evidence_at(pairs, one.matrix) if others else 0.0
-        for other in others:
-            # Noise fits anywhere: what does not convince must tell this place from near by.
-            if number in sure or _stands_out(pairs, found[other].matrix):
-                losses[number, other] = own - evidence_at(pairs, found[other].matrix)
+        for other in (one for one in sure if one != number and pairs):
+            if (number, other) not in known:
+                known[number, other] = _loss(pairs, found[number], found[other], number in sure)
+            losses[number, other] = known[number, other]
     return losses
+
+
+def _loss(pairs: Pairs, here: Found, there: Found, is_sure: bool) -> float:
+    """Return how much less pictures tell there than here; infinite where neither is told apart."""
+    # Noise fits anywhere: what does not convince must tell that place from near by.
+    if not is_sure and not _stands_out(pairs, there.matrix):
+        return np.inf
+    return evidence_at(pairs, here.matrix) - evidence_at(pairs, there.matrix)
 
 
 def _stands_out(pairs: Pairs, matrix: Matrix) -> bool:
@@ -318,4 +330,6 @@ def _located(pairs: Pairs, surfaces: Sequence[Surface], settings: AlignSettings)
     if not is_convincing(found.peak, settings):
         return found
     found = refine(pairs, found, settings)
-    return refine_affine(pairs, found, settings) if settings.refine == "affine" else found
+    if settings.refine != "none":
+        found = refine_affine(pairs, found, settings)
+    return refine_bspline(pairs, found) if settings.refine == "bspline" else found

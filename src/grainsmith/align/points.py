@@ -125,12 +125,17 @@ def leave_one_out_px(moving: npt.ArrayLike, reference: npt.ArrayLike, model: str
 
 
 def robust_fit(
-    moving: Points, reference: Points, model: str, *, tolerance_px: float = 0.5
+    moving: Points,
+    reference: Points,
+    model: str,
+    *,
+    tolerance_px: float = 0.5,
+    trust: npt.ArrayLike = 1.0,
 ) -> tuple[Matrix, npt.NDArray[np.float64]]:
     """Return a transform that a few wrong pairs do not spoil, and the trust in each pair.
 
     Least squares, again and again, with the weights of Geman and McClure: a pair `tolerance_px`
-    off counts a quarter, one far off nothing.
+    off counts a quarter, one far off nothing. `trust` in the pairs beforehand comes on top.
 
     Returns
     -------
@@ -146,7 +151,9 @@ def robust_fit(
     weights = np.ones(len(moving))
     for _ in range(12):
         weights = 1 / (1 + (residuals_px(moving, reference, matrix) / scale) ** 2) ** 2
-        matrix = fit_points(moving, reference, model, np.maximum(weights, 1e-9))
+        matrix = fit_points(
+            moving, reference, model, np.maximum(weights * np.asarray(trust, dtype=float), 1e-9)
+        )
         scale = max(tolerance_px, scale / 2)
     return matrix, weights
 

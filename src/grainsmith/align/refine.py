@@ -106,6 +106,19 @@ def _beside(values: npt.NDArray[np.float64], offset: float) -> float:
     return float(slope * offset + bend * offset**2)
 
 
+def tiles_off_px(pairs: Pairs, matrix: Matrix) -> float:
+    """Return how far the tiles are off a transform, their median; NaN where too few can be judged.
+
+    Unlike `misfit_px` nothing is fitted to them first.
+    """
+    step = len(pairs[0][0].steps) - 1
+    seen = look_around(pairs, matrix, step, radius=2 * _RADIUS, tiles=TILES)
+    moving, reference, _ = _tile_points(seen)
+    if len(moving) < _FEWEST_TILES:
+        return float("nan")
+    return float(np.median(residuals_px(moving, reference, matrix)))
+
+
 def _by_tiles(pairs: Pairs, found: Found, settings: AlignSettings) -> Found:
     """Return the transform on which the tiles agree, of the simplest kind that serves."""
     last = len(pairs[0][0].steps) - 1
@@ -177,13 +190,13 @@ class _Fit:
 
 def _agreed(seen: Around, by_shift: Matrix, settings: AlignSettings, factor: int) -> _Fit:
     """Return the simplest allowed transform that the tiles agree on."""
-    moving, reference = _tile_points(seen)
+    moving, reference, trust = _tile_points(seen)
     if len(moving) < _FEWEST_TILES:
         return _Fit(matrix=by_shift, model="shift", misfit=np.nan)
     allowed = MODELS if settings.model == "auto" else (settings.model,)
-    best = _fit(moving, reference, allowed[0], by_shift)
+    best = _fit(moving, reference, trust, allowed[0], by_shift)
     for model in allowed[1:]:
-        richer = _fit(moving, reference, model, by_shift)
+        richer = _fit(moving, reference, trust, model, by_shift)
         if _is_worth_it(best, richer, moving, reference, factor):
             best = richer
     if not is_within(best.matrix, settings):
@@ -191,23 +204,31 @@ def _agreed(seen: Around, by_shift: Matrix, settings: AlignSettings, factor: int
     return best
 
 
-def _tile_points(seen: Around) -> tuple[Points, Points]:
-    """Return the middles of the tiles that can be judged, in both pictures."""
-    moving, reference = [], []
+def _tile_points(seen: Around) -> tuple[Points, Points, npt.NDArray[np.float64]]:
+    """Return the middles of the tiles that can be judged, in both pictures, and their evidence."""
+    moving, reference, trust = [], [], []
     for number, surface in enumerate(seen.surfaces[:-1]):
         height = (surface.max() - np.median(surface)) * seen.pixels[number] / _SMOOTHED_TOGETHER
         top = summit(surface)
         if top is not None and height >= NOTICEABLE:
             moving.append(seen.moving[number] - top)
             reference.append(seen.reference[number])
-    return np.array(moving).reshape(-1, 2), np.array(reference).reshape(-1, 2)
+            trust.append(height)
+    return np.array(moving).reshape(-1, 2), np.array(reference).reshape(-1, 2), np.array(trust)
 
 
-def _fit(moving: Points, reference: Points, model: str, by_shift: Matrix) -> _Fit:
+def _fit(
+    moving: Points,
+    reference: Points,
+    trust: npt.NDArray[np.float64],
+    model: str,
+    by_shift: Matrix,
+) -> _Fit:
     if model == "shift" and np.array_equal(by_shift[:2, :2], np.eye(2)):
         matrix = by_shift  # the whole picture knows its shift better than its tiles do
     else:
-        matrix, _ = robust_fit(moving, reference, model)
+        # The spread of a summit falls with its height: twice the evidence is two tiles.
+        matrix, _ = robust_fit(moving, reference, model, trust=trust)
     misfit = float(np.median(residuals_px(moving, reference, matrix)))
     return _Fit(matrix=matrix, model=model, misfit=misfit)
 

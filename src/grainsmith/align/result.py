@@ -11,6 +11,7 @@ import pandas as pd
 from grainsmith.align.points import turn_zoom_and_shear
 
 if TYPE_CHECKING:
+    from grainsmith.align.bend import Bend
     from grainsmith.align.points import Matrix
     from grainsmith.data import Transform
 
@@ -50,6 +51,8 @@ class Aligned:
         Median distance of the tiles of the picture from the transform; NaN = could not be told.
     note : str
         What the user should know, in one line.
+    bend : Bend or None
+        What is off beyond the transform, recorded where a B-spline was asked for and found.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Aligned:
     residual_px: float = float("nan")
     misfit_px: float = float("nan")
     note: str = ""
+    bend: Bend | None = None
 
     @property
     def shift_px(self) -> tuple[float, float]:

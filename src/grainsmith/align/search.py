@@ -17,6 +17,7 @@ from grainsmith.align.levels import NOTHING, Bytes, Pyramid
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from grainsmith.align.bend import Bend
     from grainsmith.align.points import Matrix
     from grainsmith.align.settings import AlignSettings
 
@@ -41,6 +42,8 @@ class Found:
         few tiles could be judged.
     note : str
         What the user should know of how it was found.
+    bend : Bend or None
+        What is off beyond the matrix, where it was asked for and found.
     """
 
     matrix: Matrix
@@ -48,6 +51,7 @@ class Found:
     model: str = "shift"
     misfit_px: float = float("nan")
     note: str = ""
+    bend: Bend | None = None
 
 
 Pairs = Sequence[tuple[Pyramid, Pyramid]]
@@ -75,9 +79,7 @@ def is_convincing(peak: Peak, settings: AlignSettings) -> bool:
     )
 
 
-def coarse_surfaces(
-    pairs: Pairs, matrix: Matrix | None = None, *, step: int = 1, reach_blocks: int = 0
-) -> list[Surface]:
+def coarse_surfaces(pairs: Pairs, matrix: Matrix | None = None, *, step: int = 1) -> list[Surface]:
     """Return the mutual information of each pair for all shifts.
 
     Parameters
@@ -88,12 +90,9 @@ def coarse_surfaces(
         Applied to the moving pictures first, on the grid of the reference.
     step : int
         Of the pyramids.
-    reach_blocks : int
-        Largest shift in blocks of that step; 0 = half the field.
     """
     factor, first = pairs[0][0].steps[step]
-    half = (first.shape[0] // 2, first.shape[1] // 2)
-    reach = (min(half[0], reach_blocks), min(half[1], reach_blocks)) if reach_blocks else half
+    reach = reach_of(first.shape)
 
     def surface(pair: tuple[Pyramid, Pyramid]) -> Surface:
         reference, moving = (pyramid.steps[step][1] for pyramid in pair)
@@ -102,6 +101,12 @@ def coarse_surfaces(
         return every_shift(reference, moving, reach)
 
     return in_threads(surface, pairs)
+
+
+def reach_of(shape: tuple[int, ...], most_blocks: int = 0) -> tuple[int, int]:
+    """Return the largest shift that is tried, in blocks: half the field, or no more than a most."""
+    most = most_blocks or max(shape)
+    return min(shape[0] // 2, most), min(shape[1] // 2, most)
 
 
 def judge(surfaces: Sequence[Surface], limit_blocks: float = np.inf) -> tuple[Peak, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 MODELS_OFFERED = ("auto", "shift", "similarity", "affine")
-REFINEMENTS = ("none", "affine")
+REFINEMENTS = ("none", "affine", "bspline")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,8 @@ class AlignSettings:
     same_pass_px : float
         Maps whose offsets differ by less were taken in one pass.
     refine : str
-        "none", or "affine": by SimpleITK, where the tiles say that a shift is not enough.
+        By SimpleITK, where the tiles say that the transform is not enough: "none", "affine", or
+        "bspline" (an affine fit, and what is bent beyond it recorded beside the matrix).
     """
 
     model: str = field(
@@ -60,7 +61,8 @@ class AlignSettings:
         metadata={
             "label": "Refine by SimpleITK",
             "choices": list(REFINEMENTS),
-            "tooltip": "An affine fit of maps for which a shift is not enough; an extra to install",
+            "tooltip": "Where a shift is not enough: an affine fit; bspline also records what is "
+            "bent. An extra to install",
         },
     )
 

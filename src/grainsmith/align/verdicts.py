@@ -125,6 +125,7 @@ class Verdicts:
             group_z=known.peak.z if known else 0.0,
             residual_px=self._residual_px(number),
             misfit_px=known.misfit_px if moves and known else float("nan"),
+            bend=known.bend if moves and known else None,
             note=self._notes.get(group, "") or _note(verdict, evidence, known),
         )
 

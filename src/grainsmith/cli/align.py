@@ -37,13 +37,20 @@ def align(
     max_zoom: Annotated[float, typer.Option(help="Largest change of scale in %.")] = 3.0,
     refine: Annotated[
         str,
-        typer.Option(help="none, or affine: by SimpleITK, where a shift is not enough."),
+        typer.Option(
+            help="By SimpleITK, where a shift is not enough: none, affine, or bspline "
+            "(recorded beside the matrix)."
+        ),
     ] = "none",
+    straightened: Annotated[
+        Path | None,
+        typer.Option(help="A folder for straightened copies of maps that are bent (.tif)."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find where MAPS lie on REFERENCE, with a confidence and a verdict for each."""
     from grainsmith.align import AlignSettings, align_maps
-    from grainsmith.pipeline.placing import alignment_records, write_alignment
+    from grainsmith.pipeline.placing import alignment_records, write_alignment, write_straightened
 
     try:
         settings = AlignSettings(
@@ -65,6 +72,9 @@ def align(
     rows = alignment_records(found, moving)
     if output is not None:
         write_alignment(output, found, rows, reference=str(reference))
+    if straightened is not None:
+        for written in write_straightened(straightened, found, moving):
+            say(f"written: {written}")
     if json:
         print_json({"reference": str(reference), "maps": rows, "problems": problems})
         return

@@ -133,6 +133,20 @@ def _from_json(text: str) -> dict[str, Transform]:
     }
 
 
+def read_bends(path: str | Path) -> dict[str, dict[str, Any]]:
+    """Return what a file of ours records as bent beside its matrices, by the maps' names.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file that `read_transforms` has read; other kinds than ours hold none.
+    """
+    if Path(path).suffix.lower() != ".json":
+        return {}
+    maps = json.loads(Path(path).read_text(encoding="utf-8"))["maps"]
+    return {str(one["name"]): dict(one["bend"]) for one in maps if one.get("bend")}
+
+
 def _checked(values: Any) -> npt.NDArray[np.float64]:
     matrix = np.array(values, dtype=np.float64)
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all():

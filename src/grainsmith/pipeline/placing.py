@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from grainsmith.align import straightened
+from grainsmith.io.sem import write_image
 from grainsmith.io.transforms import write_transforms
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ def alignment_records(
             "element": getattr(one, "element", ""),
             **{str(key): value for key, value in row.items()},
             "matrix": placed.transform.matrix,
+            **({"bend": placed.bend.to_json()} if placed.bend else {}),
         }
         for one, row, placed in zip(
             moving, table.to_dict(orient="records"), found.rows, strict=True
@@ -49,3 +54,34 @@ def write_alignment(
         reference=reference,
         rows={row["name"]: row for row in records},
     )
+
+
+def write_straightened(
+    folder: str | Path, found: Alignment, moving: Sequence[ElementMap | SemImage]
+) -> list[Path]:
+    """Write a straightened copy of every map that is bent; the maps themselves stay.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made where it is missing.
+    found : Alignment
+    moving : sequence of ElementMap or SemImage
+        In the order in which they were aligned.
+
+    Returns
+    -------
+    list of Path
+        "Si Ka1 straightened.tif", 32-bit, NaN where the map does not reach.
+    """
+    written = []
+    for one, row in zip(moving, found.rows, strict=True):
+        if row.bend is None:
+            continue
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        values = np.asarray(getattr(one, "values", getattr(one, "field", None)))
+        path = Path(folder) / f"{Path(row.name).stem} straightened.tif"
+        straight = straightened(values, row.transform, row.bend)
+        write_image(path, straight, pixel_size_um=one.pixel_size_um)
+        written.append(path)
+    return written

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.layers import Layer
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -121,7 +122,12 @@ class AlignPanel(Panel):
         row.addWidget(self._reference, 1)
         row.addWidget(button("Maps …", self._open_maps, tip="Open a folder of maps"))
         self._more = Fold("Settings", (self._form, self._keep_passes))
-        self.by_hand = Fold("By hand", (self._by_keys, self._whole_pass, self._points))
+        copy = button(
+            "Straightened copy",
+            self.straighten,
+            tip="Of a map that is bent: a new layer, resampled once; the map itself stays",
+        )
+        self.by_hand = Fold("By hand", (self._by_keys, self._whole_pass, self._points, copy))
         self.add(top, self._align, self._more, self._table, self._see_row(), self.by_hand)
         self.add(self._file_row())
 
@@ -283,6 +289,25 @@ class AlignPanel(Panel):
             placing.keep_start(layer, reference)
             place_map(layer, reference, transform)
             self._show()
+
+    def straighten(self) -> None:
+        """Add the straightened copy of the chosen map, which takes its place among the maps."""
+        reference, layer = self.reference, self._table.layer
+        if reference is None or layer is None:
+            self.say(_NOTHING)
+            return
+        try:
+            copy = Layer.create(*placing.straight_copy(layer, reference))
+        except GrainsmithError as error:
+            self.say(str(error))
+            return
+        self.viewer.add_layer(copy)
+        layer.visible = False
+        self.roles.maps = tuple(one for one in self.roles.maps if one is not layer)
+        self.say(
+            f"'{copy.name}' is a copy, resampled by nearest pixels, and counts as the map now. "
+            f"'{layer.name}' is as it was: delete the copy and tick it among the maps to go back."
+        )
 
     # --- files
 

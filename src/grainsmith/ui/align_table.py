@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
-_COLUMNS = ("Map", "Pass", "Shift px", "z", "Verdict")
+_COLUMNS = ("Map", "Pass", "Shift px", "z", "Verdict", "Shift µm", "Turn °", "Scale", "Resid. px")
+_VERDICT = _COLUMNS.index("Verdict")
 _SHORT = {
     "aligned": "aligned",
     "inherited": "by its pass",
@@ -44,7 +45,6 @@ class AlignTable(QTableWidget):
         self.setMinimumHeight(150)
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setStretchLastSection(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self._layers: list[Image] = []
         self.itemSelectionChanged.connect(self.chosen.emit)
@@ -76,20 +76,26 @@ class AlignTable(QTableWidget):
     def _show_row(self, row: int, layer: Image, reference: Image | None) -> None:
         known = facts(layer).get("transform", {})
         verdict = known.get("verdict", "not aligned")
-        shift, tip = ("–", "") if reference is None else _shift_and_tip(layer, reference)
+        moved = None if reference is None else _Moved(layer, reference)
+        residual = known.get("residual_px", float("nan"))
         texts = (
             layer.name,
             facts(layer).get("group", ""),
-            shift,
+            moved.shift_px if moved else "–",
             f"{known.get('z', 0.0):.0f}" if known.get("z") else "–",
             _SHORT.get(verdict, verdict),
+            moved.shift_um if moved else "–",
+            f"{moved.turn_deg:+.2f}" if moved else "–",
+            f"{moved.zoom:.4f}" if moved else "–",
+            f"{residual:.2f}" if residual == residual else "–",
         )
+        tip = moved.tip(known) if moved else ""
         for column, text in enumerate(texts):
             item = QTableWidgetItem(text)
             item.setToolTip(tip)
             if column != 1:
                 item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
-            if column == len(texts) - 1 and verdict in _COLOURS:
+            if column == _VERDICT and verdict in _COLOURS:
                 item.setForeground(QColor(_COLOURS[verdict]))
             self.setItem(row, column, item)
 
@@ -99,24 +105,40 @@ class AlignTable(QTableWidget):
             self.passes_edited.emit()
 
 
-def _shift_and_tip(layer: Image, reference: Image) -> tuple[str, str]:
-    start = np.array(start_matrix(layer, reference))
-    moved = transform_of(layer, reference).matrix @ np.linalg.inv(start)
-    centre = (np.array(reference.data.shape[:2], dtype=float) - 1) / 2
-    dy, dx = moved[:2, :2] @ centre + moved[:2, 2] - centre
-    turn, zoom, _ = turn_zoom_and_shear(moved)
-    known = facts(layer).get("transform", {})
-    size = pixel_size_um_of(reference)
-    lines = [VERDICTS.get(known.get("verdict", "not aligned"), "")]
-    if known.get("note"):
-        lines.append(known["note"])
-    lines.append(f"shift down {dy:+.2f} px, right {dx:+.2f} px")
-    if size:
-        lines[-1] += f" ({dy * size:+.2f}, {dx * size:+.2f} µm)"
-    lines.append(f"turn {turn:+.2f}°, zoom {zoom:.4f}")
-    if known.get("z"):
-        lines.append(f"confidence z {known['z']:.1f}; its pass {known.get('group_z', 0.0):.1f}")
-    residual = known.get("residual_px", float("nan"))
-    if residual == residual:
-        lines.append(f"its pairs with other maps are off by {residual:.2f} px")
-    return f"{dy:+.1f}  {dx:+.1f}", "\n".join(lines)
+class _Moved:
+    """How far a map has moved from where its file says it lies, in words."""
+
+    def __init__(self, layer: Image, reference: Image) -> None:
+        start = np.array(start_matrix(layer, reference))
+        matrix = transform_of(layer, reference).matrix @ np.linalg.inv(start)
+        centre = (np.array(reference.data.shape[:2], dtype=float) - 1) / 2
+        self._dy, self._dx = matrix[:2, :2] @ centre + matrix[:2, 2] - centre
+        self.turn_deg, self.zoom, _ = turn_zoom_and_shear(matrix)
+        self._size_um = pixel_size_um_of(reference)
+
+    @property
+    def shift_px(self) -> str:
+        """Down and right, in pixels of the reference."""
+        return f"{self._dy:+.1f}  {self._dx:+.1f}"
+
+    @property
+    def shift_um(self) -> str:
+        """The same in µm, where the pixel size is known."""
+        size = self._size_um
+        return f"{self._dy * size:+.2f}  {self._dx * size:+.2f}" if size else "–"
+
+    def tip(self, known: dict[str, Any]) -> str:
+        """Return all that is known of the place of a map, one thing a line."""
+        lines = [VERDICTS.get(known.get("verdict", "not aligned"), "")]
+        if known.get("note"):
+            lines.append(known["note"])
+        lines.append(f"shift down {self._dy:+.2f} px, right {self._dx:+.2f} px")
+        if self._size_um:
+            lines[-1] += f" ({self.shift_um} µm)"
+        lines.append(f"turn {self.turn_deg:+.2f}°, zoom {self.zoom:.4f}")
+        if known.get("z"):
+            lines.append(f"confidence z {known['z']:.1f}; its pass {known.get('group_z', 0.0):.1f}")
+        residual = known.get("residual_px", float("nan"))
+        if residual == residual:
+            lines.append(f"its pairs with other maps are off by {residual:.2f} px")
+        return "\n".join(lines)

@@ -7,15 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grainsmith.align import Alignment, AlignSettings, Moving, need_simpleitk, place, start_of
+from grainsmith.align import (
+    Alignment,
+    AlignSettings,
+    Bend,
+    Moving,
+    need_simpleitk,
+    place,
+    start_of,
+    straightened,
+)
 from grainsmith.data import Transform, no_progress
 from grainsmith.errors import MismatchError
-from grainsmith.io.transforms import read_transforms, write_transforms
+from grainsmith.io.transforms import read_bends, read_transforms, write_transforms
 from grainsmith.ui.layers import (
     element_map_of,
     facts,
     pixel_size_um_of,
     place_map,
+    place_of,
     sem_image_of,
     transform_of,
     world_matrix,
@@ -25,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from napari.layers import Image
+
+    from grainsmith.ui.layers import LayerData
 
 
 def start_matrix(layer: Image, reference: Image) -> Any:
@@ -106,6 +118,40 @@ def apply(alignment: Alignment, layers: Sequence[Image], reference: Image) -> No
         facts(layer)["transform"].update(
             residual_px=row.residual_px, model=row.model, note=row.note, group_z=row.group_z
         )
+        facts(layer)["transform"].pop("bend", None)
+        if row.bend is not None:
+            facts(layer)["transform"]["bend"] = row.bend.to_json()
+
+
+def straight_copy(layer: Image, reference: Image) -> LayerData:
+    """Return a bent map's straightened copy as a layer; the map itself stays as it is.
+
+    Raises
+    ------
+    MismatchError
+        No bend was found for it.
+    """
+    known = facts(layer)
+    placed = {**known.get("transform", {})}
+    bend = placed.pop("bend", None)
+    if bend is None:
+        raise MismatchError(
+            f"No bend is recorded for '{layer.name}'. Choose bspline at 'Refine by SimpleITK' in "
+            "the settings and align: where the tiles are off, what is bent is recorded."
+        )
+    data = straightened(
+        np.asarray(layer.data), transform_of(layer, reference), Bend.from_json(bend)
+    )
+    name = f"{layer.name} straightened"
+    options = {
+        "name": name,
+        "metadata": {"grainsmith": {**known, "transform": placed, "straightened_from": layer.name}},
+        "colormap": layer.colormap,
+        "contrast_limits": layer.contrast_limits,
+        "blending": layer.blending,
+        **place_of(layer),
+    }
+    return data, options, "image"
 
 
 @dataclass
@@ -148,7 +194,11 @@ def nudge(layers: Iterable[Image], reference: Image, dy_px: float, dx_px: float)
 def save(path: str, layers: Sequence[Image], reference: Image) -> None:
     """Write where layers lie on the reference."""
     rows = {
-        one.name: {"element": facts(one).get("element", ""), "group": facts(one).get("group", "")}
+        one.name: {
+            "element": facts(one).get("element", ""),
+            "group": facts(one).get("group", ""),
+            "bend": facts(one).get("transform", {}).get("bend"),
+        }
         for one in layers
     }
     transforms = {one.name: transform_of(one, reference) for one in layers}
@@ -167,11 +217,12 @@ def load(path: str, layers: Sequence[Image], reference: Image) -> list[str]:
     MismatchError
         It fits none of the layers.
     """
-    found = read_transforms(path)
+    found, bends = read_transforms(path), read_bends(path)
     if "" in found and len(layers) == 1:
         found = {layers[0].name: found[""]}
     elements = {facts(one).get("element", ""): one.name for one in layers}
     named = {elements.get(name, name): transform for name, transform in found.items()}
+    bends = {elements.get(name, name): bend for name, bend in bends.items()}
     fitting = [one for one in layers if one.name in named]
     if not fitting:
         raise MismatchError(
@@ -181,4 +232,7 @@ def load(path: str, layers: Sequence[Image], reference: Image) -> list[str]:
     for one in fitting:
         keep_start(one, reference)
         place_map(one, reference, named[one.name])
+        facts(one)["transform"].pop("bend", None)
+        if one.name in bends:
+            facts(one)["transform"]["bend"] = bends[one.name]
     return [one.name for one in layers if one not in fitting]
