@@ -217,7 +217,12 @@ def huge_tiff():
     [
         pytest.param("Ca.csv", b"", ReadError, id="0-bytes"),
         pytest.param("Ca.csv", b"1,2\n3\n4,5\n", ReadError, id="unequal-rows"),
+        pytest.param("Ca.csv", b"1,2\n3,calcium\n4,5\n", ReadError, id="text-among-numbers"),
         pytest.param("Ca.tif", huge_tiff(), ReadError, id="4-GB-claim"),
+        *(
+            pytest.param(f"Ca{suffix}", b"", ReadError, id=f"0-bytes{suffix}")
+            for suffix in (".txt", ".tif", ".png", ".bmp", ".jpg", ".h5oina", ".rpl")
+        ),
         pytest.param("Ca.h5oina", b"\x89HDF\r\n\x1a\n", ReadError, id="truncated-h5oina"),
         pytest.param("Ca.csv", b"1,2,3\n" * 9, MismatchError, id="other-field"),
     ],
@@ -226,6 +231,28 @@ def test_a_bad_file_is_told_and_the_others_open(folder, name, content, kind):
     (folder / name).write_bytes(content)
     opened = open_maps(folder)
     assert [type(one) for one in opened.problems] == [kind]
+    assert len(opened.maps) == 3
+
+
+def test_a_truncated_h5oina_is_told_and_the_others_open(folder, oina):
+    whole = oina.read_bytes()
+    oina.unlink()
+    for share in (0.3, 0.7, 0.95):
+        (folder / "site.h5oina").write_bytes(whole[: int(share * len(whole))])
+        opened = open_maps(folder)
+        assert [type(one) for one in opened.problems] == [ReadError]
+        assert "site.h5oina" in str(opened.problems[0])
+        assert len(opened.maps) == 3
+
+
+def test_a_cube_whose_header_claims_4_gb_is_told_and_the_others_open(folder):
+    (folder / "rock.rpl").write_text(
+        "key\tvalue\nwidth\t1024\nheight\t1024\ndepth\t1024\noffset\t0\ndata-length\t4\n"
+        "data-type\tunsigned\nbyte-order\tlittle-endian\nrecord-by\tvector\n"
+    )
+    (folder / "rock.raw").write_bytes(bytes(1000))
+    opened = open_maps(folder)
+    assert "4,294,967,296 bytes" in str(opened.problems[0])
     assert len(opened.maps) == 3
 
 
