@@ -61,6 +61,15 @@ def test_maps_of_other_grids_are_looked_at_where_they_lie():
     assert halves.share == pytest.approx(0.5, abs=0.15)
 
 
+def test_a_thin_vein_across_the_field_is_no_small_grain():
+    labels = np.zeros((260, 260), np.int32)
+    for offset in (0, 1):
+        labels += np.eye(260, k=offset, dtype=np.int32)
+    maps = [ElementMap(values=np.full((260, 260), 5, np.uint16), element="Si")]
+    found = find_mixed(labels, maps, {})
+    assert found["purity"].isna().all()
+
+
 def test_a_grain_beside_all_maps_is_not_halved():
     labels, maps = small_grains()
     away = {one.element: Transform.from_shift(500, 0) for one in maps}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _WINDOW_PX = 5
 _ENOUGH_PX = 80
+_LARGEST_BOX = 40_000  # map pixels; a thin vein across the field is no small grain
 _ROUNDS = 19  # the farthest of 19 is the bound of a test at 5 %
 _LEAST_NOISE = 0.05
 
@@ -114,9 +115,9 @@ def find_mixed(
             values, mask = stack[:, box[0], box[1]], on_map[box] == label
             mask &= np.isfinite(values).all(axis=0)
             core = _core(mask)
-            if core.sum() >= _ENOUGH_PX:
+            if core.sum() >= (settings.least_pixels if mask.size > _LARGEST_BOX else _ENOUGH_PX):
                 purity[row] = _purity(values, core, counted, settings)
-            elif mask.sum() >= settings.least_pixels:
+            elif mask.sum() >= settings.least_pixels and mask.size <= _LARGEST_BOX:
                 purity[row] = _purity_of_halves(small.halve(int(label)), settings)
         on_progress(row + 1, len(present))
     return pd.DataFrame(
