@@ -315,6 +315,10 @@ def test_a_bent_map_gets_a_straightened_copy_beside_it(panel, tmp_path):
     panel.save(path)
     del facts(layer)["transform"]["bend"]
     panel.load(path)
+    facts(layer)["transform"]["bend"] = {"knots_px": [1]}
+    panel.straighten()
+    assert "cannot be used" in panel._message.text()
+    facts(layer)["transform"]["bend"] = bend.to_json()
     before = layer.data.copy()
     panel.straighten()
     copy = panel.viewer.layers["Si Ka1 straightened"]

@@ -144,7 +144,7 @@ def read_bends(path: str | Path) -> dict[str, dict[str, Any]]:
     if Path(path).suffix.lower() != ".json":
         return {}
     maps = json.loads(Path(path).read_text(encoding="utf-8"))["maps"]
-    return {str(one["name"]): dict(one["bend"]) for one in maps if one.get("bend")}
+    return {str(one["name"]): one["bend"] for one in maps if isinstance(one.get("bend"), dict)}
 
 
 def _checked(values: Any) -> npt.NDArray[np.float64]:

@@ -139,9 +139,13 @@ def straight_copy(layer: Image, reference: Image) -> LayerData:
             f"No bend is recorded for '{layer.name}'. Choose bspline at 'Refine by SimpleITK' in "
             "the settings and align: where the tiles are off, what is bent is recorded."
         )
-    data = straightened(
-        np.asarray(layer.data), transform_of(layer, reference), Bend.from_json(bend)
-    )
+    try:
+        known_bend = Bend.from_json(bend)
+    except (ValueError, KeyError, TypeError) as error:
+        raise MismatchError(
+            f"The bend recorded for '{layer.name}' cannot be used ({error}): align it again."
+        ) from error
+    data = straightened(np.asarray(layer.data), transform_of(layer, reference), known_bend)
     name = f"{layer.name} straightened"
     options = {
         "name": name,
