@@ -14,14 +14,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from grainsmith.data import no_progress
 from grainsmith.io.files import whole_file
-from grainsmith.io.mosaic import grey_of, open_mosaic
+from grainsmith.io.mosaic import open_mosaic
 from grainsmith.io.omezarr import open_levels
 from grainsmith.io.provenance import read_json
 from grainsmith.measure import measure_grains
 from grainsmith.models.catalogue import load_model
+from grainsmith.pipeline.once import (
+    normalised,
+    turned_back,
+    turned_shape,
+    turned_window,
+    window_before,
+)
 from grainsmith.segment import SegmentSettings, draw_grains
 from grainsmith.segment.piecewise import Layout, look_at_tile, plan, prediction_of_window
+from grainsmith.segment.upright import Turn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,18 +41,23 @@ if TYPE_CHECKING:
     from grainsmith.segment.piecewise import TileId, Window
 
 BlockId = tuple[int, int]
-_AROUND_PX = 4  # a grain's core is looked for within its box and one pixel more
+AROUND_PX = 4  # a grain's core is looked for within its box and one pixel more
 _FACTS = ("confidence", "flow_error", "probability")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A mosaic being segmented: all that its workers must agree on."""
+    """A mosaic being segmented: all that its workers must agree on.
+
+    The network sees the mosaic turned, as it would see it in one piece: `layout` is that of the
+    turned picture.
+    """
 
     folder: Path
     mosaic: Mosaic
     settings: SegmentSettings
     layout: Layout
+    turn: Turn
     low: float
     high: float
     diameter_px: float
@@ -79,12 +93,10 @@ class Job:
         """Return where the grains of a block are kept until they are joined."""
         return self.folder / "blocks" / f"{block[0]}-{block[1]}.npz"
 
-    def grey(self, window: Window) -> npt.NDArray[np.float32]:
-        """Return normalised grey values: one black and one white for the whole mosaic."""
-        grey = grey_of(self.mosaic.window(*window))
-        grey = np.where(np.isfinite(grey), grey, np.float32(self.low))
-        low, high = self.low, self.high
-        return np.clip((grey - np.float32(low)) / np.float32(high - low), -1, 3).astype(np.float32)
+    def turned_grey(self, window: Window) -> npt.NDArray[np.float32]:
+        """Return normalised grey values of a window of the turned picture."""
+        before = window_before(self.turn, window, self.mosaic.shape)
+        return self.turn.do(normalised(self.mosaic, before, self.low, self.high))
 
 
 @lru_cache(maxsize=2)
@@ -99,11 +111,14 @@ def open_job(folder: str) -> Job:
     settings = SegmentSettings(**said["settings"])
     mosaic = open_mosaic(said["image"])
     model = _model(settings.model, settings.device)
+    turn = Turn(*said["turn"])
+    shape = turned_shape(turn, mosaic.shape)
     return Job(
         folder=Path(folder),
         mosaic=mosaic,
         settings=settings,
-        layout=plan(mosaic.shape, model, settings, said["diameter_px"]),
+        layout=plan(shape, model, settings, said["diameter_px"]),
+        turn=turn,
         low=said["low"],
         high=said["high"],
         diameter_px=said["diameter_px"],
@@ -118,7 +133,7 @@ def do_tile(item: tuple[str, TileId], on_progress: OnProgress) -> None:
     target = job.tile_file(item[1])
     if target.exists():
         return
-    said = look_at_tile(job.layout, item[1], job.model(), job.grey)
+    said = look_at_tile(job.layout, item[1], job.model(), job.turned_grey)
     with whole_file(target) as temporary:
         np.save(temporary, said.astype(np.float16))
     on_progress(1, 1)
@@ -133,13 +148,15 @@ def do_block(item: tuple[str, BlockId], on_progress: OnProgress) -> None:
     window = job.window(block)
     prediction = prediction_of_window(
         job.layout,
-        window,
+        turned_window(job.turn, window, job.mosaic.shape),
         lambda tile: np.load(job.tile_file(tile), mmap_mode="r"),
         diameter_px=job.diameter_px,
     )
     grains = draw_grains(prediction, job.settings)
     facts: dict[str, Any] = {name: grains.table[name].to_numpy(float) for name in _FACTS}
-    kept: dict[str, Any] = describe(grains.labels, window, job.core(block), job.mosaic.shape)
+    kept: dict[str, Any] = describe(
+        turned_back(job.turn, grains.labels), window, job.core(block), job.mosaic.shape
+    )
     with whole_file(target) as temporary:
         np.savez_compressed(temporary, **kept, **facts)
     on_progress(1, 1)
@@ -206,15 +223,57 @@ def do_measure(
     item: tuple[str, Window, npt.NDArray[np.int32]], on_progress: OnProgress
 ) -> pd.DataFrame:
     """Measure some grains in the smallest window that holds them whole."""
-    job, (y0, y1, x0, x1), ids = open_job(item[0]), item[1], item[2]
-    (rows, columns), around = job.mosaic.shape, _AROUND_PX
-    y0, x0 = max(0, y0 - around), max(0, x0 - around)
-    y1, x1 = min(rows, y1 + around), min(columns, x1 + around)
+    job, ids = open_job(item[0]), item[2]
+    window = widened(item[1], AROUND_PX, job.mosaic.shape)
+    y0, y1, x0, x1 = window
     levels = open_levels(job.folder / "out.zarr" / "labels" / "grains")
+    labels = np.asarray(levels[0][y0:y1, x0:x1])
+    return measure_inside(labels, window, job.mosaic, ids, on_progress)
+
+
+def widened(window: Window, by_px: int, shape: tuple[int, int]) -> Window:
+    """Return a window that reaches further on all sides, as far as the mosaic goes."""
+    y0, y1, x0, x1 = window
+    return (
+        max(0, y0 - by_px),
+        min(shape[0], y1 + by_px),
+        max(0, x0 - by_px),
+        min(shape[1], x1 + by_px),
+    )
+
+
+def measure_inside(
+    labels: npt.NDArray[np.int32],
+    window: Window,
+    mosaic: Mosaic,
+    ids: npt.NDArray[Any],
+    on_progress: OnProgress = no_progress,
+) -> pd.DataFrame:
+    """Measure some grains of a window as if in the whole mosaic.
+
+    Parameters
+    ----------
+    labels : (Y, X) int32 array
+        All of the window, in which those grains lie whole.
+    window : Window
+        Where that is, in pixels of the mosaic; beyond the box of every grain by `AROUND_PX`.
+    mosaic : Mosaic
+        The picture.
+    ids : (N,) int array
+        The grains to be measured.
+    on_progress : callable
+        Told (grains done, grains in all).
+
+    Returns
+    -------
+    DataFrame
+        As of `measure.measure_grains`, with places in the mosaic.
+    """
+    (y0, _, x0, _), (rows, columns) = window, mosaic.shape
     table = measure_grains(
-        np.asarray(levels[0][y0:y1, x0:x1]),
-        pixel_size_um=job.mosaic.pixel_size_um,
-        image=job.mosaic.window(y0, y1, x0, x1),
+        labels,
+        pixel_size_um=mosaic.pixel_size_um,
+        image=mosaic.window(*window),
         only=ids.tolist(),
         on_progress=on_progress,
     )

@@ -13,14 +13,15 @@ import pandas as pd
 
 from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError, WriteError
-from grainsmith.io.mosaic import grey_of, open_mosaic
+from grainsmith.io.mosaic import open_mosaic
 from grainsmith.io.omezarr import create_pyramid, fill_coarser, name_labels, open_levels
 from grainsmith.io.provenance import read_json, write_json
 from grainsmith.io.tables import write_table
+from grainsmith.models.catalogue import load_model
 from grainsmith.pipeline.blocks import do_block, do_labels, do_measure, do_tile, open_job
 from grainsmith.pipeline.engine import for_each
+from grainsmith.pipeline.once import black_and_white, typical_diameter, upright
 from grainsmith.pipeline.seams import join
-from grainsmith.segment.network import estimate_diameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 BLOCK_PX = 2048
 _HALO_DIAMETERS = 8.0
 _HALO_PX = (128, 512)
-_SAMPLE_PX = 1536
-_STRIP_PX = 1024
 _TILE_BYTES = 8  # on disk, per pixel of the network's grid, overlaps included
 
 
@@ -206,45 +205,21 @@ def _begin(
                 "give the same again, or remove the folder"
             )
         return
-    low, high = _black_and_white(mosaic)
-    diameter_px = settings.diameter_px or _diameter(mosaic, settings, low, high)
+    low, high = black_and_white(mosaic)
+    turn = upright(mosaic, low, high)
+    diameter_px = settings.diameter_px
+    if not diameter_px:
+        model = load_model(settings.model, device=settings.device)
+        diameter_px = typical_diameter(mosaic, model, settings, turn=turn, low=low, high=high)
     halo = halo_px or int(np.clip(np.ceil(_HALO_DIAMETERS * diameter_px), *_HALO_PX))
-    found = {"low": low, "high": high, "diameter_px": diameter_px, "halo_px": halo}
+    found = {
+        "low": low,
+        "high": high,
+        "turn": [turn.upside_down, turn.left_right, turn.exchanged],
+        "diameter_px": diameter_px,
+        "halo_px": halo,
+    }
     write_json(folder / "job.json", {**wanted, **found})
-
-
-def _black_and_white(mosaic: Mosaic) -> tuple[float, float]:
-    """1st and 99th percentile of every k-th pixel, as `to_grey` takes them of one picture."""
-    rows, columns = mosaic.shape
-    step_y, step_x = max(1, rows // 1024), max(1, columns // 1024)
-    height = _STRIP_PX - _STRIP_PX % step_y or step_y
-    sampled = [
-        grey_of(mosaic.window(y, min(y + height, rows), 0, columns)[::step_y, ::step_x]).ravel()
-        for y in range(0, rows, height)
-    ]
-    grey = np.concatenate(sampled)
-    grey = grey[np.isfinite(grey)]
-    low, high = np.percentile(grey, (1, 99)) if len(grey) else (0.0, 0.0)
-    if high <= low:
-        raise MismatchError(f"{mosaic.source} is constant: there is nothing to find")
-    return float(low), float(high)
-
-
-def _diameter(mosaic: Mosaic, settings: SegmentSettings, low: float, high: float) -> float:
-    """Median of the typical diameters of three places on the diagonal."""
-    from grainsmith.models.catalogue import load_model
-
-    model = load_model(settings.model, device=settings.device)
-    found = []
-    for share in (0.5, 0.2, 0.8):
-        edges: list[int] = []
-        for n in mosaic.shape:
-            first = int(max(0, min(n - _SAMPLE_PX, n * share - _SAMPLE_PX / 2)))
-            edges += [first, min(n, first + _SAMPLE_PX)]
-        grey = grey_of(mosaic.window(edges[0], edges[1], edges[2], edges[3]))
-        grey = np.clip((np.nan_to_num(grey, nan=low) - low) / (high - low), -1, 3)
-        found.append(estimate_diameter(grey.astype(np.float32), model, settings))
-    return float(np.median(found))
 
 
 def _check_room(folder: Path, job: Job) -> None:

@@ -1,0 +1,200 @@
+"""Mosaics of growing size: seconds per megapixel, memory of a worker, and the one-piece run.
+
+    python benchmarks/mosaic.py [--sizes 5000 10000 20000] [--keep FOLDER] [--no-whole] [--json]
+
+A made field of 768 x 768 pixels with its true grains is laid side by side, every second one
+mirrored so that grains go on over the joints, until the picture is as large as asked for; it is
+written as a tiled BigTIFF, piece by piece. Each size is segmented by `segment_mosaic` in a process
+of its own, whose wall time, processor time and greatest memory are taken. Wanted: seconds per
+megapixel constant within 15 %, at most 2 GB at every size, and at the smallest size the labels of
+the run in one piece (AP@0.9 >= 0.999).
+
+Results are kept in FOLDER/results.json after every size: with --keep a stopped benchmark goes on
+where it was, and so does the size in work. On a machine that does other work too, compare the
+processor seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from grainsmith.io.omezarr import open_levels
+from grainsmith.io.provenance import read_json, write_json
+from grainsmith.pipeline.mosaic import segment_mosaic
+from grainsmith.samples import sample_field
+from grainsmith.score import score_labels
+from grainsmith.segment import SegmentSettings, segment_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TILE_PX = 512
+MOST_SPREAD = 0.15
+MOST_BYTES = 2e9
+LEAST_AP90 = 0.999
+
+
+def mirrored(field: npt.NDArray[Any], rows: slice, columns: slice) -> npt.NDArray[Any]:
+    """Return a window of the plane that a field fills, every second copy mirrored."""
+    places = []
+    for span, length in ((rows, field.shape[0]), (columns, field.shape[1])):
+        at = np.arange(span.start, span.stop) % (2 * length)
+        places.append(np.where(at < length, at, 2 * length - 1 - at))
+    return field[np.ix_(*places)]
+
+
+def write_mosaic(path: Path, field: npt.NDArray[np.uint8], size_px: int) -> None:
+    """Write a square tiled BigTIFF, a row of tiles in memory at a time."""
+
+    def tiles() -> Iterator[npt.NDArray[np.uint8]]:
+        for y in range(0, size_px, TILE_PX):
+            for x in range(0, size_px, TILE_PX):
+                yield mirrored(field, slice(y, y + TILE_PX), slice(x, x + TILE_PX))
+
+    # The last tiles of a TIFF reach beyond its picture.
+    tifffile.imwrite(
+        path,
+        tiles(),
+        shape=(size_px, size_px),
+        dtype=np.uint8,
+        tile=(TILE_PX, TILE_PX),
+        bigtiff=True,
+    )
+
+
+def made_field() -> npt.NDArray[np.uint8]:
+    """Return the grey values of the plain sample, 8-bit."""
+    return (sample_field("plain").image.image >> 8).astype(np.uint8)
+
+
+def run_one(image: str, output: str, results: Any) -> None:
+    """Segment a mosaic and say what it took; in a process of its own."""
+    start = time.perf_counter()
+    found = segment_mosaic(image, output, SegmentSettings(), resume=True)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    results.put(
+        {
+            "seconds": time.perf_counter() - start,
+            "cpu_seconds": used.ru_utime + used.ru_stime,
+            "peak_bytes": used.ru_maxrss * 1024,
+            "n_grains": found.n_grains,
+            "diameter_px": found.diameter_px,
+        }
+    )
+
+
+def measure(root: Path, size_px: int) -> dict[str, Any]:
+    """Make and segment one size."""
+    image = root / f"{size_px}.tif"
+    if not image.exists():
+        write_mosaic(image, made_field(), size_px)
+    output = root / f"{size_px}.zarr"
+    resumed = output.with_name(output.name + ".part").exists()
+    shutil.rmtree(output, ignore_errors=True)
+    spawn = multiprocessing.get_context("spawn")
+    results = spawn.Queue()
+    process = spawn.Process(target=run_one, args=(str(image), str(output), results))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"the run over {size_px} px ended with exit code {process.exitcode}")
+    return {"size_px": size_px, "resumed": resumed, **results.get()}
+
+
+def against_one_piece(root: Path, found: dict[str, Any]) -> float:
+    """Return AP@0.9 of the mosaic's grains, those of a run in one piece being the truth."""
+    size_px = found["size_px"]
+    labels = np.asarray(open_levels(root / f"{size_px}.zarr" / "labels" / "grains")[0][:])
+    settings = SegmentSettings(diameter_px=found["diameter_px"])
+    whole = segment_image(tifffile.imread(root / f"{size_px}.tif"), settings)
+    return float(score_labels(whole.labels, labels).ap90)
+
+
+def main() -> int:
+    """Run the benchmark; exit code 1 where something that is wanted is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[5000, 10000, 20000])
+    parser.add_argument("--keep", type=Path, default=None, help="keep mosaics and results here")
+    parser.add_argument("--no-whole", action="store_true", help="leave the one-piece run out")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    root = asked.keep or Path(tempfile.mkdtemp(prefix="grainsmith-mosaic-"))
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        runs = _all(root, asked.sizes, whole=not asked.no_whole)
+    finally:
+        if asked.keep is None:
+            shutil.rmtree(root)
+    if asked.json:
+        print(json.dumps(runs, indent=2))
+    else:
+        show(runs)
+    return 0 if _good(runs) else 1
+
+
+def _all(root: Path, sizes: list[int], *, whole: bool) -> list[dict[str, Any]]:
+    kept = root / "results.json"
+    runs = read_json(kept)["runs"] if kept.exists() else []
+    for size_px in sizes:
+        found = next((one for one in runs if one["size_px"] == size_px), None)
+        if found is None:
+            found = measure(root, size_px)
+            runs.append(found)
+            write_json(kept, {"runs": runs})
+        if whole and size_px == min(sizes) and "ap90" not in found:
+            found["ap90"] = against_one_piece(root, found)
+            write_json(kept, {"runs": runs})
+    return [one for one in runs if one["size_px"] in sizes]
+
+
+def per_megapixel(run: dict[str, Any], of: str) -> float:
+    """Return seconds (or processor seconds) per megapixel."""
+    return float(run[of] / (run["size_px"] ** 2 / 1e6))
+
+
+def spread(runs: list[dict[str, Any]], of: str) -> float:
+    """Return how much larger the greatest seconds per megapixel are than the least."""
+    each = [per_megapixel(run, of) for run in runs if not run["resumed"]]
+    return max(each) / min(each) - 1 if each else 0.0
+
+
+def _good(runs: list[dict[str, Any]]) -> bool:
+    return (
+        min(spread(runs, "seconds"), spread(runs, "cpu_seconds")) <= MOST_SPREAD
+        and all(run["peak_bytes"] <= MOST_BYTES for run in runs)
+        and all(run.get("ap90", 1.0) >= LEAST_AP90 for run in runs)
+    )
+
+
+def show(runs: list[dict[str, Any]]) -> None:
+    """Print what people read."""
+    for run in runs:
+        print(
+            f"{run['size_px']:6} px  {run['n_grains']:7} grains  {run['seconds']:7.0f} s  "
+            f"{per_megapixel(run, 'seconds'):5.2f} s/Mpx  "
+            f"{per_megapixel(run, 'cpu_seconds'):5.2f} processor s/Mpx  "
+            f"{run['peak_bytes'] / 1e6:6.0f} MB"
+            + (f"  AP@0.9 against one piece {run['ap90']:.4f}" if "ap90" in run else "")
+            + ("  (resumed: times are not whole)" if run["resumed"] else "")
+        )
+    print(
+        f"seconds per megapixel: within {100 * spread(runs, 'seconds'):.0f} % of each other, "
+        f"processor seconds within {100 * spread(runs, 'cpu_seconds'):.0f} % (wanted: 15)"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
