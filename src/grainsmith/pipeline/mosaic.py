@@ -16,12 +16,12 @@ from grainsmith.errors import MismatchError, WriteError
 from grainsmith.io.mosaic import open_mosaic
 from grainsmith.io.omezarr import create_pyramid, fill_coarser, name_labels, open_levels
 from grainsmith.io.provenance import read_json, write_json
-from grainsmith.io.tables import write_table
 from grainsmith.models.catalogue import load_model
 from grainsmith.pipeline.blocks import do_block, do_labels, do_measure, do_tile, open_job
 from grainsmith.pipeline.engine import for_each
 from grainsmith.pipeline.once import black_and_white, typical_diameter, upright
 from grainsmith.pipeline.seams import join
+from grainsmith.pipeline.summary import FACTS, write_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ class SegmentedMosaic:
     Attributes
     ----------
     folder : str
-        The OME-Zarr: image, `labels/grains`, `grains.csv` and `grains.json`.
+        The OME-Zarr: image, `labels/grains`, `grains.csv`, `grains.json`, `statistics.json`.
     n_grains : int
     diameter_px : float
         Typical diameter of the smaller grains, one for the whole mosaic.
@@ -275,13 +275,13 @@ def _table(job: Job, joined: Joined, steps: _Steps) -> pd.DataFrame:
     places: npt.NDArray[Any] = table.index.to_numpy() - 1
     for column, name in enumerate(("confidence", "flow_error", "probability")):
         table[name] = facts[places, column]
+    table["source"] = "model"
     return table
 
 
 def _finish(job: Job, target: Path, table: pd.DataFrame) -> SegmentedMosaic:
     """Write the table and give the result its name: only now does it look finished."""
     out = job.folder / "out.zarr"
-    write_table(out / "grains.csv", table)
     result = SegmentedMosaic(
         folder=str(target),
         n_grains=len(table),
@@ -293,7 +293,7 @@ def _finish(job: Job, target: Path, table: pd.DataFrame) -> SegmentedMosaic:
     )
     model = job.model()
     write_json(
-        out / "grains.json",
+        out / FACTS,
         {
             **asdict(result),
             "image": job.mosaic.source,
@@ -301,6 +301,7 @@ def _finish(job: Job, target: Path, table: pd.DataFrame) -> SegmentedMosaic:
             "model": {"name": model.name, "sha256": model.fingerprint},
         },
     )
+    write_summary(out, table, job.mosaic.shape, next_label=len(table) + 1, hand_edited=0)
     try:
         out.rename(target)
     except OSError as error:

@@ -23,6 +23,7 @@ from grainsmith.ui.keeper import keeper_of
 from grainsmith.ui.layers import facts, pixel_size_um_of, role_of
 from grainsmith.ui.panel import WIDTH_PX, label
 from grainsmith.ui.recovery import RecoveryLine
+from grainsmith.ui.region import RegionPanel
 from grainsmith.ui.roles import RolesLine, roles_of, while_alive
 from grainsmith.ui.status import status_text
 
@@ -76,6 +77,7 @@ class GrainsmithDock(QWidget):
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(6)
         layout.addWidget(RecoveryLine(viewer))
+        layout.addWidget(RegionPanel(viewer, only_with_mosaic=True))
         layout.addWidget(RolesLine(viewer))
         layout.addWidget(self._tabs)
         layout.addWidget(self._stack, 1)

@@ -5,36 +5,93 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.notifications import show_warning
 
+from grainsmith.errors import GrainsmithError
 from grainsmith.io.mosaic import labels_beside, open_mosaic
+from grainsmith.pipeline.edits import finish_interrupted
+from grainsmith.ui.layers import facts, role_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
+    from napari.layers import Layer
+
     from grainsmith.ui.layers import LayerData
+
+_GRAINS = "grains"
+"""The labels of a mosaic that can be edited: those that `segment_mosaic` has written."""
 
 
 def mosaic_layers(path: Path) -> list[LayerData]:
     """Open a mosaic, and the grains that lie in its folder, without loading them.
 
-    They are shown only: the panels work on single pictures, so the layers have no role there.
+    They are shown only: the panels work on single pictures, so the layers have no role there. A
+    piece of them is opened for editing by `ui.region`.
     """
+    _finish(path)
     mosaic = open_mosaic(path)
     size = mosaic.pixel_size_um
     unit = "um" if size > 0 else "pixel"
-    place: dict[str, Any] = {
-        "scale": (size or 1.0,) * 2,
-        "units": (unit, unit),
-        "multiscale": True,
-        "metadata": {"grainsmith": {"role": "mosaic", "source": mosaic.source}},
-    }
+
+    def options(name: str, labels: str) -> dict[str, Any]:
+        known = {"role": "mosaic", "source": mosaic.source, "labels": labels}
+        return {
+            "name": name,
+            "scale": (size or 1.0,) * 2,
+            "units": (unit, unit),
+            "multiscale": True,
+            "metadata": {"grainsmith": known},
+        }
+
     coarsest = np.asarray(mosaic.levels[-1][:1024, :1024])
-    low, high = (float(n) for n in np.nanpercentile(coarsest, (0.5, 99.5)))
-    picture: dict[str, Any] = {"name": path.stem, **place}
+    picture = options(path.stem, "")
     if coarsest.ndim == 2:
+        low, high = (float(n) for n in np.nanpercentile(coarsest, (0.5, 99.5)))
         picture |= {"colormap": "gray", "contrast_limits": (low, max(high, low + 1e-6))}
     layers: list[LayerData] = [(list(mosaic.levels), picture, "image")]
     for name, labels in labels_beside(path).items():
-        options = {"name": f"{path.stem} {name}", **place}
-        layers.append((list(labels.levels), options, "labels"))
+        shown = {**options(f"{path.stem} {name}", name), "opacity": 0.5}
+        layers.append((list(labels.levels), shown, "labels"))
     return layers
+
+
+def editable_mosaic(layers: Iterable[Layer]) -> Labels | None:
+    """Return the uppermost mosaic whose grains can be edited, by its labels layer."""
+    found = [
+        layer
+        for layer in layers
+        if isinstance(layer, Labels)
+        and role_of(layer) == "mosaic"
+        and facts(layer)["labels"] == _GRAINS
+    ]
+    return found[-1] if found else None
+
+
+def picture_of_mosaic(grains: Labels, layers: Iterable[Layer]) -> Image | None:
+    """Return the picture of the mosaic that grains lie on."""
+    source = facts(grains)["source"]
+    found = [
+        layer
+        for layer in layers
+        if isinstance(layer, Image)
+        and role_of(layer) == "mosaic"
+        and facts(layer)["source"] == source
+    ]
+    return found[-1] if found else None
+
+
+def read_again(grains: Labels) -> None:
+    """Show the grains of a mosaic as they are on disk now."""
+    source, name = facts(grains)["source"], facts(grains)["labels"]
+    # New arrays: what napari has read of the old ones it may remember.
+    grains.data = list(labels_beside(source)[name].levels)
+
+
+def _finish(path: Path) -> None:
+    try:
+        finish_interrupted(path)
+    except GrainsmithError as error:
+        show_warning(f"An interrupted write-back could not be finished: {error}")

@@ -106,7 +106,7 @@ def restored_layer(found: Recovery, viewer: Any) -> Labels:
     place: dict[str, Any] = {"scale": (size, size), "units": ("um", "um")} if size > 0 else {}
     if picture is not None and (pixel_size_um_of(picture) == size or size == 0):
         place = place_of(picture)
-    known = {"role": "grains", "states": states}
+    known = {"role": "grains", "states": states, "source": found.source}
     if picture is not None:
         known["image"] = picture.name
     return Labels(

@@ -1,0 +1,77 @@
+"""Edits that a mosaic's journal has noted are done, taken back, or done to their end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from grainsmith.data import no_progress
+from grainsmith.errors import WriteError
+from grainsmith.io.journal import Journal
+from grainsmith.io.omezarr import fill_coarser, open_levels
+from grainsmith.io.tables import read_table
+from grainsmith.pipeline.summary import TABLE, grains_folder, write_summary
+
+if TYPE_CHECKING:
+    from grainsmith.data import OnProgress
+    from grainsmith.io.journal import Edit, Side
+
+STEPS = 6
+"""Of a write-back, from reading what is there to the last file."""
+
+
+def finish_interrupted(folder: str | Path, *, alone: bool = False) -> int:
+    """Do write-backs to their end that a crash or a full disk interrupted; return how many.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Of the mosaic.
+    alone : bool
+        The caller keeps others out already (`Journal.alone`).
+    """
+    journal = Journal(folder)
+    if not journal.interrupted():
+        return 0
+    if not alone:
+        with journal.alone():
+            return finish_interrupted(folder, alone=True)
+    open_edits = journal.interrupted()
+    for edit in open_edits:
+        apply_edit(folder, edit, "after" if edit.state == "wanted" else "before", no_progress)
+    return len(open_edits)
+
+
+def apply_edit(folder: str | Path, edit: Edit, side: Side, on_progress: OnProgress) -> None:
+    """Bring pixels, coarser levels and table to one side of an edit; may be done twice."""
+    folder = Path(folder)
+    y0, y1, x0, x1 = edit.window
+    try:
+        levels = open_levels(grains_folder(folder), writable=True)
+        levels[0][y0:y1, x0:x1] = edit.pixels(side)
+        on_progress(3, STEPS)
+        fill_coarser(levels, labels=True, window=edit.window)
+        on_progress(4, STEPS)
+        table = read_table(folder / TABLE)
+        if "source" not in table:
+            table["source"] = "model"
+        table = table.drop(index=list(edit.touched), errors="ignore")
+        rows = edit.rows(side).reindex(columns=table.columns).fillna({"source": "model"})
+        table = pd.concat([table, rows] if len(rows) else [table]).sort_index()
+        on_progress(5, STEPS)
+        write_summary(
+            folder,
+            table,
+            (levels[0].shape[0], levels[0].shape[1]),
+            next_label=edit.next_label,
+            hand_edited=int((table["source"] == "edited").sum()),
+        )
+        edit.mark("done" if side == "after" else "undone")
+    except (OSError, WriteError) as error:
+        raise WriteError(
+            f"{error}. The change is noted in {edit.folder} and will be finished when the mosaic "
+            "is opened next: free some space first"
+        ) from error
+    on_progress(STEPS, STEPS)
