@@ -1,6 +1,7 @@
 """Mosaics with known grains, made without a network."""
 
 import numpy as np
+import pandas as pd
 
 from grainsmith.io.omezarr import create_pyramid, fill_coarser, name_labels
 from grainsmith.measure import measure_grains
@@ -43,3 +44,45 @@ def made_mosaic(folder, labels, *, picture=None, pixel_size_um=0.5):
     table["source"] = "model"
     write_summary(folder, table, labels.shape, next_label=len(table) + 1, hand_edited=0)
     return table
+
+
+def repeated_mosaic(folder, size_px):
+    """Write a large mosaic quickly: the plain sample side by side, its grains numbered on."""
+    from grainsmith.samples import sample_field
+
+    sample = sample_field("plain")
+    side, n = sample.labels.shape[0], int(sample.labels.max())
+    times = -(-size_px // side)
+    picture = np.tile((sample.image.image >> 8).astype(np.uint8), (times, times))
+    labels = np.tile(sample.labels, (times, times))
+    shift = np.repeat(np.repeat(np.arange(times**2).reshape(times, times) * n, side, 0), side, 1)
+    labels = np.where(labels > 0, labels + shift, 0).astype(np.int32)[:size_px, :size_px]
+    for where, pixels, of_labels in (
+        (folder, picture[:size_px, :size_px], False),
+        (grains_folder(folder), labels, True),
+    ):
+        levels = create_pyramid(
+            where,
+            name="m",
+            shape=pixels.shape,
+            dtype=pixels.dtype,
+            pixel_size_um=1.5,
+            labels=of_labels,
+        )
+        for number, level in enumerate(levels):
+            level[:] = pixels[:: 2**number, :: 2**number]
+    name_labels(folder, ["grains"])
+    one = measure_grains(sample.labels, image=sample.image.image >> 8, pixel_size_um=1.5)
+    parts = []
+    for k in range(times**2):
+        part = one.assign(
+            top_px=one["top_px"] + k // times * side,
+            left_px=one["left_px"] + k % times * side,
+            y_px=one["y_px"] + k // times * side,
+            x_px=one["x_px"] + k % times * side,
+        )
+        parts.append(part.set_index(one.index + k * n))
+    table = pd.concat(parts)
+    inside = (table["top_px"] < size_px) & (table["left_px"] < size_px)
+    table = table[inside].assign(source="model")
+    write_summary(folder, table, labels.shape, next_label=int(labels.max()) + 1, hand_edited=0)

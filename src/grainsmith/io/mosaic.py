@@ -25,6 +25,9 @@ _TO_UM = {
     "millimeter": 1e3, "mm": 1e3, "meter": 1e6, "m": 1e6, "centimeter": 1e4, "angstrom": 1e-4,
 }  # fmt: skip
 
+_MAPPED_PX = 2048
+_LARGEST_PIECE = 256_000_000
+
 NEEDS = (
     "mosaics need the package zarr, which is not installed: pip install 'grainsmith[distributed]'"
 )
@@ -146,7 +149,8 @@ def _open_zarr(path: Path) -> Mosaic:
     levels = []
     for one in described["datasets"]:
         array = group[one["path"]]
-        levels.append(_plane(da.from_zarr(array), [str(a["name"]) for a in axes], path))
+        # Names by chance: an array of the same name may be remembered as it was before an edit.
+        levels.append(_plane(da.from_zarr(array, name=False), [str(a["name"]) for a in axes], path))
     scale = scale_of(described)
     size, source = 0.0, ""
     if scale and axes[-1].get("unit"):
@@ -166,7 +170,13 @@ def _open_tiff(path: Path) -> Mosaic:
         axes = series.axes.lower()
         facts = facts_of_tiff(tiff, path, rows=series.shape[-2], columns=series.shape[-1])
         n_levels = len(series.levels)
-    levels = []
+        is_mappable = _is_mappable(series, path)
+    levels: list[Any] = []
+    if n_levels == 1 and is_mappable:
+        # Strips may be as long as the picture; of bytes as they are any window can be taken.
+        mapped = tifffile.memmap(path, mode="r")
+        levels.append(_plane(da.from_array(mapped, chunks=_MAPPED_PX), list(axes), path))
+        n_levels = 0
     for level in range(n_levels):
         store = tifffile.imread(path, aszarr=True, series=0, level=level)
         array = zarr.open(store, mode="r")
@@ -180,8 +190,28 @@ def _open_tiff(path: Path) -> Mosaic:
     )
 
 
+def _is_mappable(series: Any, path: Path) -> bool:
+    """Say whether the pixels lie in the file as they are; refuse strips that fill the memory."""
+    page = series.keyframe
+    if page.is_tiled:
+        return False
+    if series.dataoffset is not None and page.dtype == page.dtype.newbyteorder("="):
+        return True
+    piece = int(np.prod(page.chunks)) * page.dtype.itemsize
+    if piece > _LARGEST_PIECE:
+        raise ReadError(
+            f"{path} is stored in strips of {piece / 1e6:.0f} MB, which cannot be read in parts: "
+            "save it as a tiled TIFF or as OME-Zarr"
+        )
+    return False
+
+
 def _plane(array: Any, axes: list[str], path: Path) -> Any:
     """Return (Y, X) or (Y, X, 3) of an array; axes of length 1 go, longer ones are refused."""
+    if array.dtype.kind not in "uifb":
+        raise ReadError(
+            f"{path} holds pixels of the kind {array.dtype}: grey values or colours are wanted"
+        )
     if len(axes) != array.ndim:
         raise ReadError(f"{path} names {len(axes)} axes for an array of {array.ndim}: {axes}")
     if "y" not in axes or "x" not in axes:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import napari
 import numpy as np
-from napari.layers import Image, Labels
-from napari.utils.notifications import show_warning
+from napari.layers import Image, Labels, Layer
+from napari.qt.threading import create_worker
+from napari.utils.notifications import show_error, show_info, show_warning
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.mosaic import labels_beside, open_mosaic
+from grainsmith.io.overview import needs_overview, with_overview
 from grainsmith.pipeline.edits import finish_interrupted
 from grainsmith.ui.layers import facts, role_of
 
@@ -17,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from napari.layers import Layer
-
+    from grainsmith.io.mosaic import Mosaic
     from grainsmith.ui.layers import LayerData
 
 _GRAINS = "grains"
@@ -28,11 +31,23 @@ _GRAINS = "grains"
 def mosaic_layers(path: Path) -> list[LayerData]:
     """Open a mosaic, and the grains that lie in its folder, without loading them.
 
+    A large TIFF without coarser levels opens later, when these are made in the background: then
+    there is no layer yet.
+
     They are shown only: the panels work on single pictures, so the layers have no role there. A
     piece of them is opened for editing by `ui.region`.
     """
     _finish(path)
-    mosaic = open_mosaic(path)
+    viewer = napari.current_viewer()
+    if viewer is not None and needs_overview(open_mosaic(path)):
+        show_info(f"{path.name} has no coarser levels: they are made now, once; then it opens.")
+        create_worker(_prepared, path, _connect={"returned": partial(_add, viewer)})
+        return []
+    return layers_of_mosaic(with_overview(path), path)
+
+
+def layers_of_mosaic(mosaic: Mosaic, path: Path) -> list[LayerData]:
+    """Return an opened mosaic and its grains as layers."""
     size = mosaic.pixel_size_um
     unit = "um" if size > 0 else "pixel"
 
@@ -53,9 +68,31 @@ def mosaic_layers(path: Path) -> list[LayerData]:
         picture |= {"colormap": "gray", "contrast_limits": (low, max(high, low + 1e-6))}
     layers: list[LayerData] = [(list(mosaic.levels), picture, "image")]
     for name, labels in labels_beside(path).items():
+        if labels.shape != mosaic.shape or labels.levels[0].dtype.kind not in "iu":
+            show_warning(
+                f"The labels '{name}' of {path.name} are left out: {labels.shape} "
+                f"{labels.levels[0].dtype} do not fit the picture, {mosaic.shape}"
+            )
+            continue
         shown = {**options(f"{path.stem} {name}", name), "opacity": 0.5}
         layers.append((list(labels.levels), shown, "labels"))
     return layers
+
+
+def _prepared(path: Path) -> tuple[Path, Mosaic | None, str]:
+    try:
+        return path, with_overview(path), ""
+    except GrainsmithError as error:
+        return path, None, str(error)
+
+
+def _add(viewer: napari.Viewer, prepared: tuple[Path, Mosaic | None, str]) -> None:
+    path, mosaic, problem = prepared
+    if mosaic is None:
+        show_error(problem)
+        return
+    for data, options, kind in layers_of_mosaic(mosaic, path):
+        viewer.add_layer(Layer.create(data, options, kind))
 
 
 def editable_mosaic(layers: Iterable[Layer]) -> Labels | None:

@@ -1,0 +1,138 @@
+"""A mosaic of 10,000 x 10,000 pixels in a window that is shown: opened, moved, edited."""
+
+import time
+
+import numpy as np
+import pytest
+from tests.pipeline.mosaics import repeated_mosaic
+
+pytest.importorskip("napari")
+pytest.importorskip("zarr")
+
+from qtpy.QtCore import QTimer
+from qtpy.QtTest import QTest
+
+from grainsmith import clean
+from grainsmith.io.omezarr import open_levels
+from grainsmith.pipeline.summary import grains_folder
+from grainsmith.ui.dock import GrainsmithDock
+from grainsmith.ui.history import history_of
+from grainsmith.ui.region import RegionPanel, pieces_of
+from grainsmith.ui.view import zoom_to
+
+pytestmark = [pytest.mark.display, pytest.mark.slow]
+
+SIZE_PX = 10_000
+PIXEL_UM = 1.5
+LONGEST_PAUSE_S = 1.0
+SEAM = 2048
+
+
+class Pauses:
+    """The longest time for which the window answered nothing."""
+
+    def __init__(self):
+        self.longest_s = 0.0
+        self._last = time.perf_counter()
+        self._timer = QTimer(interval=5)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start()
+
+    def _tick(self):
+        now = time.perf_counter()
+        self.longest_s = max(self.longest_s, now - self._last)
+        self._last = now
+
+    def restart(self):
+        QTest.qWait(50)
+        self.longest_s, self._last = 0.0, time.perf_counter()
+
+
+def _move_about(viewer, pauses):
+    """Zoom in on the middle, pan across, zoom out again; return the longest pause of each."""
+    found = {}
+    camera = viewer.scene.camera
+    pauses.restart()
+    for step in np.geomspace(0.06, 2, 30):
+        camera.zoom = float(step)
+        QTest.qWait(15)
+    found["zoom in"] = pauses.longest_s
+    pauses.restart()
+    for x in np.linspace(3000, 12000, 60):
+        camera.center = (0, 7500, float(x))
+        QTest.qWait(15)
+    found["pan at full resolution"] = pauses.longest_s
+    camera.zoom = 0.3
+    pauses.restart()
+    for y in np.linspace(3000, 12000, 60):
+        camera.center = (0, float(y), 7500)
+        QTest.qWait(15)
+    found["pan at a coarse level"] = pauses.longest_s
+    pauses.restart()
+    for step in np.geomspace(0.3, 0.06, 15):
+        camera.zoom = float(step)
+        QTest.qWait(15)
+    found["zoom out"] = pauses.longest_s
+    return found
+
+
+def test_ten_thousand_pixels_are_moved_about_and_edited(shown_viewer, qtbot, tmp_path, screenshots):
+    viewer, folder = shown_viewer, tmp_path / "sample.zarr"
+    repeated_mosaic(folder, SIZE_PX)
+    dock = GrainsmithDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Grainsmith", area="right")
+    start = time.perf_counter()
+    viewer.open(str(folder), plugin="grainsmith")
+    opened_s = time.perf_counter() - start
+    QTest.qWait(500)
+    viewer.screenshot(str(screenshots / "mosaic.png"), canvas_only=False, flash=False)
+    pauses = Pauses()
+    moved = _move_about(viewer, pauses)
+    print({"opened_s": round(opened_s, 2), **{k: round(v, 3) for k, v in moved.items()}})
+    assert max(moved.values()) < LONGEST_PAUSE_S
+
+    panel = dock.findChild(RegionPanel)
+    viewer.scene.camera.center = (0, SEAM * PIXEL_UM, 3000)
+    viewer.scene.camera.zoom = 0.6
+    QTest.qWait(300)
+    pauses.restart()
+    panel.edit()
+    qtbot.waitUntil(lambda: pieces_of(viewer).present is not None, timeout=60_000)
+    piece = pieces_of(viewer).present
+    dock.show_panel("Clean")
+    QTest.qWait(500)
+    print({"edit": round(pauses.longest_s, 3), "piece": piece.grains.data.shape})
+    viewer.screenshot(str(screenshots / "mosaic-region.png"), canvas_only=False, flash=False)
+
+    labels, history = piece.grains.data, history_of(piece.grains)
+    seam = SEAM - piece.region.window[0]
+    over = np.intersect1d(labels[seam - 2], labels[seam + 1])
+    grain = max(
+        (int(n) for n in over if n and n not in piece.region.locked),
+        key=lambda n: history.index.areas_px[n],
+    )
+    top, left, bottom, right = history.index.boxes[grain]
+    middle = (left + right) / 2
+    line = [(top - 5, middle), (bottom + 5, middle)]
+    history.apply("Split", clean.split_by_line(labels, history.index, line, [grain]))
+    zoom_to(viewer, piece.grains, history.index.boxes[grain])
+    QTest.qWait(500)
+    viewer.screenshot(str(screenshots / "mosaic-split.png"), canvas_only=False, flash=False)
+    expected, window = piece.grains.data.copy(), piece.region.window
+
+    pauses.restart()
+    start = time.perf_counter()
+    panel.write_back()
+    qtbot.waitUntil(lambda: pieces_of(viewer).present is None, timeout=120_000)
+    print(
+        {"write back": round(time.perf_counter() - start, 2), "pause": round(pauses.longest_s, 3)}
+    )
+    QTest.qWait(500)
+    viewer.screenshot(str(screenshots / "mosaic-written.png"), canvas_only=False, flash=False)
+    y0, y1, x0, x1 = window
+    again = np.asarray(open_levels(grains_folder(folder))[0][y0:y1, x0:x1])
+    assert np.array_equal(again > 0, expected > 0)
+    assert len(np.unique(again)) == len(np.unique(expected))
+    viewer.layers.clear()
+    viewer.open(str(folder), plugin="grainsmith")
+    assert np.array_equal(np.asarray(viewer.layers[-1].data[0][y0:y1, x0:x1]), again)
