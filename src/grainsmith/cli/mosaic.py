@@ -16,6 +16,13 @@ def mosaic(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder to be made, e.g. OUT.zarr.")
     ],
+    maps: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Element maps: files, OME-Zarr or a folder; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[
         str, typer.Option(help="Name (see `grainsmith models list`) or weights file.")
     ] = "grains",
@@ -51,6 +58,7 @@ def mosaic(
             image,
             output,
             settings,
+            maps=maps or (),
             scheduler=scheduler,
             resume=resume,
             on_progress=on_progress,

@@ -21,6 +21,7 @@ from grainsmith.io.omezarr import open_levels
 from grainsmith.io.provenance import read_json
 from grainsmith.measure import measure_grains
 from grainsmith.models.catalogue import load_model
+from grainsmith.pipeline.mosaic_maps import measure_big_maps, placed_maps
 from grainsmith.pipeline.once import (
     normalised,
     turned_back,
@@ -33,11 +34,14 @@ from grainsmith.segment.piecewise import Layout, look_at_tile, plan, prediction_
 from grainsmith.segment.upright import Turn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from grainsmith.data import OnProgress
     from grainsmith.io.mosaic import Mosaic
     from grainsmith.models.model import Model
+    from grainsmith.pipeline.mosaic_maps import PlacedMap
     from grainsmith.segment.piecewise import TileId, Window
 
 BlockId = tuple[int, int]
@@ -228,7 +232,8 @@ def do_measure(
     y0, y1, x0, x1 = window
     levels = open_levels(job.folder / "out.zarr" / "labels" / "grains")
     labels = np.asarray(levels[0][y0:y1, x0:x1])
-    return measure_inside(labels, window, job.mosaic, ids, on_progress)
+    placed = placed_maps(str(job.folder / "out.zarr"))
+    return measure_inside(labels, window, job.mosaic, ids, placed, on_progress)
 
 
 def widened(window: Window, by_px: int, shape: tuple[int, int]) -> Window:
@@ -247,6 +252,7 @@ def measure_inside(
     window: Window,
     mosaic: Mosaic,
     ids: npt.NDArray[Any],
+    placed: Sequence[PlacedMap] = (),
     on_progress: OnProgress = no_progress,
 ) -> pd.DataFrame:
     """Measure some grains of a window as if in the whole mosaic.
@@ -261,13 +267,15 @@ def measure_inside(
         The picture.
     ids : (N,) int array
         The grains to be measured.
+    placed : sequence of PlacedMap
+        Maps to be read in them.
     on_progress : callable
         Told (grains done, grains in all).
 
     Returns
     -------
     DataFrame
-        As of `measure.measure_grains`, with places in the mosaic.
+        As of `measure.measure_grains`, with places in the mosaic, and of `measure.measure_maps`.
     """
     (y0, _, x0, _), (rows, columns) = window, mosaic.shape
     table = measure_grains(
@@ -285,4 +293,4 @@ def measure_inside(
         | (table["top_px"] + table["height_px"] == rows)
         | (table["left_px"] + table["width_px"] == columns)
     )
-    return table
+    return table.join(measure_big_maps(labels, window, placed, ids)) if placed else table

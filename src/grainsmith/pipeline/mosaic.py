@@ -13,12 +13,19 @@ import pandas as pd
 
 from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError, WriteError
+from grainsmith.io.bigmaps import open_big_maps
 from grainsmith.io.mosaic import open_mosaic
 from grainsmith.io.omezarr import create_pyramid, fill_coarser, name_labels, open_levels
 from grainsmith.io.provenance import read_json, write_json
 from grainsmith.models.catalogue import load_model
 from grainsmith.pipeline.blocks import do_block, do_labels, do_measure, do_tile, open_job
 from grainsmith.pipeline.engine import for_each
+from grainsmith.pipeline.mosaic_maps import (
+    TRANSFORMS,
+    align_big_maps,
+    placed_maps,
+    write_placed,
+)
 from grainsmith.pipeline.once import black_and_white, typical_diameter, upright
 from grainsmith.pipeline.seams import join
 from grainsmith.pipeline.summary import FACTS, write_summary
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from grainsmith.data import OnProgress
+    from grainsmith.io.bigmaps import BigMap
     from grainsmith.io.mosaic import Mosaic
     from grainsmith.pipeline.blocks import Job
     from grainsmith.pipeline.seams import Joined
@@ -70,6 +78,7 @@ def segment_mosaic(
     output: str | Path,
     settings: SegmentSettings,
     *,
+    maps: Sequence[str | Path] = (),
     scheduler: str = "none",
     resume: bool = False,
     block_px: int = BLOCK_PX,
@@ -86,6 +95,8 @@ def segment_mosaic(
     output : path
         Folder to be made. Until all is done its name ends in `.part`.
     settings : SegmentSettings
+    maps : sequence of paths
+        Element maps of the mosaic: what `open_big_maps` takes.
     scheduler : str
         none, local, local:N or tcp://HOST:PORT.
     resume : bool
@@ -114,24 +125,34 @@ def segment_mosaic(
     if target.exists():
         raise WriteError(f"{target} is there already: choose another name or remove it")
     mosaic = open_mosaic(image)
+    opened = open_big_maps(maps) if maps else ()
     folder = target.with_name(target.name + ".part")
-    _begin(folder, mosaic, settings, block_px, halo_px, resume=resume)
+    _begin(folder, mosaic, settings, maps, block_px, halo_px, resume=resume)
     open_job.cache_clear()
+    placed_maps.cache_clear()
     job = open_job(str(folder))
     _check_room(folder, job)
-    return _work(job, target, scheduler, on_progress, say)
+    return _work(job, target, _Maps(opened, maps), scheduler, on_progress, say)
+
+
+@dataclass(frozen=True, slots=True)
+class _Maps:
+    opened: tuple[BigMap, ...]
+    paths: Sequence[str | Path]
 
 
 def _work(
     job: Job,
     target: Path,
+    maps: _Maps,
     scheduler: str,
     on_progress: OnProgress,
     say: Callable[[str], None] | None,
 ) -> SegmentedMosaic:
     folder = str(job.folder)
     tiles, blocks = job.layout.ids(), job.blocks()
-    steps = _Steps(len(tiles) + 3 * len(blocks), scheduler, on_progress, say)
+    total = len(tiles) + 3 * len(blocks) + bool(maps.paths)
+    steps = _Steps(total, scheduler, on_progress, say)
     # Blocks that are drawn need their tiles no more.
     drawn = all(job.block_file(one).exists() for one in blocks)
     steps.run(do_tile, [] if drawn else [(folder, tile) for tile in tiles])
@@ -141,6 +162,7 @@ def _work(
     steps.run(do_labels, [(folder, one, joined.numbers[one]) for one in blocks])
     fill_coarser(open_levels(job.folder / "out.zarr" / "labels" / "grains", writable=True),
                  labels=True)  # fmt: skip
+    _place(job, maps, steps, say)
     table = _table(job, joined, steps)
     return _finish(job, target, table)
 
@@ -172,11 +194,18 @@ class _Steps:
         self._done += len(items)
         return results
 
+    def alone(self, done: int, total: int) -> None:
+        """Report on one step that is done here and not by the engine."""
+        if done == total:
+            self._done += 1
+        self._on_progress(self._done, self._total)
+
 
 def _begin(
     folder: Path,
     mosaic: Mosaic,
     settings: SegmentSettings,
+    maps: Sequence[str | Path],
     block_px: int,
     halo_px: int,
     *,
@@ -189,6 +218,7 @@ def _begin(
         "modified": source.stat().st_mtime,
         "shape": list(mosaic.shape),
         "settings": asdict(settings),
+        "maps": [str(Path(path).resolve()) for path in maps],
         "block_px": block_px,
         "halo_asked_px": halo_px,
     }
@@ -251,6 +281,20 @@ def _create(job: Job) -> None:
         (job.folder / "picture.done").touch()
     name_labels(out, ["grains"])
     create_pyramid(labels, name="grains", shape=mosaic.shape, dtype=np.int32, labels=True, **same)
+
+
+def _place(job: Job, maps: _Maps, steps: _Steps, say: Callable[[str], None] | None) -> None:
+    """Find where the maps lie, unless an earlier run has."""
+    out = job.folder / "out.zarr"
+    if not maps.paths or (out / TRANSFORMS).exists():
+        return
+    mosaic = open_mosaic(out)
+    transforms, said = align_big_maps(mosaic, maps.opened, on_progress=steps.alone)
+    write_placed(out, maps.opened, transforms, said, maps.paths)
+    for one, row in zip(maps.opened, said, strict=True):
+        if say:
+            how = f", refined by {row['n_tiles']} tiles" if row["refined"] else ""
+            say(f"{one.name}: {row['verdict']}{how}{' · ' + row['note'] if row['note'] else ''}")
 
 
 def _table(job: Job, joined: Joined, steps: _Steps) -> pd.DataFrame:

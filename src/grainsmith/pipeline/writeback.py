@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.data import no_progress
-from grainsmith.errors import MismatchError, WriteError
+from grainsmith.errors import MismatchError, ReadError, WriteError
 from grainsmith.io.journal import Journal
 from grainsmith.io.mosaic import open_mosaic
 from grainsmith.io.provenance import read_json
 from grainsmith.pipeline.blocks import AROUND_PX, measure_inside, widened
 from grainsmith.pipeline.edits import STEPS, apply_edit
+from grainsmith.pipeline.mosaic_maps import placed_maps
 from grainsmith.pipeline.region import changed_meanwhile, ids_of, opened
 from grainsmith.pipeline.summary import FACTS, TABLE, grains_folder
 
@@ -187,7 +188,11 @@ def _measured(
     around = open_mosaic(grains_folder(region.folder)).window(*window).astype(np.int32)
     y, x = region.window[0] - window[0], region.window[2] - window[2]
     around[y : y + merged.shape[0], x : x + merged.shape[1]] = merged
-    return measure_inside(around, window, mosaic, ids)
+    try:
+        placed = placed_maps(region.folder)
+    except ReadError:  # maps that have gone: the columns of the changed grains stay empty
+        placed = ()
+    return measure_inside(around, window, mosaic, ids, placed)
 
 
 def _next_label(folder: str | Path, table: pd.DataFrame) -> int:
