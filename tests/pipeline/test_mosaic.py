@@ -4,14 +4,17 @@ import pytest
 import tifffile
 from tests.fakes import BrightIsGrain
 
-from grainsmith.errors import MismatchError, WriteError
+from grainsmith.errors import MismatchError, ReadError, WriteError
 from grainsmith.io.omezarr import open_levels
+from grainsmith.io.provenance import read_json
 from grainsmith.io.tables import read_table
 from grainsmith.measure import measure_grains
-from grainsmith.pipeline import blocks
+from grainsmith.pipeline import blocks, summary
 from grainsmith.pipeline.mosaic import segment_mosaic
+from grainsmith.samples import sample_field
 from grainsmith.score import score_labels
 from grainsmith.segment import SegmentSettings, segment_image
+from grainsmith.statistics import Field, StatisticsSettings, summarise
 
 pytest.importorskip("zarr")
 SETTINGS = SegmentSettings(diameter_px=30, min_area_px=5)
@@ -19,6 +22,11 @@ SETTINGS = SegmentSettings(diameter_px=30, min_area_px=5)
 
 class _StoppedError(Exception):
     pass
+
+
+@pytest.fixture(autouse=True)
+def few_resamplings(monkeypatch):
+    monkeypatch.setattr(summary, "_RESAMPLINGS", (3, 3))
 
 
 @pytest.fixture
@@ -57,6 +65,12 @@ def test_labels_and_table_equal_those_of_one_piece(tmp_path, picture, model):
     close = np.isclose(table["confidence"], whole.table["confidence"], atol=0.01)
     assert close.mean() > 0.99
     assert not (tmp_path / "o.zarr.part").exists()
+    said = read_json(tmp_path / "o.zarr" / "statistics.json")
+    field = Field(table=expected, height_px=1100, width_px=1060)
+    whole_field = summarise(field, StatisticsSettings(n_bootstrap=0))
+    assert said["n"] == whole_field.n
+    d50 = whole_field.values.loc["d50_px_number", "value"]
+    assert said["values"]["d50_px_number"]["value"] == pytest.approx(d50)
 
 
 def test_a_stopped_run_looks_unfinished_and_goes_on(tmp_path, picture, model):
@@ -90,3 +104,75 @@ def test_what_is_there_is_not_overwritten(tmp_path, picture, model):
     (tmp_path / "o.zarr").mkdir()
     with pytest.raises(WriteError, match="there already"):
         segment_mosaic(tmp_path / "m.tif", tmp_path / "o.zarr", SETTINGS)
+
+
+def test_drawn_grains_over_the_corner_of_four_blocks_are_those_of_one_piece(tmp_path, model):
+    y, x = np.mgrid[:1060, :1100]
+    away, angle = np.hypot(y - 512, x - 512), np.arctan2(y - 512, x - 512)
+    star = away < 70 + 25 * np.cos(5 * angle)  # on the corner of the first four blocks
+    bar = (np.abs(y - 1024 - (x - 512) / 20) < 9) & (np.abs(x - 560) < 200)  # over the next two
+    ring = (np.abs(np.hypot(y - 512, x - 1024) - 40) < 11) & ~star
+    beside = np.hypot(y - 480, x - 630) < 16  # near the corner, in one block
+    picture = np.where(star | bar | ring | beside, 200, 20).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "c.tif", picture, tile=(256, 256))
+    segment_mosaic(tmp_path / "c.tif", tmp_path / "o.zarr", SETTINGS, block_px=512)
+    labels = _labels(tmp_path / "o.zarr")
+    whole = segment_image(picture, SETTINGS, model=model).labels
+    assert score_labels(whole, labels).ap90 == 1
+    for drawn in (star, bar, ring, beside):
+        assert len(np.unique(labels[drawn & (labels > 0)])) == 1
+        assert (labels[drawn] > 0).mean() > 0.7  # the star loses the tips of its arms
+    assert len(np.unique(labels)) == 5
+    table = read_table(tmp_path / "o.zarr" / "grains.csv")
+    areas = np.bincount(labels.ravel())[1:]
+    assert np.array_equal(table["area_px"], areas)
+
+
+def test_turned_pictures_give_the_grains_of_one_piece(tmp_path, model):
+    y, x = np.mgrid[:700, :600]
+    away = np.hypot((y + 16) % 48 - 24, (x + 16) % 48 - 24)
+    picture = np.where(away < 15 + (y // 48 + x // 48) % 5, 150 + y // 10, 20).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "t.tif", picture, tile=(256, 256))  # bright below, and high
+    segment_mosaic(tmp_path / "t.tif", tmp_path / "o.zarr", SETTINGS, block_px=512)
+    whole = segment_image(picture, SETTINGS, model=model)
+    assert score_labels(whole.labels, _labels(tmp_path / "o.zarr")).ap90 == 1
+
+
+def test_a_picture_that_cannot_be_read_to_its_end_leaves_what_can_be_resumed(
+    tmp_path, picture, model
+):
+    tifffile.imwrite(tmp_path / "z.tif", picture, tile=(256, 256), compression="zlib")
+    whole = (tmp_path / "z.tif").read_bytes()
+    broken = bytearray(whole)
+    broken[len(whole) // 2 : len(whole) // 2 + 400] = b"\0" * 400
+    (tmp_path / "z.tif").write_bytes(bytes(broken))
+    with pytest.raises(ReadError, match=r"z\.tif.*cannot be read"):
+        segment_mosaic(tmp_path / "z.tif", tmp_path / "o.zarr", SETTINGS, block_px=512)
+    assert not (tmp_path / "o.zarr").exists()
+
+
+def test_no_room_is_said_before_the_work(tmp_path, picture, model, monkeypatch):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr("grainsmith.pipeline.mosaic.shutil.disk_usage", lambda _path: usage)
+    with pytest.raises(WriteError, match="GB are free"):
+        segment_mosaic(tmp_path / "m.tif", tmp_path / "o.zarr", SETTINGS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_workers_of_a_cluster_give_the_same_files(tmp_path):
+    pytest.importorskip("distributed")
+    pixels = (sample_field("plain").image.image[:700, :740] >> 8).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "m.tif", pixels, tile=(256, 256))
+    settings = SegmentSettings(diameter_px=30)
+    told = []
+    for name, scheduler in (("one", "none"), ("two", "local:2")):
+        segment_mosaic(
+            tmp_path / "m.tif", tmp_path / name, settings, scheduler=scheduler, block_px=512,
+            say=told.append,
+        )  # fmt: skip
+    assert any("Dashboard" in one for one in told)
+    assert np.array_equal(_labels(tmp_path / "one"), _labels(tmp_path / "two"))
+    assert (tmp_path / "one" / "grains.csv").read_bytes() == (
+        tmp_path / "two" / "grains.csv"
+    ).read_bytes()

@@ -14,7 +14,7 @@ from grainsmith.io.provenance import read_json
 from grainsmith.io.tables import read_table
 from grainsmith.io.transforms import read_transforms
 from grainsmith.measure import measure_maps
-from grainsmith.pipeline import blocks, mosaic_maps
+from grainsmith.pipeline import blocks, mosaic_maps, summary
 from grainsmith.pipeline.mosaic import segment_mosaic
 from grainsmith.pipeline.mosaic_maps import align_big_maps, map_window, shrunk
 from grainsmith.segment import SegmentSettings
@@ -44,6 +44,7 @@ def _map_of(labels, true):
 @pytest.fixture
 def mapped(tmp_path, monkeypatch):
     """A mosaic, a map of it that is turned, stretched and shifted, and the truth."""
+    monkeypatch.setattr(summary, "_RESAMPLINGS", (3, 3))
     monkeypatch.setattr(mosaic_maps, "COARSE_PX", 300)
     monkeypatch.setattr(mosaic_maps, "_TILE_PX", 420)
     labels = _blobs()

@@ -21,7 +21,7 @@ from grainsmith.ui.history import history_of
 from grainsmith.ui.region import RegionPanel, pieces_of
 from grainsmith.ui.view import zoom_to
 
-pytestmark = [pytest.mark.display, pytest.mark.slow]
+pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SIZE_PX = 10_000
 PIXEL_UM = 1.5

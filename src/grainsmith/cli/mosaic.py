@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -30,8 +30,9 @@ def mosaic(
         float, typer.Option(metavar="PX", help="Typical grain diameter; 0 = estimated.", min=0)
     ] = 0.0,
     probability: Annotated[
-        float, typer.Option(help="Logit above which a pixel belongs to a grain.")
-    ] = -1.3,
+        float | None,
+        typer.Option(help="Logit above which a pixel belongs to a grain.", show_default=False),
+    ] = None,
     flow_error: Annotated[
         float, typer.Option(help="Grains with a higher flow error are dropped; 0 keeps all.", min=0)
     ] = 0.5,
@@ -47,12 +48,10 @@ def mosaic(
     from grainsmith.segment import SegmentSettings
 
     settings = SegmentSettings(
-        model=model,
-        diameter_px=diameter,
-        probability_threshold=probability,
-        flow_threshold=flow_error,
-        device=device,
+        model=model, diameter_px=diameter, flow_threshold=flow_error, device=device
     )
+    if probability is not None:
+        settings = replace(settings, probability_threshold=probability)
     with progress_bar("Finding grains") as on_progress:
         result = segment_mosaic(
             image,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLE, FACTS, STATISTICS = "grains.csv", "grains.json", "statistics.json"
-_DRAWS = 20_000_000
+_DRAWS = 5_000_000
 """Grains drawn in all resamplings together: of many grains fewer resamplings are enough."""
 _RESAMPLINGS = (100, 1000)
 
