@@ -127,6 +127,17 @@ def test_undo_brings_everything_back_but_numbers_are_never_used_twice(mosaic):
         undo_write(mosaic)
 
 
+def test_the_last_edits_are_undone_first_and_their_numbers_stay_taken(mosaic):
+    before = _whole(mosaic)
+    for _ in range(2):
+        last = write_region(piece := open_region(mosaic, ASKED), _edited(piece)[0])
+    undo_write(mosaic)
+    undo_write(mosaic)
+    _same(before, _whole(mosaic))
+    again = write_region(piece := open_region(mosaic, ASKED), _edited(piece)[0])
+    assert min(again.new_labels.values()) > max(last.new_labels.values())
+
+
 def test_locked_grains_keep_every_pixel_and_their_numbers_stay_theirs(mosaic):
     piece = open_region(mosaic, ASKED)
     long = max(piece.locked)
@@ -276,8 +287,11 @@ def test_grains_of_another_shape_or_kind_are_refused(tmp_path):
     assert open_region(tmp_path / "c.zarr", (0, 100, 0, 100)).image.shape[2] == 3
 
 
-def test_a_truncated_chunk_is_named(mosaic):
+def test_a_truncated_chunk_and_one_that_is_missing_are_named(mosaic):
     chunk = grains_folder(mosaic) / "0" / "c" / "0" / "1"
     chunk.write_bytes(chunk.read_bytes()[:40])
     with pytest.raises(ReadError, match="cannot be read"):
+        open_region(mosaic, ASKED)
+    chunk.unlink()
+    with pytest.raises(ReadError, match="not in the labels; a file of the labels was lost"):
         open_region(mosaic, ASKED)

@@ -30,23 +30,31 @@ SEAM = 2048
 
 
 class Pauses:
-    """The longest time for which the window answered nothing."""
+    """The longest time for which the window answered nothing, by the clock and by the processor.
+
+    The processor time of all threads is the longer of the two where several work, and is little
+    disturbed by what else the machine does.
+    """
 
     def __init__(self):
-        self.longest_s = 0.0
-        self._last = time.perf_counter()
         self._timer = QTimer(interval=5)
         self._timer.timeout.connect(self._tick)
         self._timer.start()
+        self.restart()
 
     def _tick(self):
-        now = time.perf_counter()
+        now, used = time.perf_counter(), time.process_time()
         self.longest_s = max(self.longest_s, now - self._last)
-        self._last = now
+        self.longest_cpu_s = max(self.longest_cpu_s, used - self._used)
+        self._last, self._used = now, used
 
     def restart(self):
         QTest.qWait(50)
-        self.longest_s, self._last = 0.0, time.perf_counter()
+        self.longest_s = self.longest_cpu_s = 0.0
+        self._last, self._used = time.perf_counter(), time.process_time()
+
+    def found(self):
+        return {"clock": round(self.longest_s, 3), "processor": round(self.longest_cpu_s, 3)}
 
 
 def _move_about(viewer, pauses):
@@ -57,23 +65,23 @@ def _move_about(viewer, pauses):
     for step in np.geomspace(0.06, 2, 30):
         camera.zoom = float(step)
         QTest.qWait(15)
-    found["zoom in"] = pauses.longest_s
+    found["zoom in"] = pauses.found()
     pauses.restart()
     for x in np.linspace(3000, 12000, 60):
         camera.center = (0, 7500, float(x))
         QTest.qWait(15)
-    found["pan at full resolution"] = pauses.longest_s
+    found["pan at full resolution"] = pauses.found()
     camera.zoom = 0.3
     pauses.restart()
     for y in np.linspace(3000, 12000, 60):
         camera.center = (0, float(y), 7500)
         QTest.qWait(15)
-    found["pan at a coarse level"] = pauses.longest_s
+    found["pan at a coarse level"] = pauses.found()
     pauses.restart()
     for step in np.geomspace(0.3, 0.06, 15):
         camera.zoom = float(step)
         QTest.qWait(15)
-    found["zoom out"] = pauses.longest_s
+    found["zoom out"] = pauses.found()
     return found
 
 
@@ -90,7 +98,7 @@ def test_ten_thousand_pixels_are_moved_about_and_edited(shown_viewer, qtbot, tmp
     pauses = Pauses()
     moved = _move_about(viewer, pauses)
     figures = {"opened_s": opened_s, "longest_pause_s": moved}
-    assert max(moved.values()) < LONGEST_PAUSE_S
+    assert max(one["processor"] for one in moved.values()) < LONGEST_PAUSE_S
 
     panel = dock.findChild(RegionPanel)
     viewer.scene.camera.center = (0, SEAM * PIXEL_UM, 3000)
@@ -102,7 +110,7 @@ def test_ten_thousand_pixels_are_moved_about_and_edited(shown_viewer, qtbot, tmp
     piece = pieces_of(viewer).present
     dock.show_panel("Clean")
     QTest.qWait(500)
-    figures["pause_of_edit_s"] = pauses.longest_s
+    figures["pause_of_edit_s"] = pauses.found()
     figures["piece"] = piece.grains.data.shape
     viewer.screenshot(str(screenshots / "mosaic-region.png"), canvas_only=False, flash=False)
 
@@ -127,14 +135,14 @@ def test_ten_thousand_pixels_are_moved_about_and_edited(shown_viewer, qtbot, tmp
     panel.write_back()
     qtbot.waitUntil(lambda: pieces_of(viewer).present is None, timeout=120_000)
     figures["write_back_s"] = time.perf_counter() - start
-    figures["pause_of_write_back_s"] = pauses.longest_s
-    write_json(screenshots / "mosaic.json", figures)
+    figures["pause_of_write_back_s"] = pauses.found()
     QTest.qWait(500)
     viewer.screenshot(str(screenshots / "mosaic-written.png"), canvas_only=False, flash=False)
     y0, y1, x0, x1 = window
     again = np.asarray(open_levels(grains_folder(folder))[0][y0:y1, x0:x1])
     assert np.array_equal(again > 0, expected > 0)
     assert len(np.unique(again)) == len(np.unique(expected))
+    write_json(screenshots / "mosaic.json", figures)
     viewer.layers.clear()
     viewer.open(str(folder), plugin="grainsmith")
     assert np.array_equal(np.asarray(viewer.layers[-1].data[0][y0:y1, x0:x1]), again)

@@ -11,8 +11,9 @@ from grainsmith.data import no_progress
 from grainsmith.errors import WriteError
 from grainsmith.io.journal import Journal
 from grainsmith.io.omezarr import fill_coarser, open_levels
+from grainsmith.io.provenance import read_json
 from grainsmith.io.tables import read_table
-from grainsmith.pipeline.summary import TABLE, grains_folder, write_summary
+from grainsmith.pipeline.summary import FACTS, TABLE, grains_folder, write_summary
 
 if TYPE_CHECKING:
     from grainsmith.data import OnProgress
@@ -65,7 +66,7 @@ def apply_edit(folder: str | Path, edit: Edit, side: Side, on_progress: OnProgre
             folder,
             table,
             (levels[0].shape[0], levels[0].shape[1]),
-            next_label=edit.next_label,
+            next_label=max(edit.next_label, int(read_json(folder / FACTS).get("next_label", 0))),
             hand_edited=int((table["source"] == "edited").sum()),
         )
         edit.mark("done" if side == "after" else "undone")

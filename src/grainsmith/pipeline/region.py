@@ -142,16 +142,25 @@ def _region(
     folder: str | Path, mosaic: Mosaic, grains: Mosaic, table: pd.DataFrame, window: Window
 ) -> Region:
     labels = grains.window(*window).astype(np.int32)
+    y0, y1, x0, x1 = window
+    boxes = _boxes(table)
+    whole = boxes.index[
+        (boxes["y0"] >= y0) & (boxes["y1"] <= y1) & (boxes["x0"] >= x0) & (boxes["x1"] <= x1)
+    ]
     ids = ids_of(labels)
-    boxes = _boxes(table.loc[table.index.intersection(ids)])
-    whole = {label for label, box in zip(boxes.index, boxes.to_numpy(), strict=True)
-             if _within(box, window)}  # fmt: skip
+    gone = np.setdiff1d(whole, ids)
+    if len(gone):
+        # A chunk that is missing reads as background: written back, it would be lost for good.
+        raise ReadError(
+            f"{folder}: grain {gone[0]} is in the table and not in the labels; a file of the "
+            "labels was lost, or the table is another mosaic's"
+        )
     return Region(
         folder=str(folder),
         window=window,
         labels=labels,
         image=mosaic.window(*window),
-        locked=frozenset(ids.tolist()) - whole,
+        locked=frozenset(ids.tolist()) - frozenset(whole.tolist()),
         pixel_size_um=mosaic.pixel_size_um,
     )
 

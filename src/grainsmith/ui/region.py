@@ -40,11 +40,12 @@ _OF_VIEWER: WeakKeyDictionary[Any, Pieces] = WeakKeyDictionary()
 
 @dataclass(eq=False)
 class Piece:
-    """A region that is open, and its two layers."""
+    """A region that is open, its two layers, and the grains of the mosaic that it is cut from."""
 
     region: Region
     image: Image
     grains: Labels
+    mosaic: Labels
 
 
 class Pieces:
@@ -73,7 +74,9 @@ class Pieces:
         self.changed.emit()
 
     def _on_removed(self, event: Any) -> None:
-        if self._piece is not None and event.value is self._piece.grains:
+        piece = self._piece
+        if piece is not None and event.value is piece.grains:
+            piece.mosaic.visible = True
             self.present = None
 
 
@@ -157,9 +160,11 @@ class RegionPanel(Panel):
         restored = self.roles.grains
         address = facts(restored).get("source", "") if restored is not None else ""
         if restored is not None and address.startswith(f"{facts(mosaic)['source']}#"):
-            run(reopen_region, address, busy=self, then=partial(self._show, restored=restored))
+            show = partial(self._show, mosaic, restored=restored)
+            run(reopen_region, address, busy=self, then=show)
             return
-        run(open_region, facts(mosaic)["source"], self._seen(mosaic), busy=self, then=self._show)
+        source, seen = facts(mosaic)["source"], self._seen(mosaic)
+        run(open_region, source, seen, busy=self, then=partial(self._show, mosaic))
 
     def write_back(self) -> None:
         """Write the corrected grains into the mosaic and close the piece."""
@@ -188,7 +193,7 @@ class RegionPanel(Panel):
             undo_write,
             facts(mosaic)["source"],
             busy=self,
-            then=self._on_undone,
+            then=partial(self._on_undone, mosaic),
             progress=self.progress,
             title="Taking back",
         )
@@ -253,10 +258,7 @@ class RegionPanel(Panel):
         high = [min(size, int(n) + 1) for size, n in zip(shape, corners[1], strict=True)]
         return low[0], high[0], low[1], high[1]
 
-    def _show(self, region: Region, restored: Labels | None = None) -> None:
-        mosaic = self._mosaic
-        if mosaic is None:
-            return
+    def _show(self, mosaic: Labels, region: Region, restored: Labels | None = None) -> None:
         name = f"piece of {Path(region.folder).stem}"
         place = _place(mosaic, region)
         picture = picture_of_mosaic(mosaic, self.viewer.layers)
@@ -277,7 +279,7 @@ class RegionPanel(Panel):
         grains = self._add_grains(region, image.name, place, restored)
         mosaic.visible = False
         self.roles.image, self.roles.grains = image, grains
-        self._pieces.present = Piece(region, image, grains)
+        self._pieces.present = Piece(region, image, grains, mosaic)
 
     def _add_grains(
         self, region: Region, name: str, place: dict[str, Any], restored: Labels | None
@@ -304,25 +306,19 @@ class RegionPanel(Panel):
         if kept is not None:
             kept.save()  # nothing is unsaved any more: what was kept for a crash goes
         self._remove(piece)
-        self._reread()
+        self._read_again(piece.mosaic)
         self.say(_told(written))
 
-    def _on_undone(self, written: Written) -> None:
-        self._reread()
+    def _on_undone(self, mosaic: Labels, written: Written) -> None:
+        self._read_again(mosaic)
         self.say(f"The last write-back was taken back: {_changes(written)}.")
 
     def _remove(self, piece: Piece) -> None:
         for layer in (piece.grains, piece.image):
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
-        mosaic = self._mosaic
-        if mosaic is not None:
-            mosaic.visible = True
 
-    def _reread(self) -> None:
-        mosaic = self._mosaic
-        if mosaic is None:
-            return
+    def _read_again(self, mosaic: Labels) -> None:
         try:
             read_again(mosaic)
         except GrainsmithError as error:
