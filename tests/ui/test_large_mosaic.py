@@ -37,10 +37,10 @@ class Pauses:
     """
 
     def __init__(self):
+        self._set_back()
         self._timer = QTimer(interval=5)
         self._timer.timeout.connect(self._tick)
         self._timer.start()
-        self.restart()
 
     def _tick(self):
         now, used = time.perf_counter(), time.process_time()
@@ -50,6 +50,9 @@ class Pauses:
 
     def restart(self):
         QTest.qWait(50)
+        self._set_back()
+
+    def _set_back(self):
         self.longest_s = self.longest_cpu_s = 0.0
         self._last, self._used = time.perf_counter(), time.process_time()
 

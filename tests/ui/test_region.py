@@ -120,6 +120,11 @@ def test_edits_are_asked_for_before_they_are_dropped(viewer, qtbot, mosaic, monk
     history = history_of(piece.grains)
     grain = next(n for n in history.index.boxes if n not in piece.region.locked)
     history.apply("Delete", clean.delete(piece.grains.data, history.index, [grain]))
+    kept = keeper_of(viewer).kept(piece.grains)
+    kept.save()
+    qtbot.waitUntil(lambda: not kept._writing, timeout=10_000)
+    folder = kept.folder.folder
+    assert folder.is_dir()
     monkeypatch.setattr(panel, "may_discard", lambda: False)
     panel.close_piece()
     assert pieces_of(viewer).present is piece
@@ -127,6 +132,21 @@ def test_edits_are_asked_for_before_they_are_dropped(viewer, qtbot, mosaic, monk
     panel.close_piece()
     assert pieces_of(viewer).present is None
     assert np.array_equal(_labels(mosaic), mosaic[1])
+    assert not folder.exists()  # what was dropped is not offered again
+
+
+def test_edits_made_while_it_is_written_stay_open(viewer, qtbot, mosaic):
+    panel, piece = _opened(viewer, qtbot, mosaic)
+    history = history_of(piece.grains)
+    first, later = [n for n in history.index.boxes if n not in piece.region.locked][:2]
+    history.apply("Delete", clean.delete(piece.grains.data, history.index, [first]))
+    panel.write_back()
+    history.apply("Delete", clean.delete(piece.grains.data, history.index, [later]))
+    qtbot.waitUntil(lambda: pieces_of(viewer).present is None, timeout=20_000)
+    assert "was edited meanwhile and stays open" in panel._message.text()
+    assert piece.grains in list(viewer.layers)
+    assert not (_labels(mosaic) == first).any()
+    assert (_labels(mosaic) == later).any()
 
 
 def test_the_work_on_a_piece_outlives_a_crash(viewer, qtbot, mosaic, monkeypatch):

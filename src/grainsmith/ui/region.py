@@ -172,13 +172,13 @@ class RegionPanel(Panel):
         if piece is None:
             return
         self.say("")
-        labels = np.array(history_of(piece.grains).layer.data)
+        position = history_of(piece.grains).position
         run(
             write_region,
             piece.region,
-            labels,
+            np.array(piece.grains.data),
             busy=self,
-            then=partial(self._on_written, piece),
+            then=lambda written: self._on_written(piece, position, written),
             progress=self.progress,
             title="Writing back",
         )
@@ -205,6 +205,7 @@ class RegionPanel(Panel):
             return
         if history_of(piece.grains).unsaved and not self.may_discard():
             return
+        self._settle(piece)
         self._remove(piece)
 
     def may_discard(self) -> bool:
@@ -300,14 +301,24 @@ class RegionPanel(Panel):
             history_of(grains).mark_unsaved()
         return grains
 
-    def _on_written(self, piece: Piece, written: Written) -> None:
+    def _on_written(self, piece: Piece, position: int, written: Written) -> None:
+        if history_of(piece.grains).position != position:
+            self._pieces.present = None
+            piece.mosaic.visible = True
+            late = f" '{piece.grains.name}' was edited meanwhile and stays open: that is not in it."
+        else:
+            self._settle(piece)
+            self._remove(piece)
+            late = ""
+        self._read_again(piece.mosaic)
+        self.say(_told(written) + late)
+
+    def _settle(self, piece: Piece) -> None:
+        """Let go of what was kept of a piece for a crash: nothing of it is unsaved any more."""
         history_of(piece.grains).mark_saved()
         kept = keeper_of(self.viewer).kept(piece.grains)
         if kept is not None:
-            kept.save()  # nothing is unsaved any more: what was kept for a crash goes
-        self._remove(piece)
-        self._read_again(piece.mosaic)
-        self.say(_told(written))
+            kept.save()
 
     def _on_undone(self, mosaic: Labels, written: Written) -> None:
         self._read_again(mosaic)
