@@ -256,6 +256,20 @@ def test_one_program_writes_at_a_time(mosaic):
         write_region(piece, _edited(piece)[0])
 
 
+def test_a_store_that_cannot_be_written_is_said_and_stays_as_it_is(mosaic, monkeypatch):
+    before = _whole(mosaic)
+    piece = open_region(mosaic, ASKED)
+
+    def read_only(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("grainsmith.io.journal.Path.mkdir", read_only)
+    with pytest.raises(WriteError, match="cannot be written: Permission denied"):
+        write_region(piece, _edited(piece)[0])
+    monkeypatch.undo()
+    _same(before, _whole(mosaic))
+
+
 def test_bad_pieces_are_refused_with_a_reason(mosaic, tmp_path, monkeypatch):
     with pytest.raises(MismatchError, match="beside the mosaic"):
         open_region(mosaic, (5000, 5100, 0, 10))

@@ -96,6 +96,7 @@ def test_ten_thousand_pixels_are_moved_about_and_edited(shown_viewer, qtbot, tmp
     start = time.perf_counter()
     viewer.open(str(folder), plugin="grainsmith")
     opened_s = time.perf_counter() - start
+    viewer.scene.camera.zoom = 0.2
     QTest.qWait(500)
     viewer.screenshot(str(screenshots / "mosaic.png"), canvas_only=False, flash=False)
     pauses = Pauses()
