@@ -141,7 +141,7 @@ def _finer(factor: int) -> Matrix:
 
 
 def _coarser(factor: int) -> Matrix:
-    back: Matrix = np.linalg.inv(_finer(factor))
+    back: Matrix = np.linalg.inv(_finer(factor)).astype(np.float64)
     return back
 
 

@@ -92,7 +92,7 @@ def open_region(folder: str | Path, asked: Window) -> Region:
     mosaic, grains, table = opened(folder)
     window = _cut_to(asked, mosaic.shape)
     inside = ids_of(grains.window(*window))
-    boxes = _boxes(table.loc[table.index.intersection(inside)])
+    boxes = _boxes(table.loc[table.index.intersection(inside.tolist())])
     limit = widened(window, GROWTH_PX, mosaic.shape)
     for box in boxes.to_numpy():
         if _within(box, limit):

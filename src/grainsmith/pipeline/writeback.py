@@ -166,7 +166,7 @@ def _note(
     part = (slice(int(ys[0]), int(ys[-1]) + 1), slice(int(xs[0]), int(xs[-1]) + 1))
     touched = np.union1d(ids_of(region.labels[changed]), ids_of(merged[changed]))
     left = touched[np.isin(touched, merged)]
-    before = table.loc[table.index.intersection(touched)]
+    before = table.loc[table.index.intersection(touched.tolist())]
     after = _measured(region, mosaic, merged, left).reindex(columns=_columns(table))
     after["source"] = "edited"
     y0, x0 = region.window[0], region.window[2]
