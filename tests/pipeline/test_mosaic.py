@@ -111,15 +111,15 @@ def test_drawn_grains_over_the_corner_of_four_blocks_are_those_of_one_piece(tmp_
     away, angle = np.hypot(y - 512, x - 512), np.arctan2(y - 512, x - 512)
     star = away < 70 + 25 * np.cos(5 * angle)  # on the corner of the first four blocks
     bar = (np.abs(y - 1024 - (x - 512) / 20) < 9) & (np.abs(x - 560) < 200)  # over the next two
-    ring = (np.abs(np.hypot(y - 512, x - 1024) - 40) < 11) & ~star
+    oval = np.hypot((y - 512) / 1.6, x - 1024) < 22  # on the next corner
     beside = np.hypot(y - 480, x - 630) < 16  # near the corner, in one block
-    picture = np.where(star | bar | ring | beside, 200, 20).astype(np.uint8)
+    picture = np.where(star | bar | oval | beside, 200, 20).astype(np.uint8)
     tifffile.imwrite(tmp_path / "c.tif", picture, tile=(256, 256))
     segment_mosaic(tmp_path / "c.tif", tmp_path / "o.zarr", SETTINGS, block_px=512)
     labels = _labels(tmp_path / "o.zarr")
     whole = segment_image(picture, SETTINGS, model=model).labels
     assert score_labels(whole, labels).ap90 == 1
-    for drawn in (star, bar, ring, beside):
+    for drawn in (star, bar, oval, beside):
         assert len(np.unique(labels[drawn & (labels > 0)])) == 1
         assert (labels[drawn] > 0).mean() > 0.7  # the star loses the tips of its arms
     assert len(np.unique(labels)) == 5
