@@ -259,25 +259,29 @@ def _losses(
 ) -> dict[tuple[int, int], float]:
     """Return how much evidence a pass loses at the place of another one, in nats.
 
-    What is `known` of two passes is not asked again.
+    What is `known` of two passes is not asked again; of a pass with itself that is its evidence.
     """
     sure = [number for number, one in found.items() if is_convincing(one.peak, settings)]
     losses = {}
     for number in found:
         pairs = _pairs_of(evidence, passes, number)
         for other in (one for one in sure if one != number and pairs):
+            if (number, number) not in known:
+                known[number, number] = evidence_at(pairs, found[number].matrix)
             if (number, other) not in known:
-                known[number, other] = _loss(pairs, found[number], found[other], number in sure)
+                known[number, other] = _loss(
+                    pairs, known[number, number], found[other], number in sure
+                )
             losses[number, other] = known[number, other]
     return losses
 
 
-def _loss(pairs: Pairs, here: Found, there: Found, is_sure: bool) -> float:
-    """Return how much less pictures tell there than here; infinite where neither is told apart."""
+def _loss(pairs: Pairs, own: float, there: Found, is_sure: bool) -> float:
+    """Return how much less than their own pictures tell there; infinite where they tell nothing."""
     # Noise fits anywhere: what does not convince must tell that place from near by.
     if not is_sure and not _stands_out(pairs, there.matrix):
         return np.inf
-    return evidence_at(pairs, here.matrix) - evidence_at(pairs, there.matrix)
+    return own - evidence_at(pairs, there.matrix)
 
 
 def _stands_out(pairs: Pairs, matrix: Matrix) -> bool:
