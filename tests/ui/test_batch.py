@@ -194,6 +194,7 @@ def test_results_of_another_batch_are_not_touched_unasked(panel, samples, qtbot)
     panel.start()
     finished(panel, qtbot)
     assert "holds the results of an earlier batch" in panel._message.text()
+    assert "goes on from there" not in panel._message.text()
     assert [one.name for one in out.iterdir()] == ["manifest.jsonl"]
 
 

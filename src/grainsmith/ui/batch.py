@@ -224,7 +224,7 @@ class BatchPanel(Panel):
             then=self._on_done,
             progress=self.progress,
             title="Fields",
-            stopped=partial(self._on_end, None, "Stopped. "),
+            stopped=self._on_stopped,
         )
 
     def _on_state(self, state: FieldState) -> None:
@@ -253,14 +253,17 @@ class BatchPanel(Panel):
             words.append(f"Ended before its time: {result.stopped}.")
         self._on_end(result, " ".join(words))
 
+    def _on_stopped(self) -> None:
+        there = holds_results(self.out)
+        more = "Fields that are done stay; Run batch goes on from there." if there else ""
+        self._on_end(None, f"Stopped. {more}".strip())
+
     def _on_end(self, result: BatchResult | None, text: str) -> None:
         self._pace = None
         self._left.hide()
         self._dashboard.hide()
         self.list.end(result)
         self._show_out()
-        if result is None and holds_results(self.out):
-            text += "Fields that are done stay; Run batch goes on from there."
         self.say(text)
 
     # --- the results
