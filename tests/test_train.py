@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from grainsmith.models.flows import flows_from_labels
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import training_field
 from grainsmith.segment.picture import to_grey
@@ -21,7 +22,7 @@ SETTINGS = TrainSettings(steps=4, learning_rate=1e-3, average_steps=2, threads=1
 
 def field(seed=1, size=96):
     image, labels = training_field((11, seed), size)
-    return Tile(to_grey(image)[0], labels, np.ones(labels.shape, np.float32))
+    return Tile.of(to_grey(image)[0], labels)
 
 
 def batches(seed=0):
@@ -43,7 +44,7 @@ def test_tiles_turn_image_labels_and_weight_together():
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:50, :60]
     image = (100 * rows + columns).astype(np.float32)
-    plain = Tile(image, image.astype(np.int32), np.ones(image.shape, np.float32))
+    plain = Tile.of(image, image.astype(np.int32))
     for _ in range(8):
         tile = cut_tile(rng, plain, size_px=32, scale=1.0)
         np.testing.assert_allclose(tile.image, tile.labels, atol=101)
@@ -60,12 +61,12 @@ def test_labels_outside_the_trusted_region_change_nothing():
     garbage[:, 60:] = np.random.default_rng(0).integers(0, 99, garbage[:, 60:].shape)
     output = torch.randn(1, 3, 96, 96)
     values = [
-        loss(output, torch.from_numpy(targets(Tile(tile.image, labels, weight))[None]))
+        loss(output, torch.from_numpy(targets(Tile.of(tile.image, labels, weight))[None]))
         for labels in (np.where(weight > 0, tile.labels, 0), np.where(weight > 0, garbage, 0))
     ]
     assert values[0] == values[1]
     # The same garbage left in place, where the weight alone must silence it.
-    wanted = targets(Tile(tile.image, tile.labels, weight))
+    wanted = targets(Tile.of(tile.image, tile.labels, weight))
     planted = wanted.copy()
     planted[:3, :, 48:] = 7.0
     planted[2, :, 48:] = 1.0
@@ -114,3 +115,20 @@ def test_the_kept_network_is_the_running_mean():
     kept = learner.best_guess()
     assert not kept.training
     assert not torch.equal(kept.output[2].weight, learner.net.output[2].weight)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_flows_turn_with_the_tile_and_lead_to_the_middle_of_whole_grains(seed):
+    labels = np.zeros((60, 90), np.int32)
+    labels[4:20, 6:30], labels[10:34, 50:70], labels[30:60, 10:40] = 1, 2, 3
+    whole = Tile.of(np.zeros(labels.shape, np.float32), labels)
+    tile = cut_tile(np.random.default_rng(seed), whole, size_px=48, scale=1.0)
+    own = flows_from_labels(tile.labels)
+    for label in np.unique(tile.labels[tile.labels > 0]):
+        inside = tile.labels == label
+        alike = (tile.flows[:, inside] * own[:, inside]).sum(axis=0)
+        if inside.sum() == (labels == label).sum():
+            assert alike.mean() > 0.98  # but for ties of the middle pixel
+        elif inside.sum() < 0.6 * (labels == label).sum():
+            assert alike.mean() < 0.9
+    np.testing.assert_array_equal(tile.flows[:, tile.labels == 0], 0)

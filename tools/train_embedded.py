@@ -92,7 +92,7 @@ def real_fields(data: Path) -> list[list[tuple[Tile, float]]]:
                 weight[:edge] = weight[-edge:] = weight[:, :edge] = weight[:, -edge:] = 0
             areas = np.bincount(labels.ravel())[1:]
             diameter = float(np.median(np.sqrt(areas[areas > 0] * 4 / np.pi)))
-            fields.append((Tile(image, labels, weight), diameter))
+            fields.append((Tile.of(image, labels, weight), diameter))
         sets.append(fields)
     return sets
 
@@ -116,7 +116,6 @@ class Tiles(IterableDataset):
             else:
                 tile = self._synthetic_tile(rng, pool)
             image = vary(rng, tile.image)
-            tile = Tile(image, tile.labels, tile.weight)
             if not np.isfinite(image).all():
                 raise ValueError("a made or read tile holds values that are no numbers")
             yield torch.from_numpy(image[None]), torch.from_numpy(targets(tile))
@@ -125,7 +124,7 @@ class Tiles(IterableDataset):
         # A field costs more than a training step can wait for; each serves about four times.
         if len(pool) < 64 or rng.random() < 0.25:
             image, labels = training_field(tuple(rng.integers(2**31, size=2)), 288)
-            field = Tile(to_grey(image)[0], labels, np.ones(labels.shape, np.float32))
+            field = Tile.of(to_grey(image)[0], labels)
             if len(pool) < 256:
                 pool.append(field)
             else:

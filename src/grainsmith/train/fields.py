@@ -134,8 +134,7 @@ class Fields:
     @property
     def held_bytes(self) -> int:
         """Memory in use now."""
-        planes = (plane for t in self._held.values() for plane in (t.image, t.labels, t.weight))
-        return sum(plane.nbytes for plane in planes)
+        return sum(tile.nbytes for tile in self._held.values())
 
     def __getitem__(self, name: str) -> Tile:
         """Return a whole field by name."""
@@ -145,7 +144,7 @@ class Fields:
         loaded = load(self._members[name])
         labels = np.ascontiguousarray(loaded.labels)
         grey = to_grey(loaded.image)[0].astype(np.float32, copy=False)
-        tile = Tile(grey, labels, loaded.weight)
+        tile = Tile.of(grey, labels, loaded.weight)
         self._held[name] = tile
         while self.held_bytes > self._most and len(self._held) > 1:
             self._held.popitem(last=False)

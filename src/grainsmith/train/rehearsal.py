@@ -56,4 +56,4 @@ def rehearsal_field(seed: int, index: int) -> Tile:
     """Return one of the pool's fields."""
     image, labels = training_field((seed, index), _FIELD_PX)
     grey = to_grey(image)[0].astype(np.float32, copy=False)
-    return Tile(grey, labels, np.ones(labels.shape, np.float32))
+    return Tile.of(grey, labels)

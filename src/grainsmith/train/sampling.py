@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +75,7 @@ class Batches:
         rng = np.random.default_rng((self._settings.seed, step))
         tiles = [self._own_tile(rng) for _ in range(self.own)]
         tiles += [self._made_tile(rng) for _ in range(self._settings.batch - self.own)]
-        varied = [Tile(vary(rng, one.image), one.labels, one.weight) for one in tiles]
+        varied = [replace(one, image=vary(rng, one.image)) for one in tiles]
         return self._stack(varied)
 
     def from_step(self, step: int) -> Iterator[Batch]:

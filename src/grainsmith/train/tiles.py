@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numba as nb
 import numpy as np
@@ -28,11 +28,33 @@ class Tile:
         True grains.
     weight : (H, W) float32 array
         1 where the labels are trusted, 0 where nothing may be learnt.
+    flows : (2, H, W) float32 array
+        True flows of the grains as they lie in the field. Those of a grain that the edge of a tile
+        cuts lead to the middle of the whole grain: led to the middle of what is left of it, they
+        would teach where tiles end.
     """
 
     image: npt.NDArray[np.float32]
     labels: LabelImage
     weight: npt.NDArray[np.float32]
+    flows: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls,
+        image: npt.NDArray[np.float32],
+        labels: LabelImage,
+        weight: npt.NDArray[np.float32] | None = None,
+    ) -> Self:
+        """Return a whole field; without a weight everything in it is trusted."""
+        if weight is None:
+            weight = np.ones(labels.shape, np.float32)
+        return cls(image, labels, weight, flows_from_labels(labels))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in use."""
+        return sum(part.nbytes for part in (self.image, self.labels, self.weight, self.flows))
 
 
 def cut_tile(rng: np.random.Generator, field: Tile, *, size_px: int, scale: float) -> Tile:
@@ -56,9 +78,12 @@ def cut_tile(rng: np.random.Generator, field: Tile, *, size_px: int, scale: floa
     # Shrinking without smoothing first would turn texture into noise.
     image = field.image if scale >= 0.8 else ndimage.gaussian_filter(field.image, 0.4 / scale)
     turn, flip = int(rng.integers(4)), bool(rng.integers(2))
-    planes = _resample(image, field.labels, field.weight, y0, x0, 1 / scale, size_px)
-    turned = [np.rot90(plane[:, ::-1] if flip else plane, turn).copy() for plane in planes]
-    return Tile(*turned)
+    place = (y0, x0, 1 / scale, size_px)
+    *planes, flows = _resample(image, field.labels, field.weight, field.flows, *place)
+    image, labels, weight = (
+        np.rot90(plane[:, ::-1] if flip else plane, turn).copy() for plane in planes
+    )
+    return Tile(image, labels, weight, _turned_flows(flows, turn, flip=flip))
 
 
 def vary(rng: np.random.Generator, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -78,17 +103,32 @@ def vary(rng: np.random.Generator, image: npt.NDArray[np.float32]) -> npt.NDArra
 
 def targets(tile: Tile) -> npt.NDArray[np.float32]:
     """Return what the network should say of a tile: (4, H, W) flow y, flow x, inside, weight."""
-    flows = flows_from_labels(tile.labels)
-    return np.stack([*flows, (tile.labels > 0).astype(np.float32), tile.weight])
+    return np.stack([*tile.flows, (tile.labels > 0).astype(np.float32), tile.weight])
+
+
+def _turned_flows(
+    flows: npt.NDArray[np.float32], turn: int, *, flip: bool
+) -> npt.NDArray[np.float32]:
+    """Mirror and turn a field of vectors: the places move and the vectors turn with them."""
+    if flip:
+        flows = flows[:, :, ::-1] * np.array([1, -1], np.float32)[:, None, None]
+    flows = np.rot90(flows, turn, axes=(1, 2))
+    for _ in range(turn):
+        # A quarter turn takes "along x" to "against y" and "along y" to "along x".
+        flows = np.stack([-flows[1], flows[0]])
+    return np.ascontiguousarray(flows)
 
 
 @nb.njit(cache=True, nogil=True)
-def _resample(image, labels, weight, y0, x0, pitch, size):  # type: ignore[no-untyped-def]
-    """Image bilinear, labels and weight nearest; beyond the edge mirrored, with weight 0."""
+def _resample(  # type: ignore[no-untyped-def]
+    image, labels, weight, flows, y0, x0, pitch, size
+):
+    """Image bilinear, the rest nearest; beyond the edge mirrored, with weight 0."""
     height, width = labels.shape
     out_image = np.zeros((size, size), np.float32)
     out_labels = np.zeros((size, size), np.int32)
     out_weight = np.zeros((size, size), np.float32)
+    out_flows = np.zeros((2, size, size), np.float32)
     for v in range(size):
         y = y0 + (v + 0.5) * pitch - 0.5
         for u in range(size):
@@ -98,6 +138,8 @@ def _resample(image, labels, weight, y0, x0, pitch, size):  # type: ignore[no-un
             if not beyond:
                 out_labels[v, u] = labels[i, j]
                 out_weight[v, u] = weight[i, j]
+                out_flows[0, v, u] = flows[0, i, j]
+                out_flows[1, v, u] = flows[1, i, j]
             yy, xx = _mirror(y, height), _mirror(x, width)
             a, b = int(yy), int(xx)
             c, d = min(a + 1, height - 1), min(b + 1, width - 1)
@@ -105,7 +147,7 @@ def _resample(image, labels, weight, y0, x0, pitch, size):  # type: ignore[no-un
             top = image[a, b] * (1 - fx) + image[a, d] * fx
             bottom = image[c, b] * (1 - fx) + image[c, d] * fx
             out_image[v, u] = top * (1 - fy) + bottom * fy
-    return out_image, out_labels, out_weight
+    return out_image, out_labels, out_weight, out_flows
 
 
 @nb.njit(cache=True, nogil=True)

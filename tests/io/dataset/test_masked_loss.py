@@ -19,7 +19,7 @@ def _loss(folder, labels, output, **trust):
     field = LabelledField(labels=labels, name="f", image=image)
     add_field(folder, field, Origin(states={1: "accepted", 2: "accepted"}), **trust)
     planes = read_dataset(folder).fields[0].load()
-    tile = Tile(planes.image.astype(np.float32), planes.labels, planes.weight)
+    tile = Tile.of(planes.image.astype(np.float32), planes.labels, planes.weight)
     return float(loss(output, torch.from_numpy(targets(tile))[None]))
 
 
