@@ -90,7 +90,8 @@ class Choice:
         history = history_of(self.layer)
         if history is not self._watched:
             self._watched = history
-            history.told.connect(self.told.emit)
+            # Given `told.emit` itself, psygnal tries it out to count its arguments.
+            history.told.connect(self._on_told)
             history.changed.connect(self._on_history)
         return history
 
@@ -159,6 +160,9 @@ class Choice:
         y, x = (round(value) for value in point)
         labels = self.layer.data
         return int(labels[y, x]) if 0 <= y < labels.shape[0] and 0 <= x < labels.shape[1] else 0
+
+    def _on_told(self, text: str) -> None:
+        self.told.emit(text)
 
     def _on_history(self) -> None:
         """Let go of chosen grains that an edit or an undo took away; show the others' new shape."""
