@@ -34,14 +34,24 @@ class GrainNetModel:
 
     def predict(self, tile: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return (3, H, W): flow y, flow x in steps, logit of the grain probability."""
+        said = self._look(tile)[0][0].float().cpu().numpy()
+        said[:2] /= FLOW_SCALE
+        return np.ascontiguousarray(said)
+
+    def style(self, picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return what kind of picture the network takes a normalised (H, W) one for: (S,)."""
+        height, width = (-n % self.stride for n in picture.shape)
+        padded = np.pad(picture, ((0, height), (0, width)), mode="symmetric")
+        vector: npt.NDArray[np.float32] = self._look(padded)[1][0].float().cpu().numpy()
+        return vector
+
+    def _look(self, tile: npt.NDArray[np.float32]) -> tuple[torch.Tensor, torch.Tensor]:
         use_processors()
         batch = torch.zeros((1, self._inputs, *tile.shape), device=self.device)
         batch[0, 0] = torch.from_numpy(tile)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._short):
-            output, _ = self._net(batch.contiguous(memory_format=torch.channels_last))
-        said = output[0].float().cpu().numpy()
-        said[:2] /= FLOW_SCALE
-        return np.ascontiguousarray(said)
+            output, style = self._net(batch.contiguous(memory_format=torch.channels_last))
+        return output, style
 
 
 def load(name: str, path: Path, *, device: str = "auto") -> GrainNetModel:

@@ -1,4 +1,4 @@
-"""The next picture that nobody has labelled: segmented with the kept model, and opened."""
+"""The picture to label next: the least known one, segmented with the kept model, and opened."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.io.dataset import next_unlabelled, read_dataset
+from grainsmith.io.dataset import Dataset, read_dataset, unlabelled
 from grainsmith.io.sem import read_image
 from grainsmith.pipeline import segment_field, settings_dict
 from grainsmith.segment import SegmentSettings
@@ -33,7 +33,8 @@ class NextField(QWidget):
         self._button = button(
             "Segment next field",
             self.segment,
-            tip="Open the next picture of the folder without labels, segmented by the kept model",
+            tip="Of the pictures without labels in this folder, open the one that is least like "
+            "the set, segmented by the kept model",
         )
         lines = QVBoxLayout(self)
         lines.setContentsMargins(0, 0, 0, 0)
@@ -83,20 +84,26 @@ class NextField(QWidget):
             settings=settings_dict(settings),
             states={},
         )
-        panel.say(f"{Path(picture.source).name}: {len(field.table)} grains. Correct them, and add.")
+        panel.say(
+            f"{Path(picture.source).name} is least like the set: {len(field.table)} grains. "
+            "Correct them, and add."
+        )
 
 
 def _next(
     source: str, training_set: str, settings: SegmentSettings, *, on_progress: OnProgress
 ) -> tuple[SemImage, SegmentedField] | str:
+    from grainsmith.train.likeness import least_like
+
     if not source:
         return "Open a picture of the folder first: the next one is looked for beside it."
     try:
-        there = Path(training_set).is_dir() if training_set else False
-        done = [one.source for one in read_dataset(training_set).fields] if there else []
-        path = next_unlabelled(source, done)
+        there = bool(training_set) and Path(training_set).is_dir()
+        known = read_dataset(training_set) if there else Dataset(folder=Path())
+        found = unlabelled(source, [one.source for one in known.fields])
+        path = least_like(found, known, settings.model, on_progress=on_progress)
         if path is None:
-            return "Every picture of this folder is labelled."
+            return "No picture of this folder is without labels."
         picture = read_image(path)
         return picture, segment_field(picture, settings, on_progress=on_progress)
     except GrainsmithError as error:

@@ -8,7 +8,7 @@ from grainsmith.io.dataset.folder import (
     remove_field,
     set_roles,
 )
-from grainsmith.io.dataset.next_field import next_unlabelled
+from grainsmith.io.dataset.next_field import unlabelled
 from grainsmith.io.dataset.problems import Problem, count_unlabelled, find_problems
 from grainsmith.io.dataset.release import ReleaseSettings, write_release
 from grainsmith.io.dataset.split import propose_roles
@@ -27,12 +27,12 @@ __all__ = [
     "add_field",
     "count_unlabelled",
     "find_problems",
-    "next_unlabelled",
     "propose_roles",
     "read_dataset",
     "region_of",
     "remove_field",
     "set_roles",
     "trusted",
+    "unlabelled",
     "write_release",
 ]

@@ -1,4 +1,4 @@
-"""Which picture is to be labelled next."""
+"""Which pictures of a folder nobody has labelled."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 _ENDINGS = ("_masks.tif", "_masks.tiff", "_masks.png", "_seg.npy")
 
 
-def next_unlabelled(picture: str | Path, done: Collection[str] = ()) -> Path | None:
-    """Return the next picture of a folder that nobody has labelled; None where there is none.
+def unlabelled(picture: str | Path, done: Collection[str] = ()) -> list[Path]:
+    """Return the pictures of a folder that nobody has labelled.
 
     Parameters
     ----------
     picture : str or Path
-        The present one: the search begins after it, by name, and goes round.
+        The present one: the list begins after it, by name, and goes round.
     done : collection of str
         Files that are in a training set already; only their names count.
     """
     picture = Path(picture)
     if not picture.parent.is_dir():
-        return None
+        return []
     names = {Path(one).name for one in done} | {picture.name}
     there = {path.name for path in picture.parent.iterdir()}
     found = [
@@ -36,6 +36,5 @@ def next_unlabelled(picture: str | Path, done: Collection[str] = ()) -> Path | N
         and name not in names
         and not any(f"{Path(name).stem}{ending}" in there for ending in _ENDINGS)
     ]
-    later = [name for name in found if name > picture.name]
-    chosen = (later or found)[:1]
-    return picture.parent / chosen[0] if chosen else None
+    after = [name for name in found if name > picture.name]
+    return [picture.parent / name for name in (*after, *found[: len(found) - len(after)])]
