@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 
 from grainsmith.data import OnProgress, no_progress
@@ -33,7 +34,8 @@ class Study:
     ----------
     train, validation : tuple of TrainingField
     diameters_px : dict of str to float
-        Diameter that sets the scale, as `segment` would estimate it from the true grains.
+        Diameter that sets the scale. `segment` sets it by the smaller grains that it finds; as it
+        never finds all of them, it comes to lie between their diameter and the median.
     areas_px : dict of str to int
         Trusted pixels.
     facts : list of dict
@@ -201,7 +203,7 @@ def _look_at(one: TrainingField, role: str) -> tuple[dict[str, Any], float, int]
     trusted = np.where((loaded.weight > 0) & (note == ""), loaded.labels, 0)
     areas = np.bincount(trusted.ravel())[1:]
     areas = areas[areas > 0]
-    diameter = typical_diameter_px(areas) if len(areas) else 0.0
+    diameter = _scale_diameter_px(areas) if len(areas) else 0.0
     files = [name for name in (one.image, one.labels, one.weight) if name]
     fact = {
         "name": one.name,
@@ -212,3 +214,8 @@ def _look_at(one: TrainingField, role: str) -> tuple[dict[str, Any], float, int]
         "sha256": {name: fingerprint(one.folder / name) for name in files},
     }
     return fact, diameter, int((loaded.weight > 0).sum())
+
+
+def _scale_diameter_px(areas_px: npt.NDArray[np.int64]) -> float:
+    median = float(np.sqrt(np.median(areas_px) * 4 / np.pi))
+    return float(np.sqrt(typical_diameter_px(areas_px) * median))

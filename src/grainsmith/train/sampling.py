@@ -23,8 +23,9 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 _TRIES = 6
 _ENOUGH_TRUSTED = 0.25
-_JITTER = 0.2
-_FINE_SHARE = 0.5
+_JITTER = 0.25
+"""Standard deviation of the logarithm of the scale: how far the estimate of the size may be off."""
+_FINE_SHARE = 0.67
 
 
 class Batches:
@@ -73,9 +74,11 @@ class Batches:
     def at(self, step: int) -> Batch:
         """Return the images and targets of one step."""
         rng = np.random.default_rng((self._settings.seed, step))
-        tiles = [self._own_tile(rng) for _ in range(self.own)]
-        tiles += [self._made_tile(rng) for _ in range(self._settings.batch - self.own)]
-        varied = [replace(one, image=vary(rng, one.image)) for one in tiles]
+        own = [self._own_tile(rng) for _ in range(self.own)]
+        made = [self._made_tile(rng) for _ in range(self._settings.batch - self.own)]
+        # Pictures to come are from the same instrument, so dark stays dark.
+        varied = [replace(one, image=vary(rng, one.image, inverted=0.0)) for one in own]
+        varied += [replace(one, image=vary(rng, one.image)) for one in made]
         return self._stack(varied)
 
     def from_step(self, step: int) -> Iterator[Batch]:
@@ -101,10 +104,10 @@ class Batches:
         return self._tile(rng, self._study.train[rng.integers(len(self._study.train))].name)
 
     def _tile(self, rng: np.random.Generator, name: str) -> Tile:
-        """Cut at a scale that the network will meet: the fine one, or on the way to the coarse."""
-        fine = rng.random() < _FINE_SHARE
-        change = rng.normal(0, _JITTER) if fine else rng.uniform(np.log(COARSER * 0.8), 0.0)
-        scale = self._scale[name] * float(np.exp(change))
+        """Cut at a scale that the network will meet: about the fine one, or the coarse."""
+        scale = self._scale[name] * float(np.exp(rng.normal(0, _JITTER)))
+        if rng.random() > _FINE_SHARE:
+            scale *= COARSER
         best: Tile | None = None
         for _ in range(_TRIES):
             tile = cut_tile(rng, self._fields[name], size_px=self._settings.tile_px, scale=scale)

@@ -49,7 +49,7 @@ class TuneSettings:
         default=8.0, metadata={"label": "At most (min)", "min": 0.0, "max": 10_000.0}
     )
     rehearsal_pct: float = field(
-        default=50.0,
+        default=33.0,
         metadata={"label": "Rehearsal (%)", "min": 0.0, "max": 90.0, "step": 5.0, "folded": True},
     )
     patience: int = field(
@@ -66,10 +66,10 @@ class TuneSettings:
         },
     )
     batch: int = field(
-        default=8, metadata={"label": "Tiles per step", "min": 1, "max": 256, "folded": True}
+        default=6, metadata={"label": "Tiles per step", "min": 1, "max": 256, "folded": True}
     )
     tile_px: int = field(
-        default=192,
+        default=224,
         metadata={"label": "Tile (px)", "min": 32, "max": 1024, "step": 32, "folded": True},
     )
     seed: int = field(default=0, metadata={"min": 0, "max": 2_000_000_000, "folded": True})

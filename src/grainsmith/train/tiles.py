@@ -86,12 +86,17 @@ def cut_tile(rng: np.random.Generator, field: Tile, *, size_px: int, scale: floa
     return Tile(image, labels, weight, _turned_flows(flows, turn, flip=flip))
 
 
-def vary(rng: np.random.Generator, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Vary contrast, gamma, sign, sharpness and noise of a normalised (H, W) image."""
+def vary(
+    rng: np.random.Generator, image: npt.NDArray[np.float32], *, inverted: float = 0.15
+) -> npt.NDArray[np.float32]:
+    """Vary contrast, gamma, sign, sharpness and noise of a normalised (H, W) image.
+
+    `inverted` is the probability that dark and bright are exchanged.
+    """
     varied = np.clip(image, -0.5, 2.0)
     if rng.random() < 0.5:
         varied = np.sign(varied) * np.abs(varied) ** np.exp(rng.normal(0, 0.3))
-    if rng.random() < 0.15:
+    if rng.random() < inverted:
         varied = 1 - varied
     if rng.random() < 0.2:
         varied = ndimage.gaussian_filter(varied, rng.uniform(0.3, 1.2))

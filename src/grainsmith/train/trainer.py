@@ -34,6 +34,9 @@ class TrainSettings:
         AdamW's.
     average_steps : int
         The weights that are kept are a running mean over about this many steps.
+    keep_statistics : bool
+        Leave the means and variances of the batch normalisation as they were: those of a few tiles
+        of one kind would push out what the network knows of all others.
     threads : int
         Processor threads; 0 = all.
     """
@@ -44,6 +47,7 @@ class TrainSettings:
     warm_up_steps: int = 100
     weight_decay: float = 1e-4
     average_steps: int = 300
+    keep_statistics: bool = False
     threads: int = 0
 
 
@@ -104,7 +108,7 @@ class Trainer:
 
     def learn(self, images: torch.Tensor, wanted: torch.Tensor) -> float:
         """Learn from (N, C, H, W) images and (N, 4, H, W) targets; return the loss."""
-        self.net.train()
+        self._to_learning()
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate()
         images = images.to(self.device, memory_format=torch.channels_last)
@@ -148,6 +152,13 @@ class Trainer:
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
+
+    def _to_learning(self) -> None:
+        self.net.train()
+        if self.settings.keep_statistics:
+            for part in self.net.modules():
+                if isinstance(part, torch.nn.BatchNorm2d):
+                    part.eval()
 
     def _rate(self) -> float:
         s = self.settings

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from grainsmith.train.run_folder import OnEvent
 
 _VALIDATIONS = 8
+_VALIDATIONS_OF_SEEN = 2
+"""Fields that are trained on decide nothing: looking at them more often only costs time."""
 _STATE_EVERY = 50
 _PACE_KNOWN = 20
 """Steps after which it is known how many the time allows."""
@@ -192,7 +194,7 @@ class _Tuning:
     def _look_round(self, step: int) -> str:
         """Validate and save where it is time; return why the run ends now, "" where it goes on."""
         last = step == self.steps or self._time_left <= 0
-        if last or step % max(1, self.steps // _VALIDATIONS) == 0:
+        if last or step % max(1, self.steps // self._validations) == 0:
             self._validate()
             self._save_state()
             patience = self.settings.patience
@@ -212,13 +214,17 @@ class _Tuning:
             )
 
     @property
+    def _validations(self) -> int:
+        return _VALIDATIONS_OF_SEEN if self.study.seen else _VALIDATIONS
+
+    @property
     def _time_left(self) -> float:
         limit = 60 * self.settings.minutes
         return limit - (time.monotonic() - self.clock) if limit else float("inf")
 
     def _fit_time(self, each_s: float) -> None:
         """Take fewer steps where the time allows no more: the learning rate must come to rest."""
-        allowed = self._time_left - _VALIDATIONS * self.standing.get("validation_s", 0.0)
+        allowed = self._time_left - self._validations * self.standing.get("validation_s", 0.0)
         if each_s * (self.steps - self.trainer.step) > allowed:
             steps = max(self.trainer.step + int(allowed / each_s), 2 * _PACE_KNOWN)
             self.run.event(
