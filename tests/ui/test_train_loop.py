@@ -1,0 +1,108 @@
+"""The whole loop in a real window: segment, correct, add, train, judge, keep, next field."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("napari")
+
+import tifffile
+import torch
+from qtpy.QtWidgets import QApplication
+
+from grainsmith.io.dataset import read_dataset
+from grainsmith.models.catalogue import list_models
+from grainsmith.models.grainnet import GrainNet
+from grainsmith.samples import sample_field
+from grainsmith.train.settings import TuneSettings
+from grainsmith.ui.dock import GrainsmithDock
+from grainsmith.ui.history import history_of
+
+WAIT_MS = 400_000
+"""A process that loads torch on a busy machine takes its time."""
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Four pictures cut from the sample, without labels; the last is turned inside out."""
+    image = sample_field("plain").image.image
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for k in range(4):
+        cut = image[128 * k : 128 * k + 128, :192]
+        tifffile.imwrite(folder / f"field_{k}.tif", cut.max() - cut if k == 3 else cut)
+    return folder
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "tiny.pt"
+    torch.save(GrainNet((1, 4, 8), diameter_px=15).state_dict(), path)
+    return path
+
+
+def _grab(name, screenshots):
+    for _ in range(5):
+        QApplication.processEvents()
+    window = next(one for one in QApplication.topLevelWidgets() if one.isVisible())
+    window.grab().save(str(screenshots / f"{name}.png"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.display
+def test_segment_correct_add_train_judge_keep_and_go_on(
+    shown_viewer, pictures, tiny, tmp_path, monkeypatch, screenshots, qtbot
+):
+    monkeypatch.setenv("GRAINSMITH_MODELS", str(tmp_path / "models"))
+    viewer = shown_viewer
+    dock = GrainsmithDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Grainsmith")
+    segment, clean = dock.show_panel("Segment"), dock.show_panel("Clean")
+    collection = dock.show_panel("Export").training_set
+    collection.open(str(tmp_path / "sand"))
+    roles = clean.roles
+    for k, role in enumerate(("train", "validation")):
+        viewer.open(pictures / f"field_{k}.tif", plugin="grainsmith")
+        qtbot.waitUntil(lambda k=k: roles.image.name == f"field_{k}")
+        dock.show_panel("Segment")
+        before = roles.grains
+        segment.find()
+        qtbot.waitUntil(lambda before=before: roles.grains is not before, timeout=WAIT_MS)
+        dock.show_panel("Clean")
+        numbers = np.unique(roles.grains.data)[1:]
+        clean.layer = roles.grains
+        for number in numbers[:2]:
+            clean.editor.choose([int(number)])
+            clean.correct.buttons["grow"].click()
+        assert [one.name.split()[0] for one in history_of(roles.grains).steps] == ["Grow", "Grow"]
+        dock.show_panel("Export").setCurrentIndex(1)
+        collection.add_present()
+        qtbot.waitUntil(lambda k=k: len(collection.dataset.fields) == k + 1, timeout=WAIT_MS)
+        collection.rows.setCurrentRow(k)
+        collection.role.setCurrentText(role)
+        collection.role.activated.emit(0)
+    fields = read_dataset(tmp_path / "sand").fields
+    assert [one.role for one in fields] == ["train", "validation"]
+    assert "edited" in fields[0].origins.values()
+    train = dock.show_panel("Train")
+    assert train.folder == str(tmp_path / "sand")
+    train.model.choose(str(tiny))
+    quick = TuneSettings(
+        epochs=3, minutes=0, rehearsal_pct=0, batch=2, tile_px=32, threads=1, patience=0
+    )
+    train.form.show_settings(quick)
+    train.train()
+    qtbot.waitUntil(lambda: train.judgement.isVisibleTo(train), timeout=WAIT_MS)
+    _grab("train_curves", screenshots)
+    train.judgement.shown.setChecked(True)
+    qtbot.waitUntil(lambda: any("gained" in one.name for one in viewer.layers), timeout=WAIT_MS)
+    _grab("train_judgement", screenshots)
+    train.judgement.keep()
+    qtbot.waitUntil(lambda: train.model.name == "sand-1", timeout=WAIT_MS)
+    assert "sand-1" in {entry.name for entry in list_models()}
+    train.next.segment()
+    qtbot.waitUntil(lambda: train.roles.image.name in ("field_2", "field_3"), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: train.roles.image.name in train.roles.grains.name, timeout=WAIT_MS)
+    assert train.roles.grains.metadata["grainsmith"]["model"]["name"] == "sand-1"
+    _grab("train_next", screenshots)
