@@ -88,7 +88,10 @@ def _move_about(viewer, pauses):
     return found
 
 
-def test_ten_thousand_pixels_are_moved_about_and_edited(shown_viewer, qtbot, tmp_path, screenshots):
+def test_ten_thousand_pixels_are_moved_about_and_edited(
+    shown_viewer, qtbot, tmp_path, screenshots, monkeypatch
+):
+    monkeypatch.setenv("GRAINSMITH_AUTOSAVE", str(tmp_path / "autosave"))
     viewer, folder = shown_viewer, tmp_path / "sample.zarr"
     repeated_mosaic(folder, SIZE_PX)
     dock = GrainsmithDock(viewer)
