@@ -101,10 +101,33 @@ def test_smoothing_takes_a_spike_and_leaves_a_straight_edge():
 def test_copy_takes_a_new_number_and_only_background():
     labels = drawn("11..", "11..")
     other = drawn(".55.", ".55.")
-    after = edited(labels, clean.copy_grain(labels, clean.GrainIndex(labels), other, 5))
+    after = edited(labels, clean.copy_grain(labels, clean.GrainIndex(labels), other, (1, 2)))
     assert after.tolist() == drawn("112.", "112.").tolist()
-    with pytest.raises(MismatchError, match="no grain under the click"):
-        clean.copy_grain(labels, clean.GrainIndex(labels), other, 6)
+    for nowhere in ((0, 0), (-1, 2), (0, 4)):
+        with pytest.raises(MismatchError, match="no grain under the click"):
+            clean.copy_grain(labels, clean.GrainIndex(labels), other, nowhere)
+    with pytest.raises(MismatchError, match="not the same field"):
+        clean.copy_grain(labels, clean.GrainIndex(labels), other[:1], (0, 1))
+
+
+def test_a_copied_grain_is_whole_however_far_it_reaches():
+    labels, other = np.zeros((2, 400, 500), np.int32)
+    other[150:160, 3:500], other[20:390, 240:250] = 7, 7  # a cross; it ends at the image's edge
+    other[10:14, 10:14] = 9
+    after = edited(labels, clean.copy_grain(labels, clean.GrainIndex(labels), other, (155, 120)))
+    assert np.array_equal(after == 1, other == 7)
+    assert not after[other == 9].any()
+
+
+def test_thousands_of_chosen_grains_are_edited_one_like_the_other():
+    labels = np.kron(np.arange(1, 2501, dtype=np.int32).reshape(50, 50), np.ones((6, 6), np.int32))
+    labels[::6], labels[:, ::6] = 0, 0
+    index = clean.GrainIndex(labels)
+    patches = clean.grow(labels, index, list(index.boxes), by_px=1.5)
+    after = edited(labels, patches)
+    claimed = sum(int(patch.changed.sum()) for patch in patches)
+    assert claimed == np.count_nonzero(after != labels)  # no pixel was claimed twice
+    assert (after > 0).all()
 
 
 @pytest.mark.parametrize(

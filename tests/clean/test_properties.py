@@ -31,6 +31,10 @@ def _line(draw, labels):
     return draw(st.lists(places, min_size=2, max_size=4))
 
 
+def _spot(draw, labels):
+    return tuple(draw(st.integers(0, side - 1)) for side in labels.shape)
+
+
 def any_edit(draw, labels, index):
     """Return the grains that were given, and the patches of a random edit of them."""
     given_grains = draw(st.lists(st.sampled_from(sorted(index.boxes)), min_size=1, max_size=3))
@@ -48,7 +52,7 @@ def any_edit(draw, labels, index):
         "proposed": lambda: clean.split_by_seeds(
             labels, index, given_grains[0], clean.propose_seeds(labels, index, given_grains[0])
         ),
-        "copy": lambda: clean.copy_grain(labels, index, np.fliplr(labels), given_grains[0]),
+        "copy": lambda: clean.copy_grain(labels, index, np.fliplr(labels), _spot(draw, labels)),
     }
     name = draw(st.sampled_from(sorted(edits)))
     return name, set(given_grains), edits[name]()

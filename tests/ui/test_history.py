@@ -15,7 +15,7 @@ from napari.layers import Labels
 
 from grainsmith import clean
 from grainsmith.errors import GrainsmithError, MismatchError
-from grainsmith.ui import history as history_module
+from grainsmith.ui import timeline as timeline_module
 from grainsmith.ui import writer as writer_module
 from grainsmith.ui.history import history_of
 from grainsmith.ui.layers import facts
@@ -237,7 +237,7 @@ def test_a_replaced_array_never_poisons_the_history(shape):
 
 
 def test_memory_has_a_budget(monkeypatch):
-    monkeypatch.setattr(history_module, "_BUDGET_BYTES", 20_000)
+    monkeypatch.setattr(timeline_module, "_BUDGET_BYTES", 20_000)
     layer = layer_of(grains())
     history = history_of(layer)
     for _ in range(30):

@@ -143,8 +143,12 @@ def shrink(
     return patches
 
 
-def copy_grain(labels: Labels, index: GrainIndex, source: Labels, grain: int) -> tuple[Patch, ...]:
+def copy_grain(
+    labels: Labels, index: GrainIndex, source: Labels, point: tuple[int, int]
+) -> tuple[Patch, ...]:
     """Add a grain of another label image of the same field, where there is background.
+
+    Only the surroundings of the point are looked at: pieces of that grain far away stay behind.
 
     Parameters
     ----------
@@ -153,24 +157,24 @@ def copy_grain(labels: Labels, index: GrainIndex, source: Labels, grain: int) ->
         Of `labels`.
     source : (Y, X) int array
         The other labels.
-    grain : int
-        Its number in `source`.
+    point : (int, int)
+        A pixel (y, x) of the grain in `source`.
 
     Raises
     ------
     MismatchError
-        The shapes differ, the grain is not in the source or it is covered already.
+        The shapes differ, there is no grain at the point or it is covered already.
     """
     if source.shape != labels.shape:
         raise MismatchError(
             f"the other labels are {source.shape}, these {labels.shape}: not the same field"
         )
-    rows, columns = np.nonzero(source == grain)
-    if grain == 0 or not len(rows):
+    inside = all(0 <= at < side for at, side in zip(point, source.shape, strict=True))
+    grain = int(source[point]) if inside else 0
+    if grain == 0:
         raise MismatchError("there is no grain under the click in the other labels")
-    corner, end = (rows.min(), columns.min()), (rows.max() + 1, columns.max() + 1)
-    box = Box(int(corner[0]), int(corner[1]), int(end[0]), int(end[1]))
-    return add_mask(labels, index, box, source[box.slices] == grain)
+    box, mask = _around(source, point, grain)
+    return add_mask(labels, index, box, mask)
 
 
 def add_mask(labels: Labels, index: GrainIndex, box: Box, mask: Mask) -> tuple[Patch, ...]:
@@ -284,6 +288,20 @@ def _reshaped(
     new[mask & ~wanted] = 0
     new[(old == 0) & wanted] = grain
     return Patch(box, old, new)
+
+
+def _around(source: Labels, point: tuple[int, int], grain: int) -> tuple[Box, Mask]:
+    """Return a box around a point at whose sides the grain has ended, and its mask there."""
+    reach_px = 64
+    while True:
+        box = Box(*point, point[0] + 1, point[1] + 1).grown(reach_px, source.shape)
+        mask = window(source, box) == grain
+        ends = zip(box, (0, 0, *source.shape), strict=True)
+        at_edge = [here == end for here, end in ends]  # of the image: nothing goes on there
+        sides = mask[0], mask[:, 0], mask[-1], mask[:, -1]
+        if all(edge or not side.any() for edge, side in zip(at_edge, sides, strict=True)):
+            return box, mask
+        reach_px *= 2
 
 
 def _relabel(labels: Labels, box: Box, grain: int, number: int) -> Patch:

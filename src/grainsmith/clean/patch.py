@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,12 +14,14 @@ import numpy.typing as npt
 from grainsmith.errors import MismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 Labels = npt.NDArray[Any]
 """(Y, X) of any integer dtype: edits keep the dtype that they find."""
 
 Mask = npt.NDArray[np.bool_]
+
+_CELL_PX = 256
 
 
 class Box(NamedTuple):
@@ -121,14 +125,26 @@ def disjoint(patches: Iterable[Patch]) -> tuple[Patch, ...]:
     Patches that change nothing are left out, so an empty tuple means "nothing to do".
     """
     kept: list[Patch] = []
+    in_cell: dict[tuple[int, int], list[Patch]] = defaultdict(list)  # thousands may be chosen
     for patch in patches:
+        cells = list(_cells(patch.box))
         free = patch
-        for earlier in kept:
+        near = {id(earlier): earlier for cell in cells for earlier in in_cell.get(cell, ())}
+        for earlier in near.values():
             if earlier.box.meets(patch.box):
                 free = _without(free, earlier)
         if free.changed.any():
             kept.append(free)
+            for cell in cells:
+                in_cell[cell].append(free)
     return tuple(kept)
+
+
+def _cells(box: Box) -> Iterator[tuple[int, int]]:
+    """Return the cells of a coarse grid that a box lies in."""
+    rows = range(box.y0 // _CELL_PX, (box.y1 - 1) // _CELL_PX + 1)
+    columns = range(box.x0 // _CELL_PX, (box.x1 - 1) // _CELL_PX + 1)
+    return product(rows, columns)
 
 
 def _without(patch: Patch, earlier: Patch) -> Patch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,9 +11,12 @@ from grainsmith.errors import MismatchError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import numpy.typing as npt
+
     from grainsmith.clean.patch import Labels
 
 _COVERED = 0.5  # a new grain of which more is covered by kept ones is the same grain found again
+_ROWS = 512
 
 
 def renew(labels: Labels, fresh: Labels, keep: Iterable[int]) -> tuple[Labels, dict[int, int]]:
@@ -44,11 +47,13 @@ def renew(labels: Labels, fresh: Labels, keep: Iterable[int]) -> tuple[Labels, d
     if fresh.shape != labels.shape:
         raise MismatchError(f"the new labels are {fresh.shape}, the old ones {labels.shape}")
     kept = np.isin(labels, [label for label in keep if label != 0])
-    found, inverse = np.unique(np.append(0, fresh.ravel()), return_inverse=True)
-    inverse = inverse[1:].reshape(fresh.shape)
-    areas = np.bincount(inverse.ravel(), minlength=len(found))
-    covered = np.bincount(inverse[kept], minlength=len(found))
-    new = covered <= _COVERED * areas
+    names, numbered = _small_numbers(fresh)
+    count = len(names)
+    areas = np.zeros(count, np.int64)
+    for rows in range(0, len(fresh), _ROWS):  # it counts in int64: in bites, to spare memory
+        areas += np.bincount(numbered[rows : rows + _ROWS].ravel(), minlength=count)
+    covered = np.bincount(numbered[kept], minlength=count)
+    new = (areas > 0) & (covered <= _COVERED * areas)
     new[0] = False
     first = int(labels.max(initial=0)) + 1 if kept.any() else 1
     if first + int(new.sum()) - 1 > np.iinfo(labels.dtype).max:
@@ -57,5 +62,18 @@ def renew(labels: Labels, fresh: Labels, keep: Iterable[int]) -> tuple[Labels, d
             "convert the layer to int32"
         )
     numbers = np.where(new, first - 1 + np.cumsum(new), 0).astype(labels.dtype)
-    names = zip(found[new].tolist(), numbers[new].tolist(), strict=True)
-    return np.where(kept, labels, numbers[inverse]).astype(labels.dtype), dict(names)
+    renewed = numbers[numbered]
+    np.copyto(renewed, labels, where=kept)
+    return renewed, dict(zip(names[new].tolist(), numbers[new].tolist(), strict=True))
+
+
+def _small_numbers(labels: Labels) -> tuple[npt.NDArray[Any], Labels]:
+    """Return the numbers that may occur, 0 first, and labels that count in them.
+
+    Those of a segmentation do so already; only a few huge ones are looked up, which takes long.
+    """
+    highest = int(labels.max(initial=0))
+    if highest <= 2 * labels.size + 1024:
+        return np.arange(highest + 1), labels
+    names, inverse = np.unique(np.append(0, labels.ravel()), return_inverse=True)
+    return names, inverse[1:].reshape(labels.shape)

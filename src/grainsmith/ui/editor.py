@@ -142,9 +142,7 @@ class Editor(Choice):
     def copy_from(self, other: Labels, point: Point) -> None:
         """Copy the grain under a point of another labels layer of the same field."""
         y, x = (round(value) for value in point)
-        inside = 0 <= y < other.data.shape[0] and 0 <= x < other.data.shape[1]
-        grain = int(other.data[y, x]) if inside else 0
-        patches = clean.copy_grain(self.layer.data, self.history.index, other.data, grain)
+        patches = clean.copy_grain(self.layer.data, self.history.index, other.data, (y, x))
         self.choose(self.history.apply("Copy", patches, born="drawn"))
 
     @told_to_user
@@ -242,7 +240,7 @@ class Editor(Choice):
         for other in reversed(self._layers):
             of_grains = isinstance(other, Labels) and role_of(other) in ("", "grains", "truth")
             alike = of_grains and other.data.shape == self.layer.data.shape
-            if alike and other.visible and other is not self.layer:
+            if alike and other.visible and not other.multiscale and other is not self.layer:
                 return cast("Labels", other)
         raise MismatchError("show another labels layer of this field to copy from")
 

@@ -36,8 +36,9 @@ from grainsmith.ui.rows import (
     rows_renumbered,
     rows_resegmented,
 )
-from grainsmith.ui.steps import BY_HAND, STATES, Step, joined
+from grainsmith.ui.steps import BY_HAND, STATES, Step, states_after_edit, states_renumbered
 from grainsmith.ui.strokes import change_of_stroke
+from grainsmith.ui.timeline import Timeline
 from grainsmith.ui.writer import Writer
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from grainsmith.clean import Cleaned, Patch
     from grainsmith.clean.patch import Labels as LabelArray
 
-_BUDGET_BYTES = 256_000_000
 _AGAIN = "Segment again"
 _STROKES = {"paint": "Paint", "erase": "Erase", "fill": "Fill", "polygon": "Polygon"}
 
@@ -92,10 +92,6 @@ class History:
         Sent without arguments when steps, position, states or saved state changed.
     told : psygnal signal
         Sent with a sentence for the user, such as why a stroke was taken back.
-    steps : list of Step
-        All steps that can be undone or redone, the oldest first.
-    position : int
-        How many of them are done.
     """
 
     edited = Signal(object)
@@ -113,9 +109,7 @@ class History:
         if not layer.data.flags.writeable:
             layer.data = layer.data.copy()
         self._array = layer.data
-        self.steps: list[Step] = []
-        self.position = 0
-        self._saved = 0
+        self._timeline = Timeline()
         self._writer = Writer(layer)
         self._stroke: Change | None = None
         layer.events.paint.connect(self._on_paint)
@@ -139,6 +133,16 @@ class History:
         return self._index
 
     @property
+    def steps(self) -> list[Step]:
+        """All steps that can be undone or redone, the oldest first."""
+        return self._timeline.steps
+
+    @property
+    def position(self) -> int:
+        """How many of the steps are done."""
+        return self._timeline.position
+
+    @property
     def states(self) -> dict[int, str]:
         """State of the grains that have one other than "auto"; read it, set it by `set_states`."""
         states: dict[int, str] = facts(self.layer).setdefault("states", {})
@@ -152,7 +156,7 @@ class History:
     @property
     def unsaved(self) -> int:
         """Number of steps between the labels as they are and as they were saved."""
-        return abs(self.position - self._saved) if self._saved >= 0 else max(1, self.position)
+        return self._timeline.unsaved
 
     # --- doing
 
@@ -197,9 +201,7 @@ class History:
             return self._do(name, change, "edited")
         numbers = {label: label for label in self._index.boxes if label not in cleaned.removed}
         numbers |= cleaned.renumbered
-        mended = dict.fromkeys((*cleaned.filled, *cleaned.trimmed), "edited")
-        states = {**mended, **self.states}
-        states = {new: states[old] for old, new in numbers.items() if old in states}
+        states = states_renumbered(self.states, (*cleaned.filled, *cleaned.trimmed), numbers)
         before = rows_now(self.layer, self._index.boxes)
         self._write(change)
         after = rows_renumbered(before, numbers) if before.labels else before
@@ -256,18 +258,16 @@ class History:
     def undo(self) -> None:
         """Take the last step back; nothing happens where there is none."""
         self._take_in_stroke()
-        if self.position > 0:
-            step = self.steps[self.position - 1]
-            self.position -= 1
+        step = self._timeline.back()
+        if step is not None:
             self._write(step.change.inverse())
             self._show(step.states_before, step.rows_before)
 
     def redo(self) -> None:
         """Do the step again that was taken back last; nothing happens where there is none."""
         self._take_in_stroke()
-        if self.position < len(self.steps):
-            step = self.steps[self.position]
-            self.position += 1
+        step = self._timeline.forth()
+        if step is not None:
             self._write(step.change)
             self._show(step.states_after, step.rows_after)
 
@@ -282,17 +282,17 @@ class History:
 
     def mark_saved(self) -> None:
         """Note that the labels are saved as they are now."""
-        self._saved = self.position
+        self._timeline.mark_saved(saved=True)
         self._tell()
 
     def mark_unsaved(self) -> None:
         """Note that the labels are saved nowhere, e.g. after a recovery."""
-        self._saved = -1
+        self._timeline.mark_saved(saved=False)
         self._tell()
 
     def forget(self) -> None:
         """Forget all steps and look at the labels anew: they are not what they were."""
-        self.steps, self.position, self._saved = [], 0, 0
+        self._timeline.clear()
         self._stroke = None
         self._array = self.layer.data
         self._index = GrainIndex(self._array)
@@ -312,32 +312,13 @@ class History:
         existed = {label: label in self._index for label in change.touched}
         before = rows_now(self.layer, existed)
         self._follow(change)
-        states = self._states_after(existed, born)
+        states = states_after_edit(self.states, existed, self._index, born)
         after = rows_after_edit(self.layer, self._index, before)
         self._record(Step(name, change, dict(self.states), states, before, after))
         return set(existed)
 
-    def _states_after(self, existed: Mapping[int, bool], born: str) -> dict[int, str]:
-        after = dict(self.states)
-        for label, was in existed.items():
-            if label not in self._index:
-                after.pop(label, None)
-            elif not was:
-                after[label] = born
-            elif after.get(label) != "drawn":
-                after[label] = "edited"
-        return after
-
     def _record(self, step: Step) -> None:
-        if self._saved > self.position:
-            self._saved = -1  # what was saved can no longer be reached
-        self.steps[self.position :] = [step]
-        self.position += 1
-        used = sum(one.nbytes for one in self.steps)
-        while used > _BUDGET_BYTES and len(self.steps) > 1:
-            used -= self.steps.pop(0).nbytes
-            self.position -= 1
-            self._saved = max(-1, self._saved - 1)
+        self._timeline.record(step)
         self._show(step.states_after, step.rows_after)
 
     def _record_all(
@@ -349,11 +330,8 @@ class History:
 
     def _join_last(self) -> None:
         """Make one step of the last two."""
-        if self.position > 1:
-            last, first = self.steps.pop(), self.steps.pop()
-            self.steps.append(joined(first, last))
-            self.position -= 1
-            self._tell()
+        self._timeline.join_last()
+        self._tell()
 
     def _show(self, states: dict[int, str], rows: Rows) -> None:
         facts(self.layer)["states"] = dict(states)

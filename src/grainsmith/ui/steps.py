@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from grainsmith.clean import compose
 
 if TYPE_CHECKING:
-    from grainsmith.clean import Change
+    from collections.abc import Iterable, Mapping
+
+    from grainsmith.clean import Change, GrainIndex
     from grainsmith.ui.rows import Rows
 
 STATES = ("auto", "edited", "drawn", "accepted", "rejected")
@@ -46,3 +48,38 @@ def joined(first: Step, second: Step) -> Step:
         first.rows_before,
         second.rows_after if second.rows_after.labels else first.rows_after,
     )
+
+
+def states_after_edit(
+    states: Mapping[int, str], existed: Mapping[int, bool], index: GrainIndex, born: str
+) -> dict[int, str]:
+    """Return the states after an edit.
+
+    Parameters
+    ----------
+    states : mapping of int to str
+        Before it.
+    existed : mapping of int to bool
+        The touched grains, and whether each was there before.
+    index : GrainIndex
+        After it.
+    born : str
+        State of the grains that came into being.
+    """
+    after = dict(states)
+    for label, was in existed.items():
+        if label not in index:
+            after.pop(label, None)
+        elif not was:
+            after[label] = born
+        elif after.get(label) != "drawn":
+            after[label] = "edited"
+    return after
+
+
+def states_renumbered(
+    states: Mapping[int, str], mended: Iterable[int], numbers: Mapping[int, int]
+) -> dict[int, str]:
+    """Return the states of grains that have new numbers (old to new); mended ones are "edited"."""
+    known = {**dict.fromkeys(mended, "edited"), **states}
+    return {new: known[old] for old, new in numbers.items() if old in known}

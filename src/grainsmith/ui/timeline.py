@@ -1,0 +1,75 @@
+"""Steps in their order, how many of them are done, and where the work was saved. No layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grainsmith.ui.steps import joined
+
+if TYPE_CHECKING:
+    from grainsmith.ui.steps import Step
+
+_BUDGET_BYTES = 256_000_000
+
+
+class Timeline:
+    """What can be undone and redone, within a budget of memory: the oldest steps go first.
+
+    Attributes
+    ----------
+    steps : list of Step
+        The oldest first.
+    position : int
+        How many of them are done.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.position = 0
+        self._saved = 0
+
+    @property
+    def unsaved(self) -> int:
+        """Number of steps between the work as it is and as it was saved."""
+        return abs(self.position - self._saved) if self._saved >= 0 else max(1, self.position)
+
+    def record(self, step: Step) -> None:
+        """Add a step that has been done; those that were taken back are gone."""
+        if self._saved > self.position:
+            self._saved = -1  # what was saved can no longer be reached
+        self.steps[self.position :] = [step]
+        self.position += 1
+        used = sum(one.nbytes for one in self.steps)
+        while used > _BUDGET_BYTES and len(self.steps) > 1:
+            used -= self.steps.pop(0).nbytes
+            self.position -= 1
+            self._saved = max(-1, self._saved - 1)
+
+    def join_last(self) -> None:
+        """Make one step of the last two."""
+        if self.position > 1:
+            last, first = self.steps.pop(), self.steps.pop()
+            self.steps.append(joined(first, last))
+            self.position -= 1
+
+    def back(self) -> Step | None:
+        """Return the step to be taken back; None where there is none."""
+        if self.position == 0:
+            return None
+        self.position -= 1
+        return self.steps[self.position]
+
+    def forth(self) -> Step | None:
+        """Return the step to be done again; None where there is none."""
+        if self.position == len(self.steps):
+            return None
+        self.position += 1
+        return self.steps[self.position - 1]
+
+    def mark_saved(self, *, saved: bool) -> None:
+        """Note that the work is saved as it is now, or (False) nowhere."""
+        self._saved = self.position if saved else -1
+
+    def clear(self) -> None:
+        """Forget all steps; the work counts as saved."""
+        self.steps, self.position, self._saved = [], 0, 0
