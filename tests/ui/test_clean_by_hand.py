@@ -8,7 +8,7 @@ pytest.importorskip("napari")
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QMessageBox
+from qtpy.QtWidgets import QApplication, QLineEdit, QMessageBox, QTableWidget, QTableWidgetItem
 from skimage.draw import disk
 
 from grainsmith.ui.clean import CleanPanel
@@ -178,18 +178,27 @@ def test_a_box_is_dragged(hand):
     assert hand.panel.editor.chosen == (1, 2)
 
 
-@pytest.mark.parametrize("where", ["canvas", "panel", "list of steps", "layer list", "button"])
+@pytest.mark.parametrize(
+    "where", ["canvas", "panel", "list of steps", "layer list", "button", "number", "table"]
+)
 def test_keys_work_whatever_has_the_focus(hand, where):
     hand.click(CENTRES[3])
     before = hand.layer.data.copy()
     if where == "list of steps":
         hand.panel.tabs.setCurrentWidget(hand.panel.steps)
+    if where == "number":
+        hand.panel.tabs.setCurrentWidget(hand.panel.clean_up)
+    table = QTableWidget(2, 2, hand.panel)
+    table.setItem(0, 0, QTableWidgetItem("d"))
+    table.show()
     widget = {
         "canvas": hand.canvas,
         "panel": hand.panel,
         "list of steps": hand.panel.steps.rows,
         "layer list": hand.viewer.window._qt_viewer.layers,
         "button": hand.panel.correct.buttons["grow"],
+        "number": hand.panel.clean_up.form["min_area_px"].native,
+        "table": table,
     }[where]
     hand.press(widget, Qt.Key.Key_D)
     assert [step.name for step in history_of(hand.layer).steps] == ["Delete 3"]
@@ -197,6 +206,48 @@ def test_keys_work_whatever_has_the_focus(hand, where):
     np.testing.assert_array_equal(hand.layer.data, before)
     hand.press(widget, Qt.Key.Key_Z, CONTROL | SHIFT)
     assert not (hand.layer.data == 3).any()
+
+
+@pytest.mark.parametrize("active", ["field", "truth"])
+def test_undo_needs_no_active_grains(hand, active):
+    if active == "truth":
+        other = hand.viewer.add_labels(field(), name="truth", scale=(0.25, 0.25), units=("um",) * 2)
+        other.metadata["grainsmith"] = {"role": "truth"}
+        other.paint((5, 5), 8)
+    hand.click(CENTRES[3])
+    hand.press(hand.canvas, Qt.Key.Key_D)
+    hand.viewer.layers.selection.active = hand.viewer.layers[active]
+    hand.press(hand.canvas, Qt.Key.Key_Z, CONTROL)
+    assert (hand.layer.data == 3).any() == (active == "field")
+    if active == "truth":
+        assert not (other.data == 8).any()  # Ctrl+Z is of the labels that are active
+
+
+def test_a_field_of_numbers_gives_letters_away_and_keeps_its_own_undo(hand):
+    hand.click(CENTRES[3])
+    hand.panel.tabs.setCurrentWidget(hand.panel.clean_up)
+    number = hand.panel.clean_up.form["min_area_px"].native
+    hand.press(number, Qt.Key.Key_D)
+    assert not (hand.layer.data == 3).any()
+    hand.press(number, Qt.Key.Key_Z, CONTROL)
+    assert (hand.layer.data == 3).any()
+    number.selectAll()
+    QTest.keyClicks(number, "12")
+    assert number.text().startswith("12")
+    hand.press(number, Qt.Key.Key_Z, CONTROL)
+    assert not number.text().startswith("12")  # what was typed goes, the grains stay
+    hand.press(number, Qt.Key.Key_Delete)
+    assert (hand.layer.data == 3).any()
+
+
+def test_a_field_of_text_keeps_its_letters(hand):
+    hand.click(CENTRES[3])
+    text = QLineEdit(hand.panel)
+    text.show()
+    text.setFocus()
+    QTest.keyClicks(text, "dust")
+    assert text.text() == "dust"
+    assert (hand.layer.data == 3).any()
 
 
 def test_the_question_mark_shows_all_keys(hand):

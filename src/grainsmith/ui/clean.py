@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari.layers import Labels
 from qtpy.QtWidgets import QMessageBox, QTabWidget, QToolButton
 
 from grainsmith.errors import GrainsmithError
@@ -12,6 +13,7 @@ from grainsmith.ui.correct import Correct
 from grainsmith.ui.editor import editor_of
 from grainsmith.ui.gestures import Gestures
 from grainsmith.ui.keys import Shortcuts, keys_text
+from grainsmith.ui.layers import role_of
 from grainsmith.ui.panel import Panel
 from grainsmith.ui.review import Review
 from grainsmith.ui.roles import while_alive
@@ -111,8 +113,16 @@ class CleanPanel(Panel):
             "next": lambda: self._review("next"),
             "previous": lambda: self._review("previous"),
             "coverage": lambda: self.review.toggle_coverage(),
+            "undo": lambda: self._walk("undo"),
+            "redo": lambda: self._walk("redo"),
             "help": self.show_help,
         }
+
+    def _walk(self, verb: str) -> None:
+        """Undo or redo in the labels that are active, or else in the grains."""
+        active = self.viewer.layers.selection.active
+        has_own = isinstance(active, Labels) and role_of(active) != "marks"
+        getattr(active if has_own else self.editor, verb)()
 
     def _judge(self, verb: str) -> None:
         """Accept or reject; in the review that goes on to the next grain."""

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari.layers import Points, Shapes
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QLineEdit, QWidget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import napari
     from napari.layers import Labels
-    from qtpy.QtWidgets import QWidget
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,14 @@ KEYS: tuple[Key, ...] = (
 )
 """None of them is bound by napari 0.9 to a labels layer or to the viewer."""
 
+_OF_THE_WINDOW: tuple[Key, ...] = (
+    Key("Ctrl+Z", "undo", "Undo: strokes of the brush and corrections alike"),
+    Key("Ctrl+Shift+Z", "redo", "Redo"),
+)
+"""napari gives them to a labels layer that is active; here they work with any active layer."""
+
 _ALSO = (
     ("click", "choose a grain; Shift+click chooses more"),
-    ("Ctrl+Z", "undo: strokes of the brush and corrections alike"),
-    ("Ctrl+Shift+Z", "redo"),
     ("2 · 3 · 4 · 5", "napari's brush, bucket, pick and move tools"),
 )
 
@@ -67,7 +71,7 @@ def key_of(action: str) -> str:
 
 def keys_text() -> str:
     """Return the list of keys as a table in HTML."""
-    rows = [(key.key, key.text) for key in KEYS]
+    rows = [(key.key, key.text) for key in (*KEYS, *_OF_THE_WINDOW)]
     cells = (f"<tr><td><b>{key}</b>&nbsp;&nbsp;</td><td>{text}</td></tr>" for key, text in rows)
     also = (f"<tr><td><b>{key}</b>&nbsp;&nbsp;</td><td>{text}</td></tr>" for key, text in _ALSO)
     return f"<table>{''.join(cells)}<tr><td>&nbsp;</td></tr>{''.join(also)}</table>"
@@ -76,9 +80,9 @@ def keys_text() -> str:
 class Shortcuts:
     """The keys at work: in the panel's window whatever has the focus, and on the grains' layer.
 
-    Fields of text and numbers keep their letters. Points and shapes layers have keys of their own
-    on the same letters, so ours rest while such a layer is active. The layer's own bindings serve
-    when the panel floats in a window of its own.
+    Fields of text keep their letters; a field of numbers has no use for any, so it lets them go.
+    Points and shapes layers have keys of their own on the same letters, so ours rest while such a
+    layer is active. The layer's own bindings serve when the panel floats in a window of its own.
     """
 
     def __init__(
@@ -90,7 +94,9 @@ class Shortcuts:
         self._actions = actions
         self._viewer = viewer
         self._layer: Labels | None = None
-        self._shortcuts = [_shortcut(key, panel, actions[key.action]) for key in KEYS]
+        every = (*KEYS, *_OF_THE_WINDOW)
+        self._shortcuts = [_shortcut(key, panel, actions[key.action]) for key in every]
+        self._fields = _NumberFields(panel)
         viewer.layers.selection.events.active.connect(self._on_active)
 
     def follow(self, layer: Labels | None) -> None:
@@ -116,6 +122,35 @@ class Shortcuts:
         active = self._viewer.layers.selection.active
         for shortcut in self._shortcuts:
             shortcut.setEnabled(not isinstance(active, Points | Shapes))
+
+
+class _NumberFields(QObject):
+    """Keeps a field of numbers that has the focus from swallowing keys that it has no use for."""
+
+    def __init__(self, panel: QWidget) -> None:
+        super().__init__(panel)
+        letters = (key.key for key in KEYS if len(key.key.removeprefix("Shift+")) == 1)
+        self._letters = {QKeySequence(letter).toString() for letter in letters}
+        QApplication.instance().focusChanged.connect(self._on_focus)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  (Qt's name)
+        """Say for the field that it does not want a key, so that the shortcut gets it."""
+        if event.type() != QEvent.Type.ShortcutOverride:
+            return False
+        pressed = QKeySequence(event.keyCombination()).toString()
+        typed = watched.findChild(QLineEdit)
+        ours = pressed in self._letters
+        ours |= pressed == "Ctrl+Z" and not typed.isUndoAvailable()
+        ours |= pressed == "Ctrl+Shift+Z" and not typed.isRedoAvailable()
+        if ours:
+            event.ignore()
+        return ours
+
+    def _on_focus(self, old: QWidget | None, new: QWidget | None) -> None:
+        if isinstance(old, QAbstractSpinBox):
+            old.removeEventFilter(self)
+        if isinstance(new, QAbstractSpinBox):
+            new.installEventFilter(self)
 
 
 def _shortcut(key: Key, panel: QWidget, action: Callable[[], None]) -> QShortcut:
