@@ -13,6 +13,7 @@ import os
 import shutil
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,7 +170,8 @@ class AutosaveFolder:
         wanted = {*self._files.values(), self._table, _MANIFEST}
         for file in self.folder.iterdir():
             if file.name not in wanted:
-                file.unlink(missing_ok=True)
+                with suppress(OSError):
+                    file.unlink()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary, ref
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, QObject, QThread, QTimer
-from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
+from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox, QWidget
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.autosave import TILE_PX, AutosaveFolder, snapshot, tiles_at
@@ -33,6 +33,12 @@ _QUIET_MS = 1500
 
 _LONGEST_S = 3.0
 """After the first edit that is not saved, whether it is quiet or not."""
+
+_RETRY_MS = 30_000
+"""After a save that failed: the disk may have room again."""
+
+_PATIENCE_S = 20.0
+"""How long a closing window waits for a save under way."""
 
 _LONG_TABLE = 20_000
 """Rows; writing more of them as text would be felt while drawing."""
@@ -91,23 +97,32 @@ class Keeper(QObject):
         if not (event.spontaneous() or QThread.currentThread().loopLevel() > 0):
             return False
         unsaved = self.unsaved()
-        if unsaved and not self.may_close(unsaved):
+        if unsaved and not self.may_close(unsaved, self._flush()):
             event.ignore()
             return True
         return False
 
-    def may_close(self, unsaved: list[tuple[str, int]]) -> bool:
-        """Ask the user; the work stays recoverable whatever is answered."""
+    def may_close(self, unsaved: list[tuple[str, int]], trouble: str) -> bool:
+        """Ask the user; `trouble` says why the work cannot be recovered, "" where it can."""
         names = ", ".join(f"'{name}' ({count} edits)" for name, count in unsaved)
+        after = (
+            f"and they are lost once this is closed: {trouble}"
+            if trouble
+            else "or close all the same: they will be offered when Grainsmith is opened again."
+        )
         answer = QMessageBox.warning(
             self._window(),
             "Unsaved grains",
-            f"Not saved yet: {names}.\n\nSave them with File > Save, or close all the same: "
-            "they will be offered for recovery when Grainsmith is opened again.",
+            f"Not saved yet: {names}.\n\nSave them with File > Save, {after}",
             QMessageBox.StandardButton.Close | QMessageBox.StandardButton.Cancel,
             QMessageBox.StandardButton.Cancel,
         )
         return bool(answer == QMessageBox.StandardButton.Close)
+
+    def _flush(self) -> str:
+        """Save all work for recovery at once; return why some could not be, "" where all was."""
+        kept = [self._kept[layer] for layer in self._roles.all_grains if layer in self._kept]
+        return next(filter(None, [one.flush() for one in kept]), "")
 
     def _follow(self, layer: Labels | None) -> None:
         if layer is None or layer in self._kept:
@@ -156,6 +171,20 @@ class Kept(QObject):
         if self.history.unsaved == 0:
             self._remove()
             return
+        create_worker(_write, *self._to_write(), _connect={"returned": self._on_written})
+
+    def flush(self) -> str:
+        """Save at once what is not saved yet; return what went wrong, "" where all is well."""
+        until_s = time.monotonic() + _PATIENCE_S
+        while self._writing and time.monotonic() < until_s:
+            QApplication.processEvents()
+        if self.history.unsaved and not self._writing and (self._timer.isActive() or self._told):
+            self._timer.stop()
+            self._on_written(_write(*self._to_write()))
+        return self._told
+
+    def _to_write(self) -> tuple[AutosaveFolder, Snapshot]:
+        """Return where to write, and a copy of what changed since the last time."""
         layer = self.history.layer
         if self.folder is None:
             self.folder = AutosaveFolder(layer.data.shape, layer.data.dtype, _about(layer))
@@ -167,7 +196,7 @@ class Kept(QObject):
             edits=self.history.position,
         )
         self._dirty, self._writing = set(), True
-        create_worker(_write, self.folder, taken, _connect={"returned": self._on_written})
+        return self.folder, taken
 
     def _on_edited(self, change: Change) -> None:
         if self._dirty is not None:
@@ -183,7 +212,9 @@ class Kept(QObject):
         now = time.monotonic()
         self._first_s = self._first_s or now
         left_ms = 1000 * (self._first_s + _LONGEST_S - now)
-        self._timer.start(int(min(_QUIET_MS, max(0.0, left_ms))))
+        # Once it is due edits must not put it off again, however fast they come.
+        if left_ms > 0 or not self._timer.isActive():
+            self._timer.start(int(min(_QUIET_MS, max(0.0, left_ms))))
 
     def _on_written(self, outcome: tuple[str, Snapshot]) -> None:
         self._writing = False
@@ -199,6 +230,7 @@ class Kept(QObject):
             return
         if self._dirty is not None:
             self._dirty |= tiles
+        self._timer.start(_RETRY_MS)
         if message != self._told:  # once is enough
             show_warning(f"Autosave: {message} Your work is still in memory: save it elsewhere.")
             self._told = message
@@ -213,8 +245,8 @@ def _write(folder: AutosaveFolder, taken: Snapshot) -> tuple[str, Snapshot]:
     """Save; return what went wrong ("" where all is well) and what was to be saved."""
     try:
         folder.write(taken)
-    except GrainsmithError as error:
-        return str(error), taken
+    except (GrainsmithError, OSError, MemoryError) as error:
+        return str(error) or type(error).__name__, taken
     return "", taken
 
 
