@@ -185,7 +185,13 @@ def test_confidence_and_data_bar():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"min_area_px": -1}, {"min_solidity": 1.5}, {"min_area_px": 5, "max_area_px": 2}]
+    "bad",
+    [
+        {"min_area_px": -1},
+        {"max_area_um2": np.nan},
+        {"min_solidity": 1.5},
+        {"min_area_px": 5, "max_area_px": 2},
+    ],
 )
 def test_settings_check_themselves(bad):
     with pytest.raises(ValueError, match="must"):

@@ -1,7 +1,9 @@
 import json
+import re
 
 import numpy as np
 import pytest
+import tifffile
 from typer.testing import CliRunner
 
 from grainsmith.cli import app, main
@@ -56,3 +58,46 @@ def test_unknown_pixel_size_is_one_line_and_code_2(tmp_path, monkeypatch, capsys
     assert stop.value.code == 2
     assert "needs the pixel size" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (None, (), "does not exist"),
+        (b"", (), "not a readable label image"),
+        (b"II*\0 no more", (), "one grey image"),
+        (np.random.default_rng(0).random((9, 9), np.float32), (), "whole numbers"),
+        (np.full((9, 9), -3, np.int32), (), "must lie in 0"),
+        (np.zeros((2, 9, 9), np.int32), (), r"\(2, 9, 9\)"),
+        (
+            np.ones((9, 9), np.int32),
+            ("--min-area-px", "9", "--max-area-px", "2"),
+            "must not be less",
+        ),
+        (np.ones((9, 9), np.int32), ("--min-area-px", "nan"), "greater than"),
+        (np.ones((9, 9), np.int32), ("--data-bar-rows", "10"), "9 rows"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_the_old_file(
+    tmp_path, monkeypatch, capsys, content, options, message
+):
+    path, out = tmp_path / "masks.tif", tmp_path / "out.tif"
+    out.write_bytes(b"of yesterday")
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        tifffile.imwrite(path, content)
+    monkeypatch.setattr("sys.argv", ["grainsmith", "clean", str(path), "-o", str(out), *options])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("Usage:") or "\n" not in said  # typer's own way with options
+    assert re.search(message, said)
+    assert out.read_bytes() == b"of yesterday"
+
+
+def test_only_a_tiff_is_written(labels, tmp_path):
+    result = run(labels, "-o", tmp_path / "out.png", "--relabel")
+    assert result.exit_code == 2
+    assert not (tmp_path / "out.png").exists()

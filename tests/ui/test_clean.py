@@ -92,11 +92,16 @@ def test_help_lists_every_key(panel, qtbot):
 def test_preview_counts_and_colours_and_changes_nothing(panel, qtbot):
     before = panel.layer.data.copy()
     panel.clean_up.form["min_area_px"].value = 50
+    panel.clean_up.form["fill_holes"].value = True
     panel.clean_up.preview()
     qtbot.waitUntil(lambda: "would go" in panel.clean_up._said.text(), timeout=10_000)
-    assert panel.clean_up._said.text().startswith("1 of 8 grains would go. 8: area 9 px < 50 px")
+    said = "1 of 8 grains would go. 8: area 9 px < 50 px. Holes filled in 1."
+    assert panel.clean_up._said.text() == said
     marks = panel.editor.shown.layer(PREVIEW)
     np.testing.assert_array_equal(marks.data == 2, before == 8)
+    hole = np.zeros(SHAPE, bool)
+    hole[38:42, 38:42] = True
+    np.testing.assert_array_equal(marks.data == 3, hole)
     np.testing.assert_array_equal(panel.layer.data, before)
 
 
@@ -108,7 +113,7 @@ def test_clean_up_is_one_step_and_spares_the_accepted(panel, qtbot):
     panel.clean_up.form["fill_holes"].value = True
     panel.clean_up.apply()
     qtbot.waitUntil(lambda: history.position == 2, timeout=10_000)
-    assert "1 removed" in panel.clean_up._said.text()
+    assert panel.clean_up._said.text() == "1 removed. Ctrl+Z takes it back."
     assert 8 not in history.index
     assert panel.layer.data[40, 40] == 0  # the hole of the accepted grain
     panel.layer.undo()

@@ -8,6 +8,7 @@ from grainsmith.clean.bulk import (
     Cleaned,
     CleanSettings,
     clean_labels,
+    count_reasons,
     find_unwanted,
     touching_edge,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "clean_labels",
     "compose",
     "copy_grain",
+    "count_reasons",
     "delete",
     "difference",
     "fill_holes",

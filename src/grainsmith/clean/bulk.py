@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,14 @@ from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from grainsmith.clean.patch import Labels, Patch
     from grainsmith.data import OnProgress
 
 _FROM_ZERO = {"min": 0.0, "max": 1e12, "step": 1.0}
+_KINDS = {"touches": "edge", "in": "data bar"}
+"""First word of a reason, where it is no property of a grain."""
 _SHARE = {"min": 0.0, "max": 1.0, "step": 0.05}
 
 
@@ -65,8 +68,10 @@ class CleanSettings:
 
     def __post_init__(self) -> None:
         for name in ("min_area_um2", "max_area_um2", "min_area_px", "max_area_px"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be 0 (off) or more, got {getattr(self, name)}")
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(
+                    f"{name} must be 0 (off) or a number above it, got {getattr(self, name)}"
+                )
         for name in ("min_confidence", "min_solidity"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in 0..1, got {getattr(self, name)}")
@@ -136,7 +141,7 @@ def find_unwanted(
         A limit in µm² without a pixel size, a confidence limit without confidences, or a data bar
         to be cleared where none is known.
     """
-    _check_known(settings, pixel_size_um, data_bar_rows, confidence)
+    _check_known(settings, pixel_size_um, data_bar_rows, labels.shape[0], confidence)
     index = index or GrainIndex(labels)
     reasons: dict[int, str] = {}
     areas = pd.Series(index.areas_px, dtype=float)
@@ -191,7 +196,7 @@ def clean_labels(
     array([[0, 0, 1, 1],
            [0, 0, 1, 1]], dtype=int32)
     """
-    _check_known(settings, pixel_size_um, data_bar_rows, confidence)
+    _check_known(settings, pixel_size_um, data_bar_rows, labels.shape[0], confidence)
     labels = labels.copy()
     kept = set(locked)
     index = GrainIndex(labels)
@@ -218,6 +223,7 @@ def _check_known(
     settings: CleanSettings,
     pixel_size_um: float,
     data_bar_rows: int,
+    rows: int,
     confidence: pd.Series[float] | None,
 ) -> None:
     if (settings.min_area_um2 or settings.max_area_um2) and pixel_size_um <= 0:
@@ -232,6 +238,8 @@ def _check_known(
         )
     if settings.drop_data_bar and data_bar_rows <= 0:
         raise MismatchError("no data bar is known for this image; set its rows first")
+    if data_bar_rows > rows:
+        raise MismatchError(f"a data bar of {data_bar_rows} rows does not fit into {rows} rows")
 
 
 def _note(
@@ -260,6 +268,12 @@ def _note_places(
         for label in touching_edge(labels[:rows]):
             reasons.setdefault(label, "touches the edge")
     reasons.pop(0, None)
+
+
+def count_reasons(removed: Mapping[int, str]) -> str:
+    """Return why grains go in short, such as "12 by area, 3 by edge"; "" where none do."""
+    kinds = Counter(reason.split(" ")[0] for reason in removed.values())
+    return ", ".join(f"{count} by {_KINDS.get(kind, kind)}" for kind, count in kinds.items())
 
 
 def touching_edge(labels: Labels) -> set[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -50,22 +49,27 @@ def clean(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Remove grains of LABELS by size, shape or place, mend the others, write all to OUTPUT."""
-    from grainsmith.clean import CleanSettings, GrainIndex, clean_labels
+    from grainsmith.clean import CleanSettings, GrainIndex, clean_labels, count_reasons
     from grainsmith.io.labels import read_labels, write_labels
     from grainsmith.io.sem import read_image
 
-    settings = CleanSettings(
-        min_area_um2=min_area_um2,
-        max_area_um2=max_area_um2,
-        min_area_px=min_area_px,
-        max_area_px=max_area_px,
-        min_solidity=min_solidity,
-        drop_border=drop_border,
-        drop_data_bar=data_bar_rows > 0,
-        fill_holes=fill_holes,
-        keep_largest=keep_largest,
-        relabel=relabel,
-    )
+    try:
+        settings = CleanSettings(
+            min_area_um2=min_area_um2,
+            max_area_um2=max_area_um2,
+            min_area_px=min_area_px,
+            max_area_px=max_area_px,
+            min_solidity=min_solidity,
+            drop_border=drop_border,
+            drop_data_bar=data_bar_rows > 0,
+            fill_holes=fill_holes,
+            keep_largest=keep_largest,
+            relabel=relabel,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if output.suffix.lower() not in (".tif", ".tiff"):
+        raise typer.BadParameter(f"OUTPUT is a TIFF: let it end in .tif, not '{output.name}'")
     before = read_labels(labels)
     pixel_size_um = pixel_size_um or read_image(labels, crop_databar=0).pixel_size_um
     with progress_bar("Cleaning") as on_progress:
@@ -90,12 +94,7 @@ def clean(
     if json:
         print_json(result)
         return
-    kinds = Counter(reason.split(" ")[0] for reason in done.removed.values())
-    why = ", ".join(f"{number} by {_KINDS.get(kind, kind)}" for kind, number in kinds.items())
+    why = count_reasons(done.removed)
     say(f"{len(done.removed)} grains removed{f' ({why})' if why else ''}")
     say(f"holes filled in {len(done.filled)}, fragments dropped from {len(done.trimmed)}")
     typer.echo(f"{count} grains in {output}")
-
-
-_KINDS = {"touches": "edge", "in": "data bar"}
-"""First word of a reason, where it is no property of a grain."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from grainsmith.clean import CleanSettings, clean_labels, find_unwanted
+from grainsmith.clean import CleanSettings, clean_labels, count_reasons
 from grainsmith.errors import GrainsmithError
 from grainsmith.ui.forms import Form
 from grainsmith.ui.layers import facts, pixel_size_um_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from grainsmith.ui.roles import Roles
     from grainsmith.ui.worker import Progress
 
+_MEANWHILE = "The grains were edited meanwhile; nothing was done. Do it again."
 _FOLDED = ("max_area_um2", "max_area_px", "min_confidence", "min_solidity")
 
 
@@ -34,7 +35,9 @@ class CleanUp(QWidget):
         self.form = Form(CleanSettings, folded=_FOLDED)
         self._said = label("")
         self._preview = button(
-            "Preview", self.preview, tip="Count and colour what would be removed; nothing changes"
+            "Preview",
+            self.preview,
+            tip="Count and colour what would go and what would be filled; nothing changes",
         )
         self._apply = button(
             "Clean up all grains",
@@ -50,14 +53,14 @@ class CleanUp(QWidget):
         self.form.changed.connect(self._on_form)
 
     def preview(self) -> None:
-        """Say how many grains would go and why, and colour them."""
-        self._run(find_unwanted, self._preview, self._show_preview, "Looking at the grains")
+        """Say how many grains would go and why, what would be mended, and colour it."""
+        self._run(self._preview, self._show_preview, "Looking at the grains")
 
     def apply(self) -> None:
         """Do it."""
-        self._run(clean_labels, self._apply, self._show_done, "Cleaning up")
+        self._run(self._apply, self._show_done, "Cleaning up")
 
-    def _run(self, func: Any, busy: QWidget, then: Any, title: str) -> None:
+    def _run(self, busy: QWidget, then: Any, title: str) -> None:
         try:
             history, settings = self._editor.history, self.form.settings()
         except (GrainsmithError, ValueError) as error:
@@ -65,9 +68,8 @@ class CleanUp(QWidget):
             return
         layer, image = self._editor.layer, self._roles.image
         table = layer.features
-        rest: dict[str, Any] = {"locked": history.locked} if func is clean_labels else {}
         run(
-            func,
+            clean_labels,
             layer.data.copy(),  # the user may go on editing while it is looked at
             settings,
             busy=busy,
@@ -77,34 +79,42 @@ class CleanUp(QWidget):
             pixel_size_um=pixel_size_um_of(layer),
             data_bar_rows=int(facts(image).get("data_bar_rows", 0)) if image is not None else 0,
             confidence=table.set_index("index")["confidence"] if "confidence" in table else None,
-            **rest,
+            locked=history.locked,
         )
 
-    def _show_preview(self, history: History, _position: int, reasons: dict[int, str]) -> None:
-        reasons = {k: why for k, why in reasons.items() if k not in history.locked}
-        self._editor.shown.going(history.layer, reasons)
-        count = len(reasons)
-        first = "; ".join(f"{label}: {why}" for label, why in list(reasons.items())[:3])
-        more = " …" if count > 3 else ""
-        self._said.setText(f"{count} of {len(history.index)} grains would go. {first}{more}")
+    def _show_preview(self, history: History, position: int, found: Cleaned) -> None:
+        if history.position != position:
+            self._said.setText(_MEANWHILE)
+            return
+        self._editor.shown.cleaned(history.layer, found.labels)
+        would = f"{len(found.removed)} of {len(history.index)} grains would go"
+        self._said.setText(". ".join([would, *_why(found.removed), *_mended(found)]) + ".")
 
     def _show_done(self, history: History, position: int, done: Cleaned) -> None:
         if history.position != position:
-            self._said.setText("The grains were edited meanwhile; nothing was done. Do it again.")
+            self._said.setText(_MEANWHILE)
             return
         self._editor.shown.hide(PREVIEW)
         touched = history.clean("Clean up", done)
-        parts = [
-            f"{len(done.removed)} removed",
-            f"holes filled in {len(done.filled)}",
-            f"fragments dropped from {len(done.trimmed)}",
-        ]
-        if done.renumbered:
-            parts.append(f"{len(done.renumbered)} renumbered")
-        self._said.setText(
-            "; ".join(parts) + ". Ctrl+Z takes it back." if touched else "There was nothing to do."
-        )
+        said = ". ".join([f"{len(done.removed)} removed", *_mended(done), "Ctrl+Z takes it back."])
+        self._said.setText(said if touched else "There was nothing to do.")
 
     def _on_form(self) -> None:
         self._said.setText("")
         self._editor.shown.hide(PREVIEW)
+
+
+def _why(removed: dict[int, str]) -> list[str]:
+    """Return why grains go: each of a few, the kinds of many."""
+    few = "; ".join(f"{label}: {reason}" for label, reason in removed.items())
+    return [few if len(removed) <= 3 else count_reasons(removed)] if removed else []
+
+
+def _mended(cleaned: Cleaned) -> list[str]:
+    """Return what a clean-up does to the grains that stay, a sentence each."""
+    counts = {
+        "holes filled in": len(cleaned.filled),
+        "fragments dropped from": len(cleaned.trimmed),
+        "new numbers for": len(cleaned.renumbered),
+    }
+    return [f"{what[:1].upper()}{what[1:]} {count}" for what, count in counts.items() if count]

@@ -34,7 +34,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "Add and remove",
         (
             ("Insert by click", "insert"),
-            ("Copy from layer", "copy"),
+            ("Copy grain", "copy"),
             ("Delete", "delete"),
             ("Trim pieces", "keep_largest"),
         ),

@@ -36,7 +36,7 @@ N_PARTS = 4
 _MANY_PX = 500_000  # from so many changed pixels on the whole view is drawn anew
 _LOOKS: dict[str, dict[str, Any]] = {
     CHOSEN: {"contour": 2, "opacity": 1.0},
-    PREVIEW: {"contour": 0, "opacity": 0.6},
+    PREVIEW: {"contour": 0, "opacity": 0.8},
     UNCOVERED: {"contour": 0, "opacity": 0.55},
 }
 

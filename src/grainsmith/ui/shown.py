@@ -11,11 +11,12 @@ from grainsmith.clean.grains import pixels_under
 from grainsmith.ui.marks import CHOSEN, N_PARTS, PREVIEW, Marks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from napari.layers import Labels
 
     from grainsmith.clean import GrainIndex, Patch
+    from grainsmith.clean.patch import Labels as LabelArray
 
     Point = tuple[float, float]
 
@@ -37,9 +38,10 @@ class Shown(Marks):
             values = np.isin(layer.data[box.slices], grains).astype(np.uint8)
             self.show(CHOSEN, values, box[:2], layer)
 
-    def going(self, layer: Labels, grains: Iterable[int]) -> None:
-        """Colour grains that a clean-up would remove."""
-        values = 2 * np.isin(layer.data, list(grains)).astype(np.uint8)
+    def cleaned(self, layer: Labels, labels: LabelArray) -> None:
+        """Colour what a clean-up that gives these labels, (Y, X), would remove and fill."""
+        here, then = layer.data > 0, labels > 0
+        values = 2 * (here & ~then).astype(np.uint8) + 3 * (then & ~here).astype(np.uint8)
         self.show(PREVIEW, values, (0, 0), layer)
 
     def patches(self, layer: Labels, patches: Sequence[Patch]) -> None:
