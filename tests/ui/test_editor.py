@@ -225,6 +225,43 @@ def test_what_is_missing_is_said(editor, action, message):
     assert message in editor.said[-1]
 
 
+@pytest.mark.parametrize(
+    ("mode", "act"),
+    [
+        ("choose", lambda e: e.on_click((-5, 1e6), more=True)),
+        ("cut", lambda e: e.on_stroke([(60.0, 40.0)], done=True)),
+        ("cut", lambda e: e.on_stroke([(60.0, 40.0), (60.0, 40.0)], done=False)),
+        ("cut", lambda e: e.on_stroke([(-90.0, -90.0), (-50.0, -60.0)], done=True)),
+        ("join", lambda e: e.on_stroke([(60.0, 40.0), (62.0, 40.0)], done=True)),
+        ("box", lambda e: e.on_stroke([(3.0, 3.0)], done=True)),
+        ("lasso", lambda e: e.on_stroke([(3.0, 3.0), (-9.0, 400.0)], done=True)),
+        ("insert", lambda e: e.on_click((500, 500), more=False)),
+        ("insert", lambda e: e.on_click((60, 40), more=False)),  # a grain is there
+        ("copy", lambda e: e.on_click((-1, -1), more=False)),
+        ("choose", lambda e: e.on_wheel(3)),
+        ("insert", lambda e: e.on_wheel(-3)),
+        ("choose", lambda e: e.choose([99, 0, -4])),
+        ("choose", lambda e: e.set_state("accepted", [99])),
+    ],
+)
+def test_what_makes_no_sense_changes_nothing(editor, mode, act):
+    before = editor.layer.data.copy()
+    editor.set_mode(mode)
+    act(editor)
+    np.testing.assert_array_equal(editor.layer.data, before)
+    assert editor.chosen == ()
+    assert editor.history.steps == []
+
+
+def test_a_grain_that_another_tool_took_away_is_told(editor):
+    editor.choose([1])
+    editor.layer.data[editor.layer.data == 1] = 0  # in place: nobody is told
+    editor.delete()
+    editor.choose([1])
+    editor.split_by_lobes()
+    assert editor.said
+
+
 def test_no_grains_no_crash():
     model = ViewerModel()
     editor = editor_of(model)
@@ -239,6 +276,20 @@ def test_chosen_grains_that_undo_takes_away_are_let_go(editor):
     assert editor.chosen == (3,)
     editor.undo()
     assert editor.chosen == ()
+
+
+def test_the_brush_spares_the_neighbours_until_the_user_says_otherwise(editor):
+    editor.choose([2])
+    before = editor.layer.data.copy()
+    editor.layer.brush_size = 400
+    editor.layer.paint((60, 60), 2)
+    np.testing.assert_array_equal(editor.layer.data[before == 1], 1)
+    assert (editor.layer.data[before != 1] == 2).all()
+    editor.layer.undo()
+    editor.layer.preserve_labels = False
+    editor.choose([1])
+    editor.layer.paint((60, 60), 2)
+    assert (editor.layer.data == 2).all()
 
 
 def test_same_edits_at_any_scale(editor):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numba as nb
 import numpy as np
 import numpy.typing as npt
 
@@ -134,11 +135,9 @@ def difference(before: Labels, after: Labels) -> Change:
     """
     if before.shape != after.shape:
         raise MismatchError(f"labels of {before.shape} and {after.shape} have no difference")
-    rows = range(0, before.shape[0], _ROWS)
-    parts = [
-        _runs(before[y : y + _ROWS], after[y : y + _ROWS], y, 0, before.shape[1]) for y in rows
-    ]
-    return _join((before.shape[0], before.shape[1]), parts)
+    start, length = _runs_of_images(before, after)
+    flat = before.reshape(-1)[start], after.reshape(-1)[start]
+    return Change((before.shape[0], before.shape[1]), start, length, *flat)
 
 
 def compose(changes: Sequence[Change]) -> Change:
@@ -174,6 +173,30 @@ def from_pixels(
     tails = np.append(heads[1:], True) if len(flat) else heads
     real = old[heads] != new[tails]
     return _as_runs(shape, flat[heads][real], old[heads][real], new[tails][real])
+
+
+@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _runs_of_images(
+    before: Labels, after: Labels
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Return start and length of the runs in which two images of one shape differ."""
+    height, width = before.shape
+    start, length = np.empty(1024, np.int64), np.empty(1024, np.int32)
+    count = 0
+    for y in range(height):
+        x = 0
+        while x < width:
+            old, new, first = before[y, x], after[y, x], x
+            x += 1
+            while x < width and before[y, x] == old and after[y, x] == new:
+                x += 1
+            if old != new:
+                if count == len(start):
+                    start = np.append(start, np.empty(count, np.int64))
+                    length = np.append(length, np.empty(count, np.int32))
+                start[count], length[count] = y * width + first, x - first
+                count += 1
+    return start[:count].copy(), length[:count].copy()
 
 
 _Runs = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import wraps
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 from psygnal import Signal
@@ -72,6 +73,7 @@ class Choice:
         self._seeds: list[Point] = []
         self._insertion: Insertion | None = None
         self._watched: History | None = None
+        self._known: WeakSet[History] = WeakSet()
         self._roles.grains_changed.connect(self._on_grains)
         self._on_grains()
 
@@ -88,11 +90,14 @@ class Choice:
     def history(self) -> History:
         """The history of the grains' layer."""
         history = history_of(self.layer)
-        if history is not self._watched:
-            self._watched = history
+        if history not in self._known:
+            self._known.add(history)
             # Given `told.emit` itself, psygnal tries it out to count its arguments.
             history.told.connect(self._on_told)
             history.changed.connect(self._on_history)
+            # napari's own switch: brush and eraser leave all but the selected grain alone.
+            history.layer.preserve_labels = True
+        self._watched = history
         return history
 
     @property

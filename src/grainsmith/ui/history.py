@@ -12,7 +12,6 @@ only what changed, and everyone who listens to `paint` hears of it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -105,9 +104,9 @@ class History:
                 "duplicate it as one array first"
             )
         self._layer = ref(layer)
+        if not (layer.data.flags.writeable and layer.data.dtype.isnative):
+            layer.data = layer.data.astype(layer.data.dtype.newbyteorder("="))
         self._index = GrainIndex(layer.data)
-        if not layer.data.flags.writeable:
-            layer.data = layer.data.copy()
         self._array = layer.data
         self._timeline = Timeline()
         self._writer = Writer(layer)
@@ -141,6 +140,11 @@ class History:
     def position(self) -> int:
         """How many of the steps are done."""
         return self._timeline.position
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the steps take, about."""
+        return self._timeline.nbytes
 
     @property
     def states(self) -> dict[int, str]:
@@ -205,7 +209,7 @@ class History:
         before = rows_now(self.layer, self._index.boxes)
         self._write(change)
         after = rows_renumbered(before, numbers) if before.labels else before
-        self._record_all(name, change, states, before, after)
+        self._record(name, change, states, before.said_of(after.labels), after)
         return change.touched
 
     def resegment(
@@ -235,11 +239,11 @@ class History:
         before = rows_now(self.layer, self._index.boxes)
         change = difference(self._array, renewed)
         self._write(change)
-        states = {label: self.states[label] for label in kept}
+        states = {label: "auto" for label in self.states if label not in kept}
         after = before
         if before.labels and table is not None:
             after = rows_resegmented(before, kept, table, numbers)
-        self._record_all(_AGAIN, change, states, before, after)
+        self._record(_AGAIN, change, states, before.said_of(after.labels), after)
         return kept
 
     def set_states(self, name: str, states: Mapping[int, str], *, amend: bool = False) -> None:
@@ -248,10 +252,7 @@ class History:
         if unknown:
             raise ValueError(f"a state must be one of {', '.join(STATES)}, got {unknown}")
         self._take_in_stroke()
-        after = {**self.states, **states}
-        after = {label: state for label, state in after.items() if state != "auto"}
-        nothing = pack((), self._array.shape)
-        self._record(Step(name, nothing, dict(self.states), after, Rows(), Rows()))
+        self._record(name, pack((), self._array.shape), states, Rows(), Rows())
         if amend:
             self._join_last()
 
@@ -314,27 +315,30 @@ class History:
         self._follow(change)
         states = states_after_edit(self.states, existed, self._index, born)
         after = rows_after_edit(self.layer, self._index, before)
-        self._record(Step(name, change, dict(self.states), states, before, after))
+        self._record(name, change, states, before, after)
         return set(existed)
 
-    def _record(self, step: Step) -> None:
+    def _record(
+        self, name: str, change: Change, states: Mapping[int, str], before: Rows, after: Rows
+    ) -> None:
+        """Record a step that gives these grains these states and rows."""
+        were = {label: self.states.get(label, "auto") for label in states}
+        step = Step(name, change, were, dict(states), before, after)
         self._timeline.record(step)
         self._show(step.states_after, step.rows_after)
-
-    def _record_all(
-        self, name: str, change: Change, states: dict[int, str], before: Rows, after: Rows
-    ) -> None:
-        """Record a step that numbers grains anew: undo takes the rows of the new numbers away."""
-        before = replace(before, labels=after.labels)
-        self._record(Step(name, change, dict(self.states), states, before, after))
 
     def _join_last(self) -> None:
         """Make one step of the last two."""
         self._timeline.join_last()
         self._tell()
 
-    def _show(self, states: dict[int, str], rows: Rows) -> None:
-        facts(self.layer)["states"] = dict(states)
+    def _show(self, states: Mapping[int, str], rows: Rows) -> None:
+        present = self.states
+        for label, state in states.items():
+            if state == "auto":
+                present.pop(label, None)
+            else:
+                present[label] = state
         rows.put_into(self.layer)
         self._tell()
 

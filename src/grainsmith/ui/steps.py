@@ -22,7 +22,11 @@ BY_HAND = ("edited", "drawn", "accepted")
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One entry of the history: what it is called and what it changed."""
+    """One entry of the history: what it is called and what it changed.
+
+    States are those of the grains whose state may have changed, "auto" where there is none: all
+    states of a field with thousands of accepted grains would soon fill the history.
+    """
 
     name: str
     change: Change
@@ -43,8 +47,8 @@ def joined(first: Step, second: Step) -> Step:
     return Step(
         first.name,
         compose([first.change, second.change]),
-        first.states_before,
-        second.states_after,
+        {**second.states_before, **first.states_before},
+        {**first.states_after, **second.states_after},
         first.rows_before,
         second.rows_after if second.rows_after.labels else first.rows_after,
     )
@@ -53,12 +57,12 @@ def joined(first: Step, second: Step) -> Step:
 def states_after_edit(
     states: Mapping[int, str], existed: Mapping[int, bool], index: GrainIndex, born: str
 ) -> dict[int, str]:
-    """Return the states after an edit.
+    """Return the states that touched grains have after an edit.
 
     Parameters
     ----------
     states : mapping of int to str
-        Before it.
+        Of all grains, before it.
     existed : mapping of int to bool
         The touched grains, and whether each was there before.
     index : GrainIndex
@@ -66,14 +70,14 @@ def states_after_edit(
     born : str
         State of the grains that came into being.
     """
-    after = dict(states)
+    after = {}
     for label, was in existed.items():
         if label not in index:
-            after.pop(label, None)
+            after[label] = "auto"
         elif not was:
             after[label] = born
-        elif after.get(label) != "drawn":
-            after[label] = "edited"
+        else:
+            after[label] = "drawn" if states.get(label) == "drawn" else "edited"
     return after
 
 
@@ -82,4 +86,5 @@ def states_renumbered(
 ) -> dict[int, str]:
     """Return the states of grains that have new numbers (old to new); mended ones are "edited"."""
     known = {**dict.fromkeys(mended, "edited"), **states}
-    return {new: known[old] for old, new in numbers.items() if old in known}
+    new = {number: known[old] for old, number in numbers.items() if old in known}
+    return {**dict.fromkeys(states, "auto"), **new}

@@ -82,6 +82,6 @@ class StepsList(QWidget):
         for row in range(history.position + 1, self.rows.count()):
             self.rows.item(row).setForeground(Qt.GlobalColor.gray)
         self.rows.setCurrentRow(history.position)
-        memory = sum(step.nbytes for step in history.steps) / 1e6
+        memory = history.nbytes / 1e6
         edits = f"{history.unsaved} edits unsaved" if history.unsaved else "all saved"
         self._said.setText(f"{edits} · the history takes {memory:.1f} MB")

@@ -27,6 +27,7 @@ class Timeline:
         self.steps: list[Step] = []
         self.position = 0
         self._saved = 0
+        self._nbytes = 0
 
     @property
     def unsaved(self) -> int:
@@ -37,11 +38,12 @@ class Timeline:
         """Add a step that has been done; those that were taken back are gone."""
         if self._saved > self.position:
             self._saved = -1  # what was saved can no longer be reached
+        self._nbytes -= sum(gone.nbytes for gone in self.steps[self.position :])
+        self._nbytes += step.nbytes
         self.steps[self.position :] = [step]
         self.position += 1
-        used = sum(one.nbytes for one in self.steps)
-        while used > _BUDGET_BYTES and len(self.steps) > 1:
-            used -= self.steps.pop(0).nbytes
+        while self._nbytes > _BUDGET_BYTES and len(self.steps) > 1:
+            self._nbytes -= self.steps.pop(0).nbytes
             self.position -= 1
             self._saved = max(-1, self._saved - 1)
 
@@ -49,8 +51,15 @@ class Timeline:
         """Make one step of the last two."""
         if self.position > 1:
             last, first = self.steps.pop(), self.steps.pop()
-            self.steps.append(joined(first, last))
+            both = joined(first, last)
+            self.steps.append(both)
             self.position -= 1
+            self._nbytes += both.nbytes - first.nbytes - last.nbytes
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that all steps take, about."""
+        return self._nbytes
 
     def back(self) -> Step | None:
         """Return the step to be taken back; None where there is none."""
@@ -72,4 +81,4 @@ class Timeline:
 
     def clear(self) -> None:
         """Forget all steps; the work counts as saved."""
-        self.steps, self.position, self._saved = [], 0, 0
+        self.steps, self.position, self._saved, self._nbytes = [], 0, 0, 0
