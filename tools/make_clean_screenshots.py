@@ -75,7 +75,7 @@ class Studio:
 
     def keep(self, picture: np.ndarray, name: str) -> None:
         """Save a picture in as few colours as it needs."""
-        few = Image.fromarray(np.ascontiguousarray(picture)).quantize(96, dither=0)
+        few = Image.fromarray(np.ascontiguousarray(picture)).quantize(256, dither=0)
         few.save(self.folder / f"clean_{name}.png", optimize=True)
 
 
@@ -125,8 +125,7 @@ def main() -> None:
     editor.undo()
     panel.tabs.setCurrentWidget(panel.clean_up)
     editor.choose(())
-    corner = min(editor.history.index.boxes.values())
-    zoom_to(studio.viewer, editor.layer, corner.grown(40, editor.layer.data.shape))
+    zoom_to(studio.viewer, editor.layer, clean.Box(20, 20, 150, 150))
     panel.clean_up.form["min_area_um2"].value = 200
     panel.clean_up.form["drop_border"].value = True
     panel.clean_up.preview()
@@ -139,8 +138,6 @@ def main() -> None:
     panel.review.next()
     panel.review.next()
     studio.shoot("review")
-    studio.show(joined)
-    editor.choose(())
     panel.review.toggle_coverage()
     studio.shoot("coverage")
     panel.review.toggle_coverage()

@@ -13,6 +13,7 @@ from grainsmith.ui.clean import CleanPanel
 from grainsmith.ui.history import history_of
 from grainsmith.ui.keys import KEYS, keys_text
 from grainsmith.ui.marks import CHOSEN, PREVIEW, UNCOVERED
+from grainsmith.ui.roles import roles_of
 
 SHAPE = (200, 260)
 CENTRES = [(40, 40), (40, 110), (40, 180), (110, 40), (110, 110), (110, 180), (170, 60)]
@@ -95,7 +96,7 @@ def test_preview_counts_and_colours_and_changes_nothing(panel, qtbot):
     panel.clean_up.form["fill_holes"].value = True
     panel.clean_up.preview()
     qtbot.waitUntil(lambda: "would go" in panel.clean_up._said.text(), timeout=10_000)
-    said = "1 of 8 grains would go. 8: area 9 px < 50 px. Holes filled in 1."
+    said = "1 of 8 grains would go: 8 (area 9 px < 50 px). Holes filled in 1."
     assert panel.clean_up._said.text() == said
     marks = panel.editor.shown.layer(PREVIEW)
     np.testing.assert_array_equal(marks.data == 2, before == 8)
@@ -164,6 +165,19 @@ def test_history_list_goes_to_a_step(panel, qtbot):
     qtbot.waitUntil(lambda: rows.currentRow() == 1)
     panel.steps._go_to(0)
     np.testing.assert_array_equal(panel.layer.data, before)
+
+
+def test_grains_can_be_changed_and_tell_once(panel, viewer):
+    told = []
+    panel.editor.told.connect(told.append)
+    first, other = panel.layer, viewer.add_labels(field(), name="other").__wrapped__
+    for layer in (other, first, other, first):
+        roles_of(viewer).grains = layer
+    assert told == []
+    history_of(first).told.emit("locked")
+    assert told == ["locked"]
+    viewer.layers.remove("grains")
+    assert panel.editor.layer is other
 
 
 def test_a_hidden_panel_leaves_no_marks_and_no_mouse(panel, viewer):

@@ -124,6 +124,8 @@ def test_a_folder_that_cannot_be_written_is_told_once(model, root, monkeypatch, 
     assert not (layer.data == 1).any()
     kept = keeper_of(model).kept(layer)
     qtbot.waitUntil(lambda: not kept._writing)
+    kept.save()  # tried again
+    qtbot.waitUntil(lambda: not kept._writing)
     root.unlink()
     layer.undo()
     delete(layer, 2)
@@ -168,7 +170,7 @@ def test_closing_says_where_the_work_cannot_be_kept(model, root, qtbot, monkeypa
     delete(model.layers["grains"], 1)
     close(window)
     assert "'grains' (1 edits)" in asked[0]
-    assert "they are lost once this is closed" in asked[0]
+    assert "they are lost when this is closed" in asked[0]
     assert str(root) in asked[0]
     assert window.isVisible()
 

@@ -88,7 +88,8 @@ class CleanUp(QWidget):
             return
         self._editor.shown.cleaned(history.layer, found.labels)
         would = f"{len(found.removed)} of {len(history.index)} grains would go"
-        self._said.setText(". ".join([would, *_why(found.removed), *_mended(found)]) + ".")
+        would += f": {_why(found.removed)}" if found.removed else ""
+        self._said.setText(". ".join([would, *_mended(found)]) + ".")
 
     def _show_done(self, history: History, position: int, done: Cleaned) -> None:
         if history.position != position:
@@ -104,10 +105,11 @@ class CleanUp(QWidget):
         self._editor.shown.hide(PREVIEW)
 
 
-def _why(removed: dict[int, str]) -> list[str]:
+def _why(removed: dict[int, str]) -> str:
     """Return why grains go: each of a few, the kinds of many."""
-    few = "; ".join(f"{label}: {reason}" for label, reason in removed.items())
-    return [few if len(removed) <= 3 else count_reasons(removed)] if removed else []
+    if len(removed) > 3:
+        return count_reasons(removed)
+    return "; ".join(f"{label} ({reason})" for label, reason in removed.items())
 
 
 def _mended(cleaned: Cleaned) -> list[str]:

@@ -148,7 +148,8 @@ class Editor(Choice):
     @told_to_user
     def set_state(self, state: str, grains: Iterable[int] = ()) -> None:
         """Give the chosen grains (or those given) a state."""
-        grains = tuple(grains) or self.chosen
+        index = self.history.index
+        grains = [grain for grain in tuple(grains) or self.chosen if grain in index]
         if not grains:
             raise MismatchError("choose a grain first")
         words = {"accepted": "Accept", "auto": "Unlock", "edited": "Unlock"}

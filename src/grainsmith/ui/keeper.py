@@ -106,14 +106,14 @@ class Keeper(QObject):
         """Ask the user; `trouble` says why the work cannot be recovered, "" where it can."""
         names = ", ".join(f"'{name}' ({count} edits)" for name, count in unsaved)
         after = (
-            f"and they are lost once this is closed: {trouble}"
+            f"first: they are lost when this is closed, as nothing could be kept.\n\n{trouble}"
             if trouble
             else "or close all the same: they will be offered when Grainsmith is opened again."
         )
         answer = QMessageBox.warning(
             self._window(),
             "Unsaved grains",
-            f"Not saved yet: {names}.\n\nSave them with File > Save, {after}",
+            f"Not saved yet: {names}.\n\nSave them with File > Save {after}",
             QMessageBox.StandardButton.Close | QMessageBox.StandardButton.Cancel,
             QMessageBox.StandardButton.Cancel,
         )
@@ -231,9 +231,9 @@ class Kept(QObject):
         if self._dirty is not None:
             self._dirty |= tiles
         self._timer.start(_RETRY_MS)
-        if message != self._told:  # once is enough
+        if not self._told:  # once is enough
             show_warning(f"Autosave: {message} Your work is still in memory: save it elsewhere.")
-            self._told = message
+        self._told = message
 
     def _remove(self) -> None:
         if self.folder is not None:
