@@ -135,6 +135,8 @@ def propose_seeds(labels: Labels, index: GrainIndex, grain: int) -> npt.NDArray[
     """
     box = index.box(grain)
     mask = np.pad(labels[box.slices] == grain, 1)
+    if not mask.any():
+        raise MismatchError(f"grain {grain} is gone: a script changed the labels in place")
     depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), 1)
     depth[~mask] = 0
     lobes, count = ndimage.label(h_maxima(depth, _NECK * depth.max()), EIGHT)
