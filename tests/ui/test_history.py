@@ -192,7 +192,7 @@ def test_segmenting_again_keeps_what_was_done_by_hand():
     before = layer.data.copy()
     fresh = np.zeros_like(before)
     fresh[5:19, 5:19], fresh[8:20, 22:41] = 1, 2  # 1 is grain 1 found again, 2 is new
-    table = pd.DataFrame({"area_px": [1, 2], "confidence": [0.5, 0.6]}, index=[1, 2])
+    table = pd.DataFrame({"area_px": [196, 228], "confidence": [0.5, 0.6]}, index=[1, 2])
     kept = history.resegment(fresh, table)
     assert kept == {1}
     rows = layer.features["index"].tolist()
@@ -273,9 +273,8 @@ def test_what_cannot_be_edited_is_refused(data, message):
         history_of(Labels(data))
 
 
-@pytest.mark.parametrize("dtype", ["<i4", ">i4"])  # as TIFFs of ImageJ have it
-def test_labels_that_cannot_be_written_are_copied(dtype):
-    labels = grains(dtype=dtype)
+def test_read_only_labels_are_copied():
+    labels = grains()
     labels.flags.writeable = False
     layer = Labels(labels)
     edit(history_of(layer), "delete")
@@ -367,7 +366,7 @@ ACTS = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data(), label_images(), st.sampled_from([1.0, 0.25]))
 def test_any_sequence_is_undone_and_redone_at_any_scale(data, labels, scale):
     layers = [

@@ -104,8 +104,8 @@ class History:
                 "duplicate it as one array first"
             )
         self._layer = ref(layer)
-        if not (layer.data.flags.writeable and layer.data.dtype.isnative):
-            layer.data = layer.data.astype(layer.data.dtype.newbyteorder("="))
+        if not layer.data.flags.writeable:
+            layer.data = layer.data.copy()
         self._index = GrainIndex(layer.data)
         self._array = layer.data
         self._timeline = Timeline()
@@ -242,7 +242,7 @@ class History:
         states = {label: "auto" for label in self.states if label not in kept}
         after = before
         if before.labels and table is not None:
-            after = rows_resegmented(before, kept, table, numbers)
+            after = rows_resegmented(self.layer, self._index, before, kept, table, numbers)
         self._record(_AGAIN, change, states, before.said_of(after.labels), after)
         return kept
 

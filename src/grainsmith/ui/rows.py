@@ -107,12 +107,22 @@ def rows_renumbered(before: Rows, numbers: Mapping[int, int]) -> Rows:
 
 
 def rows_resegmented(
-    before: Rows, kept: set[int], table: pd.DataFrame, numbers: Mapping[int, int]
+    layer: Labels,
+    index: GrainIndex,
+    before: Rows,
+    kept: set[int],
+    table: pd.DataFrame,
+    numbers: Mapping[int, int],
 ) -> Rows:
     """Return the rows after a new segmentation: those of the kept grains, and the new table's.
 
+    A new grain that lies under a kept one in part is not what was measured: its values are gaps.
+
     Parameters
     ----------
+    layer : Labels layer
+    index : GrainIndex
+        Of the labels as they are now.
     before : Rows
         Of all grains.
     kept : set of int
@@ -125,7 +135,18 @@ def rows_resegmented(
     fresh = table[table.index.isin(list(numbers))].rename(index=dict(numbers))
     stay = before.table[before.table["index"].isin(kept)].set_index("index")
     rows = pd.concat([stay, fresh]).rename_axis("index").reset_index()
-    return Rows((*before.labels, *numbers.values()), rows, rows.dtypes)
+    labels, dtypes = (*before.labels, *numbers.values()), rows.dtypes
+    if "area_px" not in rows:
+        return Rows(labels, rows, dtypes)
+    cut = rows["area_px"] != rows["index"].map(index.areas_px)
+    cut &= ~rows["index"].isin(kept)
+    if cut.any():
+        old = Rows(tuple(rows["index"][cut].tolist()), rows[cut], dtypes)
+        parts = [
+            part for part in (rows[~cut], rows_after_edit(layer, index, old).table) if len(part)
+        ]
+        rows = pd.concat(parts).sort_values("index", kind="stable", ignore_index=True)
+    return Rows(labels, rows, dtypes)
 
 
 def _at_edge(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
