@@ -7,9 +7,8 @@ A made field of 768 x 768 pixels with its true grains is laid side by side, ever
 mirrored so that grains go on over the joints, until the picture is as large as asked for; it is
 written as a tiled BigTIFF, piece by piece. Each size is segmented by `segment_mosaic` in a process
 of its own, whose wall time, processor time (both without imports and compiling) and greatest memory
-are taken. Wanted: seconds per
-megapixel constant within 15 %, at most 2 GB at every size, and at the smallest size the labels of
-the run in one piece (AP@0.9 >= 0.999).
+are taken. Wanted: seconds per megapixel constant within 15 %, at most 2 GB at every size, and at
+the smallest size the labels of the run in one piece (AP@0.9 >= 0.999).
 
 Results are kept in FOLDER/results.json after every size: with --keep a stopped benchmark goes on
 where it was, and so does the size in work, whose processor seconds are added up. On a machine that
