@@ -1,7 +1,11 @@
-"""Put trained weights into the package: 16-bit numbers, and a card beside them.
+r"""Put trained weights into the package: 16-bit numbers, and a card beside them.
 
-python tools/pack_weights.py build/embedded/grains.pt src/grainsmith/models/weights/grains.pt \
-        --card docs/cards/grains.json
+    python tools/pack_weights.py build/embedded/mixed_long.pt:0.4 \
+        build/embedded/grains-02500.pt:0.6 src/grainsmith/models/weights/grains.pt \
+        --card tools/grains_card.json
+
+Several files of one training are mixed by the shares that are given: the mean of their weights
+keeps what each has learnt last (Wortsman et al. 2022, "Model soups").
 """
 
 from __future__ import annotations
@@ -15,14 +19,31 @@ import torch
 from grainsmith.io.files import fingerprint, whole_file
 
 
+def mixed(sources: list[str]) -> dict[str, torch.Tensor]:
+    """Return the mean of the weights in files, by their shares; counters are the last one's."""
+    states, shares = [], []
+    for source in sources:
+        path, _, share = source.partition(":")
+        states.append(torch.load(path, weights_only=True))
+        shares.append(float(share or 1))
+    last = states[-1]
+    return {
+        key: sum(part * state[key].float() for part, state in zip(shares, states, strict=True))
+        / sum(shares)
+        if last[key].is_floating_point()
+        else last[key]
+        for key in last
+    }
+
+
 def main() -> None:
     """Convert and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", type=Path)
+    parser.add_argument("sources", nargs="+", metavar="SOURCE[:SHARE]")
     parser.add_argument("target", type=Path)
     parser.add_argument("--card", type=Path, help="JSON with what is to be said of the model")
     args = parser.parse_args()
-    state = torch.load(args.source, weights_only=True)
+    state = mixed(args.sources)
     halves = {
         key: value.half() if value.is_floating_point() else value for key, value in state.items()
     }

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,23 +58,50 @@ TRAINING_IMAGES = {
 }
 # Particles cut by the edge are not labelled in this set.
 UNLABELLED_EDGE_PX = {"sem_ampis_spheroidite": 14}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A stretch of the training.
+
+    Attributes
+    ----------
+    settings : TrainSettings
+    real_share : float
+        Share of the tiles that come from real images.
+    set_shares : tuple of float
+        How often each set of `TRAINING_IMAGES` is drawn among them.
+    """
+
+    settings: TrainSettings
+    real_share: float = 0.5
+    set_shares: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)
+
+
 PHASES = {
-    "synthetic": TrainSettings(steps=1200, learning_rate=2e-3, final_learning_rate=1e-4),
-    "mixed": TrainSettings(steps=2000, learning_rate=1.2e-3, final_learning_rate=1e-5),
-    "mixed_more": TrainSettings(steps=1300, learning_rate=8e-4, final_learning_rate=1e-5),
-    "mixed_long": TrainSettings(
-        steps=5500, learning_rate=1.5e-3, final_learning_rate=1e-5, average_steps=400
+    "synthetic": Phase(
+        settings=TrainSettings(steps=1200, learning_rate=2e-3, final_learning_rate=1e-4),
+        real_share=0.0,
     ),
-    "grains": TrainSettings(
-        steps=2000, learning_rate=1.2e-3, final_learning_rate=1e-5, average_steps=400
+    "mixed": Phase(
+        settings=TrainSettings(steps=2000, learning_rate=1.2e-3, final_learning_rate=1e-5)
     ),
-}
-REAL_SHARE = {
-    "synthetic": 0.0,
-    "mixed": 0.5,
-    "mixed_more": 0.5,
-    "mixed_long": 0.5,
-    "grains": 0.6,
+    "mixed_more": Phase(
+        settings=TrainSettings(steps=1300, learning_rate=8e-4, final_learning_rate=1e-5)
+    ),
+    "mixed_long": Phase(
+        settings=TrainSettings(
+            steps=5500, learning_rate=1.5e-3, final_learning_rate=1e-5, average_steps=400
+        )
+    ),
+    # Powder is learnt by then, gravel is not.
+    "grains": Phase(
+        settings=TrainSettings(
+            steps=3200, learning_rate=1.2e-3, final_learning_rate=1e-5, average_steps=400
+        ),
+        real_share=0.65,
+        set_shares=(0.2, 0.25, 0.55),
+    ),
 }
 
 
@@ -108,10 +136,10 @@ class Tiles(IterableDataset):
         info = get_worker_info()
         worker = info.id if info else 0
         rng = np.random.default_rng((list(PHASES).index(self.phase), worker, self.first_step))
-        real = real_fields(self.data) if REAL_SHARE[self.phase] else []
+        real = real_fields(self.data) if PHASES[self.phase].real_share else []
         pool: list[Tile] = []
         while True:
-            if real and rng.random() < REAL_SHARE[self.phase]:
+            if real and rng.random() < PHASES[self.phase].real_share:
                 tile = self._real_tile(rng, real)
             else:
                 tile = self._synthetic_tile(rng, pool)
@@ -134,7 +162,7 @@ class Tiles(IterableDataset):
         return cut_tile(rng, field, size_px=TILE_PX, scale=float(np.exp(rng.uniform(-0.22, 0.35))))
 
     def _real_tile(self, rng: np.random.Generator, sets: list[list[tuple[Tile, float]]]) -> Tile:
-        fields = sets[rng.integers(len(sets))]
+        fields = sets[rng.choice(len(sets), p=PHASES[self.phase].set_shares)]
         field, diameter = fields[rng.integers(len(fields))]
         wanted = float(np.exp(rng.uniform(np.log(14), np.log(58))))
         return cut_tile(rng, field, size_px=TILE_PX, scale=wanted / diameter)
@@ -150,7 +178,7 @@ def run_phase(phase: str, start: Path | None, args: argparse.Namespace) -> Path:
     net = GrainNet(CHANNELS, diameter_px=DIAMETER_PX)
     if start:
         net.load_state_dict(torch.load(start, weights_only=True))
-    trainer = Trainer(net, PHASES[phase])
+    trainer = Trainer(net, PHASES[phase].settings)
     if running.exists():
         trainer.resume(torch.load(running, weights_only=True))
     tiles = Tiles(phase, args.data, trainer.step)
