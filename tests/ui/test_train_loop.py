@@ -55,6 +55,7 @@ def test_segment_correct_add_train_judge_keep_and_go_on(
     shown_viewer, pictures, tiny, tmp_path, monkeypatch, screenshots, qtbot
 ):
     monkeypatch.setenv("GRAINSMITH_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("GRAINSMITH_AUTOSAVE", str(tmp_path / "autosave"))
     viewer = shown_viewer
     dock = GrainsmithDock(viewer)
     viewer.window.add_dock_widget(dock, name="Grainsmith")

@@ -6,7 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QProgressBar, QSizePolicy
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QLineEdit,
+    QProgressBar,
+    QScrollArea,
+    QSizePolicy,
+)
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.models.catalogue import find_model
@@ -227,6 +235,15 @@ class TrainPanel(Panel):
     def _show_comparison(self, found: Comparison) -> None:
         if self.tuning is not None:
             self.judgement.show_comparison(self.tuning.run, found)
+            # Below the curves it would not be seen, and it asks for a decision.
+            QTimer.singleShot(0, self._scroll_to_judgement)
+
+    def _scroll_to_judgement(self) -> None:
+        place = self.parentWidget()
+        while place is not None and not isinstance(place, QScrollArea):
+            place = place.parentWidget()
+        if place is not None:
+            place.ensureWidgetVisible(self.judgement)
 
     def _on_kept(self, name: str) -> None:
         self.model.choose_new(name)
