@@ -67,8 +67,11 @@ class Mosaic:
         ReadError
             A piece of the file is missing or broken.
         """
+        part = self.levels[level][y0:y1, x0:x1]
         try:
-            return np.asarray(self.levels[level][y0:y1, x0:x1])
+            # Here, whatever else runs: with a cluster at hand dask would send open files to it.
+            lazy = hasattr(part, "compute")
+            return np.asarray(part.compute(scheduler="threads") if lazy else part)
         except Exception as error:  # decoders raise anything on broken pieces
             raise ReadError(
                 f"{self.source}: rows {y0} to {y1}, columns {x0} to {x1} cannot be read: {error}"
