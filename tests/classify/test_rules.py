@@ -98,6 +98,18 @@ def test_a_grain_in_a_gap_that_chance_explains_gets_the_nearest_name_but_unsure(
     assert set(first["mineral"]) == {"unknown"}
 
 
+def test_bounds_that_are_met_do_not_excuse_one_that_is_missed(rules):
+    """A value 3 standard errors out is as unlikely with nine idle conditions as with none."""
+    idle = ", ".join(f"{e}: [0, 100]" for e in ("Na", "Al", "Si", "K", "Ca", "Ti", "Fe", "Mn", "P"))
+    table = grains(
+        Mg=[53.0, 56.0], error=2.0, **dict.fromkeys(("Na", "Al", "Si", "K", "Ca", "Ti"), 5.0),
+        **dict.fromkeys(("Fe", "Mn", "P"), 5.0),
+    )  # fmt: skip
+    for conditions in ("Mg: [0, 50]", f"Mg: [0, 50], {idle}"):
+        naming = classify_by_rules(table, rules(f"minerals: {{low: {{range: {{{conditions}}}}}}}"))
+        assert list(naming["verdict"]) == ["unsure", "unknown"]
+
+
 def test_members_of_a_group_that_noise_cannot_part_get_its_name(rules):
     text = (
         "minerals:\n  magnetite: {range: {Fe: [70, 73]}}\n  hematite: {range: {Fe: [68, 70]}}\n"

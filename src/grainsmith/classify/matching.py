@@ -145,13 +145,17 @@ def _judge(
     inside = np.ones(len(means))
     depth = np.zeros(len(means))
     square = np.zeros(len(means))
+    missed = np.zeros(len(means))
     for condition in conditions:
         value, error = condition.quantity.measure(elements, means, errors)
         low, high = _natural_bounds(condition, units)
         inside = inside * _probability(value, error, low, high)
         depth = depth + _depth(value, low, high)
-        square = square + _missing(value, error, low, high) ** 2
-    chance = chi2.sf(np.nan_to_num(square, nan=np.inf), max(len(conditions), 1))
+        missing = _missing(value, error, low, high)
+        square = square + missing**2
+        missed = missed + (missing > 0)
+    # Bounds that are met give chance no room: only the missed ones are degrees of freedom.
+    chance = chi2.sf(np.nan_to_num(square, nan=np.inf), np.maximum(missed, 1))
     return inside, np.nan_to_num(depth), chance
 
 
