@@ -63,13 +63,17 @@ def classify_by_rules(table: pd.DataFrame, rules: RuleSet, *, kind: str = "") ->
         means, errors, elements, kind=kind or _natural_kind(rules.units), units=rules.units
     )
     first = usable.match == "first"
-    inside, depth, beyond = _judge_all(usable, elements, means, 0 * errors if first else errors)
+    conditions = _all_conditions(usable, elements, means)
+    used = 0 * errors if first else errors
+    inside, depth = _judge_all(conditions, usable.units, elements, means, used)
     names = [rule.mineral for rule in usable.rules]
     groups = {rule.mineral: rule.group for rule in usable.rules}
     scores = _first_match(inside) if first else _best_match(inside, depth)
     outside = scores.sum(axis=1) < 0.5
     if not first:
-        scores[outside] = _nearest(beyond[outside])
+        scores[outside] = _nearest(
+            conditions, usable.units, elements, means[outside], errors[outside]
+        )
     naming = name_grains(
         table.index,
         names,
@@ -106,7 +110,8 @@ def classify_pixels(
         raise MismatchError("; ".join(rules.advice(elements)))
     shape = next(iter(values.values())).shape
     means = np.stack([np.asarray(array, dtype=float).ravel() for array in values.values()], axis=1)
-    inside, depth, _ = _judge_all(rules, elements, means, np.zeros_like(means))
+    conditions = _all_conditions(rules, elements, means)
+    inside, depth = _judge_all(conditions, rules.units, elements, means, np.zeros_like(means))
     holds = np.nan_to_num(inside) > 0
     rank = holds if rules.match == "first" else holds * (1 + depth)
     found = np.where(holds.any(axis=1), 1 + rank.argmax(axis=1), 0)
@@ -117,51 +122,57 @@ def _natural_kind(units: str) -> str:
     return "counts" if units == "relative" else units
 
 
+_Conditions = tuple[Condition, ...]
+
+
+def _all_conditions(
+    rules: RuleSet, elements: Sequence[str], means: Floats
+) -> tuple[_Conditions, ...]:
+    return tuple(_conditions(rule, rules.units, elements, means) for rule in rules.rules)
+
+
 def _judge_all(
-    rules: RuleSet, elements: Sequence[str], means: Floats, errors: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Return (grains, rules) arrays.
-
-    Probability to lie inside (NaN: cannot be judged), depth inside, and probability that chance
-    alone puts a grain of the rule so far outside.
-    """
-    judged = [
-        _judge(
-            _conditions(rule, rules.units, elements, means), rules.units, elements, means, errors
-        )
-        for rule in rules.rules
-    ]
-    inside, depth, beyond = zip(*judged, strict=True)
-    return np.column_stack(inside), np.column_stack(depth), np.column_stack(beyond)
-
-
-def _judge(
-    conditions: Sequence[Condition],
+    conditions: Sequence[_Conditions],
     units: str,
     elements: Sequence[str],
     means: Floats,
     errors: Floats,
-) -> tuple[Floats, Floats, Floats]:
+) -> tuple[Floats, Floats]:
+    """Return (grains, rules) arrays: probability to lie inside (NaN: not to be judged), depth."""
+    judged = [_judge(one, units, elements, means, errors) for one in conditions]
+    inside, depth = zip(*judged, strict=True)
+    return np.column_stack(inside), np.column_stack(depth)
+
+
+def _judge(
+    conditions: _Conditions, units: str, elements: Sequence[str], means: Floats, errors: Floats
+) -> tuple[Floats, Floats]:
     inside = np.ones(len(means))
     depth = np.zeros(len(means))
-    square = np.zeros(len(means))
-    missed = np.zeros(len(means))
     for condition in conditions:
         value, error = condition.quantity.measure(elements, means, errors)
         low, high = _natural_bounds(condition, units)
         inside = inside * _probability(value, error, low, high)
         depth = depth + _depth(value, low, high)
-        missing = _missing(value, error, low, high)
+    return inside, np.nan_to_num(depth)
+
+
+def _by_chance(
+    conditions: _Conditions, units: str, elements: Sequence[str], means: Floats, errors: Floats
+) -> Floats:
+    """Return the probability that chance alone puts a grain of the rule so far outside."""
+    square, missed = np.zeros((2, len(means)))
+    for condition in conditions:
+        value, error = condition.quantity.measure(elements, means, errors)
+        missing = _missing(value, error, *_natural_bounds(condition, units))
         square = square + missing**2
         missed = missed + (missing > 0)
     # Bounds that are met give chance no room: only the missed ones are degrees of freedom.
-    chance = chi2.sf(np.nan_to_num(square, nan=np.inf), np.maximum(missed, 1))
-    return inside, np.nan_to_num(depth), chance
+    chance: Floats = chi2.sf(np.nan_to_num(square, nan=np.inf), np.maximum(missed, 1))
+    return chance
 
 
-def _conditions(
-    rule: Rule, units: str, elements: Sequence[str], means: Floats
-) -> tuple[Condition, ...]:
+def _conditions(rule: Rule, units: str, elements: Sequence[str], means: Floats) -> _Conditions:
     def present(element: str) -> float:
         if units in ("counts", "picture"):
             return _PRESENT_SHARE * float(np.nanmax(means[:, elements.index(element)], initial=0))
@@ -222,8 +233,16 @@ def _best_match(inside: Floats, depth: Floats) -> Floats:
     return scores
 
 
-def _nearest(beyond: Floats) -> Floats:
+def _nearest(
+    conditions: Sequence[_Conditions],
+    units: str,
+    elements: Sequence[str],
+    means: Floats,
+    errors: Floats,
+) -> Floats:
     """Return scores, 0..0.5, of grains that lie in no rule: 0 where chance does not explain it."""
+    chance = [_by_chance(one, units, elements, means, errors) for one in conditions]
+    beyond = np.column_stack(chance)
     scores: Floats = np.where(beyond >= _CHANCE, 0.5 * beyond, 0.0)
     return scores
 
