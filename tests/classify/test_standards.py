@@ -63,6 +63,40 @@ def test_the_errors_of_standards_are_carried_on():
     assert relative == pytest.approx(np.hypot(counted, standards.relative_error["Si"]))
 
 
+def test_a_guessed_sensitivity_is_said_to_be_unsure():
+    standards = learn_standards(table_of(MINERALS), {2: "K-feldspar", 3: "albite", 4: "almandine"})
+    assert standards.assumed == ("Zr",)
+    known = [standards.sensitivity[e] for e in ("Na", "Al", "Si", "K", "Fe")]
+    unlike = np.std(known) / np.median(known)
+    assert standards.relative_error["Zr"] == pytest.approx(max(unlike, 0.5))
+    weights = in_weight_pct(table_of(MINERALS), standards)
+    assert weights.loc[5, "Zr_error"] >= 0.5 * weights.loc[5, "Zr_mean"]
+
+
+def test_examples_that_are_no_minerals_are_named():
+    standards = learn_standards(table_of(MINERALS), {1: "quartz", 2: "slag", 3: "matte"})
+    assert standards.ignored == ("matte", "slag")
+    assert "Not in the library, so no standards: matte, slag." in standards.note
+
+
+def test_a_standard_that_counts_nothing_is_not_left_out():
+    table = table_of(MINERALS)
+    alone = learn_standards(table, {1: "quartz"}).sensitivity["Si"]
+    table.loc[6, ["Si_mean", "Si_counts", "Si_error"]] = 0.0, 0.0, 1 / PIXELS
+    blind = learn_standards(table, {1: "quartz", 6: "quartz"})
+    assert blind.sensitivity["Si"] < 0.9 * alone
+
+
+def test_a_large_standard_weighs_more_than_a_speck():
+    table = table_of(MINERALS)
+    table.loc[6, "Si_mean"] = 2 * table.loc[1, "Si_mean"]
+    for element in ELEMENTS:  # one pixel
+        table.loc[6, f"{element}_counts"] = table.loc[6, f"{element}_mean"]
+    alone = learn_standards(table, {1: "quartz"}).sensitivity["Si"]
+    both = learn_standards(table, {1: "quartz", 6: "quartz"}).sensitivity["Si"]
+    assert both == pytest.approx(alone, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("examples", "message"),
     [

@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from grainsmith.classify.naming import Floats
+
 _LEAST_WEIGHT_PCT = 2.0
 """A standard with less of an element says nothing reliable of it."""
+
+_LEAST_GUESS_ERROR = 0.5
+"""Relative error of a sensitivity that no standard gives: a guess, however alike the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +42,16 @@ class Standards:
     relative_error : dict of str to float
         Element -> standard error of the sensitivity, as a share of it.
     assumed : tuple of str
-        Elements that no standard holds: taken as sensitive as the middle one of the others.
+        Elements that no standard holds: taken as sensitive as the middle one of the others, give
+        or take as much as those differ, and half of it at least.
+    ignored : tuple of str
+        Minerals of the examples that are not in the library, so that their formula is not known.
     """
 
     sensitivity: dict[str, float]
     relative_error: dict[str, float]
     assumed: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
 
     @property
     def note(self) -> str:
@@ -58,18 +67,24 @@ class Standards:
                 f" No example holds {', '.join(self.assumed)}: taken as sensitive as the others; "
                 "click a grain that holds them to be sure."
             )
+        if self.ignored:
+            text += f" Not in the library, so no standards: {', '.join(self.ignored)}."
         return text
 
 
 def learn_standards(table: pd.DataFrame, examples: Mapping[int, str]) -> Standards:
     """Learn what the maps count for a per cent by weight, from grains of known minerals.
 
+    Each grain weighs as much as the map pixels that it was counted on, where the table has the
+    counts (else all weigh the same). A standard that holds an element and counts nothing for it
+    counts: the map is blind to the element, or the name is wrong.
+
     Parameters
     ----------
     table : DataFrame
         One row a grain with the columns of `measure.measure_maps` in counts, index `label`.
     examples : mapping of int to str
-        Label -> mineral; those that are not in the library are left aside.
+        Label -> mineral; those that are not in the library are left aside, and named.
 
     Raises
     ------
@@ -89,24 +104,42 @@ def learn_standards(table: pd.DataFrame, examples: Mapping[int, str]) -> Standar
     weights = np.array(
         [[LIBRARY[examples[row]].weight_pct.get(e, 0.0) for e in elements] for row in rows]
     )
-    used = (weights >= _LEAST_WEIGHT_PCT) & np.isfinite(means) & (means > 0)
-    amount = np.where(used, weights, 0.0).sum(axis=0)
-    counted = np.where(used, means, 0.0).sum(axis=0)
-    spread = np.sqrt((np.where(used, errors, 0.0) ** 2).sum(axis=0))
-    seen = np.asarray(used.any(axis=0))
+    used = (weights >= _LEAST_WEIGHT_PCT) & np.isfinite(means)
+    pixels = np.where(used, _pixels(table.loc[rows], elements, means, errors), 0.0)
+    amount = (pixels * weights).sum(axis=0)
+    counted = (pixels * np.nan_to_num(means)).sum(axis=0)
+    spread = np.sqrt(((pixels * np.nan_to_num(errors)) ** 2).sum(axis=0))
+    seen = np.asarray(counted > 0)
     if not seen.any():
         raise MismatchError(
             f"none of the examples shows any of the mapped elements ({', '.join(elements)}): "
             "click other grains as standards"
         )
     per_pct = np.divide(counted, amount, out=np.zeros(len(elements)), where=seen)
-    per_pct[~seen] = np.median(per_pct[seen])
-    relative = np.divide(spread, counted, out=np.zeros(len(elements)), where=seen)
+    guess = float(np.median(per_pct[seen]))
+    per_pct[~seen] = guess
+    unlike = float(np.std(per_pct[seen])) / guess
+    relative = np.full(len(elements), max(unlike, _LEAST_GUESS_ERROR))
+    np.divide(spread, counted, out=relative, where=seen)
     return Standards(
         sensitivity=dict(zip(elements, per_pct.tolist(), strict=True)),
         relative_error=dict(zip(elements, relative.tolist(), strict=True)),
         assumed=tuple(e for e, is_seen in zip(elements, seen, strict=True) if not is_seen),
+        ignored=tuple(sorted({name for name in examples.values() if name not in LIBRARY})),
     )
+
+
+def _pixels(table: pd.DataFrame, elements: list[str], means: Floats, errors: Floats) -> Floats:
+    """Return the (grains, elements) map pixels behind the means; 1 where no counts are told."""
+    pixels = np.ones_like(means)
+    for column, element in enumerate(elements):
+        if f"{element}_counts" in table:
+            counts = table[f"{element}_counts"].to_numpy(dtype=float)
+            mean, error = means[:, column], errors[:, column]
+            # Nothing counted has the error of one count.
+            one, over = np.where(mean > 0, counts, 1.0), np.where(mean > 0, mean, error)
+            np.divide(one, over, out=pixels[:, column], where=(one > 0) & (over > 0))
+    return pixels
 
 
 def in_weight_pct(table: pd.DataFrame, standards: Standards) -> pd.DataFrame:
