@@ -110,6 +110,12 @@ def test_bounds_that_are_met_do_not_excuse_one_that_is_missed(rules):
         assert list(naming["verdict"]) == ["unsure", "unknown"]
 
 
+def test_an_error_that_is_not_known_is_not_none(rules):
+    text = "minerals:\n  low: {range: {Mg: [0, 50]}}\n  high: {range: {Mg: [50, 100]}}"
+    naming = classify_by_rules(grains(Mg=[45, 45], error=[0.1, np.nan]), rules(text))
+    assert list(naming["verdict"]) == ["named", "unsure"]
+
+
 def test_members_of_a_group_that_noise_cannot_part_get_its_name(rules):
     text = (
         "minerals:\n  magnetite: {range: {Fe: [70, 73]}}\n  hematite: {range: {Fe: [68, 70]}}\n"

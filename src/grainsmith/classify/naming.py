@@ -44,7 +44,9 @@ def means_and_errors(table: pd.DataFrame, elements: Sequence[str]) -> tuple[Floa
     -------
     means, errors : (grains, elements) float arrays
         A mean is NaN where the map covers less than half of the grain. No error is smaller than
-        that of a single count in the grain, for a grain without a count is not known to be 0.
+        that of a single count in the grain, for a grain without a count is not known to be 0. An
+        error that is NaN (a single pixel of a map that is not in counts) is not known: it is taken
+        as the whole range of the element in the table.
 
     Raises
     ------
@@ -58,7 +60,9 @@ def means_and_errors(table: pd.DataFrame, elements: Sequence[str]) -> tuple[Floa
             "measure the grains on these maps first"
         )
     means = _columns(table, elements, _MEAN, np.nan)
-    errors = np.nan_to_num(_columns(table, elements, "_error", 0.0))
+    errors = _columns(table, elements, "_error", 0.0)
+    widest = np.nanmax(np.abs(means), axis=0, initial=0.0)
+    errors = np.where(np.isnan(errors), widest, errors)
     counts = np.nan_to_num(_columns(table, elements, "_counts", 0.0))
     coverage = np.nan_to_num(_columns(table, elements, "_coverage", 1.0), nan=1.0)
     means[coverage < LEAST_COVERAGE] = np.nan

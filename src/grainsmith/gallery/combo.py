@@ -303,7 +303,8 @@ def _measured(reading: Reading) -> str:
         return "outside the map"
     # As many digits as the error leaves sense in.
     digits = int(np.clip(-np.floor(np.log10(reading.error)), 0, 4)) if reading.error > 0 else 2
-    return f"{reading.mean:.{digits}f} ± {reading.error:.{digits}f} {reading.unit}"
+    error = "?" if np.isnan(reading.error) else f"{reading.error:.{digits}f}"
+    return f"{reading.mean:.{digits}f} ± {error} {reading.unit}"
 
 
 def _against_around(reading: Reading) -> str:

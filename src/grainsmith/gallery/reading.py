@@ -31,9 +31,10 @@ class Reading:
     element, unit : str
         Such as "Si" and "cts" (counts in a pixel).
     mean, error : float
-        Of the core of the grain, with the standard error; NaN outside the map.
+        Of the core of the grain, with the standard error; NaN outside the map. The error of a
+        single pixel is NaN too, but for counts, which tell their own.
     around, around_error : float
-        Of the rest of the crop.
+        Of the rest of the crop, likewise.
     coverage : float
         Share of the grain for which the map has a value.
     verdict : str
@@ -258,7 +259,7 @@ def _mean_and_error(values: Floats, kind: str) -> tuple[float, float]:
     mean = float(values.mean())
     if kind == "counts":
         return mean, float(np.sqrt(max(values.sum(), 1.0)) / n)
-    return mean, float(values.std() / np.sqrt(max(n - 1, 1)))
+    return mean, float(values.std() / np.sqrt(n - 1)) if n > 1 else float("nan")
 
 
 def nice_length(longest: float) -> float:
