@@ -68,7 +68,7 @@ def test_what_a_grain_is_richer_in_is_said_in_counts(pieces):
     assert combo.richer.startswith(
         f"Richer than around: Fe {iron.mean:.3g} against {iron.around:.3g} cts ({iron.sigmas:.0f}σ)"
     )
-    assert "Al" in combo.richer
+    assert combo.richer.endswith("; alignment not sure: Al")
     image, labels, *_ = pieces
     flat = (ElementMap(values=np.ones((40, 60), np.uint16), element="S"),)
     assert make_combo(prepare_field(image, labels, flat), 1).richer.endswith("in no element")
@@ -111,6 +111,9 @@ def test_a_grain_outside_a_map_says_so(pieces):
     assert combo.tiles[1].caption == "outside the map"
     assert np.isnan(combo.readings[0].mean)
     assert combo.readings[0].coverage == 0
+    nowhere = {one.element: away["Fe"] for one in maps}
+    beside = make_combo(prepare_field(image, labels, maps, nowhere), 1)
+    assert beside.richer == "Outside all maps"
     assert not combo.readings[0].stands_out
     assert draw_combo(combo).dtype == np.uint8
 
@@ -122,6 +125,20 @@ def test_specks_and_grains_at_the_edge(pieces, label):
     assert combo.readings[1].mean == pytest.approx(
         pieces[2][1].values[pieces[1] == label].mean(), abs=1
     )
+
+
+def test_the_error_of_one_pixel_that_counts_nothing_is_not_known(pieces):
+    image, labels, *_ = pieces
+    random = np.random.default_rng(0)
+    weights = random.normal(1, 0.1, labels.shape).astype(np.float32)
+    weights[labels == 3] = 5
+    combo = make_combo(
+        prepare_field(image, labels, [ElementMap(values=weights, element="Si", kind="wt%")]), 3
+    )
+    assert np.isnan(combo.readings[0].error)
+    assert combo.tiles[1].caption.startswith("5.00 ± ? wt%")
+    assert not combo.readings[0].stands_out
+    assert "σ" not in combo.richer
 
 
 def test_without_maps_the_image_alone(pieces):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,11 +65,14 @@ def richer_of(readings: Sequence[Reading]) -> str:
     Returns
     -------
     str
-        "Richer than around: K 1.02 against 0.11 cts (23σ), Al ...", the surest first; says so
-        where there is none, and is empty without maps.
+        "Richer than around: K 1.02 against 0.11 cts (23σ), Al ...", the surest first, and of
+        which of them the alignment is not sure. Says so where there is none or no map reaches the grain, and is
+        empty without maps.
     """
     if not readings:
         return ""
+    if all(math.isnan(one.mean) for one in readings):
+        return "Outside all maps"
     richer = sorted((one for one in readings if one.stands_out), key=lambda one: -one.sigmas)
     if not richer:
         return "Richer than around in no element"
@@ -77,7 +81,9 @@ def richer_of(readings: Sequence[Reading]) -> str:
         f"({min(one.sigmas, 999):.0f}σ)"
         for one in richer
     ]
-    return f"Richer than around: {', '.join(parts)}"
+    doubtful = [one.element for one in richer if not one.aligned]
+    doubt = f"; alignment not sure: {', '.join(doubtful)}" if doubtful else ""
+    return f"Richer than around: {', '.join(parts)}{doubt}"
 
 
 def bars_of(
