@@ -84,6 +84,22 @@ def test_maps_that_end_in_the_field_are_used_as_far_as_they_reach(columns):
     assert found["purity"].isna().mean() > 0.8
 
 
+def test_gaps_in_a_map_are_no_darkness():
+    labels, maps = small_grains(kind="wt%", brightness=10)
+    whole = SmallGrains(labels, maps, {})
+    ys, xs = np.nonzero(labels == 2)
+    for gap in ((ys[:1], xs[:1]), (ys[xs < xs.mean()], xs[xs < xs.mean()])):
+        values = maps[0].values.copy()
+        values[gap] = np.nan
+        gappy = SmallGrains(
+            labels, [ElementMap(values=values, element="Si", kind="wt%"), *maps[1:]], {}
+        )
+        assert gappy._light[0][2] == pytest.approx(whole._light[0][2], rel=0.1)
+        assert len(gappy._look(2, 0.8)) == 3  # the map with the gap still speaks
+        assert not gappy.halve(2).real or gappy.halve(2).contrast_pct < 15
+    assert gappy.halve(1).real  # its neighbour is still of two minerals
+
+
 def test_dark_maps_prove_nothing():
     labels, maps = small_grains()
     dark = [ElementMap(values=np.zeros_like(one.values), element=one.element) for one in maps]

@@ -30,6 +30,7 @@ _BLURS_PX = (0.4, 0.8, 1.2, 1.6)
 _TRIED_ON = 60
 """Grains that the blur of the maps is learned from."""
 _LEAST_OWN = 0.2  # of a pixel's light: below it the pixel says nothing of the grain
+_LEAST_SHOWN = 0.1  # of a grain's light: a half with less lies in a gap of the map
 _LEAST_VARIANCE = 0.2  # counts; one stray count is no proof
 _RIM_ERROR = 0.25  # of the light that the rim adds or takes: blur and outline are not known better
 _ROUNDS, _SURE = 99, 0.95  # a test at 5 %
@@ -155,15 +156,16 @@ class SmallGrains:
                 grids[key] = _Grid(self._labels, label, box, place, each.values.shape, blur_px, cut)
             grid = grids[key]
             values = each.values[grid.rows, grid.columns].astype(float)
-            if not len(values) or not np.isfinite(values).all():
+            measured = np.isfinite(values)
+            if not measured.any():
                 continue
             counted = each.kind == "counts"
             found.append(
                 _Seen(
-                    values=values,
-                    own=grid.own,
-                    foreign=grid.light_of(light),
-                    halves=grid.halves,
+                    values=values[measured],
+                    own=grid.own[measured],
+                    foreign=grid.light_of(light)[measured],
+                    halves=grid.halves[:, measured],
                     counted=counted,
                     noise=0.0 if counted else grid.noise_of(values),
                 )
@@ -209,8 +211,9 @@ class _Grid:
         """Return the standard deviation of a pixel, from neighbours in a row of the grain."""
         beside = (np.diff(self.rows) == 0) & (np.diff(self.columns) == 1)
         beside &= np.minimum(self.own[1:], self.own[:-1]) >= np.median(self.own)
+        beside &= np.isfinite(np.diff(values))
         if not beside.any():
-            return float(values.std())
+            return float(np.nanstd(values))
         return float(np.sqrt((np.diff(values)[beside] ** 2).mean() / 2))
 
     def _sampled(self, pictures: npt.NDArray[np.float32]) -> Floats:
@@ -253,10 +256,12 @@ def _cut(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
 def _means(labels: LabelImage, each: ElementMap, place: Transform, highest: int) -> Floats:
     shape = each.values.shape
     on_map = place.look_up(labels, (shape[0], shape[1]), outside=-1)
-    values = np.where(np.isfinite(each.values), each.values, 0).astype(float)
+    measured = np.isfinite(each.values)
+    values = np.where(measured, each.values, 0).astype(float)
     inner = (ndimage.minimum_filter(on_map, 3) == ndimage.maximum_filter(on_map, 3)) & (on_map >= 0)
     means = np.zeros(highest + 1)
-    for mask in (on_map >= 0, inner):  # where a grain has no inner pixel, all of them count
+    # Where a grain has no inner pixel, all of them count; gaps of the map are no darkness.
+    for mask in ((on_map >= 0) & measured, inner & measured):
         pixels = np.bincount(on_map[mask], minlength=highest + 1)
         total = np.bincount(on_map[mask], values[mask], minlength=highest + 1)
         means[pixels > 0] = total[pixels > 0] / pixels[pixels > 0]
@@ -310,7 +315,10 @@ def _drawn(seen: _Seen, random: np.random.Generator) -> Floats:
 
 
 def _pair(seen: _Seen, cut: int) -> tuple[float, float]:
-    """Return the amounts in the two halves."""
+    """Return the amounts in the two halves; the same for both where the map shows but one."""
     parts = np.column_stack([seen.halves[cut], seen.own - seen.halves[cut]])
+    if parts.sum(axis=0).min() < _LEAST_SHOWN * seen.own.sum():
+        amount = float((seen.values - seen.foreign) @ seen.own / (seen.own @ seen.own))
+        return max(amount, 0.0), max(amount, 0.0)
     amounts = np.linalg.lstsq(parts, seen.values - seen.foreign, rcond=None)[0]
     return max(float(amounts[0]), 0.0), max(float(amounts[1]), 0.0)

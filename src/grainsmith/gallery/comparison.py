@@ -66,8 +66,8 @@ def richer_of(readings: Sequence[Reading]) -> str:
     -------
     str
         "Richer than around: K 1.02 against 0.11 cts (23σ), Al ...", the surest first, and of
-        which of them the alignment is not sure. Says so where there is none or no map reaches the grain, and is
-        empty without maps.
+        which of them the alignment is not sure. Says so where there is none or no map reaches the
+        grain, and is empty without maps.
     """
     if not readings:
         return ""
