@@ -100,6 +100,15 @@ def test_gaps_in_a_map_are_no_darkness():
     assert gappy.halve(1).real  # its neighbour is still of two minerals
 
 
+def test_learning_the_blur_can_be_stopped():
+    def stop(done, total):
+        assert (done, total) == (0, 96)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        find_mixed(*small_grains(), {}, on_progress=stop)
+
+
 def test_dark_maps_prove_nothing():
     labels, maps = small_grains()
     dark = [ElementMap(values=np.zeros_like(one.values), element=one.element) for one in maps]

@@ -20,7 +20,7 @@ from scipy.stats import chi2
 from grainsmith.data import Transform
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from grainsmith.classify.naming import Floats
     from grainsmith.data import ElementMap, LabelImage
@@ -95,6 +95,8 @@ class SmallGrains:
         In their native pixels, each on its own grid.
     transforms : mapping of str to Transform
         Element -> map to image; the identity where missing.
+    on_look : callable
+        Called for every grain that the blur is learned from; what it raises stops the work.
     """
 
     def __init__(
@@ -102,7 +104,9 @@ class SmallGrains:
         labels: LabelImage,
         maps: Sequence[ElementMap],
         transforms: Mapping[str, Transform],
+        on_look: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_look = on_look
         self._labels = labels
         self._boxes = ndimage.find_objects(labels)
         self._maps = [(each, transforms.get(each.element, Transform())) for each in maps]
@@ -134,24 +138,33 @@ class SmallGrains:
         """Standard deviation of the maps' blur, in map pixels: the one that explains them best."""
         present = [label for label, box in enumerate(self._boxes, 1) if box is not None]
         some = present[:: max(1, len(present) // _TRIED_ON)]
-        misfits = [
-            np.sum([_misfit(one) for label in some for one in self._look(label, blur, cut=False)])
-            for blur in _BLURS_PX
-        ]
-        return _BLURS_PX[int(np.argmin(misfits))]
+        misfits = np.zeros(len(_BLURS_PX))
+        for label in some:
+            self._on_look()
+            for place, blur in enumerate(_BLURS_PX):
+                seen = self._look(label, blur, cut=False)
+                misfits[place] += sum(_misfit(one) for one in seen)
+        return _BLURS_PX[int(misfits.argmin())]
 
     @cached_property
     def _light(self) -> list[Floats]:
         """For each map the (labels + 1,) means of what lies under it, 0 = beside all grains."""
         highest = int(self._labels.max(initial=0))
-        return [_means(self._labels, each, place, highest) for each, place in self._maps]
+        under: dict[tuple[object, ...], _Under] = {}
+        means = []
+        for each, place in self._maps:
+            key = _key(each, place)
+            if key not in under:
+                under[key] = _look_under(self._labels, each, place)
+            means.append(_means(under[key], each, highest))
+        return means
 
     def _look(self, label: int, blur_px: float, *, cut: bool = True) -> list[_Seen]:
         box = self._boxes[label - 1]
         grids: dict[tuple[object, ...], _Grid] = {}
         found = []
         for (each, place), light in zip(self._maps, self._light, strict=True):
-            key = (each.values.shape, place.matrix.tobytes())
+            key = _key(each, place)
             if key not in grids:
                 grids[key] = _Grid(self._labels, label, box, place, each.values.shape, blur_px, cut)
             grid = grids[key]
@@ -253,12 +266,25 @@ def _cut(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     return parts
 
 
-def _means(labels: LabelImage, each: ElementMap, place: Transform, highest: int) -> Floats:
-    shape = each.values.shape
-    on_map = place.look_up(labels, (shape[0], shape[1]), outside=-1)
+_Under = tuple["LabelImage", npt.NDArray[np.bool_]]
+"""Label under each pixel of a map (-1 outside), and whether no other label is beside it."""
+
+
+def _key(each: ElementMap, place: Transform) -> tuple[object, ...]:
+    return each.values.shape, place.matrix.tobytes()
+
+
+def _look_under(labels: LabelImage, each: ElementMap, place: Transform) -> _Under:
+    height, width = each.values.shape
+    on_map = place.look_up(labels, (height, width), outside=-1)
+    inner = (ndimage.minimum_filter(on_map, 3) == ndimage.maximum_filter(on_map, 3)) & (on_map >= 0)
+    return on_map, inner
+
+
+def _means(under: _Under, each: ElementMap, highest: int) -> Floats:
+    on_map, inner = under
     measured = np.isfinite(each.values)
     values = np.where(measured, each.values, 0).astype(float)
-    inner = (ndimage.minimum_filter(on_map, 3) == ndimage.maximum_filter(on_map, 3)) & (on_map >= 0)
     means = np.zeros(highest + 1)
     # Where a grain has no inner pixel, all of them count; gaps of the map are no darkness.
     for mask in ((on_map >= 0) & measured, inner & measured):

@@ -84,7 +84,7 @@ def find_mixed(
     settings : MixedSettings
         When a grain counts as mixed.
     on_progress : OnProgress
-        Called with the number of grains done.
+        Called with the number of grains done, and while the blur of the maps is learned.
 
     Returns
     -------
@@ -108,7 +108,8 @@ def find_mixed(
     present = present[present > 0]
     purity = np.full(len(present), np.nan)
     boxes = ndimage.find_objects(on_map)
-    small = SmallGrains(labels, maps, transforms)
+    row = 0
+    small = SmallGrains(labels, maps, transforms, lambda: on_progress(row, len(present)))
     for row, label in enumerate(present):
         box = boxes[label - 1] if label <= len(boxes) else None
         if box is not None:
