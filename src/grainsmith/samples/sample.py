@@ -31,6 +31,7 @@ _SHARES = {
     "zircon": 0.08,
 }
 _STRANGERS = ("titanite", "monazite")
+Contact = Literal["straight", "curved", "rim"]
 _PASSES = (("Si", "Al", "K", "Na", "Fe"), ("Mg", "Ca", "Ti", "P", "Zr"))
 
 
@@ -115,6 +116,8 @@ def sample_field(
     counts_per_px: float = 5.0,
     unknown_share: float = 0.04,
     mixed_share: float = 0.04,
+    contact: Contact = "straight",
+    map_blur_px: float = 0.8,
 ) -> SampleField:
     """Make a sample field; the same seed gives the same field on every machine.
 
@@ -130,6 +133,10 @@ def sample_field(
     unknown_share, mixed_share : float
         Share of grains of minerals that are not among the common eight, and of grains of two
         minerals.
+    contact : "straight", "curved" or "rim"
+        How the two minerals of a grain meet: along a line, along a bow, or one around the other.
+    map_blur_px : float
+        Standard deviation of the blur of the element maps, in their pixels.
     """
     if difficulty not in _RECIPES:
         raise ValueError(f"difficulty must be 'plain' or 'hard', got {difficulty!r}")
@@ -140,14 +147,14 @@ def sample_field(
         rng, shape, recipe.packing, outlines=("angular", "smooth", "rough"), elongation=0.25
     )
     minerals = _name_grains(rng, int(labels.max()), unknown_share, mixed_share)
-    second_half = _second_halves(rng, labels, minerals)
+    second_half = _second_halves(rng, labels, minerals, contact)
     image = _bse(rng, recipe, labels, minerals, second_half)
     maps, transforms = [], {}
     for elements, matrix in zip(_PASSES, recipe.passes, strict=True):
         placed = matrix @ _binning(recipe.binning)
         for element in elements:
             expected = _expected(element, labels, minerals, second_half) * counts_per_px
-            maps.append(_measured_map(rng, element, expected, placed, recipe))
+            maps.append(_measured_map(rng, element, expected, placed, recipe, map_blur_px))
             transforms[element] = Transform(matrix=placed, verdict="aligned")
     bar = np.zeros((recipe.data_bar_rows, recipe.size_px), np.int32)
     return SampleField(
@@ -179,18 +186,33 @@ def _name_grains(
 
 
 def _second_halves(
-    rng: np.random.Generator, labels: LabelImage, minerals: pd.DataFrame
+    rng: np.random.Generator, labels: LabelImage, minerals: pd.DataFrame, contact: Contact
 ) -> npt.NDArray[np.bool_]:
-    """Pixels of the second mineral: about half of a grain, beyond a straight line."""
+    """Pixels of the second mineral: about half of a grain."""
     half = np.zeros(labels.shape, bool)
     boxes = ndimage.find_objects(labels)
     for label in minerals.index[minerals["planted"] == "mixed"]:
         box = boxes[label - 1]
         ys, xs = np.nonzero(labels[box] == label)
         angle = rng.uniform(0, 2 * np.pi)
-        side = (ys - ys.mean()) * np.sin(angle) + (xs - xs.mean()) * np.cos(angle) > 0
-        half[box][ys[side], xs[side]] = True
+        half[box][ys, xs] = _second_side(ys, xs, angle, contact)
     return half
+
+
+def _second_side(
+    ys: npt.NDArray[np.intp], xs: npt.NDArray[np.intp], angle: float, contact: Contact
+) -> npt.NDArray[np.bool_]:
+    y, x = ys - ys.mean(), xs - xs.mean()
+    along = y * np.sin(angle) + x * np.cos(angle)
+    if contact == "straight":
+        return along > 0
+    if contact == "curved":
+        bow = (y * np.cos(angle) - x * np.sin(angle)) ** 2 / max(float(np.hypot(y, x).max()), 1.0)
+        return along + bow > float(np.median(along + bow))
+    mask = np.zeros((ys.max() + 3, xs.max() + 3), bool)
+    mask[ys + 1, xs + 1] = True
+    depth = ndimage.distance_transform_edt(mask)[ys + 1, xs + 1]
+    return np.asarray(depth <= np.median(depth))
 
 
 def _spread(
@@ -252,10 +274,11 @@ def _measured_map(
     expected: npt.NDArray[np.float32],
     placed: npt.NDArray[np.float64],
     recipe: _Recipe,
+    blur_px: float,
 ) -> ElementMap:
     shape = tuple(n // recipe.binning for n in expected.shape)
     # The X-rays of a pixel come from a volume wider than the beam.
-    blurred = ndimage.gaussian_filter(expected, 0.8 * recipe.binning)
+    blurred = ndimage.gaussian_filter(expected, blur_px * recipe.binning)
     seen = ndimage.affine_transform(
         blurred, placed[:2, :2], offset=placed[:2, 2], output_shape=shape, order=1, mode="nearest"
     )
