@@ -35,6 +35,12 @@ def test_percentages_by_area_count_and_weight():
     assert modal.loc["quartz", "d50_um_area"] == pytest.approx(2 * np.sqrt(30 / np.pi))
 
 
+def test_what_of_a_mode_is_unsure_is_said():
+    named = naming(["quartz", "quartz", "zircon"], ["named", "unsure", "named"])
+    modal = modal_percentages(areas(30.0, 10.0, 5.0), named)
+    assert modal["unsure_pct"].to_dict() == {"quartz": 25.0, "zircon": 0.0}
+
+
 def test_own_density_goes_before_the_handbook():
     modal = modal_percentages(
         areas(1.0, 1.0, name="area_px"), naming(["quartz", "glass"]), densities={"glass": 2.65}

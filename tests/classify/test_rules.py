@@ -96,6 +96,9 @@ def test_a_grain_in_a_gap_that_chance_explains_gets_the_nearest_name_but_unsure(
     assert naming["score"].iloc[0] <= 0.5
     first = classify_by_rules(table, rules(f"match: first\n{text}"))
     assert set(first["mineral"]) == {"unknown"}
+    refused = classify_by_rules(table, rules(f"gaps: unknown\n{text}"))
+    assert set(refused["verdict"]) == {"unknown"}
+    assert refused["runner_up"].iloc[0] == "low"
 
 
 def test_bounds_that_are_met_do_not_excuse_one_that_is_missed(rules):
@@ -155,6 +158,7 @@ def test_rules_without_their_map_are_left_out_and_named(rules):
         ("minerals: {a: {rnage: {Si: [1, 2]}}}", "a needs a range, a ratio or require"),
         ("unit: at%\nminerals: {a: {range: {Si: [1, 2]}}}", "unknown keys unit"),
         ("units: ppm\nminerals: {a: {range: {Si: [1, 2]}}}", "units must be one of counts"),
+        ("gaps: guess\nminerals: {a: {range: {Si: [1, 2]}}}", "gaps must be nearest or unknown"),
         ("units: picture\nminerals: {a: {ratio: {K/Na: [1, 2]}}}", "stretched pictures allow no"),
         ("minerals: {a: {range: {Si: [1, 2]}, density: x}}", "density must be a number"),
         ("minerals: {a: [", "is no YAML"),

@@ -35,7 +35,8 @@ def classify_by_rules(table: pd.DataFrame, rules: RuleSet, *, kind: str = "") ->
     counting error, is the ground of the score; where several rules hold, the one that holds more
     bounds, and deeper inside, gets more of it. Where none holds, a grain whose counts cannot tell
     it from one inside a rule (chi-squared of what is missing to its bounds, a test at 5 %) still
-    gets the nearest rule's name, but as unsure; only beyond that it is unknown.
+    gets the nearest rule's name, but as unsure; only beyond that it is unknown. With
+    `rules.gaps` = "unknown" every grain that lies in no rule is.
 
     Parameters
     ----------
@@ -70,15 +71,17 @@ def classify_by_rules(table: pd.DataFrame, rules: RuleSet, *, kind: str = "") ->
     groups = {rule.mineral: rule.group for rule in usable.rules}
     scores = _first_match(inside) if first else _best_match(inside, depth)
     outside = scores.sum(axis=1) < 0.5
-    if not first:
+    known = ~outside
+    if not first and usable.gaps == "nearest":
         scores[outside] = _nearest(
             conditions, usable.units, elements, means[outside], errors[outside]
         )
+        known |= scores.max(axis=1) > 0
     naming = name_grains(
         table.index,
         names,
         scores,
-        known=~outside | (scores.max(axis=1) > 0),
+        known=known,
         mapped=np.asarray(np.isfinite(inside).any(axis=1)),
         groups=groups,
     )

@@ -56,7 +56,8 @@ def modal_percentages(
     Returns
     -------
     DataFrame
-        Index `mineral`, largest area first: `n_grains`, `n_by_hand`, `area_<unit>`, then
+        Index `mineral`, largest area first: `n_grains`, `n_by_hand`, `area_<unit>`,
+        `unsure_pct` (share of that area whose name is unsure), then
         `area_pct`, `count_pct` and `weight_pct`, each followed by `_low` and `_high`, and
         `d50_<unit>_number` and `d50_<unit>_area` (of the equivalent circle diameter).
 
@@ -83,6 +84,8 @@ def modal_percentages(
     modal["n_grains"] = member.sum(axis=0)
     modal["n_by_hand"] = member[(naming["verdict"] == BY_HAND).to_numpy()].sum(axis=0)
     modal[area_name] = amounts["area"].sum(axis=0)
+    unsure = amounts["area"][(naming["verdict"] == "unsure").to_numpy()].sum(axis=0)
+    modal["unsure_pct"] = 100 * unsure / np.maximum(modal[area_name], np.finfo(float).tiny)
     for name, amount in amounts.items():
         share, low, high = _shares(amount, np.asarray(fields, np.intp), confidence_pct, rounds)
         blank = (density == 0) & (name == "weight")

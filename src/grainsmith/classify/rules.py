@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _RULE_KEYS = {"range", "ratio", "require", "forbid", "group", "colour", "density"}
 _MOST_NAMED, _RICH_PCT = 3, 15.0
-_FILE_KEYS = {"name", "units", "match", "minerals"}
+_FILE_KEYS = {"name", "units", "match", "gaps", "minerals"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +87,9 @@ class RuleSet:
     match : str
         "best": the rule that fits best wins, whatever the order. "first": the first one whose
         bounds hold wins, as older programs do it.
+    gaps : str
+        What a grain is called that lies in no rule, but no farther out than chance may have put it:
+        "nearest", the nearest rule's name as unsure, or "unknown". Without a part in "first" mode.
     name : str
         For the record.
     """
@@ -94,6 +97,7 @@ class RuleSet:
     rules: tuple[Rule, ...]
     units: str = "counts"
     match: str = "best"
+    gaps: str = "nearest"
     name: str = ""
 
     def usable(self, elements: Collection[str]) -> RuleSet:
@@ -110,7 +114,7 @@ class RuleSet:
                 f"none of the rules can be used with maps of {', '.join(elements) or 'nothing'}: "
                 + "; ".join(self.advice(elements))
             )
-        return RuleSet(rules=kept, units=self.units, match=self.match, name=self.name)
+        return replace(self, rules=kept)
 
     def advice(self, elements: Collection[str]) -> list[str]:
         """Say in words which rules are left out for want of a map."""
@@ -238,12 +242,16 @@ def _parse(content: Any, faults: list[str]) -> RuleSet:
     match = str(content.get("match", "best"))
     if units not in UNITS:
         faults.append(f"units must be one of {', '.join(UNITS)}, got {units!r}")
+    gaps = str(content.get("gaps", "nearest"))
     if match not in ("best", "first"):
         faults.append(f"match must be best or first, got {match!r}")
+    if gaps not in ("nearest", "unknown"):
+        faults.append(f"gaps must be nearest or unknown, got {gaps!r}")
     rules = [
         _parse_rule(str(name), body, units, faults) for name, body in content["minerals"].items()
     ]
-    return RuleSet(rules=tuple(rules), units=units, match=match, name=str(content.get("name", "")))
+    name = str(content.get("name", ""))
+    return RuleSet(rules=tuple(rules), units=units, match=match, gaps=gaps, name=name)
 
 
 def _parse_rule(name: str, body: Any, units: str, faults: list[str]) -> Rule:

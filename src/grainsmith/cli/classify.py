@@ -158,5 +158,6 @@ def _print(facts: dict[str, Any]) -> None:
         typer.echo(
             f"{mineral:20s} {row['n_grains']:6.0f} grains  {row['area_pct']:5.1f} % of area "
             f"({row['area_pct_low']:.1f}–{row['area_pct_high']:.1f})"
+            + (f", {row['unsure_pct']:.0f} % of it unsure" if row["unsure_pct"] >= 0.5 else "")
         )
     say(f"{facts['n_grains']} grains in {facts['minerals_csv']}")

@@ -219,6 +219,7 @@ def _read_easily(modal: pd.DataFrame) -> pd.DataFrame:
             for value, low, high in columns.itertuples(index=False)
         ]
     diameters = [name for name in modal if str(name).startswith("d50_")]
+    shown["unsure_pct"] = modal["unsure_pct"].round(1)
     return shown.join(modal[diameters]).assign(by_hand=modal["n_by_hand"])
 
 
