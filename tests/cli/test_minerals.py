@@ -88,6 +88,24 @@ def test_counts_become_amounts_by_standards(folder):
         run("classify", folder / "grains.csv", "--clusters", "--standards", folder / "known.csv")
 
 
+def test_counted_columns_are_counts_whatever_the_rules_say(folder):
+    table = pd.read_csv(folder / "grains.csv")
+    table = table.assign(Si_counts=100 * table["Si_mean"], Fe_counts=100 * table["Fe_mean"])
+    table.to_csv(folder / "counted.csv", index=False)
+    with pytest.raises(GrainsmithError, match="counts become amounts only with standards"):
+        run("classify", folder / "counted.csv", "--rules", "library")
+    weighed = table.assign(Si_counts=np.nan, Fe_counts=np.nan)
+    weighed.to_csv(folder / "weighed.csv", index=False)
+    assert run("classify", folder / "weighed.csv", "--rules", "library").exit_code == 0
+
+
+def test_rules_in_counts_need_no_standards(folder):
+    rules = ("classify", folder / "grains.csv", "--rules", folder / "rules.yaml", "--json")
+    with_standards = json.loads(run(*rules, "--standards", folder / "known.csv").stdout)
+    assert "sensitivity" not in with_standards
+    assert with_standards["modal"] == json.loads(run(*rules).stdout)["modal"]
+
+
 def test_clusters_look_like_minerals(folder):
     done = run("classify", folder / "grains.csv", "--clusters", "--json")
     assert set(json.loads(done.stdout)["looks_like"].values()) <= {
@@ -154,6 +172,17 @@ def test_a_combo_of_one_grain_from_files(pictures, folder):
     assert facts["grain"]["elements"]["Si"]["alignment"] == "not aligned"
     assert facts["grain"]["elements"]["Si"]["mean"] == pytest.approx(3, abs=1)
     assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_grain_table_adds_the_bar_chart(pictures, folder):
+    table = pd.read_csv(folder / "grains.csv").assign(Ca_mean=3.0, ecd_px=11.3, purity=0.6)
+    table.to_csv(folder / "with_ca.csv", index=False)
+    plain, barred = folder / "plain.svg", folder / "barred.svg"
+    run(*pictures, "--grain", 7, "-o", plain)
+    run(*pictures, "--grain", 7, "--table", folder / "with_ca.csv", "-o", barred)
+    assert "against all 20 grains" in barred.read_text(encoding="utf-8")
+    assert "against all" not in plain.read_text(encoding="utf-8")
+    assert "mixed, 60 % of one mineral" in barred.read_text(encoding="utf-8")
 
 
 def test_all_combos_and_a_sheet_with_minerals_and_transforms(pictures, folder):

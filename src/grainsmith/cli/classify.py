@@ -28,7 +28,8 @@ def classify(
     standards: Annotated[
         Path | None,
         typer.Option(
-            help="CSV like that of --examples: turns counts into wt% for --rules in at% or wt%.",
+            help="CSV like that of --examples: turns counts into wt% for --rules in at% or wt%; "
+            "rules in counts need none.",
             show_default=False,
         ),
     ] = None,
@@ -42,7 +43,8 @@ def classify(
         str,
         typer.Option(
             metavar="counts|wt%|at%|picture",
-            help="What the element columns hold; default: the units of the rules.",
+            help="What the element columns hold; default: counts where the table has counted "
+            "columns, else the units of the rules.",
         ),
     ] = "",
     labels: Annotated[
@@ -105,13 +107,28 @@ def _by_rules(grains: pd.DataFrame, rules: str, units: str, standards: Path | No
     from grainsmith.pipeline.grains import name_by_rules
 
     facts: dict[str, Any] = {"method": "rules", "rules": rules}
-    if standards is not None:
+    if not units and _counted(grains):
+        units = "counts"
+    if standards is not None and _wants_amounts(rules):
         learned = learn_standards(grains, _known(standards))
         grains, units = in_weight_pct(grains, learned), "wt%"
         facts |= {"sensitivity": learned.sensitivity, "assumed": list(learned.assumed)}
         say(learned.note)
     named = name_by_rules(grains, rules, kind=units)
     return named.naming, {**facts, "advice": list(named.advice)}, named.densities
+
+
+def _counted(grains: pd.DataFrame) -> bool:
+    from grainsmith.classify.naming import mapped_elements
+
+    columns = [f"{element}_counts" for element in mapped_elements(grains)]
+    return bool(grains.filter(items=columns).notna().to_numpy().any())
+
+
+def _wants_amounts(rules: str) -> bool:
+    from grainsmith.classify.rules import read_rules
+
+    return rules == "library" or read_rules(rules).units in ("at%", "wt%")
 
 
 def _known(path: Path) -> dict[int, str]:

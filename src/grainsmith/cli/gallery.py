@@ -29,6 +29,13 @@ def gallery(
     minerals: Annotated[
         Path | None, typer.Option(help="CSV of `grainsmith classify`.", show_default=False)
     ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV of `grainsmith measure`: size, and the bar chart beside each combo.",
+            show_default=False,
+        ),
+    ] = None,
     grain: Annotated[int, typer.Option(help="Number of one grain.", min=0)] = 0,
     output: Annotated[
         Path | None,
@@ -74,7 +81,7 @@ def gallery(
     settings = ComboSettings(
         scale="shared" if shared_scale else "per map", overlay=_overlay(overlay)
     )
-    field = _field(labels, image, maps, transforms, minerals)
+    field = _field(labels, image, maps, transforms, minerals, table)
     facts: dict[str, Any] = {"files": []}
     if grain:
         target = output or Path(combo_name(grain))
@@ -97,7 +104,12 @@ def gallery(
 
 
 def _field(
-    labels: Path, image: Path, maps: Path | None, transforms: Path | None, minerals: Path | None
+    labels: Path,
+    image: Path,
+    maps: Path | None,
+    transforms: Path | None,
+    minerals: Path | None,
+    table: Path | None,
 ) -> Field:
     from grainsmith.gallery import prepare_field
     from grainsmith.io.labels import read_labels
@@ -116,6 +128,7 @@ def _field(
         read_labels(labels),
         opened,
         placed,
+        table=read_grain_csv(table) if table is not None else None,
         naming=naming,
         pixel_size_um=picture.pixel_size_um,
     )
