@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from grainsmith.cli.terminal import progress_bar
 from grainsmith.data import ElementMap, Transform
@@ -30,7 +31,7 @@ PITCH_PX = 64
 
 
 def made_field(size_px: int) -> Field:
-    """Round grains on a grid; 12 maps of counts in two passes that lie 3 px apart."""
+    """Round grains on a grid, measured and named; 12 maps in two passes that lie 3 px apart."""
     rng = np.random.default_rng(0)
     offset = np.arange(size_px) % PITCH_PX - PITCH_PX / 2
     inside = offset[:, np.newaxis] ** 2 + offset**2 < (0.42 * PITCH_PX) ** 2
@@ -44,7 +45,30 @@ def made_field(size_px: int) -> Field:
         values[labels % (place + 2) == 0] += 3
         maps.append(ElementMap(values=values, element=element, line="Ka1"))
         transforms[element] = Transform.from_shift(3 * (place % 2), 0, z=20, verdict="aligned")
-    return prepare_field(image, labels, maps, transforms, pixel_size_um=0.5)
+    table, naming = _measured(maps, int(labels.max()))
+    return prepare_field(
+        image, labels, maps, transforms, table=table, naming=naming, pixel_size_um=0.5
+    )
+
+
+def _measured(maps: list[ElementMap], n: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Sizes, element means and names of all grains, as after *Name*: the bar chart is drawn."""
+    rng = np.random.default_rng(2)
+    index = pd.RangeIndex(1, n + 1, name="label")
+    table = pd.DataFrame({"ecd_um": 0.42 * PITCH_PX, "purity": 1.0}, index=index)
+    for one in maps:
+        table[f"{one.element}_mean"] = rng.uniform(2, 8, n)
+    naming = pd.DataFrame(
+        {
+            "mineral": rng.choice(["quartz", "albite", "zircon"], n),
+            "score": 0.9,
+            "runner_up": "apatite",
+            "runner_up_score": 0.1,
+            "verdict": "named",
+        },
+        index=index,
+    )
+    return table, naming
 
 
 def clicks(field: Field, n: int) -> dict[str, float]:
