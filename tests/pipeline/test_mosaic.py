@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,7 +8,7 @@ from tests.fakes import BrightIsGrain
 
 from grainsmith.errors import MismatchError, ReadError, WriteError
 from grainsmith.io.omezarr import open_levels
-from grainsmith.io.provenance import read_json
+from grainsmith.io.provenance import read_json, write_json
 from grainsmith.io.tables import read_table
 from grainsmith.measure import measure_grains
 from grainsmith.pipeline import blocks, summary
@@ -32,8 +34,7 @@ def few_resamplings(monkeypatch):
 @pytest.fixture
 def model(monkeypatch):
     found = BrightIsGrain()
-    monkeypatch.setattr(blocks, "_model", lambda _name, _device: found)
-    blocks.open_job.cache_clear()
+    monkeypatch.setattr(blocks, "_model", lambda *_: found)
     return found
 
 
@@ -126,6 +127,19 @@ def test_drawn_grains_over_the_corner_of_four_blocks_are_those_of_one_piece(tmp_
     table = read_table(tmp_path / "o.zarr" / "grains.csv")
     areas = np.bincount(labels.ravel())[1:]
     assert np.array_equal(table["area_px"], areas)
+
+
+def test_a_worker_that_goes_on_takes_up_a_folder_made_anew(tmp_path, picture, model):
+    """What the client does shows nothing: here a worker of its own has kept the first job."""
+    job = {
+        "image": str(tmp_path / "m.tif"), "settings": asdict(SETTINGS), "turn": [False] * 3,
+        "low": 0.0, "high": 1.0, "diameter_px": 30.0, "halo_px": 128, "block_px": 512,
+    }  # fmt: skip
+    for block_px in (512, 1024):
+        write_json(tmp_path / "o.zarr.part" / "job.json", {**job, "block_px": block_px})
+        assert blocks.open_job(str(tmp_path / "o.zarr.part")).block_px == block_px
+    opened = blocks.open_job(str(tmp_path / "o.zarr.part"))
+    assert blocks.open_job(str(tmp_path / "o.zarr.part")) is opened
 
 
 def test_turned_pictures_give_the_grains_of_one_piece(tmp_path, model):

@@ -16,7 +16,7 @@ from grainsmith.io.transforms import read_transforms
 from grainsmith.measure import measure_maps
 from grainsmith.pipeline import blocks, mosaic_maps, summary
 from grainsmith.pipeline.mosaic import segment_mosaic
-from grainsmith.pipeline.mosaic_maps import align_big_maps, map_window, shrunk
+from grainsmith.pipeline.mosaic_maps import align_big_maps, map_window, shrunk, write_placed
 from grainsmith.segment import SegmentSettings
 
 pytest.importorskip("zarr")
@@ -117,8 +117,7 @@ def test_shrinking_is_the_mean_of_blocks(mapped, monkeypatch):
 def test_a_mosaic_with_maps_has_their_columns_and_says_where_they_lie(mapped, monkeypatch):
     folder, _, true = mapped
     model = BrightIsGrain()
-    monkeypatch.setattr(blocks, "_model", lambda _name, _device: model)
-    blocks.open_job.cache_clear()
+    monkeypatch.setattr(blocks, "_model", lambda *_: model)
     told = []
     settings = SegmentSettings(diameter_px=30, min_area_px=5)
     segment_mosaic(
@@ -133,6 +132,15 @@ def test_a_mosaic_with_maps_has_their_columns_and_says_where_they_lie(mapped, mo
     assert _worst_px(transforms["Si Ka"].matrix, true) < 0.6
     assert read_json(folder / "o.zarr" / "transforms.json")["maps"][0]["refined"]
     assert any("Si Ka: aligned, refined by" in one for one in told)
+
+
+def test_maps_placed_anew_are_read_anew(mapped):
+    folder, _, _ = mapped
+    opened = open_big_maps([folder / "maps"])
+    for shift in (0.0, 50.0):
+        write_placed(folder, opened, [Transform.from_shift(shift, 0)], [{}], [folder / "maps"])
+        (found,) = mosaic_maps.placed_maps(str(folder))
+        assert found.transform.matrix[0, 2] == shift
 
 
 def test_maps_that_cannot_be_used_are_named(tmp_path, monkeypatch):

@@ -66,6 +66,15 @@ def fingerprint(path: str | Path) -> str:
         raise ReadError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
+def when_written(path: str | Path) -> tuple[int, int]:
+    """Return what changes when a file is written anew: its time in ns and its size in bytes."""
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        raise ReadError(f"{path} cannot be read: {error.strerror or error}") from error
+    return found.st_mtime_ns, found.st_size
+
+
 def _cannot_write(target: Path, error: OSError) -> str:
     # numpy says "50176 requested and 10072 written" where the disk is full.
     full = error.errno is None and " requested and " in str(error)

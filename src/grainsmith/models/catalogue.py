@@ -79,6 +79,23 @@ def find_model(name: str) -> ModelEntry:
     )
 
 
+def find_weights(name: str) -> ModelEntry:
+    """Return the entry of a model whose weights are on this machine.
+
+    Raises
+    ------
+    ModelError
+        It is unknown, or must be downloaded first.
+    """
+    entry = find_model(name)
+    if entry.kind == "download" and not entry.path.is_file():
+        raise ModelError(
+            f"{name} is not on this machine yet: `grainsmith models download {name}` fetches it "
+            f"({entry.card['size_mb']} MB; {entry.card['licence']})"
+        )
+    return entry
+
+
 def add_model(path: str | Path, *, name: str = "") -> ModelEntry:
     """Copy a weights file into the user's models after trying that it loads.
 
@@ -132,12 +149,7 @@ def load_model(name: str, *, device: str = "auto") -> Model:
     ModelError
         It is unknown, unreadable, of another form, or must be downloaded first.
     """
-    entry = find_model(name)
-    if entry.kind == "download" and not entry.path.is_file():
-        raise ModelError(
-            f"{name} is not on this machine yet: `grainsmith models download {name}` fetches it "
-            f"({entry.card['size_mb']} MB; {entry.card['licence']})"
-        )
+    entry = find_weights(name)
     from grainsmith.models import cellpose_sam, grainnet_model
 
     if cellpose_sam.is_cellpose4(entry.path):

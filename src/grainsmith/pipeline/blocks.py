@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.data import no_progress
-from grainsmith.io.files import whole_file
+from grainsmith.io.files import when_written, whole_file
 from grainsmith.io.mosaic import open_mosaic
 from grainsmith.io.omezarr import open_levels
 from grainsmith.io.provenance import read_json
 from grainsmith.measure import measure_grains
-from grainsmith.models.catalogue import load_model
+from grainsmith.models.catalogue import find_weights, load_model
 from grainsmith.pipeline.mosaic_maps import measure_big_maps, placed_maps
 from grainsmith.pipeline.once import (
     normalised,
@@ -70,7 +70,7 @@ class Job:
 
     def model(self) -> Model:
         """Return the network, loaded once in a process."""
-        return _model(self.settings.model, self.settings.device)
+        return model_of(self.settings)
 
     def blocks(self) -> list[BlockId]:
         """Return all blocks in reading order."""
@@ -103,18 +103,29 @@ class Job:
         return self.turn.do(normalised(self.mosaic, before, self.low, self.high))
 
 
+def model_of(settings: SegmentSettings) -> Model:
+    """Return the network of some settings, loaded once in a process unless its file changes."""
+    path = find_weights(settings.model).path
+    return _model(settings.model, settings.device, when_written(path))
+
+
 @lru_cache(maxsize=2)
-def _model(name: str, device: str) -> Model:
+def _model(name: str, device: str, _written: tuple[int, int]) -> Model:
     return load_model(name, device=device)
 
 
-@lru_cache(maxsize=2)
 def open_job(folder: str) -> Job:
     """Open the folder of an unfinished result."""
+    # A worker outlives its clients: a folder of that name may have been made anew since.
+    return _open_job(folder, when_written(Path(folder) / "job.json"))
+
+
+@lru_cache(maxsize=2)
+def _open_job(folder: str, _written: tuple[int, int]) -> Job:
     said = read_json(Path(folder) / "job.json")
     settings = SegmentSettings(**said["settings"])
     mosaic = open_mosaic(said["image"])
-    model = _model(settings.model, settings.device)
+    model = model_of(settings)
     turn = Turn(*said["turn"])
     shape = turned_shape(turn, mosaic.shape)
     return Job(

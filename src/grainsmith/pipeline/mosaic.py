@@ -20,12 +20,7 @@ from grainsmith.io.provenance import read_json, write_json
 from grainsmith.models.catalogue import load_model
 from grainsmith.pipeline.blocks import do_block, do_labels, do_measure, do_tile, open_job
 from grainsmith.pipeline.engine import for_each
-from grainsmith.pipeline.mosaic_maps import (
-    TRANSFORMS,
-    align_big_maps,
-    placed_maps,
-    write_placed,
-)
+from grainsmith.pipeline.mosaic_maps import TRANSFORMS, align_big_maps, write_placed
 from grainsmith.pipeline.once import black_and_white, typical_diameter, upright
 from grainsmith.pipeline.seams import join
 from grainsmith.pipeline.summary import FACTS, write_summary
@@ -128,8 +123,6 @@ def segment_mosaic(
     opened = open_big_maps(maps) if maps else ()
     folder = target.with_name(target.name + ".part")
     _begin(folder, mosaic, settings, maps, block_px, halo_px, resume=resume)
-    open_job.cache_clear()
-    placed_maps.cache_clear()
     job = open_job(str(folder))
     _check_room(folder, job)
     return _work(job, target, _Maps(opened, maps), scheduler, on_progress, say)

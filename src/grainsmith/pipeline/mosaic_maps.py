@@ -15,6 +15,7 @@ from grainsmith.align.points import fit_points, residuals_px, robust_fit
 from grainsmith.data import ElementMap, SemImage, Transform, no_progress
 from grainsmith.errors import ReadError
 from grainsmith.io.bigmaps import open_big_maps
+from grainsmith.io.files import when_written
 from grainsmith.io.provenance import read_json
 from grainsmith.io.transforms import read_transforms, write_transforms
 from grainsmith.measure import measure_maps
@@ -271,7 +272,6 @@ def write_placed(
     )
 
 
-@lru_cache(maxsize=2)
 def placed_maps(folder: str) -> tuple[PlacedMap, ...]:
     """Open the maps that `write_placed` has noted; () where there are none.
 
@@ -281,8 +281,12 @@ def placed_maps(folder: str) -> tuple[PlacedMap, ...]:
         They have gone, or are others now.
     """
     path = Path(folder) / TRANSFORMS
-    if not path.exists():
-        return ()
+    return _placed_maps(folder, when_written(path)) if path.exists() else ()
+
+
+@lru_cache(maxsize=2)
+def _placed_maps(folder: str, _written: tuple[int, int]) -> tuple[PlacedMap, ...]:
+    path = Path(folder) / TRANSFORMS
     transforms = read_transforms(path)
     opened = {one.name: one for one in open_big_maps(read_json(path)["maps"][0]["sources"])}
     missing = set(transforms) - set(opened)
