@@ -6,7 +6,7 @@ import pytest
 import tifffile
 from tests.fakes import BrightIsGrain
 
-from grainsmith.errors import MismatchError, ReadError, WriteError
+from grainsmith.errors import GrainsmithError, MismatchError, ReadError, WriteError
 from grainsmith.io.omezarr import open_levels
 from grainsmith.io.provenance import read_json, write_json
 from grainsmith.io.tables import read_table
@@ -140,6 +140,16 @@ def test_a_worker_that_goes_on_takes_up_a_folder_made_anew(tmp_path, picture, mo
         assert blocks.open_job(str(tmp_path / "o.zarr.part")).block_px == block_px
     opened = blocks.open_job(str(tmp_path / "o.zarr.part"))
     assert blocks.open_job(str(tmp_path / "o.zarr.part")) is opened
+
+
+def test_a_scheduler_that_is_missing_is_said_before_the_work(tmp_path, picture, model):
+    with pytest.raises(GrainsmithError, match="no scheduler answers at tcp://127"):
+        segment_mosaic(
+            tmp_path / "m.tif", tmp_path / "o.zarr", SETTINGS, scheduler="tcp://127.0.0.1:1"
+        )
+    with pytest.raises(MismatchError, match="the scheduler must be"):
+        segment_mosaic(tmp_path / "m.tif", tmp_path / "o.zarr", SETTINGS, scheduler="slurm")
+    assert not (tmp_path / "o.zarr.part").exists()
 
 
 def test_turned_pictures_give_the_grains_of_one_piece(tmp_path, model):

@@ -19,7 +19,7 @@ from grainsmith.io.omezarr import create_pyramid, fill_coarser, name_labels, ope
 from grainsmith.io.provenance import read_json, write_json
 from grainsmith.models.catalogue import load_model
 from grainsmith.pipeline.blocks import do_block, do_labels, do_measure, do_tile, open_job
-from grainsmith.pipeline.engine import for_each
+from grainsmith.pipeline.engine import Scheduler, for_each
 from grainsmith.pipeline.mosaic_maps import TRANSFORMS, align_big_maps, write_placed
 from grainsmith.pipeline.once import black_and_white, typical_diameter, upright
 from grainsmith.pipeline.seams import join
@@ -107,6 +107,8 @@ def segment_mosaic(
 
     Raises
     ------
+    GrainsmithError
+        No scheduler answers at the address.
     ReadError
         The image is no mosaic, or a piece of it cannot be read.
     WriteError
@@ -115,6 +117,7 @@ def segment_mosaic(
         What shall be resumed was begun with another image or other settings.
     """
     target = Path(output)
+    Scheduler.parse(scheduler).check()
     if block_px % 512 or block_px <= 0:
         raise ValueError(f"block_px must be a multiple of 512, got {block_px}")
     if target.exists():
