@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import asdict
 
 import numpy as np
@@ -11,6 +12,7 @@ from grainsmith.io.omezarr import open_levels
 from grainsmith.io.provenance import read_json, write_json
 from grainsmith.io.tables import read_table
 from grainsmith.measure import measure_grains
+from grainsmith.models.catalogue import EMBEDDED
 from grainsmith.pipeline import blocks, summary
 from grainsmith.pipeline.mosaic import segment_mosaic
 from grainsmith.samples import sample_field
@@ -140,6 +142,35 @@ def test_a_worker_that_goes_on_takes_up_a_folder_made_anew(tmp_path, picture, mo
         assert blocks.open_job(str(tmp_path / "o.zarr.part")).block_px == block_px
     opened = blocks.open_job(str(tmp_path / "o.zarr.part"))
     assert blocks.open_job(str(tmp_path / "o.zarr.part")) is opened
+
+
+@pytest.mark.parametrize("other", ["model", "version of grainsmith", "maps", "image written"])
+def test_a_stopped_run_does_not_go_on_with_anything_else(
+    tmp_path, picture, model, monkeypatch, other
+):
+    def go_on():
+        segment_mosaic(
+            tmp_path / "m.tif", tmp_path / "o.zarr", settings, maps=[tmp_path / "Si Ka.tif"],
+            block_px=512, resume=True, on_progress=stop,
+        )  # fmt: skip
+
+    def stop(done, total):
+        raise _StoppedError
+
+    shutil.copy(EMBEDDED / "grains.pt", tmp_path / "own.pt")
+    settings = SegmentSettings(model=str(tmp_path / "own.pt"), diameter_px=30)
+    tifffile.imwrite(tmp_path / "Si Ka.tif", np.ones((32, 32), np.uint16))
+    for _ in range(2):
+        with pytest.raises(_StoppedError):
+            go_on()
+    if other == "version of grainsmith":
+        monkeypatch.setattr("grainsmith.__version__", "0.0.0")
+    else:
+        changed = {"model": "own.pt", "maps": "Si Ka.tif", "image written": "m.tif"}[other]
+        with (tmp_path / changed).open("ab") as file:
+            file.write(b"more")
+    with pytest.raises(MismatchError, match=f"another {other}: give the same"):
+        go_on()
 
 
 def test_a_scheduler_that_is_missing_is_said_before_the_work(tmp_path, picture, model):

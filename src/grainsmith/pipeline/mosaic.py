@@ -11,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+import grainsmith
 from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError, WriteError
 from grainsmith.io.bigmaps import open_big_maps
+from grainsmith.io.files import when_written
 from grainsmith.io.mosaic import open_mosaic
 from grainsmith.io.omezarr import create_pyramid, fill_coarser, name_labels, open_levels
 from grainsmith.io.provenance import read_json, write_json
-from grainsmith.models.catalogue import load_model
+from grainsmith.models.catalogue import find_weights, fingerprint_of, load_model
 from grainsmith.pipeline.blocks import do_block, do_labels, do_measure, do_tile, open_job
 from grainsmith.pipeline.engine import Scheduler, for_each
 from grainsmith.pipeline.mosaic_maps import TRANSFORMS, align_big_maps, write_placed
@@ -95,7 +97,8 @@ def segment_mosaic(
     scheduler : str
         none, local, local:N or tcp://HOST:PORT.
     resume : bool
-        Go on where an earlier run of the same image and settings was stopped.
+        Go on where an earlier run of the same image, maps, settings, model and version of
+        Grainsmith was stopped.
     block_px : int
         Side of a block, a multiple of 512.
     halo_px : int
@@ -114,7 +117,7 @@ def segment_mosaic(
     WriteError
         The output is there already, the folder read-only or the disk full.
     MismatchError
-        What shall be resumed was begun with another image or other settings.
+        What shall be resumed was begun with anything else.
     """
     target = Path(output)
     Scheduler.parse(scheduler).check()
@@ -125,7 +128,8 @@ def segment_mosaic(
     mosaic = open_mosaic(image)
     opened = open_big_maps(maps) if maps else ()
     folder = target.with_name(target.name + ".part")
-    _begin(folder, mosaic, settings, maps, block_px, halo_px, resume=resume)
+    wanted = _wanted(mosaic, settings, opened, block_px, halo_px)
+    _begin(folder, mosaic, settings, wanted, resume=resume)
     job = open_job(str(folder))
     _check_room(folder, job)
     return _work(job, target, _Maps(opened, maps), scheduler, on_progress, say)
@@ -197,27 +201,42 @@ class _Steps:
         self._on_progress(self._done, self._total)
 
 
+def _wanted(
+    mosaic: Mosaic,
+    settings: SegmentSettings,
+    maps: Sequence[BigMap],
+    block_px: int,
+    halo_px: int,
+) -> dict[str, Any]:
+    """Return what must be the same for a stopped run to go on."""
+
+    def as_it_is(source: str) -> list[Any]:
+        path = Path(source).resolve()
+        return [str(path), *when_written(path)]
+
+    image, *written = as_it_is(mosaic.source)
+    return {
+        "image": image,
+        "image_written": written,
+        "shape": list(mosaic.shape),
+        "settings": asdict(settings),
+        "model": fingerprint_of(find_weights(settings.model)),
+        "maps": [as_it_is(one.mosaic.source) for one in maps],
+        "block_px": block_px,
+        "halo_asked_px": halo_px,
+        "version_of_grainsmith": grainsmith.__version__,
+    }
+
+
 def _begin(
     folder: Path,
     mosaic: Mosaic,
     settings: SegmentSettings,
-    maps: Sequence[str | Path],
-    block_px: int,
-    halo_px: int,
+    wanted: dict[str, Any],
     *,
     resume: bool,
 ) -> None:
     """Write what all workers must agree on, or check that it is what it was."""
-    source = Path(mosaic.source).resolve()
-    wanted = {
-        "image": str(source),
-        "modified": source.stat().st_mtime,
-        "shape": list(mosaic.shape),
-        "settings": asdict(settings),
-        "maps": [str(Path(path).resolve()) for path in maps],
-        "block_px": block_px,
-        "halo_asked_px": halo_px,
-    }
     if (folder / "job.json").exists():
         if not resume:
             raise WriteError(
@@ -227,7 +246,7 @@ def _begin(
         different = [name for name, value in wanted.items() if begun.get(name) != value]
         if different:
             raise MismatchError(
-                f"{folder} was begun with another {', '.join(different)}: "
+                f"{folder} was begun with another {_worded(different)}: "
                 "give the same again, or remove the folder"
             )
         return
@@ -237,15 +256,19 @@ def _begin(
     if not diameter_px:
         model = load_model(settings.model, device=settings.device)
         diameter_px = typical_diameter(mosaic, model, settings, turn=turn, low=low, high=high)
-    halo = halo_px or int(np.clip(np.ceil(_HALO_DIAMETERS * diameter_px), *_HALO_PX))
+    halo = int(np.clip(np.ceil(_HALO_DIAMETERS * diameter_px), *_HALO_PX))
     found = {
         "low": low,
         "high": high,
         "turn": [turn.upside_down, turn.left_right, turn.exchanged],
         "diameter_px": diameter_px,
-        "halo_px": halo,
+        "halo_px": wanted["halo_asked_px"] or halo,
     }
     write_json(folder / "job.json", {**wanted, **found})
+
+
+def _worded(names: Sequence[str]) -> str:
+    return ", ".join(name.removesuffix("_px").replace("_", " ") for name in names)
 
 
 def _check_room(folder: Path, job: Job) -> None:
