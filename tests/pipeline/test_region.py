@@ -181,6 +181,36 @@ def test_a_write_back_that_breaks_off_is_finished_at_the_next_opening(
     assert finish_interrupted(mosaic) == 0
 
 
+@pytest.mark.parametrize("at_step", range(2, 7))
+def test_a_stop_after_the_note_comes_too_late_and_harms_nothing(mosaic, at_step):
+    def stop(done, total):
+        if done >= at_step:
+            raise RuntimeError("stopped by the user")
+
+    before = _whole(mosaic)
+    piece = open_region(mosaic, ASKED)
+    assert write_region(piece, _edited(piece)[0], on_progress=stop).n_changed == 4
+    assert [one.state for one in Journal(mosaic).edits()] == ["done"]
+    assert undo_write(mosaic, on_progress=stop).n_changed == 3
+    _same(before, _whole(mosaic))
+
+
+def test_a_stop_before_the_note_changes_nothing(mosaic):
+    def stop(done, total):
+        raise RuntimeError("stopped by the user")
+
+    before = _whole(mosaic)
+    piece = open_region(mosaic, ASKED)
+    with pytest.raises(RuntimeError, match="by the user"):
+        write_region(piece, _edited(piece)[0], on_progress=stop)
+    _same(before, _whole(mosaic))
+    write_region(piece, _edited(piece)[0])
+    written = _whole(mosaic)
+    with pytest.raises(RuntimeError, match="by the user"):
+        undo_write(mosaic, on_progress=stop)
+    _same(written, _whole(mosaic))
+
+
 def test_a_process_that_is_killed_leaves_nothing_half_written(mosaic):
     before = _all(mosaic)[0]
     code = f"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,22 +47,27 @@ def finish_interrupted(folder: str | Path, *, alone: bool = False) -> int:
 
 
 def apply_edit(folder: str | Path, edit: Edit, side: Side, on_progress: OnProgress) -> None:
-    """Bring pixels, coarser levels and table to one side of an edit; may be done twice."""
+    """Bring pixels, coarser levels and table to one side of an edit; may be done twice.
+
+    Raising in `on_progress` does not stop it: half an edit would only have to be finished later.
+    """
     folder = Path(folder)
+    tell = _never_stopped(on_progress)
+    tell(2, STEPS)
     y0, y1, x0, x1 = edit.window
     try:
         levels = open_levels(grains_folder(folder), writable=True)
         levels[0][y0:y1, x0:x1] = edit.pixels(side)
-        on_progress(3, STEPS)
+        tell(3, STEPS)
         fill_coarser(levels, labels=True, window=edit.window)
-        on_progress(4, STEPS)
+        tell(4, STEPS)
         table = read_table(folder / TABLE)
         if "source" not in table:
             table["source"] = "model"
         table = table.drop(index=list(edit.touched), errors="ignore")
         rows = edit.rows(side).reindex(columns=table.columns).fillna({"source": "model"})
         table = pd.concat([table, rows] if len(rows) else [table]).sort_index()
-        on_progress(5, STEPS)
+        tell(5, STEPS)
         write_summary(
             folder,
             table,
@@ -75,4 +81,12 @@ def apply_edit(folder: str | Path, edit: Edit, side: Side, on_progress: OnProgre
             f"{error}. The change is noted in {edit.folder} and will be finished when the mosaic "
             "is opened next: free some space first"
         ) from error
-    on_progress(STEPS, STEPS)
+    tell(STEPS, STEPS)
+
+
+def _never_stopped(on_progress: OnProgress) -> OnProgress:
+    def tell(done: int, total: int) -> None:
+        with suppress(Exception):
+            on_progress(done, total)
+
+    return tell

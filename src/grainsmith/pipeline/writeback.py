@@ -93,7 +93,6 @@ def write_region(
         if not changed.any():
             return Written(new_labels={}, n_kept_px=n_kept)
         edit = _note(region, mosaic, table, merged, changed)
-        on_progress(2, STEPS)
         apply_edit(region.folder, edit, "after", on_progress)
     n_after = len(edit.rows("after"))
     return Written(
@@ -107,6 +106,8 @@ def write_region(
 
 def undo_write(folder: str | Path, *, on_progress: OnProgress = no_progress) -> Written:
     """Take the last write-back back that has not been taken back yet.
+
+    Raising in `on_progress` stops it only before it is noted, as with `write_region`.
 
     Raises
     ------
@@ -122,6 +123,7 @@ def undo_write(folder: str | Path, *, on_progress: OnProgress = no_progress) -> 
             raise MismatchError(
                 f"{folder}: the grains of the last write-back were changed by something else since"
             )
+        on_progress(0, STEPS)
         edit.mark("unwanted")
         apply_edit(folder, edit, "before", on_progress)
     n_before = len(edit.rows("before"))
