@@ -261,8 +261,19 @@ def test_a_full_disk_changes_nothing_before_and_is_finished_after_the_note(mosai
 
     monkeypatch.setattr(edits, "fill_coarser", full)
     monkeypatch.setattr(region, "GROWTH_PX", 60)
-    with pytest.raises(WriteError, match="will be finished when the mosaic"):
+    with pytest.raises(WriteError) as raised:
         write_region(piece, labels)
+    noted = mosaic / "edits" / "0001"
+    text = (
+        f"{mosaic} could not be written to the end: No space left on device. The change is noted "
+        f"in {noted} and will be finished when the mosaic is opened next: free some space first"
+    )
+    assert str(raised.value) == text
+    monkeypatch.undo()
+    monkeypatch.setattr("grainsmith.io.files.os.fsync", full)  # now the table does not fit
+    with pytest.raises(WriteError) as raised:
+        finish_interrupted(mosaic)
+    assert str(raised.value) == text
     monkeypatch.undo()
     assert finish_interrupted(mosaic) == 1
     levels = _all(mosaic)

@@ -75,12 +75,16 @@ def when_written(path: str | Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
-def _cannot_write(target: Path, error: OSError) -> str:
+def reason_of(error: OSError) -> str:
+    """Return why something could not be written or read, without the path."""
     # numpy says "50176 requested and 10072 written" where the disk is full.
     full = error.errno is None and " requested and " in str(error)
-    reason = os.strerror(errno.ENOSPC) if full else error.strerror or error
+    return os.strerror(errno.ENOSPC) if full else error.strerror or str(error)
+
+
+def _cannot_write(target: Path, error: OSError) -> str:
     return (
-        f"{target} could not be written: {reason}. "
+        f"{target} could not be written: {reason_of(error)}. "
         "Nothing was changed; choose another folder or free some space."
     )
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from grainsmith.data import no_progress
 from grainsmith.errors import WriteError
+from grainsmith.io.files import reason_of
 from grainsmith.io.journal import Journal
 from grainsmith.io.omezarr import fill_coarser, open_levels
 from grainsmith.io.provenance import read_json
@@ -77,9 +78,13 @@ def apply_edit(folder: str | Path, edit: Edit, side: Side, on_progress: OnProgre
         )
         edit.mark("done" if side == "after" else "undone")
     except (OSError, WriteError) as error:
+        # Files that are written whole say of themselves that nothing was changed.
+        cause = error if isinstance(error, OSError) else error.__cause__
+        reason = reason_of(cause) if isinstance(cause, OSError) else str(error)
         raise WriteError(
-            f"{error}. The change is noted in {edit.folder} and will be finished when the mosaic "
-            "is opened next: free some space first"
+            f"{folder} could not be written to the end: {reason}. The change is noted in "
+            f"{edit.folder} and will be finished when the mosaic is opened next: free some space "
+            "first"
         ) from error
     tell(STEPS, STEPS)
 
