@@ -1,5 +1,7 @@
 """A piece of a mosaic is opened, corrected with the ordinary tools, and written back."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from tests.pipeline.mosaics import discs, made_mosaic
@@ -7,13 +9,15 @@ from tests.pipeline.mosaics import discs, made_mosaic
 pytest.importorskip("napari")
 pytest.importorskip("zarr")
 
+from qtpy.QtWidgets import QAbstractButton
+
 from grainsmith import clean
 from grainsmith.io.autosave import recoverable
 from grainsmith.io.omezarr import open_levels
 from grainsmith.pipeline import region as regions
 from grainsmith.pipeline import summary
 from grainsmith.pipeline.summary import grains_folder
-from grainsmith.ui.dock import GrainsmithDock
+from grainsmith.ui.dock import PANELS, GrainsmithDock
 from grainsmith.ui.history import history_of
 from grainsmith.ui.keeper import keeper_of
 from grainsmith.ui.layers import facts
@@ -113,6 +117,21 @@ def test_the_dock_shows_it_only_with_a_mosaic(viewer, qtbot, mosaic):
     assert panel.isHidden()
     viewer.open(str(mosaic[0]), plugin="grainsmith")
     assert not panel.isHidden()
+
+
+def test_no_key_is_taken_twice_in_any_tab(viewer, qtbot, mosaic):
+    dock = GrainsmithDock(viewer)
+    qtbot.addWidget(dock)
+    viewer.open(str(mosaic[0]), plugin="grainsmith")
+    for title, _ in PANELS:
+        dock.show_panel(title)
+        keys = Counter(
+            one.shortcut().toString()
+            for one in dock.findChildren(QAbstractButton)
+            if one.isVisibleTo(dock) and one.shortcut().toString()
+        )
+        assert keys["Ctrl+Shift+R"] == 1  # edit this region
+        assert set(keys.values()) == {1}, (title, keys)
 
 
 def test_edits_are_asked_for_before_they_are_dropped(viewer, qtbot, mosaic, monkeypatch):

@@ -108,14 +108,14 @@ class RegionPanel(Panel):
             self.edit,
             tip=f"Open what the window shows, at most {MOST_PX} x {MOST_PX} px, at full "
             "resolution with every cleaning tool; grains at its edge are opened whole or locked",
-            key="Ctrl+Shift+E",
+            key="Ctrl+Shift+R",
             main=True,
         )
         self.write_button = button(
             "Write back",
             self.write_back,
             tip="Put the corrected grains into the mosaic: all its levels, table and statistics",
-            key="Ctrl+Shift+E",
+            key="Ctrl+Shift+R",
             main=True,
         )
         self.close_button = button(
