@@ -11,6 +11,7 @@ from tests.pipeline.fields import QUICK, RULES, make_field, make_samples
 
 from grainsmith.clean import CleanSettings
 from grainsmith.pipeline.batch import FieldState, Pace
+from grainsmith.pipeline.manifest import NAME
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe, read_recipe
 from grainsmith.segment import SegmentSettings
 from grainsmith.statistics import StatisticsSettings
@@ -209,6 +210,38 @@ def test_the_time_left_is_judged_by_what_was_done_since_the_start():
     pace.note(FieldState(name="b", state="failed"))
     pace.note(FieldState(name="c", state="in work", percent=50))
     assert pace.seconds_left() == pytest.approx(30 / 1.5 * 2.5)
+
+
+def test_a_folder_is_added_to_the_fields_of_a_sheet(panel, samples, qtbot, tmp_path):
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("sample,field,image\nC,1,in/A/f0/BSE.tif\n")
+    panel.open_sheet(str(sheet))
+    qtbot.waitUntil(lambda: len(panel.fields) == 1, timeout=WAIT_MS)
+    for folder, n in ((samples / "A", 3), (samples / "B", 5)):
+        panel.add_folder(str(folder))
+        qtbot.waitUntil(lambda n=n: len(panel.fields) == n, timeout=WAIT_MS)
+    assert sorted({one.sample for one in panel.fields}) == ["A", "B", "C"]
+    assert panel.out == str(tmp_path / "sheet-grainsmith")
+    panel.open_sheet(str(sheet))
+    qtbot.waitUntil(lambda: len(panel.fields) == 1, timeout=WAIT_MS)
+
+
+def test_clear_forgets_where_the_results_go(panel, samples, qtbot, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / NAME).touch()
+    found(panel, qtbot, samples / "A")
+    panel.put_results(str(tmp_path / "out"))
+    assert panel.resume.isChecked()
+    panel.resume.setChecked(False)
+    panel.add_folder(str(samples / "B"))
+    qtbot.waitUntil(lambda: len(panel.fields) == 4, timeout=WAIT_MS)
+    assert panel.out == str(tmp_path / "out")
+    assert not panel.resume.isChecked()  # as the user has set it
+    panel.clear()
+    assert panel.out == ""
+    assert not panel.resume.isVisibleTo(panel)
+    found(panel, qtbot, samples / "B")
+    assert panel.out == str(samples / "B-grainsmith")
 
 
 @pytest.mark.display

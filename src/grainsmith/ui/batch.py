@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from grainsmith.pipeline.batch import Pace, run_batch
-from grainsmith.pipeline.finding import find_fields, read_sheet
+from grainsmith.pipeline.finding import checked, find_fields, read_sheet
 from grainsmith.pipeline.manifest import holds_results
 from grainsmith.ui.batch_list import FieldList
 from grainsmith.ui.batch_recipe import RecipePart, said
@@ -60,8 +60,11 @@ class BatchPanel(Panel):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
         self._paths: list[str] = []
+        self._of_sheet: tuple[FieldFiles, ...] = ()
         self.fields: tuple[FieldFiles, ...] = ()
+        self._beside: Path | None = None
         self.out = ""
+        self._seen_results = ("", False)
         self._out_chosen = False
         self._pace: Pace | None = None
         self._told = _Told()
@@ -133,15 +136,17 @@ class BatchPanel(Panel):
     def add_folder(self, path: str) -> None:
         """Find the fields of a folder, beside those that are there."""
         paths = [*self._paths, path]
-        self._find(partial(find_fields, paths), paths, beside=paths[0])
+        work = partial(_of_both, self._of_sheet, paths)
+        self._find(work, partial(self._on_folders, paths), beside=self._beside or Path(path))
 
     def open_sheet(self, path: str) -> None:
         """Take the fields that a sheet names, and no others."""
-        self._find(partial(read_sheet, path), [], beside=path)
+        self._find(partial(read_sheet, path), self._on_sheet, beside=Path(path))
 
     def clear(self) -> None:
         """Take all fields from the list."""
-        self._paths, self.fields = [], ()
+        self._paths, self._of_sheet, self.fields = [], (), ()
+        self.out, self._out_chosen, self._beside = "", False, None
         self._show_fields()
 
     def put_results(self, folder: str) -> None:
@@ -150,18 +155,32 @@ class BatchPanel(Panel):
         self._show_out()
 
     def _find(
-        self, work: Callable[[], Sequence[FieldFiles]], paths: list[str], *, beside: str
+        self,
+        work: Callable[[], Sequence[FieldFiles]],
+        take: Callable[[tuple[FieldFiles, ...]], None],
+        *,
+        beside: Path,
     ) -> None:
         self.say("")
-        run(said, work, busy=self._setup, then=partial(self._on_found, paths, Path(beside)))
+        run(said, work, busy=self._setup, then=partial(self._on_found, take, beside))
+
+    def _on_folders(self, paths: list[str], _found: tuple[FieldFiles, ...]) -> None:
+        self._paths = paths
+
+    def _on_sheet(self, found: tuple[FieldFiles, ...]) -> None:
+        self._paths, self._of_sheet = [], found
 
     def _on_found(
-        self, paths: list[str], beside: Path, found: tuple[FieldFiles, ...] | str
+        self,
+        take: Callable[[tuple[FieldFiles, ...]], None],
+        beside: Path,
+        found: tuple[FieldFiles, ...] | str,
     ) -> None:
         if isinstance(found, str):
             self.say(found)
             return
-        self._paths, self.fields = paths, found
+        take(found)
+        self.fields, self._beside = found, beside
         if not self._out_chosen:
             self.out = str(beside.absolute().with_name(f"{beside.stem}-grainsmith"))
         self._show_fields()
@@ -182,7 +201,9 @@ class BatchPanel(Panel):
         self._where.setText(self.out)
         self._where.setVisible(bool(self.out))
         there = bool(self.out) and holds_results(self.out)
-        self.resume.setChecked(there)
+        if self._seen_results != (self.out, there):  # else it stays as the user has set it
+            self._seen_results = (self.out, there)
+            self.resume.setChecked(there)
         self.resume.setVisible(there)
 
     # --- the work
@@ -306,6 +327,10 @@ class BatchPanel(Panel):
 
 def _run(*args: Any, on_progress: OnProgress, **options: Any) -> BatchResult | str:
     return said(partial(run_batch, *args, on_progress=on_progress, **options))
+
+
+def _of_both(of_sheet: tuple[FieldFiles, ...], paths: list[str]) -> tuple[FieldFiles, ...]:
+    return checked([*of_sheet, *find_fields(paths)])
 
 
 def _open(path: Path) -> None:
