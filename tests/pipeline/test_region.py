@@ -280,6 +280,21 @@ def test_a_full_disk_changes_nothing_before_and_is_finished_after_the_note(mosai
     assert np.array_equal(levels[1], levels[0][::2, ::2])
 
 
+def test_a_damaged_file_under_a_noted_change_is_named_with_the_note(mosaic, monkeypatch):
+    piece = open_region(mosaic, ASKED)
+    chunk = grains_folder(mosaic) / "1" / "c" / "0" / "0"
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[:40])
+    with pytest.raises(ReadError, match=r"labels.grains is damaged .* noted in .*edits.0001"):
+        write_region(piece, _edited(piece)[0])
+    with pytest.raises(ReadError, match="is damaged"):
+        finish_interrupted(mosaic)
+    chunk.write_bytes(whole)
+    assert finish_interrupted(mosaic) == 1
+    levels = _all(mosaic)
+    assert np.array_equal(levels[1], levels[0][::2, ::2])
+
+
 def test_a_mosaic_that_was_changed_meanwhile_is_not_overwritten(mosaic):
     one, other = open_region(mosaic, ASKED), open_region(mosaic, ASKED)
     write_region(one, _edited(one)[0])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from grainsmith.data import no_progress
-from grainsmith.errors import WriteError
+from grainsmith.errors import ReadError, WriteError
 from grainsmith.io.files import reason_of
 from grainsmith.io.journal import Journal
 from grainsmith.io.omezarr import fill_coarser, open_levels
@@ -18,6 +18,8 @@ from grainsmith.io.tables import read_table
 from grainsmith.pipeline.summary import FACTS, TABLE, grains_folder, write_summary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from grainsmith.data import OnProgress
     from grainsmith.io.journal import Edit, Side
 
@@ -58,9 +60,11 @@ def apply_edit(folder: str | Path, edit: Edit, side: Side, on_progress: OnProgre
     y0, y1, x0, x1 = edit.window
     try:
         levels = open_levels(grains_folder(folder), writable=True)
-        levels[0][y0:y1, x0:x1] = edit.pixels(side)
-        tell(3, STEPS)
-        fill_coarser(levels, labels=True, window=edit.window)
+        pixels = edit.pixels(side)
+        with _damage_named(folder, edit):
+            levels[0][y0:y1, x0:x1] = pixels
+            tell(3, STEPS)
+            fill_coarser(levels, labels=True, window=edit.window)
         tell(4, STEPS)
         table = read_table(folder / TABLE)
         if "source" not in table:
@@ -87,6 +91,21 @@ def apply_edit(folder: str | Path, edit: Edit, side: Side, on_progress: OnProgre
             "first"
         ) from error
     tell(STEPS, STEPS)
+
+
+@contextmanager
+def _damage_named(folder: Path, edit: Edit) -> Iterator[None]:
+    """Say in words what zarr and its codecs raise on broken files: anything."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise ReadError(
+            f"a file of the labels below {grains_folder(folder)} is damaged ({error}). The change "
+            f"is noted in {edit.folder} and will be finished when the mosaic is opened next: bring "
+            "the file back from a copy first"
+        ) from error
 
 
 def _never_stopped(on_progress: OnProgress) -> OnProgress:

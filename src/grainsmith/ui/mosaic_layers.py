@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_info, show_warning
 
 from grainsmith.errors import GrainsmithError
+from grainsmith.io.journal import Journal
 from grainsmith.io.mosaic import labels_beside, open_mosaic
 from grainsmith.io.overview import needs_overview, with_overview
 from grainsmith.pipeline.edits import finish_interrupted
@@ -31,18 +33,19 @@ _GRAINS = "grains"
 def mosaic_layers(path: Path) -> list[LayerData]:
     """Open a mosaic, and the grains that lie in its folder, without loading them.
 
-    A large TIFF without coarser levels opens later, when these are made in the background: then
-    there is no layer yet.
+    A large TIFF without coarser levels opens later, when these are made in the background, and so
+    does a mosaic with a write-back that was interrupted: then there is no layer yet.
 
     They are shown only: the panels work on single pictures, so the layers have no role there. A
     piece of them is opened for editing by `ui.region`.
     """
-    _finish(path)
-    viewer = napari.current_viewer()
-    if viewer is not None and needs_overview(open_mosaic(path)):
-        show_info(f"{path.name} has no coarser levels: they are made now, once; then it opens.")
+    viewer, first = napari.current_viewer(), _to_be_done_first(path)
+    if viewer is not None and first:
+        show_info(f"{path.name} {first} now, once; then it opens.")
         create_worker(_prepared, path, _connect={"returned": partial(_add, viewer)})
         return []
+    if problem := _finished(path):
+        show_warning(problem)
     return layers_of_mosaic(with_overview(path), path)
 
 
@@ -79,11 +82,20 @@ def layers_of_mosaic(mosaic: Mosaic, path: Path) -> list[LayerData]:
     return layers
 
 
+def _to_be_done_first(path: Path) -> str:
+    """Return what takes too long for the window to wait, "" for nothing."""
+    with suppress(GrainsmithError):  # an edit that cannot be read: that is said when it is tried
+        if Journal(path).interrupted():
+            return "has a write-back that was interrupted: it is finished"
+    return "has no coarser levels: they are made" if needs_overview(open_mosaic(path)) else ""
+
+
 def _prepared(path: Path) -> tuple[Path, Mosaic | None, str]:
+    problem = _finished(path)
     try:
-        return path, with_overview(path), ""
+        return path, with_overview(path), problem
     except GrainsmithError as error:
-        return path, None, str(error)
+        return path, None, f"{problem} {error}".strip()
 
 
 def _add(viewer: napari.Viewer, prepared: tuple[Path, Mosaic | None, str]) -> None:
@@ -91,6 +103,8 @@ def _add(viewer: napari.Viewer, prepared: tuple[Path, Mosaic | None, str]) -> No
     if mosaic is None:
         show_error(problem)
         return
+    if problem:
+        show_warning(problem)
     for data, options, kind in layers_of_mosaic(mosaic, path):
         viewer.add_layer(Layer.create(data, options, kind))
 
@@ -127,8 +141,10 @@ def read_again(grains: Labels) -> None:
     grains.data = list(labels_beside(source)[name].levels)
 
 
-def _finish(path: Path) -> None:
+def _finished(path: Path) -> str:
+    """Do what was interrupted to its end; return why that failed, "" where it did not."""
     try:
         finish_interrupted(path)
     except GrainsmithError as error:
-        show_warning(f"An interrupted write-back could not be finished: {error}")
+        return f"An interrupted write-back could not be finished: {error}"
+    return ""
