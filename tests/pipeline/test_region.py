@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -73,8 +74,10 @@ def test_a_piece_holds_its_grains_whole_and_locks_what_its_edge_cuts(mosaic):
     everything = _all(mosaic)[0]
     piece = open_region(mosaic, ASKED)
     y0, y1, x0, x1 = piece.window
-    assert (y0, x0) <= (ASKED[0], ASKED[2])
-    assert (y1, x1) >= (ASKED[1], ASKED[3])
+    assert y0 <= ASKED[0]
+    assert x0 <= ASKED[2]
+    assert y1 >= ASKED[1]
+    assert x1 >= ASKED[3]
     assert np.array_equal(piece.labels, everything[y0:y1, x0:x1])
     outside = everything.copy()
     outside[y0:y1, x0:x1] = 0
@@ -148,6 +151,21 @@ def test_locked_grains_keep_every_pixel_and_their_numbers_stay_theirs(mosaic):
     assert written.n_kept_px == int((piece.labels == long).sum())
     assert list(written.new_labels) == [long]
     assert (_all(mosaic)[0] == long).sum() == 5 * 1180
+
+
+def test_numbers_of_any_size_may_be_drawn(mosaic):
+    piece = open_region(mosaic, ASKED)
+    labels = piece.labels.copy()
+    empty = np.argwhere(labels == 0)[:2]
+    largest = np.iinfo(np.int32).max
+    labels[tuple(empty[0])], labels[tuple(empty[1])] = largest, largest - 9
+    tracemalloc.start()
+    written = write_region(piece, labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert set(written.new_labels) == {largest, largest - 9}
+    assert max(written.new_labels.values()) < 10_000
+    assert peak < 5e8
 
 
 def test_nothing_changed_writes_nothing(mosaic):

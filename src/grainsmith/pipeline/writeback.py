@@ -151,9 +151,8 @@ def _numbered(
         raise MismatchError("the labels have no number left for new grains")
     numbers = {label: first + k for k, label in enumerate(new)}
     if numbers:
-        look_up = np.arange(int(merged.max()) + 1, dtype=np.int32)
-        look_up[list(numbers)] = list(numbers.values())
-        merged[outside] = look_up[merged[outside]]
+        drawn = np.isin(merged, new) & outside
+        merged[drawn] = np.array(list(numbers.values()))[np.searchsorted(new, merged[drawn])]
     return merged, numbers, n_kept
 
 
