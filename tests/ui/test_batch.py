@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 from tests.pipeline.fields import QUICK, RULES, make_field, make_samples
 
 from grainsmith.clean import CleanSettings
-from grainsmith.pipeline.batch import FieldState, Pace
+from grainsmith.pipeline.batch import BatchResult, FieldState, Pace
 from grainsmith.pipeline.manifest import NAME
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe, read_recipe
 from grainsmith.segment import SegmentSettings
@@ -224,6 +224,35 @@ def test_a_folder_is_added_to_the_fields_of_a_sheet(panel, samples, qtbot, tmp_p
     assert panel.out == str(tmp_path / "sheet-grainsmith")
     panel.open_sheet(str(sheet))
     qtbot.waitUntil(lambda: len(panel.fields) == 1, timeout=WAIT_MS)
+
+
+def test_messages_speak_of_the_panel_and_not_of_the_shell(panel, samples, qtbot, tmp_path):
+    found(panel, qtbot, samples / "A")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / NAME).touch()
+    panel.put_results(str(out))
+    panel.resume.setChecked(False)
+    panel.start()
+    finished(panel, qtbot)
+    assert panel._message.text() == (
+        f"{out} holds the results of an earlier batch: tick 'Go on with the results that are "
+        "there', or choose another folder"
+    )
+    panel.put_results(str(tmp_path / "other"))
+    panel.engine.setCurrentIndex(2)
+    panel.address.setText("tcp://127.0.0.1:1")
+    panel.start()
+    finished(panel, qtbot)
+    assert panel._message.text() == (
+        "no scheduler answers at tcp://127.0.0.1:1: start one with `dask scheduler` (and workers "
+        "with `dask worker tcp://127.0.0.1:1 --nthreads 1`), or choose 'processes of this machine'"
+    )
+    stopped = BatchResult(out=out, stopped="/out could not be written. Free some space.")
+    panel._on_done(stopped)
+    assert panel._message.text() == (
+        "0 of 2 fields done.\nEnded before its time: /out could not be written. Free some space."
+    )
 
 
 def test_clear_forgets_where_the_results_go(panel, samples, qtbot, tmp_path):

@@ -47,6 +47,18 @@ _LINK = "#4a90d9"
 _ENGINES = ("here, one after another", "processes of this machine", "a dask cluster")
 
 
+_OPTIONS = (
+    ("go on with --resume", "tick 'Go on with the results that are there'"),
+    ("--output must be a folder", "choose a folder by 'Results in …'"),
+    ("another --output", "another folder by 'Results in …'"),
+    ("use --scheduler local", f"choose '{_ENGINES[1]}'"),
+    ("use --scheduler none", f"choose '{_ENGINES[0]}'"),
+    ("--scheduler ", ""),
+    (" (--sheet)", ""),
+)
+"""What the library calls options of the shell, and what they are here."""
+
+
 class _Told(QObject):
     """Carries what the working thread tells over to the window."""
 
@@ -177,7 +189,7 @@ class BatchPanel(Panel):
         found: tuple[FieldFiles, ...] | str,
     ) -> None:
         if isinstance(found, str):
-            self.say(found)
+            self.say(in_the_panel(found))
             return
         take(found)
         self.fields, self._beside = found, beside
@@ -271,8 +283,8 @@ class BatchPanel(Panel):
         if failed or result.problems:
             words.append("What failed is in red, and in errors.csv with its reason.")
         if result.stopped:
-            words.append(f"Ended before its time: {result.stopped}.")
-        self._on_end(result, " ".join(words))
+            words.append(f"Ended before its time: {result.stopped.rstrip('.')}.")
+        self._on_end(result, "\n".join(words))
 
     def _on_stopped(self) -> None:
         there = holds_results(self.out)
@@ -285,7 +297,7 @@ class BatchPanel(Panel):
         self._dashboard.hide()
         self.list.end(result)
         self._show_out()
-        self.say(text)
+        self.say(in_the_panel(text))
 
     # --- the results
 
@@ -323,6 +335,13 @@ class BatchPanel(Panel):
         folder = QFileDialog.getExistingDirectory(self, "Folder for the results")
         if folder:
             self.put_results(folder)
+
+
+def in_the_panel(text: str) -> str:
+    """Return a message of the library with the panel's words instead of the shell's options."""
+    for option, word in _OPTIONS:
+        text = text.replace(option, word)
+    return text
 
 
 def _run(*args: Any, on_progress: OnProgress, **options: Any) -> BatchResult | str:
