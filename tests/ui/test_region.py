@@ -108,6 +108,10 @@ def test_what_is_too_large_or_missing_is_said(viewer, qtbot, mosaic, monkeypatch
     panel.refresh()
     assert "zoom in to at most 100" in panel._what.text()
     assert panel.edit_button.isEnabled()
+    for beside in ((90_000, 500), (-90_000, 500), (500, 90_000), (500, -90_000)):
+        _look_at(viewer, beside, 400)
+        panel.refresh()
+        assert panel._what.text().endswith("The window does not show it.")
 
 
 def test_the_dock_shows_it_only_with_a_mosaic(viewer, qtbot, mosaic):

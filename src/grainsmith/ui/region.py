@@ -243,6 +243,8 @@ class RegionPanel(Panel):
             )
         height, width = mosaic.data[0].shape
         y0, y1, x0, x1 = self._seen(mosaic)
+        if min(y1 - y0, x1 - x0) <= 0:
+            return f"Mosaic <b>{name}</b>, {width} × {height} px. The window does not show it."
         seen = f"The window shows {x1 - x0} × {y1 - y0} px"
         if max(y1 - y0, x1 - x0) > MOST_PX:
             seen += f": zoom in to at most {MOST_PX} × {MOST_PX} px to edit"
