@@ -187,10 +187,14 @@ def _local_cluster(workers: int) -> Iterator[LocalCluster]:
 def _joined(address: str) -> Client:
     # In a thread: distributed waits forever for what listens there and is no scheduler, or hangs.
     found: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    given_up = threading.Event()
 
     def join() -> None:
         try:
-            found.put(Client(address, timeout=PATIENCE_S))
+            client = Client(address, timeout=PATIENCE_S)
+            found.put(client)
+            if given_up.is_set():
+                client.close()
         except Exception as error:  # noqa: BLE001  (what answers may be anything)
             found.put(error)
 
@@ -198,6 +202,7 @@ def _joined(address: str) -> Client:
     try:
         client = found.get(timeout=PATIENCE_S + 1)
     except queue.Empty:
+        given_up.set()
         raise no_scheduler(address) from None
     if isinstance(client, Exception):
         raise no_scheduler(address) from client
