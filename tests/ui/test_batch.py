@@ -255,6 +255,33 @@ def test_messages_speak_of_the_panel_and_not_of_the_shell(panel, samples, qtbot,
     )
 
 
+def test_settings_that_clash_in_another_tab_do_not_break_the_panel(viewer, qtbot):
+    dock = GrainsmithDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Grainsmith")
+    form = dock.show_panel("Clean").clean_up.form
+    form["min_area_px"].value, form["max_area_px"].value = 50, 20
+    with pytest.raises(ValueError, match="area"):
+        form.settings()
+    batch = dock.show_panel("Batch")
+    batch.recipe._show_rules()  # as when the tab is shown
+    assert batch.recipe._rules.text().startswith("By the mineral library")
+
+
+def test_an_error_that_nobody_foresaw_ends_the_run_in_the_panel(panel, samples, qtbot, monkeypatch):
+    def broken(*args, **kwargs):
+        raise KeyError("nobody foresaw this")
+
+    found(panel, qtbot, samples / "A")
+    monkeypatch.setattr(batch_module, "run_batch", broken)
+    with qtbot.capture_exceptions() as raised:
+        panel.start()
+        finished(panel, qtbot)
+    assert [one[0] for one in raised] == [KeyError]
+    assert panel._message.text().startswith("Ended by an error")
+    assert panel._left.isHidden()
+    assert panel._pace is None
+
+
 def test_clear_forgets_where_the_results_go(panel, samples, qtbot, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / NAME).touch()

@@ -258,6 +258,7 @@ class BatchPanel(Panel):
             progress=self.progress,
             title="Fields",
             stopped=self._on_stopped,
+            failed=self._on_failed,
         )
 
     def _on_state(self, state: FieldState) -> None:
@@ -290,6 +291,9 @@ class BatchPanel(Panel):
         there = holds_results(self.out)
         more = "Fields that are done stay; Run batch goes on from there." if there else ""
         self._on_end(None, f"Stopped. {more}".strip())
+
+    def _on_failed(self) -> None:
+        self._on_end(None, "Ended by an error. Fields that are done stay.")
 
     def _on_end(self, result: BatchResult | None, text: str) -> None:
         self._pace = None

@@ -132,7 +132,8 @@ class RecipePart(QWidget):
         self._shown.show(replace(self._shown.recipe(), classify=rules))
 
     def _show_rules(self) -> None:
-        rules = self._shown.recipe().classify.rules or "library"
+        # Of all settings only these: those of other tabs may clash, which is said when they count.
+        rules = self._shown.of_step("classify").rules or "library"
         said = "the mineral library: for maps in wt% or at%" if rules == "library" else ""
         self._rules.setText(f"By {said or Path(rules).name}")
 

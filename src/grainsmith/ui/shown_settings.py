@@ -79,11 +79,16 @@ class ShownSettings:
 
     def recipe(self) -> Recipe:
         """Return the recipe that the panels show; raises ValueError where settings clash."""
-        found = {}
+        sections = {part.section for part in self._parts}
+        return replace(self._start, **{name: self.of_step(name) for name in sections})
+
+    def of_step(self, section: str) -> Any:
+        """Return the settings of one step; raises ValueError where they clash."""
+        found = getattr(self._start, section)
         for part in self._parts:
-            if (get := part.get()) is not None:
-                found[part.section] = self._kept(part, get())
-        return replace(self._start, **found)
+            if part.section == section and (get := part.get()) is not None:
+                found = self._kept(part, get())
+        return found
 
     def show(self, recipe: Recipe) -> None:
         """Show a recipe in all panels, also in those that are opened later.

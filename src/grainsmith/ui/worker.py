@@ -137,6 +137,7 @@ def run(
     progress: Progress | None = None,
     title: str = "Working",
     stopped: Callable[[], None] | None = None,
+    failed: Callable[[], None] | None = None,
     **kwargs: Any,
 ) -> None:
     """Run func off the GUI thread.
@@ -157,6 +158,8 @@ def run(
         What is going on, in the user's words.
     stopped : callable
         Called on the GUI thread after the user stopped the work.
+    failed : callable
+        Called on the GUI thread after func failed, before that is shown.
 
     Notes
     -----
@@ -187,7 +190,7 @@ def run(
     def finish(outcome: _Outcome) -> None:
         tidy()
         if isalive(widget):
-            _deliver(outcome, then, stopped)
+            _deliver(outcome, then, stopped, failed)
 
     job.worker = create_worker(
         job, _connect={"returned": finish, "finished": tidy}, _start_thread=False
@@ -196,14 +199,22 @@ def run(
 
 
 def _deliver(
-    outcome: _Outcome, then: Callable[[Any], None], stopped: Callable[[], None] | None
+    outcome: _Outcome,
+    then: Callable[[Any], None],
+    stopped: Callable[[], None] | None,
+    failed: Callable[[], None] | None,
 ) -> None:
-    if isinstance(outcome.error, Stopped):
-        if stopped is not None:
-            stopped()
-    elif isinstance(outcome.error, GrainsmithError | ValueError | OSError | MemoryError):
-        show_error(str(outcome.error) or type(outcome.error).__name__)
-    elif outcome.error is not None:
-        raise outcome.error
-    else:
+    if outcome.error is None:
         then(outcome.value)
+    elif not isinstance(outcome.error, Stopped):
+        if failed is not None:
+            failed()
+        _show_error(outcome.error)
+    elif stopped is not None:
+        stopped()
+
+
+def _show_error(error: Exception) -> None:
+    if not isinstance(error, GrainsmithError | ValueError | OSError | MemoryError):
+        raise error
+    show_error(str(error) or type(error).__name__)
