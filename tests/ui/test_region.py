@@ -172,6 +172,20 @@ def test_edits_made_while_it_is_written_stay_open(viewer, qtbot, mosaic):
     assert (_labels(mosaic) == later).any()
 
 
+def test_another_edit_at_the_same_place_of_the_history_stays_open_too(viewer, qtbot, mosaic):
+    panel, piece = _opened(viewer, qtbot, mosaic)
+    history = history_of(piece.grains)
+    first, later = [n for n in history.index.boxes if n not in piece.region.locked][:2]
+    history.apply("Delete", clean.delete(piece.grains.data, history.index, [first]))
+    panel.write_back()
+    history.undo()
+    history.apply("Delete", clean.delete(piece.grains.data, history.index, [later]))
+    qtbot.waitUntil(lambda: pieces_of(viewer).present is None, timeout=20_000)
+    assert "was edited meanwhile and stays open" in panel._message.text()
+    assert piece.grains in list(viewer.layers)
+    assert not (_labels(mosaic) == first).any()
+
+
 def test_the_work_on_a_piece_outlives_a_crash(viewer, qtbot, mosaic, monkeypatch):
     panel, piece = _opened(viewer, qtbot, mosaic)
     history = history_of(piece.grains)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
+from zlib import crc32
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -172,13 +173,13 @@ class RegionPanel(Panel):
         if piece is None:
             return
         self.say("")
-        position = history_of(piece.grains).position
+        labels = np.array(piece.grains.data)
         run(
             write_region,
             piece.region,
-            np.array(piece.grains.data),
+            labels,
             busy=self,
-            then=lambda written: self._on_written(piece, position, written),
+            then=partial(self._on_written, piece, crc32(labels.data)),
             progress=self.progress,
             title="Writing back",
         )
@@ -303,8 +304,9 @@ class RegionPanel(Panel):
             history_of(grains).mark_unsaved()
         return grains
 
-    def _on_written(self, piece: Piece, position: int, written: Written) -> None:
-        if history_of(piece.grains).position != position:
+    def _on_written(self, piece: Piece, pixels: int, written: Written) -> None:
+        # Not by the place in the history: another edit may have come to the same place.
+        if crc32(np.ascontiguousarray(piece.grains.data).data) != pixels:
             self._pieces.present = None
             piece.mosaic.visible = True
             late = f" '{piece.grains.name}' was edited meanwhile and stays open: that is not in it."
