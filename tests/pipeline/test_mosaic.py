@@ -15,6 +15,7 @@ from grainsmith.measure import measure_grains
 from grainsmith.models.catalogue import EMBEDDED
 from grainsmith.pipeline import blocks, summary
 from grainsmith.pipeline.mosaic import segment_mosaic
+from grainsmith.pipeline.recipe import Recipe, read_recipe
 from grainsmith.samples import sample_field
 from grainsmith.score import score_labels
 from grainsmith.segment import SegmentSettings, segment_image
@@ -65,6 +66,7 @@ def test_labels_and_table_equal_those_of_one_piece(tmp_path, picture, model):
     pd.testing.assert_frame_equal(
         table[expected.columns], expected, check_dtype=False, check_index_type=False, rtol=1e-6
     )
+    assert read_recipe(tmp_path / "o.zarr" / "recipe.yaml") == Recipe(segment=SETTINGS)
     close = np.isclose(table["confidence"], whole.table["confidence"], atol=0.01)
     assert close.mean() > 0.99
     assert not (tmp_path / "o.zarr.part").exists()

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from grainsmith.clean import CleanSettings
-from grainsmith.errors import ReadError
-from grainsmith.pipeline.recipe import ClassifySettings, Recipe, read_recipe
+from grainsmith.errors import MismatchError, ReadError
+from grainsmith.pipeline.recipe import ClassifySettings, Recipe, read_recipe, segment_only
 from grainsmith.segment import SegmentSettings
 
 
@@ -102,3 +102,16 @@ def test_the_command_writes_defaults_and_checks(tmp_path):
     path.write_bytes(done.stdout_bytes)
     assert read_recipe(path) == Recipe()
     assert CliRunner().invoke(app, ["recipe", "--check", str(path)]).exit_code == 0
+
+
+def test_what_work_that_only_finds_grains_cannot_use_is_named():
+    asked = SegmentSettings(diameter_px=22.0)
+    assert segment_only(Recipe(segment=asked)) == asked
+    with pytest.raises(MismatchError, match=r"not clean\.min_area_px, classify\.units: take"):
+        segment_only(
+            Recipe(
+                segment=asked,
+                clean=CleanSettings(min_area_px=30.0),
+                classify=ClassifySettings(units="wt%"),
+            )
+        )

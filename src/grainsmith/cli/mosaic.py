@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from grainsmith.cli.terminal import print_json, progress_bar, say
+
+if TYPE_CHECKING:
+    from grainsmith.segment import SegmentSettings
 
 
 def mosaic(
@@ -20,6 +23,13 @@ def mosaic(
         list[Path] | None,
         typer.Option(
             help="Element maps: files, OME-Zarr or a folder; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            help="Take the settings from its section 'segment'; see `grainsmith recipe`.",
             show_default=False,
         ),
     ] = None,
@@ -52,6 +62,8 @@ def mosaic(
     )
     if probability is not None:
         settings = replace(settings, probability_threshold=probability)
+    if recipe is not None:
+        settings = _of_recipe(recipe, settings)
     with progress_bar("Finding grains") as on_progress:
         result = segment_mosaic(
             image,
@@ -71,3 +83,17 @@ def mosaic(
         f"typical diameter {result.diameter_px:.0f} px, halo {result.halo_px} px"
     )
     say(f"{result.n_grains} grains in {result.folder}; their table is its grains.csv")
+
+
+def _of_recipe(path: Path, asked: SegmentSettings) -> SegmentSettings:
+    """Return the settings of a recipe; those of the options must not say something else."""
+    from grainsmith.errors import MismatchError
+    from grainsmith.pipeline.recipe import read_recipe, segment_only
+    from grainsmith.segment import SegmentSettings
+
+    if replace(asked, device="auto") != SegmentSettings():
+        raise MismatchError(
+            "give --recipe or --model, --diameter, --probability and --flow-error, not both"
+        )
+    found = segment_only(read_recipe(path))
+    return found if asked.device == "auto" else replace(found, device=asked.device)

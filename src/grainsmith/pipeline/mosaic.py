@@ -24,6 +24,7 @@ from grainsmith.pipeline.blocks import do_block, do_labels, do_measure, do_tile,
 from grainsmith.pipeline.engine import Scheduler, for_each
 from grainsmith.pipeline.mosaic_maps import TRANSFORMS, align_big_maps, write_placed
 from grainsmith.pipeline.once import black_and_white, typical_diameter, upright
+from grainsmith.pipeline.recipe import Recipe
 from grainsmith.pipeline.seams import join
 from grainsmith.pipeline.summary import FACTS, write_summary
 
@@ -50,7 +51,8 @@ class SegmentedMosaic:
     Attributes
     ----------
     folder : str
-        The OME-Zarr: image, `labels/grains`, `grains.csv`, `grains.json`, `statistics.json`.
+        The OME-Zarr: image, `labels/grains`, `grains.csv`, `grains.json`, `statistics.json`,
+        `recipe.yaml`.
     n_grains : int
     diameter_px : float
         Typical diameter of the smaller grains, one for the whole mosaic.
@@ -364,6 +366,7 @@ def _finish(job: Job, target: Path, table: pd.DataFrame) -> SegmentedMosaic:
             "model": {"name": model.name, "sha256": model.fingerprint},
         },
     )
+    Recipe(segment=job.settings).write(out / "recipe.yaml")
     write_summary(out, table, job.mosaic.shape, next_label=len(table) + 1, hand_edited=0)
     try:
         out.rename(target)

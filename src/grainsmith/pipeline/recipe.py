@@ -190,6 +190,31 @@ def recipe_from(content: Any, faults: list[str]) -> Recipe:
     return Recipe(**{name: value for name, value in found.items() if value is not None})
 
 
+def segment_only(recipe: Recipe) -> SegmentSettings:
+    """Return how grains are found, for work that does nothing else of a recipe.
+
+    Raises
+    ------
+    MismatchError
+        Another setting is not the default; all are named.
+    """
+    plain = Recipe()
+    others = [
+        f"{section.name}.{one.name}"
+        for section in fields(recipe)
+        if section.name != "segment"
+        for one in fields(getattr(recipe, section.name))
+        if getattr(getattr(recipe, section.name), one.name)
+        != getattr(getattr(plain, section.name), one.name)
+    ]
+    if others:
+        raise MismatchError(
+            f"a mosaic uses the section 'segment' of a recipe only and not {', '.join(others)}: "
+            "take that out"
+        )
+    return recipe.segment
+
+
 def check_recipe(recipe: Recipe) -> None:
     """Fail early on what would fail in every field: rules that cannot be read, a model not there.
 
