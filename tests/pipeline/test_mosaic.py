@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import tifffile
 from tests.fakes import BrightIsGrain
+from tests.pipeline import clusters
 
 from grainsmith.errors import GrainsmithError, MismatchError, ReadError, WriteError
 from grainsmith.io.omezarr import open_levels
@@ -229,6 +230,36 @@ def test_two_workers_of_a_cluster_give_the_same_files(tmp_path):
             say=told.append,
         )  # fmt: skip
     assert any("Dashboard" in one for one in told)
+    assert np.array_equal(_labels(tmp_path / "one"), _labels(tmp_path / "two"))
+    assert (tmp_path / "one" / "grains.csv").read_bytes() == (
+        tmp_path / "two" / "grains.csv"
+    ).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(580)
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_worker_that_is_killed_changes_nothing_in_the_result(tmp_path):
+    pytest.importorskip("distributed")
+    pixels = (sample_field("plain").image.image[:700, :740] >> 8).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "m.tif", pixels, tile=(256, 256))
+    settings = SegmentSettings(diameter_px=30)
+    segment_mosaic(tmp_path / "m.tif", tmp_path / "one", settings, block_px=512)
+    with (
+        clusters.scheduler(tmp_path) as (_, address),
+        clusters.workers(address, tmp_path, 2) as (first, _other),
+    ):
+
+        def kill(done, total):
+            if done >= 1:
+                first.kill()
+
+        segment_mosaic(
+            tmp_path / "m.tif", tmp_path / "two", settings, block_px=512, scheduler=address,
+            on_progress=kill,
+        )  # fmt: skip
+        assert first.wait(timeout=30) != 0
     assert np.array_equal(_labels(tmp_path / "one"), _labels(tmp_path / "two"))
     assert (tmp_path / "one" / "grains.csv").read_bytes() == (
         tmp_path / "two" / "grains.csv"
