@@ -112,7 +112,11 @@ def _by_rules(grains: pd.DataFrame, rules: str, units: str, standards: Path | No
     if standards is not None and _wants_amounts(rules):
         learned = learn_standards(grains, _known(standards))
         grains, units = in_weight_pct(grains, learned), "wt%"
-        facts |= {"sensitivity": learned.sensitivity, "assumed": list(learned.assumed)}
+        facts |= {
+            "sensitivity": learned.sensitivity,
+            "assumed": list(learned.assumed),
+            "ignored": list(learned.ignored),
+        }
         say(learned.note)
     named = name_by_rules(grains, rules, kind=units)
     return named.naming, {**facts, "advice": list(named.advice)}, named.densities
