@@ -148,14 +148,22 @@ def test_a_full_disk_leaves_the_save_before_it(folder, monkeypatch):
     labels = np.ones(SHAPE, np.int32)
     folder.write(snapshot(labels, None, states={}, edits=1))
 
+    write_bytes, room = Path.write_bytes, [2]
+
     def no_space(self, data):
-        raise OSError(28, "No space left on device")
+        room[0] -= 1
+        if room[0] < 0:
+            raise OSError(28, "No space left on device")
+        return write_bytes(self, data)
 
     later = labels * 2
+    before = sorted(folder.folder.iterdir())
     with monkeypatch.context() as patched:
         patched.setattr(Path, "write_bytes", no_space)
         with pytest.raises(WriteError, match="No space left"):
             folder.write(snapshot(later, None, states={}, edits=2))
+    assert room[0] == -1  # two tiles were written; they are gone again
+    assert sorted(folder.folder.iterdir()) == before
     (found,) = dead(folder)
     np.testing.assert_array_equal(found.load()[0], labels)
     folder.write(snapshot(later, None, states={}, edits=2))  # there is space again

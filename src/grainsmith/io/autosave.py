@@ -136,6 +136,14 @@ class AutosaveFolder:
         WriteError
             The disk is full, the folder read-only, ...; the save before it is still whole.
         """
+        try:
+            self._files, self._table = self._written(taken)
+        finally:
+            # Also what a failed attempt has written: it would keep a full disk full.
+            self._sweep()
+
+    def _written(self, taken: Snapshot) -> tuple[dict[str, str], str]:
+        """Write a snapshot; return its files of tiles and its table."""
         self._generation += 1
         files, table = dict(self._files), self._table
         for (row, column), pixels in taken.tiles.items():
@@ -158,8 +166,7 @@ class AutosaveFolder:
         }
         with whole_file(self.folder / _MANIFEST) as temporary:
             temporary.write_text(json.dumps(manifest), encoding="utf-8")
-        self._files, self._table = files, table
-        self._sweep()
+        return files, table
 
     def remove(self) -> None:
         """Remove the folder: all is saved elsewhere, or given up."""
@@ -168,7 +175,7 @@ class AutosaveFolder:
     def _sweep(self) -> None:
         """Remove tiles of earlier saves; what cannot be removed now goes with the folder."""
         wanted = {*self._files.values(), self._table, _MANIFEST}
-        for file in self.folder.iterdir():
+        for file in self.folder.iterdir() if self.folder.is_dir() else ():
             if file.name not in wanted:
                 with suppress(OSError):
                     file.unlink()
