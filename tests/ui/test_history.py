@@ -123,6 +123,19 @@ def test_saved_state_is_where_it_was_saved():
     assert history.unsaved == 1
 
 
+def test_work_that_was_saved_before_a_step_grew_counts_as_unsaved():
+    history = history_of(layer := layer_of(grains()))
+    for by_px, amend in ((1, False), (2, True)):
+        patches = clean.grow(layer.data, history.index, [3], by_px=by_px)
+        history.apply("Grow", patches, amend=amend)
+        if not amend:
+            history.mark_saved()
+    assert len(history.steps) == 1
+    assert history.unsaved == 1
+    layer.undo()
+    assert history.unsaved == 1
+
+
 def test_new_grains_are_drawn_by_brush_and_edited_by_splitting():
     layer = layer_of(grains())
     history = history_of(layer)

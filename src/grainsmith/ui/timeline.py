@@ -50,6 +50,8 @@ class Timeline:
     def join_last(self) -> None:
         """Make one step of the last two."""
         if self.position > 1:
+            if self._saved == self.position - 1:
+                self._saved = -1  # between the two, which can no longer be reached
             last, first = self.steps.pop(), self.steps.pop()
             both = joined(first, last)
             self.steps.append(both)
