@@ -132,7 +132,29 @@ def test_insert_by_grey_and_wheel(editor):
     assert len(editor.history.steps) == steps  # the wheel is part of the same step
     editor.undo()
     assert 3 not in areas(editor)
-    assert not editor.on_wheel(1)  # nothing was added: the wheel zooms again
+    assert editor.layer.mouse_zoom  # nothing was added: the wheel zooms again
+    assert not editor.on_wheel(1)
+
+
+@pytest.mark.parametrize("work", ["paint", "brush", "delete", "accept", "undo"])
+def test_the_wheel_leaves_an_added_grain_alone_after_other_work(editor, work):
+    editor.set_mode("insert")
+    editor.on_click((100, 120), more=False)
+    assert not editor.layer.mouse_zoom
+    if work == "paint":
+        editor.layer.paint((20, 20), 9)
+    elif work == "undo":
+        editor.undo()
+    elif work == "brush":
+        editor.layer.mode = "paint"
+    else:
+        editor.choose([2])
+        getattr(editor, work)()
+    before, steps = editor.layer.data.copy(), len(editor.history.steps)
+    assert not editor.on_wheel(3)
+    np.testing.assert_array_equal(editor.layer.data, before)
+    assert len(editor.history.steps) == steps
+    assert editor.layer.mouse_zoom
 
 
 def test_insert_by_the_prediction_on_the_networks_grid(editor):

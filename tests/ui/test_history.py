@@ -136,6 +136,16 @@ def test_work_that_was_saved_before_a_step_grew_counts_as_unsaved():
     assert history.unsaved == 1
 
 
+def test_steps_of_different_grains_stay_two():
+    history = history_of(layer := layer_of(grains()))
+    features = layer.features.copy()
+    for grain in (1, 3):
+        history.apply("Delete", clean.delete(layer.data, history.index, [grain]), amend=True)
+    assert len(history.steps) == 2
+    history.go_to(0)
+    pd.testing.assert_frame_equal(layer.features, features)
+
+
 def test_new_grains_are_drawn_by_brush_and_edited_by_splitting():
     layer = layer_of(grains())
     history = history_of(layer)

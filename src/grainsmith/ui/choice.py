@@ -97,6 +97,7 @@ class Choice:
             history.changed.connect(self._on_history)
             # napari's own switch: brush and eraser leave all but the selected grain alone.
             history.layer.preserve_labels = True
+            history.layer.events.mode.connect(self._end_insertion)
         self._watched = history
         return history
 
@@ -174,12 +175,20 @@ class Choice:
         grains = self._roles.grains
         if grains is None or self._watched is None or self._watched is not history_of(grains):
             return
+        if self._insertion is not None and self._insertion.step is not self._watched.last:
+            self._end_insertion()
         left = tuple(grain for grain in self.chosen if grain in self._watched.index)
         if left == self.chosen:
             self._shared.mark()
         else:
             self._shared.choose(left)
         self.edited.emit()
+
+    def _end_insertion(self, _event: object = None) -> None:
+        """Let the wheel zoom again: other work came after the insertion, or it was undone."""
+        if self._insertion is not None:
+            self._insertion = None
+            self.layer.mouse_zoom = True
 
     def _on_grains(self, _layer: object = None) -> None:
         self._mode, self._seeds, self._insertion = "choose", [], None

@@ -131,10 +131,11 @@ class Editor(Choice):
     @told_to_user
     def insert(self, point: Point) -> None:
         """Add the grain that is under a point, by the model's prediction or else by the grey."""
-        self._insertion = Insertion.at(self.layer, self._roles.image, self.history.index, point)
-        patches = self._insertion.patches(self.layer.data, self.history.index)
+        insertion = Insertion.at(self.layer, self._roles.image, self.history.index, point)
+        patches = insertion.patches(self.layer.data, self.history.index)
         born = self.history.apply("Add", patches, born="drawn")
-        self._insertion.grain = next(iter(born))
+        insertion.grain, insertion.step = next(iter(born)), self.history.last
+        self._insertion = insertion
         self.layer.mouse_zoom = False
         self.choose(born)
 
@@ -213,12 +214,14 @@ class Editor(Choice):
     @told_to_user
     def on_wheel(self, steps: float) -> bool:
         """Make the grain that was added last larger (up) or smaller; True where there is one."""
-        insertion = self._insertion
-        if self._mode != "insert" or insertion is None or insertion.grain not in self.history.index:
+        insertion, history = self._insertion, self.history
+        if self._mode != "insert" or insertion is None or insertion.step is not history.last:
             return False
         insertion.turn(steps)
-        patches = insertion.patches(self.layer.data, self.history.index)
-        self.history.apply("Add", patches, born="drawn", amend=True)
+        patches = insertion.patches(self.layer.data, history.index)
+        self._insertion = None  # while its step changes; see `_on_history`
+        history.apply("Add", patches, born="drawn", amend=True)
+        self._insertion, insertion.step = insertion, history.last
         return True
 
     # --- how

@@ -83,7 +83,8 @@ class Gestures:
             self._listener.on_click(points[0], more=more)
 
     def _on_wheel(self, _viewer: object, event: Any) -> None:
-        mine = self._roles.grains is not None and at_work(self._viewer) is self
+        grains = self._roles.grains
+        mine = grains is not None and self._is_ours(grains)
         if mine and self._listener.on_wheel(float(event.delta[1])):
             event.handled = True
 

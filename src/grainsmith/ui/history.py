@@ -18,14 +18,7 @@ from weakref import WeakKeyDictionary, ref
 import numpy as np
 from psygnal import Signal
 
-from grainsmith.clean import (
-    Change,
-    GrainIndex,
-    difference,
-    pack,
-    refuse_locked,
-    renew,
-)
+from grainsmith.clean import Change, GrainIndex, difference, pack, refuse_locked, renew
 from grainsmith.errors import MismatchError
 from grainsmith.ui.layers import facts
 from grainsmith.ui.rows import (
@@ -142,6 +135,12 @@ class History:
         return self._timeline.position
 
     @property
+    def last(self) -> Step | None:
+        """The step that an undo would take back; None where there is none."""
+        self._take_in_stroke()
+        return self.steps[self.position - 1] if self.position else None
+
+    @property
     def nbytes(self) -> int:
         """Memory that the steps take, about."""
         return self._timeline.nbytes
@@ -178,7 +177,7 @@ class History:
         born : str
             State of the grains that come into being.
         amend : bool
-            Make one step of it and the last one, which must have touched the same grains.
+            Make one step of it and the last one, where that touched the same grains.
 
         Returns
         -------
@@ -231,9 +230,9 @@ class History:
         set of int
             The grains that were kept.
         """
-        self._take_in_stroke()
-        if amend and self.position and self.steps[self.position - 1].name == _AGAIN:
+        if amend and self.last is not None and self.last.name == _AGAIN:
             self.undo()
+        self._take_in_stroke()
         kept = {k for k, s in self.states.items() if s in BY_HAND and k in self._index}
         renewed, numbers = renew(self._array, labels, kept)
         before = rows_now(self.layer, self._index.boxes)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
     from grainsmith.clean import Candidate, GrainIndex, Patch
+    from grainsmith.ui.steps import Step
 
 _STEP = 0.88  # factor of the threshold for one notch of the wheel
 _WINDOW = 1.6  # half the window that is looked at, in diameters of a typical grain
@@ -30,12 +31,15 @@ class Insertion:
         0..1; lower makes the grain larger.
     grain : int
         Its number; 0 before it was added.
+    step : Step or None
+        That of the history which added it; None before.
     """
 
     def __init__(self, candidate: Candidate) -> None:
         self.candidate = candidate
         self.threshold = candidate.start
         self.grain = 0
+        self.step: Step | None = None
 
     @classmethod
     def at(

@@ -42,8 +42,13 @@ class Step:
         return self.change.nbytes + self.rows_before.nbytes + self.rows_after.nbytes + states + 500
 
 
+def may_join(first: Step, second: Step) -> bool:
+    """Say whether a step touches no other grains than the one before it."""
+    return second.change.touched <= first.change.touched
+
+
 def joined(first: Step, second: Step) -> Step:
-    """Return two steps in a row as one; the second touches no other grains than the first."""
+    """Return two steps in a row as one; see `may_join`."""
     return Step(
         first.name,
         compose([first.change, second.change]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grainsmith.ui.steps import joined
+from grainsmith.ui.steps import joined, may_join
 
 if TYPE_CHECKING:
     from grainsmith.ui.steps import Step
@@ -48,8 +48,8 @@ class Timeline:
             self._saved = max(-1, self._saved - 1)
 
     def join_last(self) -> None:
-        """Make one step of the last two."""
-        if self.position > 1:
+        """Make one step of the last two where the last one touched no other grains."""
+        if self.position > 1 and may_join(*self.steps[self.position - 2 : self.position]):
             if self._saved == self.position - 1:
                 self._saved = -1  # between the two, which can no longer be reached
             last, first = self.steps.pop(), self.steps.pop()
