@@ -284,6 +284,18 @@ def test_a_grain_that_another_tool_took_away_is_told(editor):
     assert editor.said
 
 
+@pytest.mark.parametrize("mode", ["cut", "insert"])
+def test_a_layer_that_is_no_longer_worked_on_gets_its_mouse_back(editor, mode):
+    before = editor.layer
+    editor.set_mode(mode)
+    editor.on_click((100, 120), more=False)
+    assert not (before.mouse_pan and before.mouse_zoom)
+    editor._roles.grains = editor.model.add_labels(dumbbell_and_disc(), name="other")
+    assert editor.mode == "choose"
+    assert before.mouse_pan
+    assert before.mouse_zoom
+
+
 def test_no_grains_no_crash():
     model = ViewerModel()
     editor = editor_of(model)

@@ -72,6 +72,7 @@ class Choice:
         self._mode = "choose"
         self._seeds: list[Point] = []
         self._insertion: Insertion | None = None
+        self._held: Labels | None = None  # the layer whose mouse belongs to the mode
         self._watched: History | None = None
         self._known: WeakSet[History] = WeakSet()
         self._roles.grains_changed.connect(self._on_grains)
@@ -140,7 +141,7 @@ class Choice:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}")
         self._mode, self._seeds, self._insertion = mode, [], None
         self.shown.hide(PREVIEW)
-        grains = self._roles.grains
+        grains = self._held = self._roles.grains
         if grains is not None:
             grains.mode = "pan_zoom"
             self._layers.selection.active = grains
@@ -191,6 +192,9 @@ class Choice:
             self.layer.mouse_zoom = True
 
     def _on_grains(self, _layer: object = None) -> None:
+        held, self._held = self._held, None
+        if held is not None and held.mode == "pan_zoom":  # else a tool of napari has its mouse
+            held.mouse_pan = held.mouse_zoom = True
         self._mode, self._seeds, self._insertion = "choose", [], None
         for kind in (PREVIEW, UNCOVERED):
             self.shown.hide(kind)
