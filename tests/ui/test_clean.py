@@ -121,6 +121,22 @@ def test_clean_up_is_one_step_and_spares_the_accepted(panel, qtbot):
     np.testing.assert_array_equal(panel.layer.data, before)
 
 
+@pytest.mark.parametrize("start", ["apply", "preview"])
+def test_a_clean_up_that_other_work_overtook_is_not_done(panel, qtbot, start):
+    history = history_of(panel.layer)
+    panel.editor.choose([1])
+    panel.editor.delete()
+    panel.clean_up.form["min_area_px"].value = 50
+    getattr(panel.clean_up, start)()
+    panel.editor.undo()
+    panel.editor.choose([2])
+    panel.editor.delete()  # another step at the same place of the history
+    after = panel.layer.data.copy()
+    qtbot.waitUntil(lambda: "edited meanwhile" in panel.clean_up._said.text(), timeout=10_000)
+    np.testing.assert_array_equal(panel.layer.data, after)
+    assert [step.name for step in history.steps] == ["Delete 2"]
+
+
 def test_review_walks_from_the_worst_and_counts(panel, qtbot):
     review = panel.review
     review.find()

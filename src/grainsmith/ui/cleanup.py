@@ -66,6 +66,7 @@ class CleanUp(QWidget):
         except (GrainsmithError, ValueError) as error:
             self._said.setText(str(error))
             return
+        moves = history.moves
         layer, image = self._editor.layer, self._roles.image
         table = layer.features
         run(
@@ -73,7 +74,7 @@ class CleanUp(QWidget):
             layer.data.copy(),  # the user may go on editing while it is looked at
             settings,
             busy=busy,
-            then=partial(then, history, history.position),
+            then=partial(then, history, moves),
             progress=self._progress,
             title=title,
             pixel_size_um=pixel_size_um_of(layer),
@@ -82,8 +83,8 @@ class CleanUp(QWidget):
             locked=history.locked,
         )
 
-    def _show_preview(self, history: History, position: int, found: Cleaned) -> None:
-        if history.position != position:
+    def _show_preview(self, history: History, moves: int, found: Cleaned) -> None:
+        if history.moves != moves:
             self._said.setText(_MEANWHILE)
             return
         self._editor.shown.cleaned(history.layer, found.labels)
@@ -91,8 +92,8 @@ class CleanUp(QWidget):
         would += f": {_why(found.removed)}" if found.removed else ""
         self._said.setText(". ".join([would, *_mended(found)]) + ".")
 
-    def _show_done(self, history: History, position: int, done: Cleaned) -> None:
-        if history.position != position:
+    def _show_done(self, history: History, moves: int, done: Cleaned) -> None:
+        if history.moves != moves:
             self._said.setText(_MEANWHILE)
             return
         self._editor.shown.hide(PREVIEW)

@@ -21,13 +21,7 @@ from psygnal import Signal
 from grainsmith.clean import Change, GrainIndex, difference, pack, refuse_locked, renew
 from grainsmith.errors import MismatchError
 from grainsmith.ui.layers import facts
-from grainsmith.ui.rows import (
-    Rows,
-    rows_after_edit,
-    rows_now,
-    rows_renumbered,
-    rows_resegmented,
-)
+from grainsmith.ui.rows import Rows, rows_after_edit, rows_now, rows_renumbered, rows_resegmented
 from grainsmith.ui.steps import BY_HAND, STATES, Step, states_after_edit, states_renumbered
 from grainsmith.ui.strokes import change_of_stroke
 from grainsmith.ui.timeline import Timeline
@@ -133,6 +127,12 @@ class History:
     def position(self) -> int:
         """How many of the steps are done."""
         return self._timeline.position
+
+    @property
+    def moves(self) -> int:
+        """How often anything was done, undone, redone or forgotten: equal while nothing was."""
+        self._take_in_stroke()
+        return self._timeline.moves
 
     @property
     def last(self) -> Step | None:

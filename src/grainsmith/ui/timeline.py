@@ -21,11 +21,14 @@ class Timeline:
         The oldest first.
     position : int
         How many of them are done.
+    moves : int
+        How often anything was done, undone, redone or forgotten; never falls.
     """
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.position = 0
+        self.moves = 0
         self._saved = 0
         self._nbytes = 0
 
@@ -36,6 +39,7 @@ class Timeline:
 
     def record(self, step: Step) -> None:
         """Add a step that has been done; those that were taken back are gone."""
+        self.moves += 1
         if self._saved > self.position:
             self._saved = -1  # what was saved can no longer be reached
         self._nbytes -= sum(gone.nbytes for gone in self.steps[self.position :])
@@ -67,6 +71,7 @@ class Timeline:
         """Return the step to be taken back; None where there is none."""
         if self.position == 0:
             return None
+        self.moves += 1
         self.position -= 1
         return self.steps[self.position]
 
@@ -74,6 +79,7 @@ class Timeline:
         """Return the step to be done again; None where there is none."""
         if self.position == len(self.steps):
             return None
+        self.moves += 1
         self.position += 1
         return self.steps[self.position - 1]
 
@@ -83,4 +89,5 @@ class Timeline:
 
     def clear(self) -> None:
         """Forget all steps; the work counts as saved."""
+        self.moves += 1
         self.steps, self.position, self._saved, self._nbytes = [], 0, 0, 0
