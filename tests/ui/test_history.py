@@ -208,6 +208,70 @@ def test_renumbering_takes_rows_and_states_along():
     assert history.states == {3: "accepted"}
 
 
+def test_renumbering_leaves_no_measures_of_grains_that_it_mended():
+    labels = grains()
+    labels[35:40, 20:25] = 0  # a hole in grain 3
+    layer = layer_of(labels)
+    history = history_of(layer)
+    features = layer.features.copy()
+    wanted = clean.CleanSettings(min_area_px=250, fill_holes=True, relabel=True)
+    history.clean("Clean up", clean.clean_labels(layer.data, wanted))
+    assert layer.features["index"].tolist() == [1, 2]
+    assert layer.features["mineral"].tolist() == ["quartz", "zircon"]
+    assert layer.features["area_px"].tolist() == [285, 600]
+    np.testing.assert_array_equal(layer.features["confidence"], [0.8, np.nan])
+    layer.undo()
+    pd.testing.assert_frame_equal(layer.features, features)
+
+
+def named(layer, grain, mineral):
+    table = layer.features.copy()
+    table.loc[table["index"] == grain, "mineral"] = mineral
+    layer.features = table
+
+
+def minerals(layer):
+    return layer.features.set_index("index")["mineral"].to_dict()
+
+
+def test_a_mineral_given_after_an_edit_survives_undo_and_redo():
+    layer = layer_of(grains())
+    history = history_of(layer)
+    edit(history, "merge")  # 2 becomes part of 1
+    named(layer, 1, "garnet")
+    layer.undo()
+    assert minerals(layer) == {1: "garnet", 2: "quartz", 3: "zircon"}
+    assert layer.features["confidence"].tolist() == [0.9, 0.8, 0.7]
+    named(layer, 2, "rutile")
+    layer.redo()
+    assert minerals(layer) == {1: "garnet", 3: "zircon"}
+    layer.undo()
+    assert minerals(layer) == {1: "garnet", 2: "rutile", 3: "zircon"}
+
+
+def test_a_mineral_given_to_a_new_grain_comes_back_with_it():
+    layer = layer_of(grains())
+    history = history_of(layer)
+    edit(history, "split")
+    new = max(history.index.boxes)
+    named(layer, new, "garnet")
+    layer.undo()
+    layer.redo()
+    assert minerals(layer)[new] == "garnet"
+
+
+def test_a_mineral_given_after_renumbering_follows_the_grain():
+    layer = layer_of(grains())
+    history = history_of(layer)
+    wanted = clean.CleanSettings(min_area_px=250, relabel=True)
+    history.clean("Clean up", clean.clean_labels(layer.data, wanted))  # 2, 3 become 1, 2
+    named(layer, 2, "garnet")
+    layer.undo()
+    assert minerals(layer) == {1: "quartz", 2: "quartz", 3: "garnet"}
+    layer.redo()
+    assert minerals(layer) == {1: "quartz", 2: "garnet"}
+
+
 def test_segmenting_again_keeps_what_was_done_by_hand():
     layer = layer_of(grains())
     history = history_of(layer)

@@ -22,8 +22,8 @@ from grainsmith.clean import Change, GrainIndex, difference, pack, refuse_locked
 from grainsmith.errors import MismatchError
 from grainsmith.ui.layers import facts
 from grainsmith.ui.rows import Rows, rows_after_edit, rows_now, rows_renumbered, rows_resegmented
-from grainsmith.ui.steps import BY_HAND, STATES, Step, states_after_edit, states_renumbered
-from grainsmith.ui.strokes import change_of_stroke
+from grainsmith.ui.steps import BY_HAND, Step, put_states, states_after_edit, states_renumbered
+from grainsmith.ui.strokes import change_of_stroke, parted
 from grainsmith.ui.timeline import Timeline
 from grainsmith.ui.writer import Writer
 
@@ -204,11 +204,13 @@ class History:
             return self._do(name, change, "edited")
         numbers = {label: label for label in self._index.boxes if label not in cleaned.removed}
         numbers |= cleaned.renumbered
-        states = states_renumbered(self.states, (*cleaned.filled, *cleaned.trimmed), numbers)
+        mended = {*cleaned.filled, *cleaned.trimmed} & set(numbers)
+        states = states_renumbered(self.states, mended, numbers)
         before = rows_now(self.layer, self._index.boxes)
         self._write(change)
-        after = rows_renumbered(before, numbers) if before.labels else before
-        self._record(name, change, states, before.said_of(after.labels), after)
+        edited = {numbers[label] for label in mended}
+        after = rows_renumbered(self.layer, self._index, before, numbers, edited)
+        self._record(name, change, states, before.said_of(after.labels), after, numbers)
         return change.touched
 
     def resegment(
@@ -239,17 +241,13 @@ class History:
         change = difference(self._array, renewed)
         self._write(change)
         states = {label: "auto" for label in self.states if label not in kept}
-        after = before
-        if before.labels and table is not None:
-            after = rows_resegmented(self.layer, self._index, before, kept, table, numbers)
-        self._record(_AGAIN, change, states, before.said_of(after.labels), after)
+        after = rows_resegmented(self.layer, self._index, before, kept, table, numbers)
+        same = {label: label for label in kept}
+        self._record(_AGAIN, change, states, before.said_of(after.labels), after, same)
         return kept
 
     def set_states(self, name: str, states: Mapping[int, str], *, amend: bool = False) -> None:
         """Give grains a state as a step that can be undone (part of the last one: `amend`)."""
-        unknown = set(states.values()) - set(STATES)
-        if unknown:
-            raise ValueError(f"a state must be one of {', '.join(STATES)}, got {unknown}")
         self._take_in_stroke()
         self._record(name, pack((), self._array.shape), states, Rows(), Rows())
         if amend:
@@ -258,7 +256,7 @@ class History:
     def undo(self) -> None:
         """Take the last step back; nothing happens where there is none."""
         self._take_in_stroke()
-        step = self._timeline.back()
+        step = self._timeline.back(self.layer)
         if step is not None:
             self._write(step.change.inverse())
             self._show(step.states_before, step.rows_before)
@@ -266,7 +264,7 @@ class History:
     def redo(self) -> None:
         """Do the step again that was taken back last; nothing happens where there is none."""
         self._take_in_stroke()
-        step = self._timeline.forth()
+        step = self._timeline.forth(self.layer)
         if step is not None:
             self._write(step.change)
             self._show(step.states_after, step.rows_after)
@@ -318,11 +316,17 @@ class History:
         return set(existed)
 
     def _record(
-        self, name: str, change: Change, states: Mapping[int, str], before: Rows, after: Rows
+        self,
+        name: str,
+        change: Change,
+        states: Mapping[int, str],
+        before: Rows,
+        after: Rows,
+        numbers: dict[int, int] | None = None,
     ) -> None:
-        """Record a step that gives these grains these states and rows."""
+        """Record a step that gives these grains these states and rows; `numbers` as in `Step`."""
         were = {label: self.states.get(label, "auto") for label in states}
-        step = Step(name, change, were, dict(states), before, after)
+        step = Step(name, change, were, dict(states), before, after, numbers)
         self._timeline.record(step)
         self._show(step.states_after, step.rows_after)
 
@@ -332,12 +336,7 @@ class History:
         self._tell()
 
     def _show(self, states: Mapping[int, str], rows: Rows) -> None:
-        present = self.states
-        for label, state in states.items():
-            if state == "auto":
-                present.pop(label, None)
-            else:
-                present[label] = state
+        put_states(states, self.states)
         rows.put_into(self.layer)
         self._tell()
 
@@ -372,11 +371,9 @@ class History:
         change, self._stroke = self._stroke, None
         if change is None:
             return
-        locked = sorted(self.locked)
-        hit = np.isin(change.old, locked) | np.isin(change.new, locked)
-        if hit.any():
-            self._writer.write(change.chosen(hit).inverse())
-            change = change.chosen(~hit)
+        change, refused = parted(change, self.locked)
+        if len(refused.start):
+            self._writer.write(refused.inverse())
             self.told.emit("Accepted grains are locked: they were left as they are (key A unlocks)")
         if len(change.start):
             self._take_in(_STROKES.get(str(self.layer.mode), "Edit"), change, "drawn")

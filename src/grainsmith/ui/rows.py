@@ -50,6 +50,31 @@ class Rows:
         """Return the same rows for these grains: undo of new numbers takes their rows away."""
         return replace(self, labels=labels)
 
+    def with_words_of(self, now: Rows, numbers: Mapping[int, int] | None) -> Rows:
+        """Return these rows with the words (a mineral) that the same grains have now.
+
+        Parameters
+        ----------
+        now : Rows
+        numbers : mapping of int to int or None
+            Numbers of the grains in `now` to those here; None where they are the same.
+        """
+        words = [name for name in now.table if now.dtypes[str(name)].kind not in "iufb"]
+        source, table = now.table.set_index("index")[words], self.table.set_index("index")
+        if numbers is not None:
+            source = source[source.index.isin(list(numbers))].rename(index=dict(numbers))
+        source = source[source.index.isin(table.index)]
+        if source.empty:
+            return self
+        table = table.reindex(columns=[*table, *(name for name in words if name not in table)])
+        for name in words:
+            values = table[name].astype(source[name].dtype)
+            values.loc[source.index] = source[name]
+            table[name] = values
+        dtypes = pd.concat([self.dtypes, now.dtypes[words]])
+        dtypes = dtypes[~dtypes.index.duplicated(keep="last")]
+        return Rows(self.labels, table.rename_axis("index").reset_index(), dtypes)
+
     def put_into(self, layer: Labels) -> None:
         """Replace the rows of these grains in the layer's table."""
         features = layer.features
@@ -99,10 +124,28 @@ def rows_after_edit(layer: Labels, index: GrainIndex, before: Rows) -> Rows:
     return Rows(before.labels, table, before.dtypes)
 
 
-def rows_renumbered(before: Rows, numbers: Mapping[int, int]) -> Rows:
-    """Return the same rows under new numbers, and none for the old."""
+def rows_renumbered(
+    layer: Labels, index: GrainIndex, before: Rows, numbers: Mapping[int, int], mended: set[int]
+) -> Rows:
+    """Return the same rows under new numbers, and none for the old.
+
+    Parameters
+    ----------
+    layer : Labels layer
+    index : GrainIndex
+        Of the labels as they are now.
+    before : Rows
+        Of all grains.
+    numbers : mapping of int to int
+        Old to new number of all grains that are left.
+    mended : set of int
+        Grains, by their new numbers, that are not what was measured: their values are gaps.
+    """
+    if not before.labels:
+        return before
     table = before.table[before.table["index"].isin(list(numbers))].copy()
     table["index"] = table["index"].map(numbers).astype(int)
+    table = _with_gaps(layer, index, table, table["index"].isin(mended))
     return Rows((*before.labels, *numbers.values()), table, before.dtypes)
 
 
@@ -111,7 +154,7 @@ def rows_resegmented(
     index: GrainIndex,
     before: Rows,
     kept: set[int],
-    table: pd.DataFrame,
+    table: pd.DataFrame | None,
     numbers: Mapping[int, int],
 ) -> Rows:
     """Return the rows after a new segmentation: those of the kept grains, and the new table's.
@@ -127,11 +170,13 @@ def rows_resegmented(
         Of all grains.
     kept : set of int
         Grains that stayed.
-    table : DataFrame
-        Of the new grains, index `label`.
+    table : DataFrame or None
+        Of the new grains, index `label`; without it the rows stay as they were.
     numbers : mapping of int to int
         Index of the table to the number that the grain has; the others were not taken.
     """
+    if not before.labels or table is None:
+        return before
     fresh = table[table.index.isin(list(numbers))].rename(index=dict(numbers))
     stay = before.table[before.table["index"].isin(kept)].set_index("index")
     rows = pd.concat([stay, fresh]).rename_axis("index").reset_index()
@@ -140,13 +185,19 @@ def rows_resegmented(
         return Rows(labels, rows, dtypes)
     cut = rows["area_px"] != rows["index"].map(index.areas_px)
     cut &= ~rows["index"].isin(kept)
-    if cut.any():
-        old = Rows(tuple(rows["index"][cut].tolist()), rows[cut], dtypes)
-        parts = [
-            part for part in (rows[~cut], rows_after_edit(layer, index, old).table) if len(part)
-        ]
-        rows = pd.concat(parts).sort_values("index", kind="stable", ignore_index=True)
-    return Rows(labels, rows, dtypes)
+    return Rows(labels, _with_gaps(layer, index, rows, cut), dtypes)
+
+
+def _with_gaps(
+    layer: Labels, index: GrainIndex, rows: pd.DataFrame, changed: pd.Series
+) -> pd.DataFrame:
+    """Return rows in which what was measured on the changed grains is a gap."""
+    if not changed.any():
+        return rows
+    old = Rows(tuple(rows["index"][changed].tolist()), rows[changed], rows.dtypes)
+    parts = (rows[~changed], rows_after_edit(layer, index, old).table)
+    both = pd.concat([part for part in parts if len(part)])
+    return both.sort_values("index", kind="stable", ignore_index=True)
 
 
 def _at_edge(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:

@@ -31,6 +31,12 @@ def change_of_stroke(atoms: Sequence[Any], labels: Labels) -> Change:
     return from_pixels((height, width), rows, columns, old, new.astype(old.dtype))
 
 
+def parted(change: Change, locked: set[int]) -> tuple[Change, Change]:
+    """Return what a change does to other grains, and what it does to locked ones."""
+    hit = np.isin(change.old, sorted(locked)) | np.isin(change.new, sorted(locked))
+    return change.chosen(~hit), change.chosen(hit)
+
+
 def _pixels(atom: Any) -> tuple[Labels, Labels, Labels, Labels]:
     """Return rows, columns, old and new labels of the pixels of one atom, each (N,)."""
     if hasattr(atom, "slice_key"):

@@ -1,12 +1,14 @@
-"""Steps in their order, how many of them are done, and where the work was saved. No layer."""
+"""Steps in their order, how many of them are done, and where the work was saved."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grainsmith.ui.steps import joined, may_join
+from grainsmith.ui.steps import done_again, joined, may_join, taken_back
 
 if TYPE_CHECKING:
+    from napari.layers import Labels
+
     from grainsmith.ui.steps import Step
 
 _BUDGET_BYTES = 256_000_000
@@ -67,21 +69,26 @@ class Timeline:
         """Memory that all steps take, about."""
         return self._nbytes
 
-    def back(self) -> Step | None:
-        """Return the step to be taken back; None where there is none."""
+    def back(self, layer: Labels) -> Step | None:
+        """Return the step of a layer to be taken back; None where there is none."""
         if self.position == 0:
             return None
         self.moves += 1
         self.position -= 1
-        return self.steps[self.position]
+        return self._renewed(self.position, taken_back(self.steps[self.position], layer))
 
-    def forth(self) -> Step | None:
-        """Return the step to be done again; None where there is none."""
+    def forth(self, layer: Labels) -> Step | None:
+        """Return the step of a layer to be done again; None where there is none."""
         if self.position == len(self.steps):
             return None
         self.moves += 1
         self.position += 1
-        return self.steps[self.position - 1]
+        return self._renewed(self.position - 1, done_again(self.steps[self.position - 1], layer))
+
+    def _renewed(self, at: int, step: Step) -> Step:
+        self._nbytes += step.nbytes - self.steps[at].nbytes
+        self.steps[at] = step
+        return step
 
     def mark_saved(self, *, saved: bool) -> None:
         """Note that the work is saved as it is now, or (False) nowhere."""
