@@ -85,6 +85,16 @@ def test_keys_are_bound_on_the_layer_and_given_back(panel, viewer):
     assert not panel.layer.keymap
 
 
+def test_letters_rest_where_points_are_active_from_the_beginning(viewer, qtbot):
+    viewer.add_labels(field(), name="grains")
+    viewer.add_points([[1, 1]], name="points")
+    panel = CleanPanel(viewer)
+    qtbot.addWidget(panel)
+    assert not any(letter.isEnabled() for letter in panel._keys._letters)
+    viewer.layers.selection.active = viewer.layers["grains"]
+    assert all(letter.isEnabled() for letter in panel._keys._letters)
+
+
 def test_help_lists_every_key(panel, qtbot):
     text = keys_text()
     assert all(f"<b>{key.key}</b>" in text and key.text in text for key in KEYS)

@@ -208,17 +208,20 @@ def test_keys_work_whatever_has_the_focus(hand, where):
     assert not (hand.layer.data == 3).any()
 
 
-@pytest.mark.parametrize("active", ["field", "truth"])
+@pytest.mark.parametrize("active", ["field", "truth", "points"])
 def test_undo_needs_no_active_grains(hand, active):
     if active == "truth":
         other = hand.viewer.add_labels(field(), name="truth", scale=(0.25, 0.25), units=("um",) * 2)
         other.metadata["grainsmith"] = {"role": "truth"}
         other.paint((5, 5), 8)
+    if active == "points":
+        hand.viewer.add_points([CENTRES[1]], name="points")
+        hand.viewer.layers.selection.active = hand.layer
     hand.click(CENTRES[3])
     hand.press(hand.canvas, Qt.Key.Key_D)
     hand.viewer.layers.selection.active = hand.viewer.layers[active]
     hand.press(hand.canvas, Qt.Key.Key_Z, CONTROL)
-    assert (hand.layer.data == 3).any() == (active == "field")
+    assert (hand.layer.data == 3).any() == (active != "truth")
     if active == "truth":
         assert not (other.data == 8).any()  # Ctrl+Z is of the labels that are active
 

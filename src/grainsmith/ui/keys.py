@@ -94,10 +94,12 @@ class Shortcuts:
         self._actions = actions
         self._viewer = viewer
         self._layer: Labels | None = None
-        every = (*KEYS, *_OF_THE_WINDOW)
-        self._shortcuts = [_shortcut(key, panel, actions[key.action]) for key in every]
+        self._letters = [_shortcut(key, panel, actions[key.action]) for key in KEYS]
+        for key in _OF_THE_WINDOW:
+            _shortcut(key, panel, actions[key.action])
         self._fields = _NumberFields(panel)
         viewer.layers.selection.events.active.connect(self._on_active)
+        self._on_active()
 
     def follow(self, layer: Labels | None) -> None:
         """Bind the keys to this layer and to no other; None unbinds them."""
@@ -120,7 +122,7 @@ class Shortcuts:
 
     def _on_active(self, event: object = None) -> None:
         active = self._viewer.layers.selection.active
-        for shortcut in self._shortcuts:
+        for shortcut in self._letters:
             shortcut.setEnabled(not isinstance(active, Points | Shapes))
 
 
