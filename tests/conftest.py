@@ -30,6 +30,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker(skip)
 
 
+@pytest.fixture(autouse=True)
+def _autosaves_apart(tmp_path_factory, monkeypatch):
+    """Keep the saves of tests out of the user's own, which would be offered for recovery."""
+    monkeypatch.setenv("GRAINSMITH_AUTOSAVE", str(tmp_path_factory.getbasetemp() / "autosave"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real images, too large or not free to be kept in the repository."""

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -17,12 +18,13 @@ import pytest
 pytest.importorskip("napari")
 
 from napari.components import ViewerModel
-from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtCore import QEventLoop, QThreadPool, QTimer
 from qtpy.QtWidgets import QMainWindow
 
 from grainsmith import clean
-from grainsmith.io.autosave import recoverable
+from grainsmith.io.autosave import AutosaveFolder, recoverable
 from grainsmith.ui import keeper as keeper_module
+from grainsmith.ui.clean import CleanPanel
 from grainsmith.ui.history import history_of
 from grainsmith.ui.hooks import get_reader, write_labels_layer
 from grainsmith.ui.keeper import keeper_of
@@ -173,6 +175,72 @@ def test_closing_says_where_the_work_cannot_be_kept(model, root, qtbot, monkeypa
     assert "they are lost when this is closed" in asked[0]
     assert str(root) in asked[0]
     assert window.isVisible()
+
+
+def test_the_panel_clean_alone_keeps_warns_and_offers(model, root, qtbot, monkeypatch):
+    asked = []
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    window.setCentralWidget(CleanPanel(model))
+    window.show()
+    delete(model.layers["grains"], 1)
+    qtbot.waitUntil(lambda: [one["edits"] for one in manifests(root)] == [1], timeout=10_000)
+    monkeypatch.setattr(keeper_of(model), "may_close", lambda *told: bool(asked.append(told)))
+    close(window)
+    assert asked == [([("grains", 1)], "")]
+    as_if_killed(root)
+    other = ViewerModel()
+    panel, second = CleanPanel(other), RecoveryLine(other)
+    for widget in (panel, second):
+        qtbot.addWidget(widget)
+    (line,) = panel.findChildren(RecoveryLine)
+    assert line.text.startswith("Unsaved work was found: 'grains', 1 edits")
+    assert second.text == ""  # it is offered once
+
+
+def test_exchanged_labels_are_unsaved_and_kept(model, root, qtbot):
+    keeper_of(model)
+    layer = model.layers["grains"]
+    delete(layer, 1)
+    history_of(layer).set_states("Accept 2", {2: "accepted"})
+    qtbot.waitUntil(lambda: [one["edits"] for one in manifests(root)] == [2], timeout=10_000)
+    told = []
+    history_of(layer).told.connect(told.append)
+    new = np.full((600, 640), 7, np.uint16)
+    layer.data = new.copy()
+    assert history_of(layer).unsaved
+    assert history_of(layer).states == {}
+    assert "exchanged" in told[0]
+    qtbot.waitUntil(lambda: [one["dtype"] for one in manifests(root)] == ["uint16"], timeout=10_000)
+    np.testing.assert_array_equal(as_if_killed(root)[0].load()[0], new)
+
+
+def test_long_jobs_do_not_hold_up_the_autosave(model, root, qtbot):
+    pool, done = QThreadPool.globalInstance(), threading.Event()
+    for _ in range(pool.maxThreadCount()):
+        pool.start(lambda: done.wait(30))
+    try:
+        keeper_of(model)
+        delete(model.layers["grains"], 1)
+        qtbot.waitUntil(lambda: [one["edits"] for one in manifests(root)] == [1], timeout=10_000)
+    finally:
+        done.set()
+        pool.waitForDone()
+
+
+def test_a_save_that_does_not_end_is_told_on_closing(model, root, qtbot, monkeypatch):
+    done = threading.Event()
+    monkeypatch.setattr(keeper_module, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(AutosaveFolder, "write", lambda _folder, _taken: done.wait(30))
+    layer = model.layers["grains"]
+    kept = keeper_of(model).kept(layer)
+    delete(layer, 1)
+    kept.save()
+    try:
+        assert "has not ended" in kept.flush()
+    finally:
+        done.set()
+    assert kept.flush() == ""
 
 
 NURSERY = """

@@ -168,7 +168,12 @@ class AutosaveFolder:
             temporary.write_text(json.dumps(manifest), encoding="utf-8")
         return files, table
 
-    def remove(self) -> None:
+    def fits(self, labels: npt.NDArray[Any]) -> bool:
+        """Say whether labels are of the shape and dtype that are saved here."""
+        head = list(labels.shape), labels.dtype.name
+        return head == (self._head["shape"], self._head["dtype"])
+
+    def discard(self) -> None:
         """Remove the folder: all is saved elsewhere, or given up."""
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -15,6 +15,7 @@ from grainsmith.ui.gestures import Gestures
 from grainsmith.ui.keys import Shortcuts, keys_text
 from grainsmith.ui.layers import role_of
 from grainsmith.ui.panel import Panel
+from grainsmith.ui.recovery import RecoveryLine
 from grainsmith.ui.review import Review
 from grainsmith.ui.roles import while_alive
 from grainsmith.ui.shown_settings import shown_settings_of
@@ -64,7 +65,7 @@ class CleanPanel(Panel):
         ):
             self.tabs.addTab(part, title)
         self.tabs.setCornerWidget(self._help_button())
-        self.add(self.tabs)
+        self.add(RecoveryLine(viewer), self.tabs)
         self._gestures = Gestures(viewer, self.editor)
         self._keys = Shortcuts(self, viewer, actions)
         while_alive(self, self.editor.told, self.say)

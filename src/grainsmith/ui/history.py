@@ -193,7 +193,8 @@ class History:
         refuse_locked(patches, self.locked)
         touched = self._do(name, pack(patches, self._array.shape), born)
         if amend and touched:
-            self._join_last()
+            self._timeline.join_last()
+            self._tell()
         return touched
 
     def clean(self, name: str, cleaned: Cleaned) -> set[int]:
@@ -251,7 +252,8 @@ class History:
         self._take_in_stroke()
         self._record(name, pack((), self._array.shape), states, Rows(), Rows())
         if amend:
-            self._join_last()
+            self._timeline.join_last()
+            self._tell()
 
     def undo(self) -> None:
         """Take the last step back; nothing happens where there is none."""
@@ -330,11 +332,6 @@ class History:
         self._timeline.record(step)
         self._show(step.states_after, step.rows_after)
 
-    def _join_last(self) -> None:
-        """Make one step of the last two."""
-        self._timeline.join_last()
-        self._tell()
-
     def _show(self, states: Mapping[int, str], rows: Rows) -> None:
         put_states(states, self.states)
         rows.put_into(self.layer)
@@ -384,11 +381,20 @@ class History:
         if new is old:
             return
         same = isinstance(new, np.ndarray) and (new.shape, new.dtype) == (old.shape, old.dtype)
-        if not same or not self.steps:  # where nobody edited there is nothing to protect
-            self.forget()
+        if not same or not (self.steps or self.unsaved):  # else nobody's work is to be protected
+            self._begin_anew()
             return
         self._array = new
         self._writer.forget_native()
         change = difference(old, new)
         if len(change.start):
             self._take_in("Replaced", change, "auto")
+
+    def _begin_anew(self) -> None:
+        """Follow labels that the steps do not fit; what was unsaved is so still, and is told."""
+        unsaved = self.unsaved
+        self.forget()
+        if unsaved:
+            self.states.clear()
+            self.mark_unsaved()
+            self.told.emit("The labels were exchanged for others: what was done cannot be undone")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
-from napari.qt.threading import create_worker
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QEvent, QObject, QThread, QTimer
-from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox, QWidget
+from qtpy.QtCore import QEvent, QObject, Qt, QThread, QTimer, Signal
+from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.autosave import TILE_PX, AutosaveFolder, snapshot, tiles_at
@@ -40,6 +40,9 @@ _RETRY_MS = 30_000
 _PATIENCE_S = 20.0
 """How long a closing window waits for a save under way."""
 
+_POOL = ThreadPoolExecutor(1, thread_name_prefix="autosave")
+"""A thread of its own: the shared ones may all be at work for minutes."""
+
 _LONG_TABLE = 20_000
 """Rows; writing more of them as text would be felt while drawing."""
 
@@ -55,10 +58,17 @@ def keeper_of(viewer: napari.viewer.Viewer) -> Keeper:
 
 
 class Keeper(QObject):
-    """Follows the grains of a viewer and saves them to a folder of their own."""
+    """Follows the grains of a viewer and saves them to a folder of their own.
+
+    Attributes
+    ----------
+    offers_recovery : bool
+        Whether a panel of the viewer offers the work of earlier sessions.
+    """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
+        self.offers_recovery = False
         self._roles = roles_of(viewer)
         self._kept: WeakKeyDictionary[Labels, Kept] = WeakKeyDictionary()
         # The keepers are kept by viewer: a strong reference to its window would keep both for ever.
@@ -142,43 +152,49 @@ class Kept(QObject):
     history : History
     folder : AutosaveFolder or None
         Where it is saved; None as long as nothing was edited.
-    replaces : list of Recovery
+    replaces : list of Recovery or AutosaveFolder
         Earlier saves of the same work, discarded once it is saved here.
     """
+
+    _ended = Signal(object)  # from the thread that writes to that of the window
 
     def __init__(self, history: History) -> None:
         super().__init__()
         self.history = history
         self.folder: AutosaveFolder | None = None
-        self.replaces: list[Recovery] = []
+        self.replaces: list[Recovery | AutosaveFolder] = []
         self._dirty: set[Tile] | None = None  # None: all of it
         self._states: dict[int, str] = {}
         self._first_s = 0.0
-        self._writing = False
+        self._writing: Future[tuple[str, Snapshot]] | None = None
         self._told = ""
         self._timer = QTimer(self, singleShot=True, interval=_QUIET_MS)
         self._timer.timeout.connect(self.save)
+        self._ended.connect(self._on_ended, Qt.ConnectionType.QueuedConnection)
         history.edited.connect(self._on_edited)
         history.changed.connect(self._on_changed)
 
     def save(self) -> None:
         """Save what changed, in the background."""
         self._timer.stop()
-        if self._writing:
+        if self._writing is not None:
             self._timer.start()
             return
         self._first_s = 0.0
         if self.history.unsaved == 0:
             self._remove()
             return
-        create_worker(_write, *self._to_write(), _connect={"returned": self._on_written})
+        self._writing = _POOL.submit(_write, *self._to_write())
+        self._writing.add_done_callback(self._ended.emit)
 
     def flush(self) -> str:
         """Save at once what is not saved yet; return what went wrong, "" where all is well."""
-        until_s = time.monotonic() + _PATIENCE_S
-        while self._writing and time.monotonic() < until_s:
-            QApplication.processEvents()
-        if self.history.unsaved and not self._writing and (self._timer.isActive() or self._told):
+        if self._writing is not None:
+            wait([self._writing], _PATIENCE_S)
+            if not self._writing.done():
+                return f"The autosave has not ended within {_PATIENCE_S:g} s."
+            self._on_ended(self._writing)
+        if self.history.unsaved and (self._timer.isActive() or self._told):
             self._timer.stop()
             self._on_written(_write(*self._to_write()))
         return self._told
@@ -186,6 +202,9 @@ class Kept(QObject):
     def _to_write(self) -> tuple[AutosaveFolder, Snapshot]:
         """Return where to write, and a copy of what changed since the last time."""
         layer = self.history.layer
+        if self.folder is not None and not self.folder.fits(layer.data):
+            self.replaces.append(self.folder)
+            self.folder, self._dirty = None, None
         if self.folder is None:
             self.folder = AutosaveFolder(layer.data.shape, layer.data.dtype, _about(layer))
         taken = snapshot(
@@ -195,7 +214,7 @@ class Kept(QObject):
             table=_worth_keeping(layer.features),
             edits=self.history.position,
         )
-        self._dirty, self._writing = set(), True
+        self._dirty = set()
         return self.folder, taken
 
     def _on_edited(self, change: Change) -> None:
@@ -209,6 +228,8 @@ class Kept(QObject):
         self._on_changed()
 
     def _on_changed(self) -> None:
+        if self.history.unsaved == 0:
+            self._dirty = None  # the labels may have been exchanged for others
         now = time.monotonic()
         self._first_s = self._first_s or now
         left_ms = 1000 * (self._first_s + _LONGEST_S - now)
@@ -216,17 +237,17 @@ class Kept(QObject):
         if left_ms > 0 or not self._timer.isActive():
             self._timer.start(int(min(_QUIET_MS, max(0.0, left_ms))))
 
+    def _on_ended(self, ended: Future[tuple[str, Snapshot]]) -> None:
+        if ended is self._writing:  # else a closing window waited for it
+            self._writing = None
+            self._on_written(ended.result())
+
     def _on_written(self, outcome: tuple[str, Snapshot]) -> None:
-        self._writing = False
         message, taken = outcome
         tiles = set(taken.tiles)
-        # napari never lets go of a worker and what it was given, so the copies go here.
-        taken.tiles.clear()
         if not message:
             self._told = ""
-            for old in self.replaces:
-                old.discard()
-            self.replaces = []
+            self._discard_replaced()
             return
         if self._dirty is not None:
             self._dirty |= tiles
@@ -237,8 +258,14 @@ class Kept(QObject):
 
     def _remove(self) -> None:
         if self.folder is not None:
-            self.folder.remove()
+            self.replaces.append(self.folder)
             self.folder, self._dirty = None, None
+        self._discard_replaced()
+
+    def _discard_replaced(self) -> None:
+        for old in self.replaces:
+            old.discard()
+        self.replaces = []
 
 
 def _write(folder: AutosaveFolder, taken: Snapshot) -> tuple[str, Snapshot]:

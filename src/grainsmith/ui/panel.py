@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QFormLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from grainsmith.ui.keeper import keeper_of
 from grainsmith.ui.roles import roles_of, while_alive
 from grainsmith.ui.worker import Progress
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import napari
+    from qtpy.QtGui import QShowEvent
 
 WIDTH_PX = 320
 """A panel is at home in this width: nothing in it may ask for more."""
@@ -53,6 +55,11 @@ class Panel(QWidget):
 
     def refresh(self) -> None:
         """Show the present image, grains and maps; a panel says here what is missing."""
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's name)
+        """From now on grains are kept safe, and the window asks before it closes over unsaved."""
+        super().showEvent(event)
+        keeper_of(self.viewer).watch_window(self)
 
     def add(self, *widgets: QWidget) -> None:
         """Add rows at the end."""

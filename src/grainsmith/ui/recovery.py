@@ -24,12 +24,19 @@ if TYPE_CHECKING:
 
 
 class RecoveryLine(QWidget):
-    """Shown only where there is something to recover: what it is, Restore, Discard."""
+    """Shown only where there is something to recover: what it is, Restore, Discard.
+
+    The first line of a viewer offers it; others stay empty as long as that one lives.
+    """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._found = recoverable()
+        keeper = keeper_of(viewer)
+        self._found = [] if keeper.offers_recovery else recoverable()
+        if not keeper.offers_recovery:
+            keeper.offers_recovery = True
+            self.destroyed.connect(lambda: setattr(keeper, "offers_recovery", False))
         self._text = label("")
         self.restore_button = QPushButton("Restore")
         self.restore_button.setToolTip("Open the grains as they were; nothing open is changed")

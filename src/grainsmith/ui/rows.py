@@ -59,7 +59,7 @@ class Rows:
         numbers : mapping of int to int or None
             Numbers of the grains in `now` to those here; None where they are the same.
         """
-        words = [name for name in now.table if now.dtypes[str(name)].kind not in "iufb"]
+        words = [str(name) for name in now.table if now.dtypes[str(name)].kind not in "iufb"]
         source, table = now.table.set_index("index")[words], self.table.set_index("index")
         if numbers is not None:
             source = source[source.index.isin(list(numbers))].rename(index=dict(numbers))
@@ -71,8 +71,8 @@ class Rows:
             values = table[name].astype(source[name].dtype)
             values.loc[source.index] = source[name]
             table[name] = values
-        dtypes = pd.concat([self.dtypes, now.dtypes[words]])
-        dtypes = dtypes[~dtypes.index.duplicated(keep="last")]
+        kinds = self.dtypes.to_dict() | {name: now.dtypes[name] for name in words}
+        dtypes = pd.Series(kinds, dtype=object)
         return Rows(self.labels, table.rename_axis("index").reset_index(), dtypes)
 
     def put_into(self, layer: Labels) -> None:
