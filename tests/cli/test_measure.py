@@ -116,3 +116,29 @@ def test_elements_of_the_maps_join_the_table(files):
     table = read_table(folder / "labels_grains.csv")
     assert table.Si_coverage[1] == 0
     assert np.isnan(table.Si_mean[1])
+
+
+def test_grains_of_two_minerals_are_told_in_the_table_as_in_the_window(files):
+    folder, labels, _ = files
+    maps = folder / "maps"
+    maps.mkdir()
+    rng = np.random.default_rng(1)
+    halves = np.mgrid[:120, :160][1] % 30 < 12  # grain 1 is cut in two, the others are of one kind
+    silicon = np.where((labels == 1) & halves, 40, 4)
+    np.savetxt(maps / "Si Ka1.csv", rng.poisson(silicon), delimiter=",", fmt="%d")
+    np.savetxt(maps / "Fe Ka1.csv", rng.poisson(44 - silicon), delimiter=",", fmt="%d")
+    place = {"Si": Transform(), "Fe": Transform()}
+    write_transforms(folder / "t.json", place, reference="labels.tif")
+    asked = [folder / "labels.tif", "--maps", maps, "--transforms", folder / "t.json", "--mixed"]
+    assert run(*asked).exit_code == 0
+    table = read_table(folder / "labels_grains.csv")
+    assert table.index[table["mixed"].astype(bool)].tolist() == [1]
+    assert 0.4 < table.loc[1, "purity"] < 0.65
+    assert (table.loc[2:, "purity"] == 1).all()
+
+
+def test_mixed_grains_want_maps(files):
+    folder, *_ = files
+    result = CliRunner().invoke(app, ["measure", str(folder / "labels.tif"), "--mixed"])
+    assert result.exit_code == 2
+    assert not (folder / "labels_grains.csv").exists()

@@ -40,6 +40,12 @@ def measure(
         Path | None,
         typer.Option(help="Where the maps lie on the image, as `grainsmith align` writes it."),
     ] = None,
+    mixed: Annotated[
+        bool,
+        typer.Option(
+            "--mixed", help="Also judge by the maps which grains are of two minerals, how pure."
+        ),
+    ] = False,
     pixel_size: Annotated[
         float,
         typer.Option(metavar="UM", help="Side of a pixel in µm; 0 = as the image says.", min=0),
@@ -73,6 +79,8 @@ def measure(
     from grainsmith.statistics import summarise
 
     settings = _settings(size, edge, scale_error)
+    if mixed and maps is None:
+        raise typer.BadParameter("mixed grains are found in element maps: give --maps FOLDER too")
     read = read_labels(labels)
     picture = _picture(image, pixel_size)
     opened, placed = _maps(read, picture, maps, transforms)
@@ -83,6 +91,7 @@ def measure(
             pixel_size_um=pixel_size,
             maps=opened,
             transforms=placed,
+            mixed=mixed,
             on_progress=on_progress,
         )
     target = output or labels.with_name(f"{labels.stem}_grains.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from grainsmith.measure import measure_grains, measure_maps
 from grainsmith.statistics import Field, grid_hits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
 
@@ -43,6 +44,7 @@ def measure_field(
     pixel_size_um: float = 0.0,
     maps: Sequence[ElementMap] = (),
     transforms: Mapping[str, Transform] | Sequence[Transform] = (),
+    mixed: bool = False,
     on_progress: OnProgress = no_progress,
 ) -> pd.DataFrame:
     """Measure the grains of a field, and what they are made of.
@@ -56,6 +58,9 @@ def measure_field(
         Where there is no picture; 0 = unknown.
     maps, transforms
         See `measure.measure_maps`.
+    mixed : bool
+        Also judge which grains are of two minerals: columns `mixed` and `purity`, see
+        `classify.mixed.find_mixed`. Needs maps.
     on_progress : callable
         Of the grains.
     """
@@ -66,7 +71,23 @@ def measure_field(
         data_bar_rows=picture.data_bar_rows if picture else 0,
         on_progress=on_progress,
     )
-    return table.join(measure_maps(labels, maps, transforms)) if maps else table
+    if maps:
+        table = table.join(measure_maps(labels, maps, transforms))
+    if mixed:
+        from grainsmith.classify.mixed import find_mixed
+
+        placed = _by_element(maps, transforms)
+        table = table.join(find_mixed(labels, maps, placed, on_progress=on_progress))
+    return table
+
+
+def _by_element(
+    maps: Sequence[ElementMap], transforms: Mapping[str, Transform] | Sequence[Transform]
+) -> dict[str, Transform]:
+    """Return the transform of each map, named by its element, from whatever names it had."""
+    if isinstance(transforms, Mapping):
+        return {m.element: transforms.get(m.name) or transforms[m.element] for m in maps}
+    return {m.element: placed for m, placed in zip(maps, transforms, strict=True)}
 
 
 def name_by_rules(table: pd.DataFrame, rules: str, *, kind: str = "") -> Named:
