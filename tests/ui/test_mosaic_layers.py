@@ -37,6 +37,20 @@ def test_a_mosaic_opens_as_pyramids_with_its_grains(tmp_path):
     assert not isinstance(image[0][0], np.ndarray)  # lazy
 
 
+def test_a_mosaic_of_one_level_opens_in_the_viewer(viewer, tmp_path, monkeypatch):
+    monkeypatch.setattr(summary, "_RESAMPLINGS", (3, 3))
+    labels = discs((300, 280))
+    made_mosaic(tmp_path / "m.zarr", labels)
+    viewer.open(str(tmp_path / "m.zarr"), plugin="grainsmith")
+    picture, grains = viewer.layers
+    assert not grains.multiscale
+    assert np.array_equal(np.asarray(grains.data), labels)
+    mosaic_layers.read_again(grains)
+    assert np.array_equal(np.asarray(grains.data), labels)
+    assert mosaic_layers.mosaic_shape(picture) == labels.shape
+    assert mosaic_layers.mosaic_shape(grains) == labels.shape
+
+
 @pytest.fixture
 def interrupted(tmp_path, monkeypatch):
     """A mosaic whose last write-back was noted and not done."""

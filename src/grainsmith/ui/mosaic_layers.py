@@ -60,7 +60,7 @@ def layers_of_mosaic(mosaic: Mosaic, path: Path) -> list[LayerData]:
             "name": name,
             "scale": (size or 1.0,) * 2,
             "units": (unit, unit),
-            "multiscale": True,
+            "multiscale": len(mosaic.levels) > 1,
             "metadata": {"grainsmith": known},
         }
 
@@ -69,7 +69,7 @@ def layers_of_mosaic(mosaic: Mosaic, path: Path) -> list[LayerData]:
     if coarsest.ndim == 2:
         low, high = (float(n) for n in np.nanpercentile(coarsest, (0.5, 99.5)))
         picture |= {"colormap": "gray", "contrast_limits": (low, max(high, low + 1e-6))}
-    layers: list[LayerData] = [(list(mosaic.levels), picture, "image")]
+    layers: list[LayerData] = [(_shown(mosaic), picture, "image")]
     for name, labels in labels_beside(path).items():
         if labels.shape != mosaic.shape or labels.levels[0].dtype.kind not in "iu":
             show_warning(
@@ -77,8 +77,12 @@ def layers_of_mosaic(mosaic: Mosaic, path: Path) -> list[LayerData]:
                 f"{labels.levels[0].dtype} do not fit the picture, {mosaic.shape}"
             )
             continue
-        shown = {**options(f"{path.stem} {name}", name), "opacity": 0.5}
-        layers.append((list(labels.levels), shown, "labels"))
+        shown = {
+            **options(f"{path.stem} {name}", name),
+            "opacity": 0.5,
+            "multiscale": len(labels.levels) > 1,
+        }
+        layers.append((_shown(labels), shown, "labels"))
     return layers
 
 
@@ -138,7 +142,18 @@ def read_again(grains: Labels) -> None:
     """Show the grains of a mosaic as they are on disk now."""
     source, name = facts(grains)["source"], facts(grains)["labels"]
     # New arrays: what napari has read of the old ones it may remember.
-    grains.data = list(labels_beside(source)[name].levels)
+    grains.data = _shown(labels_beside(source)[name])
+
+
+def mosaic_shape(layer: Layer) -> tuple[int, int]:
+    """Return the height and width of a mosaic, by its layer."""
+    finest = layer.data[0] if layer.multiscale else layer.data
+    return finest.shape[0], finest.shape[1]
+
+
+def _shown(mosaic: Mosaic) -> Any:
+    """Return the levels as napari takes them: labels of one level only are no pyramid to it."""
+    return list(mosaic.levels) if len(mosaic.levels) > 1 else mosaic.levels[0]
 
 
 def _finished(path: Path) -> str:

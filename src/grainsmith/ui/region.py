@@ -21,7 +21,7 @@ from grainsmith.pipeline.writeback import undo_write, write_region
 from grainsmith.ui.history import history_of
 from grainsmith.ui.keeper import keeper_of
 from grainsmith.ui.layers import facts
-from grainsmith.ui.mosaic_layers import editable_mosaic, picture_of_mosaic, read_again
+from grainsmith.ui.mosaic_layers import editable_mosaic, mosaic_shape, picture_of_mosaic, read_again
 from grainsmith.ui.panel import Panel, button, label
 from grainsmith.ui.roles import while_alive
 from grainsmith.ui.worker import run
@@ -242,7 +242,7 @@ class RegionPanel(Panel):
                 f"{n_locked} grain{'s' if n_locked != 1 else ''} cut by its edge "
                 f"{'are' if n_locked != 1 else 'is'} locked."
             )
-        height, width = mosaic.data[0].shape
+        height, width = mosaic_shape(mosaic)
         y0, y1, x0, x1 = self._seen(mosaic)
         if min(y1 - y0, x1 - x0) <= 0:
             return f"Mosaic <b>{name}</b>, {width} × {height} px. The window does not show it."
@@ -257,7 +257,7 @@ class RegionPanel(Panel):
         centre = np.asarray(camera.center, dtype=float)[-2:]
         half = np.asarray(self.viewer.canvas.size, dtype=float) / (2 * camera.zoom)
         corners = [mosaic.world_to_data(centre + sign * half)[-2:] for sign in (-1, 1)]
-        shape = mosaic.data[0].shape
+        shape = mosaic_shape(mosaic)
         low = [max(0, int(n)) for n in corners[0]]
         high = [min(size, int(n) + 1) for size, n in zip(shape, corners[1], strict=True)]
         return low[0], high[0], low[1], high[1]
