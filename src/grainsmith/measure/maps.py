@@ -75,7 +75,7 @@ def measure_maps(
     grids: dict[tuple[Any, ...], tuple[LabelImage, Scan]] = {}
     columns: dict[str, npt.NDArray[Any]] = {}
     on_progress(0, len(maps))
-    for done, (name, element_map, transform) in enumerate(_pair(maps, transforms), start=1):
+    for done, (name, element_map, transform) in enumerate(paired(maps, transforms), start=1):
         shape = element_map.values.shape
         key = (shape, transform.matrix.tobytes())
         if key not in grids:
@@ -87,9 +87,10 @@ def measure_maps(
     return pd.DataFrame(columns, index=pd.Index(scan.ids, name="label"))
 
 
-def _pair(
+def paired(
     maps: Sequence[ElementMap], transforms: Mapping[str, Transform] | Sequence[Transform]
 ) -> list[tuple[str, ElementMap, Transform]]:
+    """Return the name of the columns, the map and its transform; parameters as `measure_maps`."""
     if not isinstance(transforms, Mapping):
         if len(transforms) != len(maps):
             raise ValueError(f"{len(maps)} maps need as many transforms, got {len(transforms)}")

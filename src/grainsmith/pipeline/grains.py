@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from grainsmith.data import no_progress
 from grainsmith.measure import measure_grains, measure_maps
+from grainsmith.measure.maps import paired
 from grainsmith.statistics import Field, grid_hits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -76,18 +76,9 @@ def measure_field(
     if mixed:
         from grainsmith.classify.mixed import find_mixed
 
-        placed = _by_element(maps, transforms)
+        placed = {one.element: transform for _, one, transform in paired(maps, transforms)}
         table = table.join(find_mixed(labels, maps, placed, on_progress=on_progress))
     return table
-
-
-def _by_element(
-    maps: Sequence[ElementMap], transforms: Mapping[str, Transform] | Sequence[Transform]
-) -> dict[str, Transform]:
-    """Return the transform of each map, named by its element, from whatever names it had."""
-    if isinstance(transforms, Mapping):
-        return {m.element: transforms.get(m.name) or transforms[m.element] for m in maps}
-    return {m.element: placed for m, placed in zip(maps, transforms, strict=True)}
 
 
 def name_by_rules(table: pd.DataFrame, rules: str, *, kind: str = "") -> Named:

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 def expose(rng: np.random.Generator, picture: Picture) -> Picture:
     """Put a picture through a camera in daylight: uneven light, defocus, a little noise."""
     shape = picture.shape
-    if rng.random() < 0.5:
-        picture = picture + rng.uniform(0, 0.2) * smooth_noise(
-            rng, shape, rng.uniform(0.5, 1.5) * max(shape)
-        )
+    picture = _shaded(rng, picture)
     picture = ndimage.gaussian_filter(picture, rng.uniform(0.2, 1.2))
     picture = picture + rng.uniform(0, 0.03) * rng.standard_normal(shape, dtype=np.float32)
     return picture.astype(np.float32)
@@ -30,10 +27,7 @@ def expose(rng: np.random.Generator, picture: Picture) -> Picture:
 def record(rng: np.random.Generator, picture: Picture, scene: Scene) -> Picture:
     """Put a picture through a microscope: shading, charging, defocus, noise, scan lines."""
     shape = picture.shape
-    if rng.random() < 0.5:
-        picture = picture + rng.uniform(0, 0.2) * smooth_noise(
-            rng, shape, rng.uniform(0.5, 1.5) * max(shape)
-        )
+    picture = _shaded(rng, picture)
     if rng.random() < 0.08:
         picture = _charge(rng, picture, scene)
     picture = ndimage.gaussian_filter(picture, rng.uniform(0.2, 1.6))
@@ -53,6 +47,16 @@ def record(rng: np.random.Generator, picture: Picture, scene: Scene) -> Picture:
     if rng.random() < 0.15:  # the microscope's or the JPEG's smoothing of the noise
         picture = ndimage.gaussian_filter(picture, rng.uniform(0.4, 0.9))
     return picture.astype(np.float32)
+
+
+def _shaded(rng: np.random.Generator, picture: Picture) -> Picture:
+    """Light half of the pictures unevenly."""
+    if rng.random() >= 0.5:
+        return picture
+    shape = picture.shape
+    return picture + rng.uniform(0, 0.2) * smooth_noise(
+        rng, shape, rng.uniform(0.5, 1.5) * max(shape)
+    )
 
 
 def burn_in(rng: np.random.Generator, picture: Picture, labels: LabelImage) -> None:

@@ -54,18 +54,18 @@ def layers_of_mosaic(mosaic: Mosaic, path: Path) -> list[LayerData]:
     size = mosaic.pixel_size_um
     unit = "um" if size > 0 else "pixel"
 
-    def options(name: str, labels: str) -> dict[str, Any]:
+    def options(shown: Mosaic, name: str, labels: str) -> dict[str, Any]:
         known = {"role": "mosaic", "source": mosaic.source, "labels": labels}
         return {
             "name": name,
             "scale": (size or 1.0,) * 2,
             "units": (unit, unit),
-            "multiscale": len(mosaic.levels) > 1,
+            "multiscale": len(shown.levels) > 1,
             "metadata": {"grainsmith": known},
         }
 
     coarsest = np.asarray(mosaic.levels[-1][:1024, :1024])
-    picture = options(path.stem, "")
+    picture = options(mosaic, path.stem, "")
     if coarsest.ndim == 2:
         low, high = (float(n) for n in np.nanpercentile(coarsest, (0.5, 99.5)))
         picture |= {"colormap": "gray", "contrast_limits": (low, max(high, low + 1e-6))}
@@ -77,12 +77,8 @@ def layers_of_mosaic(mosaic: Mosaic, path: Path) -> list[LayerData]:
                 f"{labels.levels[0].dtype} do not fit the picture, {mosaic.shape}"
             )
             continue
-        shown = {
-            **options(f"{path.stem} {name}", name),
-            "opacity": 0.5,
-            "multiscale": len(labels.levels) > 1,
-        }
-        layers.append((_shown(labels), shown, "labels"))
+        overlay = options(labels, f"{path.stem} {name}", name) | {"opacity": 0.5}
+        layers.append((_shown(labels), overlay, "labels"))
     return layers
 
 
