@@ -209,6 +209,22 @@ def test_it_stops_early_and_keeps_the_best(dataset, settings, tmp_path, monkeypa
     assert (tuned.before, tuned.after) == (0.1, 0.3)
 
 
+def test_of_equal_scores_the_lower_loss_is_kept(dataset, settings, tmp_path, monkeypatch):
+    found = [(0.1, 9.0), (0.3, 2.0), (0.3, 2.5), (0.3, 1.5), (0.3, 1.5), (0.2, 1.0), (0.3, 1.4)]
+    values = iter([*found, (0.3, 1.6), (0.3, 1.6)])
+
+    def judge(self, net):
+        ap50, loss = next(values)
+        return {"loss": loss, "ap50": ap50, "d50_error_pct": 0.0, "fields": {}}
+
+    monkeypatch.setattr(Validator, "judge", judge)
+    tuned = tune(dataset, replace(settings, epochs=16, patience=3), tmp_path / "m.run")
+    judged = [one for one in RunFolder(tmp_path / "m.run").events() if one["kind"] == "validation"]
+    best = [False, True, False, True, False, False, True, False, False]
+    assert [one["best"] for one in judged] == best
+    assert tuned.best_step == judged[6]["step"]
+
+
 def test_the_time_limit_ends_it_with_a_model(dataset, settings, tmp_path):
     chosen = replace(settings, epochs=5000, minutes=0.02)
     tuned = tune(dataset, chosen, tmp_path / "m.run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ class _Tuning:
             steps = settings.epochs * self.batches.steps_per_epoch()
         self.trainer = Trainer(net, pace(settings, steps), device=device)
         self.validator = Validator(self.study, self.batches, wants_stop=lambda: run.stop_wanted)
-        self.standing: dict[str, float] = {"best": -1.0, "best_step": 0, "no_gain": 0}
+        self.standing = {"best": -1.0, "best_loss": math.inf, "best_step": 0, "no_gain": 0}
         self.used_s = 0.0
         if resume:
             self._take_up()
@@ -240,16 +241,21 @@ class _Tuning:
         self.standing["validation_s"] = time.monotonic() - begun
         # On fields that are trained on, later always looks better: the last weights are kept.
         value = float(step) if self.study.seen else facts["ap50"]
-        gained = value > self.standing["best"]
+        gained = self._better(value, facts["loss"])
         if step == 0:
-            self.standing |= {"before": facts["ap50"], "best": value}
+            self.standing |= {"before": facts["ap50"], "best": value, "best_loss": facts["loss"]}
         elif gained or not self.standing["best_step"]:
             self._keep(net)
-            self.standing |= {"best": value, "after": facts["ap50"]}
+            self.standing |= {"best": value, "best_loss": facts["loss"], "after": facts["ap50"]}
         if step:
             self.standing["no_gain"] = 0 if gained else self.standing["no_gain"] + 1
         best = step > 0 and self.standing["best_step"] == step
         self.run.event("validation", step=step, **facts, best=best)
+
+    def _better(self, value: float, loss: float) -> bool:
+        """Of equal scores the lower loss is the better: few grains give few different scores."""
+        best = self.standing["best"]
+        return value > best or (value == best and loss < self.standing["best_loss"])
 
     def _keep(self, net: GrainNet) -> None:
         self.run.save("best.pt", net.state_dict())
@@ -268,7 +274,8 @@ class _Tuning:
         state = self.run.load("state.pt")
         self.trainer.settings = pace(self.settings, state["steps"])
         self.trainer.resume(state["trainer"])
-        self.standing, self.used_s = state["standing"], state["used_s"]
+        self.standing |= state["standing"]
+        self.used_s = state["used_s"]
         self.run.forget_after(self.trainer.step)
 
     def _finish(self, kind: str, reason: str) -> Tuned:
