@@ -1,14 +1,12 @@
 """Death in the middle: a worker, the scheduler, the disk. Slow: real processes, real kills."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
-from tests.pipeline import clusters
+from tests.pipeline import clusters, disks
 from tests.pipeline.fields import QUICK, make_samples
 from tests.pipeline.test_batch import WHOLE, rows, tables
 
@@ -63,33 +61,14 @@ def recipe(tmp_path):
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of its own that some fields fill."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)],
-        capture_output=True, text=True, check=False,
-    ) if shutil.which("mount") else None  # fmt: skip
-    if mounted is None or mounted.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {mounted and mounted.stderr.strip()}")
-    yield place
-    time.sleep(0.2)
-    subprocess.run(["umount", "-l", str(place)], check=False)
-
-
-def resize(disk, size):
-    """Give the small disk another size, in bytes or as `mount` takes it."""
-    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
-
-
-def used(disk):
-    """Return the bytes that are taken on a disk."""
-    return shutil.disk_usage(disk).used
+    with disks.small_disk(tmp_path / "disk") as place:
+        yield place
 
 
 def test_a_worker_then_the_scheduler_are_killed_then_the_disk_gets_full(
     samples, undisturbed, recipe, small_disk, tmp_path
 ):
-    resize(small_disk, "64m")
+    disks.resize(small_disk, "64m")
     out = small_disk / "out"
     with (
         clusters.scheduler(tmp_path) as (process, address),
@@ -107,8 +86,8 @@ def test_a_worker_then_the_scheduler_are_killed_then_the_disk_gets_full(
     assert 3 <= len(done) < 8
     stamps = {name: (out / name / "grains.csv").stat().st_mtime_ns for name in done}
     a_field = sum(one.stat().st_size for one in (out / done[0]).iterdir())
-    for size, code in ((used(small_disk) + 2 * a_field, 1), ("64m", 0)):
-        resize(small_disk, size)
+    for size, code in ((disks.used(small_disk) + 2 * a_field, 1), ("64m", 0)):
+        disks.resize(small_disk, size)
         with (
             clusters.scheduler(tmp_path) as (_, address),
             clusters.workers(address, tmp_path, 2),
@@ -158,7 +137,7 @@ def test_the_disk_gets_full(samples, undisturbed, recipe, small_disk, tmp_path, 
     assert "No space left" in said
     done = whole_fields(out)
     assert 0 < len(done) < 8
-    resize(small_disk, "64m")
+    disks.resize(small_disk, "64m")
     again = start(samples, out, recipe, "--scheduler", scheduler, "--resume")
     said, _ = again.communicate(timeout=300)
     assert again.returncode == 0, said

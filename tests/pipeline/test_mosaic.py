@@ -214,6 +214,10 @@ def test_no_room_is_said_before_the_work(tmp_path, picture, model, monkeypatch):
     monkeypatch.setattr("grainsmith.pipeline.mosaic.shutil.disk_usage", lambda _path: usage)
     with pytest.raises(WriteError, match="GB are free"):
         segment_mosaic(tmp_path / "m.tif", tmp_path / "o.zarr", SETTINGS)
+    # What an earlier run has written is not asked for again.
+    (tmp_path / "o.zarr.part" / "tiles").mkdir()
+    (tmp_path / "o.zarr.part" / "tiles" / "all").write_bytes(bytes(30_000_000))
+    segment_mosaic(tmp_path / "m.tif", tmp_path / "o.zarr", SETTINGS, resume=True)
 
 
 @pytest.mark.slow

@@ -106,7 +106,7 @@ def _outcome(number: int, future: Future[Any], done: int, total: int) -> Finishe
 def _lost(done: int, total: int) -> GrainsmithError:
     return GrainsmithError(
         f"the connection to the scheduler was lost; {done} of {total} were done. Start a scheduler "
-        "again and go on from there"
+        "again and go on with --resume"
     )
 
 

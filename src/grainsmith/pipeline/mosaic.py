@@ -15,7 +15,7 @@ import grainsmith
 from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError, WriteError
 from grainsmith.io.bigmaps import open_big_maps
-from grainsmith.io.files import when_written
+from grainsmith.io.files import reason_of, when_written
 from grainsmith.io.mosaic import open_mosaic
 from grainsmith.io.omezarr import create_pyramid, fill_coarser, name_labels, open_levels
 from grainsmith.io.provenance import read_json, write_json
@@ -134,7 +134,10 @@ def segment_mosaic(
     _begin(folder, mosaic, settings, wanted, resume=resume)
     job = open_job(str(folder))
     _check_room(folder, job)
-    return _work(job, target, _Maps(opened, maps), scheduler, on_progress, say)
+    try:
+        return _work(job, target, _Maps(opened, maps), scheduler, on_progress, say)
+    except (OSError, WriteError) as error:
+        raise _to_be_resumed(folder, error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,12 +280,21 @@ def _check_room(folder: Path, job: Job) -> None:
     grids = [job.layout.grid(s) for s in range(len(job.layout.scales))]
     grid = sum(rows * columns for rows, columns in grids)
     needed = grid * _TILE_BYTES + 3 * job.mosaic.shape[0] * job.mosaic.shape[1]
+    # What an earlier run has done takes no more room.
+    needed -= sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise WriteError(
             f"{folder} needs about {needed / 1e9:.1f} GB while it works and {free / 1e9:.1f} GB "
             "are free: choose another disk or free some space"
         )
+
+
+def _to_be_resumed(folder: Path, error: OSError | WriteError) -> WriteError:
+    why = str(error)
+    if isinstance(error, OSError):  # zarr's own
+        why = f"{folder} could not be written: {reason_of(error)}. Free some space."
+    return WriteError(f"{why} What is done stays in {folder}: go on with --resume")
 
 
 def _create(job: Job) -> None:
