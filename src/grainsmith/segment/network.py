@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -170,17 +171,32 @@ def _estimate_diameter(
         part = _middle(grey, _COARSE_SIDE_PX / scale)
         shape = (part.shape[0], part.shape[1])
         runner.plan(shape, [scale])
-        labels, _facts = draw_scale(runner.run(part, scale), shape, settings, Stopwatch())
-        areas = np.bincount(labels.ravel())[1:]
-        if not (areas > 0).any():
+        areas = _areas_px(runner.run(part, scale), shape, settings)
+        if not len(areas):
             break
-        diameter_px = typical_diameter_px(areas[areas > 0])
+        diameter_px = typical_diameter_px(areas)
         asked = float(np.clip(wanted / diameter_px, 32 / min(grey.shape), FINEST))
         if abs(np.log(asked / scale)) < _SAME_SCALE:
             break
         scale = asked
     # In steps, so that a picture cropped by a few pixels is looked at on the same scale.
     return float(wanted * 2 ** (round(_STEPS * np.log2(diameter_px / wanted)) / _STEPS))
+
+
+def _areas_px(
+    said: ScalePrediction, shape: tuple[int, int], settings: SegmentSettings
+) -> npt.NDArray[np.float64]:
+    """Return the areas, in image pixels, of the grains of a quick pass.
+
+    They are drawn on the coarser of the grids of network and image: finer outlines would not change
+    the scale that follows from them.
+    """
+    if said.scale < 1:
+        shape = (said.probability.shape[0], said.probability.shape[1])
+    drawn = replace(said, scale=max(1.0, said.scale))
+    labels, _facts = draw_scale(drawn, shape, settings, Stopwatch())
+    areas = np.bincount(labels.ravel())[1:]
+    return areas[areas > 0] / min(1.0, said.scale) ** 2
 
 
 def typical_diameter_px(areas_px: npt.NDArray[Any]) -> float:
