@@ -4,9 +4,9 @@
 
 Phase 1 sees synthetic fields only and leaves `synthetic.pt`; the others mix in tiles of the
 training images below, each with a rate that falls from high to nothing, and leave `mixed.pt`,
-`mixed_more.pt`, `mixed_long.pt` and `grains.pt`. A snapshot is kept every 500 steps. All can be
-resumed: run the command again. Losses go to `losses.csv`. Seeds are fixed; with one data worker
-the order of the batches is fixed too.
+`mixed_more.pt`, `mixed_long.pt`, `grains.pt` and `even.pt`. A snapshot is kept every 500 steps.
+All can be resumed: run the command again. Losses go to `losses.csv`. Seeds are fixed; with one data
+worker the order of the batches is fixed too.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ class Phase:
     settings: TrainSettings
     real_share: float = 0.5
     set_shares: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)
+    usual_share: float = 0.0
+    """Share of the real tiles at the scales at which `segment` looks; the others at all scales."""
 
 
 PHASES = {
@@ -101,6 +103,14 @@ PHASES = {
         ),
         real_share=0.65,
         set_shares=(0.2, 0.25, 0.55),
+    ),
+    "even": Phase(
+        settings=TrainSettings(
+            steps=2600, learning_rate=1e-3, final_learning_rate=1e-5, average_steps=300
+        ),
+        real_share=0.65,
+        set_shares=(0.2, 0.3, 0.5),
+        usual_share=0.7,
     ),
 }
 
@@ -164,7 +174,10 @@ class Tiles(IterableDataset):
     def _real_tile(self, rng: np.random.Generator, sets: list[list[tuple[Tile, float]]]) -> Tile:
         fields = sets[rng.choice(len(sets), p=PHASES[self.phase].set_shares)]
         field, diameter = fields[rng.integers(len(fields))]
-        wanted = float(np.exp(rng.uniform(np.log(14), np.log(58))))
+        if rng.random() < PHASES[self.phase].usual_share:
+            wanted = float(np.exp(rng.normal(np.log(36), 0.25)))
+        else:
+            wanted = float(np.exp(rng.uniform(np.log(12), np.log(58))))
         return cut_tile(rng, field, size_px=TILE_PX, scale=wanted / diameter)
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from grainsmith.data import LabelImage
 
 
+_LEAST, _MOST = 0.3, 5.0
+"""Between them lies what a pixel of a grain counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tile:
     """A piece of a field to learn from.
@@ -27,7 +31,8 @@ class Tile:
     labels : (H, W) int32 array
         True grains.
     weight : (H, W) float32 array
-        1 where the labels are trusted, 0 where nothing may be learnt.
+        How much a pixel counts: 0 where nothing may be learnt, 1 in the background, and in grains
+        the more the smaller they are.
     flows : (2, H, W) float32 array
         True flows of the grains as they lie in the field. Those of a grain that the edge of a tile
         cuts lead to the middle of the whole grain: led to the middle of what is left of it, they
@@ -47,14 +52,41 @@ class Tile:
         weight: npt.NDArray[np.float32] | None = None,
     ) -> Self:
         """Return a whole field; without a weight everything in it is trusted."""
-        if weight is None:
-            weight = np.ones(labels.shape, np.float32)
-        return cls(image, labels, weight, flows_from_labels(labels))
+        counts = grain_weights(labels)[labels]
+        return cls(
+            image,
+            labels,
+            counts if weight is None else counts * weight,
+            flows_from_labels(labels),
+        )
 
     @property
     def nbytes(self) -> int:
         """Memory in use."""
         return sum(part.nbytes for part in (self.image, self.labels, self.weight, self.flows))
+
+
+def grain_weights(labels: LabelImage) -> npt.NDArray[np.float32]:
+    """Say how much a pixel of each grain counts in the loss.
+
+    Pixel by pixel, a grain of half the diameter would count a quarter as much, and the smaller half
+    of a field nearly nothing; but it is grains that are counted, and D50 is one by number. So a
+    pixel counts in inverse proportion to its grain's diameter, 1 at the median of the field, within
+    `_LEAST` and `_MOST`.
+
+    Returns
+    -------
+    (N + 1,) float32 array
+        Place k belongs to label k; the background counts 1.
+    """
+    areas = np.bincount(labels.ravel())
+    grains = areas[1:][areas[1:] > 0]
+    if not len(grains):
+        return np.ones(len(areas), np.float32)
+    relative = np.sqrt(np.median(grains) / np.maximum(areas, 1))
+    counts = np.clip(relative, _LEAST, _MOST).astype(np.float32)
+    counts[0] = 1
+    return counts
 
 
 def cut_tile(rng: np.random.Generator, field: Tile, *, size_px: int, scale: float) -> Tile:
