@@ -16,6 +16,7 @@ from grainsmith.train import (
     targets,
     vary,
 )
+from grainsmith.train.tiles import grain_weights
 
 SETTINGS = TrainSettings(steps=4, learning_rate=1e-3, average_steps=2, threads=1)
 
@@ -115,6 +116,30 @@ def test_the_kept_network_is_the_running_mean():
     kept = learner.best_guess()
     assert not kept.training
     assert not torch.equal(kept.output[2].weight, learner.net.output[2].weight)
+
+
+def test_the_start_keeps_its_share_in_the_kept_network():
+    learner = trainer(TrainSettings(steps=4, threads=1, start_share=0.25))
+    start = learner.net.output[2].weight.detach().clone()
+    run_training(learner, batches(), on_step=lambda *_: None)
+    learnt = learner.average.module.output[2].weight
+    assert not torch.equal(learnt, start)
+    torch.testing.assert_close(learner.best_guess().output[2].weight, 0.25 * start + 0.75 * learnt)
+
+
+def test_a_small_grain_counts_more_than_its_area():
+    labels = np.zeros((80, 80), np.int32)
+    labels[:40, :40], labels[50:60, 50:60], labels[70:72, 70:72], labels[50:70, :20] = 1, 3, 4, 7
+    median = np.sqrt((100 + 400) / 2)  # of sides of 40, 20, 10 and 2 px, by their areas
+    found = grain_weights(labels)
+    wanted = [1, median / 40, median / 10, 5, median / 20]
+    np.testing.assert_allclose(found[[0, 1, 3, 4, 7]], wanted, rtol=1e-6)
+    trusted = np.ones(labels.shape, np.float32)
+    trusted[:20] = 0
+    weight = Tile.of(np.zeros(labels.shape, np.float32), labels, trusted).weight
+    assert not weight[:20].any()
+    assert weight[55, 55] == found[3]
+    np.testing.assert_array_equal(grain_weights(np.zeros((4, 4), np.int32)), [1])
 
 
 @pytest.mark.parametrize("seed", range(8))

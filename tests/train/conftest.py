@@ -39,5 +39,12 @@ def tiny(tmp_path):
 def settings(tiny):
     """Few steps without made fields among the tiles."""
     return TuneSettings(
-        model=str(tiny), epochs=1, minutes=0, rehearsal_pct=0, batch=2, tile_px=32, threads=1
+        model=str(tiny),
+        epochs=1,
+        minutes=0,
+        rehearsal_pct=0,
+        start_share_pct=0,
+        batch=2,
+        tile_px=32,
+        threads=1,
     )

@@ -288,7 +288,14 @@ def test_what_is_asked_is_written_down_and_a_changed_set_is_not_resumed(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"tile_px": 33}, {"rehearsal_pct": 95}, {"batch": 0}, {"learning_rate": 0}]
+    "wrong",
+    [
+        {"tile_px": 33},
+        {"rehearsal_pct": 95},
+        {"start_share_pct": 91},
+        {"batch": 0},
+        {"learning_rate": 0},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -75,7 +75,14 @@ def panel(viewer, tiny):
 def _quick(widget, tiny, epochs=2):
     widget.model.choose(str(tiny))
     quick = TuneSettings(
-        epochs=epochs, minutes=0, rehearsal_pct=0, batch=2, tile_px=32, threads=1, patience=0
+        epochs=epochs,
+        minutes=0,
+        rehearsal_pct=0,
+        start_share_pct=0,
+        batch=2,
+        tile_px=32,
+        threads=1,
+        patience=0,
     )
     widget.form.show_settings(quick)
     return widget

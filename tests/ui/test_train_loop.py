@@ -90,7 +90,14 @@ def test_segment_correct_add_train_judge_keep_and_go_on(
     assert train.folder == str(tmp_path / "sand")
     train.model.choose(str(tiny))
     quick = TuneSettings(
-        epochs=3, minutes=0, rehearsal_pct=0, batch=2, tile_px=32, threads=1, patience=0
+        epochs=3,
+        minutes=0,
+        rehearsal_pct=0,
+        start_share_pct=0,
+        batch=2,
+        tile_px=32,
+        threads=1,
+        patience=0,
     )
     train.form.show_settings(quick)
     train.train()

@@ -41,6 +41,9 @@ def train(
     rehearsal: Annotated[
         float, typer.Option(help="Share of made fields, against forgetting (%).")
     ] = _DEFAULT.rehearsal_pct,
+    start_share: Annotated[
+        float, typer.Option(help="Share of the start in the weights that are kept (%).")
+    ] = _DEFAULT.start_share_pct,
     patience: Annotated[
         int, typer.Option(help="Validations without gain before it stops; 0 = never.")
     ] = _DEFAULT.patience,
@@ -67,6 +70,7 @@ def train(
             epochs=epochs,
             minutes=minutes,
             rehearsal_pct=rehearsal,
+            start_share_pct=start_share,
             patience=patience,
             learning_rate=learning_rate,
             batch=batch,

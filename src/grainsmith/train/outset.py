@@ -59,6 +59,7 @@ def pace(settings: TuneSettings, steps: int) -> TrainSettings:
         final_learning_rate=settings.learning_rate / 50,
         warm_up_steps=min(50, steps // 10),
         average_steps=max(1, min(100, steps // 8)),
+        start_share=settings.start_share_pct / 100,
         keep_statistics=True,
         threads=settings.threads,
     )

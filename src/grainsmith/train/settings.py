@@ -23,6 +23,9 @@ class TuneSettings:
         Stop after so long and keep the best; 0 = no limit.
     rehearsal_pct : float
         Share of made fields among the tiles, so that nothing the start could do is forgotten.
+    start_share_pct : float
+        Share of the start's weights in those that are kept, against forgetting too; lower it where
+        the start finds nearly nothing.
     patience : int
         Stop after so many validations without gain; 0 = never.
     learning_rate : float
@@ -51,6 +54,16 @@ class TuneSettings:
     rehearsal_pct: float = field(
         default=33.0,
         metadata={"label": "Rehearsal (%)", "min": 0.0, "max": 90.0, "step": 5.0, "folded": True},
+    )
+    start_share_pct: float = field(
+        default=50.0,
+        metadata={
+            "label": "Of the start (%)",
+            "min": 0.0,
+            "max": 90.0,
+            "step": 5.0,
+            "folded": True,
+        },
     )
     patience: int = field(
         default=6, metadata={"label": "Patience", "min": 0, "max": 1000, "folded": True}
@@ -87,8 +100,9 @@ class TuneSettings:
                 raise ValueError(f"{name} must be {limit} or more, got {getattr(self, name)}")
         if self.tile_px % 32:
             raise ValueError(f"tile_px must be a multiple of 32, got {self.tile_px}")
-        if not 0 <= self.rehearsal_pct <= 90:
-            raise ValueError(f"rehearsal_pct must lie in 0..90, got {self.rehearsal_pct}")
+        for name in ("rehearsal_pct", "start_share_pct"):
+            if not 0 <= getattr(self, name) <= 90:
+                raise ValueError(f"{name} must lie in 0..90, got {getattr(self, name)}")
         if not 0 < self.learning_rate <= 1:
             raise ValueError(f"learning_rate must lie in 0..1, got {self.learning_rate}")
 

@@ -34,6 +34,9 @@ class TrainSettings:
         AdamW's.
     average_steps : int
         The weights that are kept are a running mean over about this many steps.
+    start_share : float
+        Share of the weights at the start in those that are kept: in the mean, what the start could
+        do and what was learnt both stay (Wortsman et al. 2022, doi 10.1109/CVPR52688.2022.00780).
     keep_statistics : bool
         Leave the means and variances of the batch normalisation as they were: those of a few tiles
         of one kind would push out what the network knows of all others.
@@ -47,6 +50,7 @@ class TrainSettings:
     warm_up_steps: int = 100
     weight_decay: float = 1e-4
     average_steps: int = 300
+    start_share: float = 0.0
     keep_statistics: bool = False
     threads: int = 0
 
@@ -95,6 +99,7 @@ class Trainer:
         self.step = 0
         self.skipped = 0
         self.number_type = _fastest_type(self.device)
+        self._start = {name: value.clone() for name, value in self.net.state_dict().items()}
         self.average = torch.optim.swa_utils.AveragedModel(
             self.net,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(1 - 1 / settings.average_steps),
@@ -130,9 +135,15 @@ class Trainer:
         return float(value.detach())
 
     def best_guess(self) -> GrainNet:
-        """Return the network with the running mean of its weights, ready to be used."""
+        """Return the network with the running mean of its weights and the start's share in it."""
         net = GrainNet(self.net.channels, diameter_px=float(self.net.diam_mean.detach()))
-        net.load_state_dict(self.average.module.state_dict())
+        learnt, share = self.average.module.state_dict(), self.settings.start_share
+        net.load_state_dict(
+            {
+                name: value.lerp(self._start[name], share) if value.is_floating_point() else value
+                for name, value in learnt.items()
+            }
+        )
         return net.eval()
 
     def state(self) -> dict[str, Any]:

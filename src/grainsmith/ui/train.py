@@ -274,7 +274,12 @@ class TrainPanel(Panel):
 
 def settings_as_options(settings: TuneSettings) -> list[str]:
     """Return settings as `grainsmith train` takes them."""
-    names = {"model": "from", "rehearsal_pct": "rehearsal", "tile_px": "tile"}
+    names = {
+        "model": "from",
+        "rehearsal_pct": "rehearsal",
+        "start_share_pct": "start-share",
+        "tile_px": "tile",
+    }
     options = []
     for name in TuneSettings.__dataclass_fields__:
         word = names.get(name, name.replace("_", "-"))
