@@ -1,6 +1,6 @@
 """A recipe over a sample: no engine, one worker, two workers; how quick, and whether the same.
 
-    python benchmarks/batch.py [--fields 60] [--workers 2] [--keep FOLDER] [--json]
+    python benchmarks/batch.py [--fields 60] [--workers 2] [--diameter 0] [--keep FOLDER] [--json]
 
 Fields of 1024 x 1024 with ten element maps are made by code (every one with another seed), then the
 whole recipe is run on them: without an engine (a field uses all cores), with one worker and with
@@ -29,6 +29,7 @@ from grainsmith.pipeline.batch import run_batch
 from grainsmith.pipeline.finding import find_fields
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe
 from grainsmith.samples import sample_field
+from grainsmith.segment import SegmentSettings
 
 RULES = """\
 units: relative
@@ -71,12 +72,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fields", type=int, default=60)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--diameter", type=float, default=0.0, help="of the grains in px; 0 = estimated"
+    )
     parser.add_argument("--keep", type=Path, default=None, help="keep inputs and results here")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     root = asked.keep or Path(tempfile.mkdtemp(prefix="grainsmith-batch-"))
     try:
-        found = measure(root, asked.fields, asked.workers)
+        found = measure(root, asked.fields, asked.workers, asked.diameter)
     finally:
         if asked.keep is None:
             shutil.rmtree(root)
@@ -87,11 +91,14 @@ def main() -> int:
     return 0 if found["tables_equal"] and not found["failed"] else 1
 
 
-def measure(root: Path, count: int, workers: int) -> dict[str, Any]:
+def measure(root: Path, count: int, workers: int, diameter_px: float) -> dict[str, Any]:
     """Make the fields, run the batches and compare what they wrote."""
     make_fields(root / "fields", count)
     (root / "rules.yaml").write_text(RULES)
-    recipe = Recipe(classify=ClassifySettings(rules=str(root / "rules.yaml")))
+    recipe = Recipe(
+        segment=SegmentSettings(diameter_px=diameter_px),
+        classify=ClassifySettings(rules=str(root / "rules.yaml")),
+    )
     fields = find_fields([root / "fields"])
     seconds, tables, failed = {}, {}, 0
     # The first field of a process compiles or loads what is compiled: not of the first run alone.

@@ -1,8 +1,8 @@
 r"""Put trained weights into the package: 16-bit numbers, and a card beside them.
 
-    python tools/pack_weights.py build/embedded/mixed_long.pt:0.4 \
-        build/embedded/grains-02500.pt:0.6 src/grainsmith/models/weights/grains.pt \
-        --card tools/grains_card.json
+    python tools/pack_weights.py build/embedded/mixed_long.pt:0.26 \
+        build/embedded/grains-02500.pt:0.39 build/embedded/even.pt:0.35 \
+        src/grainsmith/models/weights/grains.pt --card tools/grains_card.json
 
 Several files of one training are mixed by the shares that are given: the mean of their weights
 keeps what each has learnt last (Wortsman et al. 2022, "Model soups").
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import torch
@@ -23,7 +24,8 @@ def mixed(sources: list[str]) -> dict[str, torch.Tensor]:
     """Return the mean of the weights in files, by their shares; counters are the last one's."""
     states, shares = [], []
     for source in sources:
-        path, _, share = source.partition(":")
+        # The share follows the last colon: a path may begin with the letter of a drive.
+        path, share = re.fullmatch(r"(.+?)(?::([\d.]+))?", source).groups()
         states.append(torch.load(path, weights_only=True))
         shares.append(float(share or 1))
     last = states[-1]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from pack_weights import mixed
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from grainsmith.io.labels import read_labels
@@ -71,13 +72,17 @@ class Phase:
         Share of the tiles that come from real images.
     set_shares : tuple of float
         How often each set of `TRAINING_IMAGES` is drawn among them.
+    usual_share : float
+        Share of the real tiles at the scales at which `segment` looks; the others at all scales.
+    start : tuple of str
+        Checkpoints, with their shares, whose mean it starts from; the phase before where empty.
     """
 
     settings: TrainSettings
     real_share: float = 0.5
     set_shares: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)
     usual_share: float = 0.0
-    """Share of the real tiles at the scales at which `segment` looks; the others at all scales."""
+    start: tuple[str, ...] = ()
 
 
 PHASES = {
@@ -111,6 +116,7 @@ PHASES = {
         real_share=0.65,
         set_shares=(0.2, 0.3, 0.5),
         usual_share=0.7,
+        start=("mixed_long.pt:0.4", "grains-02500.pt:0.6"),
     ),
 }
 
@@ -182,15 +188,16 @@ class Tiles(IterableDataset):
 
 
 def run_phase(phase: str, start: Path | None, args: argparse.Namespace) -> Path:
-    """Train one phase from `start` (or from nothing) and return the finished weights."""
+    """Train one phase from its own start, else `start`, else nothing; return the weights."""
     out: Path = args.out
     finished, running = out / f"{phase}.pt", out / f"{phase}.running.pt"
     if finished.exists():
         return finished
     torch.manual_seed(20261123)
     net = GrainNet(CHANNELS, diameter_px=DIAMETER_PX)
-    if start:
-        net.load_state_dict(torch.load(start, weights_only=True))
+    sources = PHASES[phase].start or ((start.name,) if start else ())
+    if sources:
+        net.load_state_dict(mixed([str(out / source) for source in sources]))
     trainer = Trainer(net, PHASES[phase].settings)
     if running.exists():
         trainer.resume(torch.load(running, weights_only=True))
