@@ -177,6 +177,23 @@ def test_a_stop_leaves_whole_fields_only_and_resume_goes_on(tmp_path):
     assert tables(out) == tables(whole)
 
 
+def test_a_second_batch_into_one_folder_is_refused_and_disturbs_nothing(tmp_path):
+    make_samples(tmp_path / "in", per_sample=2, samples=("A",))
+    fields, out = find_fields([tmp_path / "in"]), tmp_path / "out"
+    told = []
+
+    def start_another(state):
+        if state.state == "in work" and not told:
+            for resume in (False, True):
+                with pytest.raises(WriteError, match="another batch is writing into") as error:
+                    run_batch(fields, QUICK, out, resume=resume)
+                told.append(str(error.value))
+
+    assert run_batch(fields, QUICK, out, on_state=start_another).whole
+    assert told[0].endswith("wait for its end, or choose another --output")
+    assert run_batch(fields, QUICK, out, resume=True).count("done before") == 2
+
+
 def test_a_line_cut_off_by_death_and_a_lost_line_do_no_harm(tmp_path):
     root = make_samples(tmp_path / "in", per_sample=2, samples=("A",))
     out = tmp_path / "out"

@@ -100,6 +100,26 @@ def test_a_stopped_run_looks_unfinished_and_goes_on(tmp_path, picture, model):
     assert np.array_equal(_labels(target), _labels(tmp_path / "p.zarr"))
 
 
+def test_a_second_run_into_one_folder_is_refused_and_disturbs_nothing(tmp_path, picture, model):
+    def again(done, total):
+        if done < total:
+            for resume in (False, True):
+                with pytest.raises(WriteError, match=r"another run is making .*o\.zarr: wait"):
+                    segment_mosaic(tmp_path / "m.tif", target, SETTINGS, resume=resume)
+
+    target = tmp_path / "o.zarr"
+    segment_mosaic(tmp_path / "m.tif", target, SETTINGS, on_progress=again)
+    assert len(read_table(target / "grains.csv")) > 400
+    assert not (tmp_path / "o.zarr.part").exists()
+
+
+def test_a_run_that_never_began_leaves_nothing(tmp_path):
+    tifffile.imwrite(tmp_path / "m.tif", np.zeros((600, 600), np.uint8), tile=(256, 256))
+    with pytest.raises(MismatchError, match="constant"):
+        segment_mosaic(tmp_path / "m.tif", tmp_path / "o.zarr", SETTINGS)
+    assert not (tmp_path / "o.zarr.part").exists()
+
+
 def test_other_blocks_give_the_same_numbers(tmp_path, picture, model):
     segment_mosaic(tmp_path / "m.tif", tmp_path / "a.zarr", SETTINGS, block_px=512)
     segment_mosaic(tmp_path / "m.tif", tmp_path / "b.zarr", SETTINGS, block_px=1024)

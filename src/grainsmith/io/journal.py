@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,13 +17,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.errors import ReadError, WriteError
+from grainsmith.errors import ReadError
 from grainsmith.io.files import whole_file
+from grainsmith.io.locks import alone
 from grainsmith.io.provenance import read_json, write_json
 from grainsmith.io.tables import read_table, write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     import pandas as pd
 
@@ -159,8 +159,7 @@ class Journal:
             raise
         return _read(folder)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> AbstractContextManager[None]:
         """Keep other programs from writing into the mosaic while the block runs.
 
         Raises
@@ -168,24 +167,10 @@ class Journal:
         WriteError
             Another one is writing, or the folder is read-only.
         """
-        from filelock import FileLock, Timeout
-
-        try:
-            self.folder.mkdir(exist_ok=True)
-            lock = FileLock(self.folder / "lock", timeout=0)
-            lock.acquire()
-        except Timeout as error:
-            raise WriteError(
-                f"another program is writing into {self.folder.parent}: try again when it is done"
-            ) from error
-        except OSError as error:
-            raise WriteError(
-                f"{self.folder.parent} cannot be written: {error.strerror or error}"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+        return alone(
+            self.folder / "lock",
+            busy=f"another program is writing into {self.folder.parent}: try again when it is done",
+        )
 
     def _sweep(self) -> None:
         for one in self.folder.glob("[0-9]*") if self.folder.is_dir() else ():

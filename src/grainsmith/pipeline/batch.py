@@ -17,7 +17,7 @@ from grainsmith.errors import GrainsmithError, MismatchError, ReadError, WriteEr
 from grainsmith.io.files import whole_file
 from grainsmith.pipeline.engine import Scheduler, for_each
 from grainsmith.pipeline.job import Job, do_field, key_of
-from grainsmith.pipeline.manifest import IN_WORK, Manifest
+from grainsmith.pipeline.manifest import IN_WORK, Manifest, output_folder
 from grainsmith.pipeline.pooling import Sample, pool_samples
 from grainsmith.pipeline.recipe import Recipe, check_recipe
 
@@ -173,16 +173,17 @@ def run_batch(
     check_recipe(recipe)
     target = Path(out).absolute()
     _check_apart(fields, target)
-    manifest = Manifest(target, resume=resume)
-    batch = _Batch(fields, recipe, manifest, on_state or _nobody)
-    recipe.write(target / "recipe.yaml")
-    try:
-        left = batch.left_to_do(on_progress)
-        batch.work(left, scheduler, on_progress, say or _silence)
-        batch.pool(on_progress)
-    finally:
-        batch.write_lists()
-        shutil.rmtree(target / IN_WORK, ignore_errors=True)
+    with output_folder(target):
+        manifest = Manifest(target, resume=resume)
+        batch = _Batch(fields, recipe, manifest, on_state or _nobody)
+        recipe.write(target / "recipe.yaml")
+        try:
+            left = batch.left_to_do(on_progress)
+            batch.work(left, scheduler, on_progress, say or _silence)
+            batch.pool(on_progress)
+        finally:
+            batch.write_lists()
+            shutil.rmtree(target / IN_WORK, ignore_errors=True)
     return batch.result
 
 

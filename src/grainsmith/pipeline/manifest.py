@@ -10,10 +10,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grainsmith.errors import MismatchError, ReadError, WriteError
+from grainsmith.io.locks import alone
 from grainsmith.io.provenance import read_json, write_json
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 NAME = "manifest.jsonl"
 FORMAT = "grainsmith-batch-1"
@@ -59,13 +63,29 @@ def holds_results(out: str | Path) -> bool:
     return (Path(out) / NAME).exists()
 
 
+def output_folder(out: Path) -> AbstractContextManager[None]:
+    """Make the folder of a batch and give it to one batch at a time.
+
+    Raises
+    ------
+    MismatchError
+        It is a file.
+    WriteError
+        Another batch is writing into it, or it cannot be made.
+    """
+    if out.is_file():
+        raise MismatchError(f"{out} is a file: --output must be a folder")
+    busy = f"another batch is writing into {out}: wait for its end, or choose another --output"
+    return alone(out / ".lock", busy=busy)
+
+
 class Manifest:
     """The finished fields of an output folder.
 
     Parameters
     ----------
     out : Path
-        Made where it is missing.
+        To be held by `output_folder` as long as this is in use.
     resume : bool
         Whether results of an earlier batch may be there.
 
@@ -73,24 +93,16 @@ class Manifest:
     ------
     MismatchError
         There are results, and they were not to be gone on with.
-    WriteError
-        The folder cannot be made.
     """
 
     def __init__(self, out: Path, *, resume: bool) -> None:
         self.out, self._path = out, out / NAME
-        if out.is_file():
-            raise MismatchError(f"{out} is a file: --output must be a folder")
         if holds_results(out) and not resume:
             raise MismatchError(
                 f"{out} holds the results of an earlier batch: go on with --resume, or choose "
                 "another folder"
             )
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(out / IN_WORK, ignore_errors=True)
-        except OSError as error:
-            raise WriteError(f"{out} cannot be written: {error.strerror or error}") from error
+        shutil.rmtree(out / IN_WORK, ignore_errors=True)
         self._entries = {one.name: one for one in self._read()}
 
     def knows(self, name: str) -> bool:

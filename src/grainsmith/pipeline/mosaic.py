@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError, WriteError
 from grainsmith.io.bigmaps import open_big_maps
 from grainsmith.io.files import reason_of, when_written
+from grainsmith.io.locks import alone
 from grainsmith.io.mosaic import open_mosaic
 from grainsmith.io.omezarr import create_pyramid, fill_coarser, name_labels, open_levels
 from grainsmith.io.provenance import read_json, write_json
@@ -29,7 +31,7 @@ from grainsmith.pipeline.seams import join
 from grainsmith.pipeline.summary import FACTS, write_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from grainsmith.data import OnProgress
     from grainsmith.io.bigmaps import BigMap
@@ -117,7 +119,8 @@ def segment_mosaic(
     ReadError
         The image is no mosaic, or a piece of it cannot be read.
     WriteError
-        The output is there already, the folder read-only or the disk full.
+        The output is there already or another run is making it, the folder read-only or the disk
+        full.
     MismatchError
         What shall be resumed was begun with anything else.
     """
@@ -125,19 +128,41 @@ def segment_mosaic(
     Scheduler.parse(scheduler).check()
     if block_px % 512 or block_px <= 0:
         raise ValueError(f"block_px must be a multiple of 512, got {block_px}")
-    if target.exists():
-        raise WriteError(f"{target} is there already: choose another name or remove it")
+    _check_free(target)
     mosaic = open_mosaic(image)
     opened = open_big_maps(maps) if maps else ()
-    folder = target.with_name(target.name + ".part")
     wanted = _wanted(mosaic, settings, opened, block_px, halo_px)
-    _begin(folder, mosaic, settings, wanted, resume=resume)
-    job = open_job(str(folder))
-    _check_room(folder, job)
+    with _work_folder(target) as folder:
+        _begin(folder, mosaic, settings, wanted, resume=resume)
+        job = open_job(str(folder))
+        _check_room(folder, job)
+        try:
+            return _work(job, target, _Maps(opened, maps), scheduler, on_progress, say)
+        except (OSError, WriteError) as error:
+            raise _to_be_resumed(folder, error) from error
+
+
+def _check_free(target: Path) -> None:
+    if target.exists():
+        raise WriteError(f"{target} is there already: choose another name or remove it")
+
+
+@contextmanager
+def _work_folder(target: Path) -> Iterator[Path]:
+    """Give the folder of a result that is not whole yet to one run at a time."""
+    folder = target.with_name(target.name + ".part")
+    busy = f"another run is making {target}: wait for its end, or choose another --output"
+    is_of_no_use = False
     try:
-        return _work(job, target, _Maps(opened, maps), scheduler, on_progress, say)
-    except (OSError, WriteError) as error:
-        raise _to_be_resumed(folder, error) from error
+        with alone(folder / "lock", busy=busy):
+            try:
+                _check_free(target)  # the other run may have ended just now
+                yield folder
+            finally:
+                is_of_no_use = target.exists() or not (folder / "job.json").exists()
+    finally:
+        if is_of_no_use:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,5 +409,4 @@ def _finish(job: Job, target: Path, table: pd.DataFrame) -> SegmentedMosaic:
         out.rename(target)
     except OSError as error:
         raise WriteError(f"{target} could not be made: {error.strerror or error}") from error
-    shutil.rmtree(job.folder, ignore_errors=True)
     return result

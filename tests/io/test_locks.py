@@ -1,0 +1,40 @@
+import subprocess
+import sys
+
+import pytest
+
+from grainsmith.errors import WriteError
+from grainsmith.io.locks import alone
+
+_HOLD = """
+import sys, time
+from grainsmith.io.locks import alone
+with alone(sys.argv[1], busy="held"):
+    print("inside", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_program_is_refused_until_the_first_is_killed(tmp_path):
+    lock = tmp_path / "new" / "lock"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(lock)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout.readline() == "inside\n"
+        with pytest.raises(WriteError, match="it is in use"), alone(lock, busy="it is in use"):
+            pass
+    finally:
+        holder.kill()  # -9: it cannot let go by itself
+        holder.communicate()
+    with alone(lock, busy="it is in use"):
+        pass
+
+
+def test_a_place_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(WriteError, match=r"file cannot be written"),
+        alone(tmp_path / "file" / "lock", busy=""),
+    ):
+        pass
