@@ -64,8 +64,8 @@ def test_unknown_pixel_size_is_one_line_and_code_2(tmp_path, monkeypatch, capsys
     ("content", "options", "message"),
     [
         (None, (), "does not exist"),
-        (b"", (), "not a readable label image"),
-        (b"II*\0 no more", (), "one grey image"),
+        (b"", (), "is empty"),
+        (b"II*\0 no more", (), "is cut off"),
         (np.random.default_rng(0).random((9, 9), np.float32), (), "whole numbers"),
         (np.full((9, 9), -3, np.int32), (), "must lie in 0"),
         (np.zeros((2, 9, 9), np.int32), (), r"\(2, 9, 9\)"),

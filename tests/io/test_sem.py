@@ -368,11 +368,11 @@ def _huge_tiff(tmp_path):
 
 BROKEN = [
     pytest.param("a.tif", lambda _: b"", "is empty", id="0-byte"),
-    pytest.param("a.tif", lambda _: b"hello, I am text\n" * 9, "no picture", id="text"),
-    pytest.param("a.png", lambda _: b"%!PS-Adobe-3.0 EPSF-3.0\n", "no picture", id="postscript"),
-    pytest.param("a.tif", lambda at: _whole_tiff(at)[:2000], "cut short", id="truncated-tiff"),
-    pytest.param("a.tif", lambda at: _whole_tiff(at)[:6], "cannot be read", id="only-a-head"),
-    pytest.param("a.png", lambda at: _whole_png(at)[:3000], "cannot be read", id="truncated-png"),
+    pytest.param("a.tif", lambda _: b"hello, I am text\n" * 9, "is no TIFF", id="text"),
+    pytest.param("a.png", lambda _: b"%!PS-Adobe-3.0 EPSF-3.0\n", "is no TIFF", id="postscript"),
+    pytest.param("a.tif", lambda at: _whole_tiff(at)[:2000], "is cut off", id="truncated-tiff"),
+    pytest.param("a.tif", lambda at: _whole_tiff(at)[:6], "is cut off", id="only-a-head"),
+    pytest.param("a.png", lambda at: _whole_png(at)[:3000], "is cut off", id="truncated-png"),
     pytest.param("a.tif", _huge_tiff, "claims", id="huge-claim"),
 ]
 

@@ -59,7 +59,7 @@ def test_a_batch_from_the_panel_is_whole_and_its_reports_open(
     panel.start()
     finished(panel, qtbot)
     assert panel.list.state_of("A/f0") == "16 grains"
-    assert panel.list.state_of("B/f1").startswith("failed: BSE.tif cannot be read")
+    assert panel.list.state_of("B/f1").startswith("failed: BSE.tif is cut off")
     assert panel.list.state_of("A") == "pooled"
     assert any(one.endswith(" %") for one in bars)
     assert "3 of 4 fields done." in panel._message.text()

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.errors import ReadError
+from grainsmith.io.damage import AGAIN, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ class Cube:
             with h5py.File(self.path, "r") as file:
                 yield from self._slices(file[self._dataset], rows)
         except _BROKEN as error:
-            raise ReadError(f"{self.path} cannot be read ({error}): is it cut short?") from error
+            raise ReadError(f"{self.path} cannot be read ({error}): is it cut off?") from error
 
     def _slices(self, source: Any, rows: int) -> Iterator[tuple[int, npt.NDArray[Any]]]:
         for start in range(0, self.shape[0], rows):
@@ -90,7 +91,7 @@ def open_cube(path: str | Path) -> Cube:
     except ReadError:
         raise
     except _BROKEN as error:
-        raise ReadError(f"{path.name} is no cube that can be read: {error}") from error
+        raise unreadable(path, "a cube of spectra", error) from error
     raise ReadError(f"{path.name} is no cube of spectra: wanted .rpl or .hspy.")
 
 
@@ -110,7 +111,7 @@ def _open_ripple(path: Path) -> Cube:
     if min(shape) < 1 or held < claimed:
         raise ReadError(
             f"{path.name} claims {shape[1]} x {shape[0]} spectra of {shape[2]} channels "
-            f"({claimed:,} bytes); {raw.name} holds {held:,}."
+            f"({claimed:,} bytes); {raw.name} holds {held:,} and is cut off. {AGAIN}"
         )
     by_image = header.get("record-by") == "image"
     layout = (shape[2], shape[0], shape[1]) if by_image else shape

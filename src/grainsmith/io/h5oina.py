@@ -65,7 +65,7 @@ def read_h5oina(path: str | Path) -> OinaFile:
     Raises
     ------
     ReadError
-        The file is missing, empty, cut short, or no .h5oina.
+        The file is missing, empty, cut off, or no .h5oina.
     """
     path = Path(path)
     try:
@@ -82,7 +82,7 @@ def read_h5oina(path: str | Path) -> OinaFile:
     except _BROKEN as error:
         size = path.stat().st_size if path.exists() else -1
         why = {-1: "it does not exist", 0: "it is empty (0 bytes)"}.get(
-            size, f"it is cut short or broken ({error})"
+            size, f"it is cut off or broken ({error})"
         )
         raise ReadError(f"{path.name} cannot be read: {why}. Copy or export it again.") from error
 
@@ -171,6 +171,6 @@ def _values(
     try:
         values: npt.NDArray[Any] = data[()].reshape(shape)
     except _BROKEN as error:
-        problems.append(ReadError(f"{source} cannot be read ({error}): the file may be cut short."))
+        problems.append(ReadError(f"{source} cannot be read ({error}): the file may be cut off."))
         return None
     return values

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import tifffile
 
 from grainsmith.errors import ReadError
+from grainsmith.io.damage import check_tiff, unreadable
 from grainsmith.io.files import whole_file
 
 if TYPE_CHECKING:
@@ -72,14 +73,16 @@ def write_labels(path: str | Path, labels: LabelImage, *, pixel_size_um: float =
 
 
 def _read_raw(path: Path) -> npt.NDArray[Any]:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         if path.suffix.lower() in (".tif", ".tiff"):
-            return np.asarray(tifffile.imread(path)).squeeze()
+            with tifffile.TiffFile(path) as tiff:
+                check_tiff(tiff.series[0].pages, path)
+                return np.asarray(tiff.asarray()).squeeze()
         with Image.open(path) as picture:
             return np.asarray(picture)
-    except FileNotFoundError as error:
-        raise ReadError(f"{path} does not exist") from error
-    except (OSError, ValueError, UnidentifiedImageError, tifffile.TiffFileError) as error:
-        raise ReadError(f"{path} is not a readable label image: {error}") from error
+    except ReadError:
+        raise
+    except Exception as error:  # decoders raise anything on broken files
+        raise unreadable(path, "a label image", error) from error

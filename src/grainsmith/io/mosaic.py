@@ -12,6 +12,7 @@ import numpy.typing as npt
 import tifffile
 
 from grainsmith.errors import ReadError
+from grainsmith.io.damage import AGAIN, check_tiff, unreadable
 from grainsmith.io.sem_facts import facts_of_tiff
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class Mosaic:
             return np.asarray(part.compute(scheduler="threads") if lazy else part)
         except Exception as error:  # decoders raise anything on broken pieces
             raise ReadError(
-                f"{self.source}: rows {y0} to {y1}, columns {x0} to {x1} cannot be read: {error}"
+                f"{self.source}: rows {y0} to {y1}, columns {x0} to {x1} cannot be read: {error}. "
+                f"{AGAIN}"
             ) from error
 
 
@@ -119,7 +121,7 @@ def open_mosaic(path: str | Path) -> Mosaic:
     except ReadError:
         raise
     except Exception as error:  # zarr raises anything on broken folders
-        raise ReadError(f"{path} cannot be opened as a mosaic: {error}") from error
+        raise unreadable(path, "a mosaic", error) from error
 
 
 def multiscale_of(group: Any, path: str | Path) -> dict[str, Any]:
@@ -173,6 +175,7 @@ def _open_tiff(path: Path) -> Mosaic:
         axes = series.axes.lower()
         facts = facts_of_tiff(tiff, path, rows=series.shape[-2], columns=series.shape[-1])
         n_levels = len(series.levels)
+        check_tiff((level.keyframe for level in series.levels), path)
         is_mappable = _is_mappable(series, path)
     levels: list[Any] = []
     if n_levels == 1 and is_mappable:

@@ -16,6 +16,7 @@ import tifffile
 
 from grainsmith.data import SemImage
 from grainsmith.errors import ReadError, WriteError
+from grainsmith.io.damage import AGAIN, TIFF_HEADS, check_tiff, unreadable
 from grainsmith.io.databar import find_data_bar
 from grainsmith.io.files import whole_file
 from grainsmith.io.sem_facts import SemFacts, facts_beside, facts_of_tiff
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 """Of the files that `read_image` opens (it goes by what is in them, not by these)."""
 
-_TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PICTURE_FORMATS = ("PNG", "JPEG", "BMP")
 """Pillow may use no other: some of its readers start programs."""
 
@@ -71,7 +71,7 @@ def read_image(path: str | Path, *, crop_databar: str | int = "auto") -> SemImag
     Raises
     ------
     ReadError
-        The file is missing, empty, cut short, no picture, or claims more than it can hold.
+        The file is missing, empty, cut off, no picture, or claims more than it can hold.
     ValueError
         `crop_databar` is none of the above.
     """
@@ -131,12 +131,11 @@ def _read_raw(path: Path) -> _Raw:
         # Broken files make the decoders warn before they fail; the failure says enough.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            raw = _read_tiff(path) if head.startswith(_TIFF_HEADS) else _read_picture(path)
+            raw = _read_tiff(path) if head.startswith(TIFF_HEADS) else _read_picture(path)
     except ReadError:
         raise
     except _BROKEN as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ReadError(f"{path} cannot be read as a picture: {reason[:200]}") from error
+        raise unreadable(path, "a picture", error) from error
     if raw.pixels.ndim not in (2, 3) or 0 in raw.pixels.shape:
         raise ReadError(f"{path} holds no picture: an array of {raw.pixels.shape}")
     if raw.pixels.dtype.kind not in "buif":
@@ -153,7 +152,7 @@ def _head(path: Path) -> bytes:
     except OSError as error:
         raise ReadError(f"{path} cannot be read: {error.strerror or error}") from error
     if not head:
-        raise ReadError(f"{path} is empty (0 bytes)")
+        raise ReadError(f"{path} is empty (0 bytes). {AGAIN}")
     return head
 
 
@@ -174,17 +173,7 @@ def _read_tiff(path: Path) -> _Raw:
 
 def _check_claim(page: Any, path: Path) -> None:
     """Refuse a page whose pixels its file cannot hold, before memory is asked for them."""
-    on_disk = path.stat().st_size
-    ends = [
-        start + size
-        for start, size in zip(page.dataoffsets, page.databytecounts, strict=False)
-        if size
-    ]
-    if not ends or max(ends) > on_disk:
-        raise ReadError(
-            f"{path} is cut short: {on_disk:,} bytes are there, "
-            f"its first page needs {max(ends, default=0):,}"
-        )
+    check_tiff([page], path)
     claimed, held = page.nbytes, sum(page.databytecounts)
     too_dense = claimed > _LARGEST_BYTES and claimed > held * _LARGEST_RATIO
     # 1-bit and 12-bit pixels are packed.
@@ -230,9 +219,8 @@ def _read_picture(path: Path) -> _Raw:
     try:
         opened = Pillow.open(path, formats=_PICTURE_FORMATS)
     except UnidentifiedImageError as error:
-        raise ReadError(
-            f"{path} is no picture that can be read (TIFF, PNG, JPEG or BMP are)"
-        ) from error
+        reason = "it is no TIFF, PNG, JPEG or BMP"
+        raise unreadable(path, "a picture", error, reason) from error
     with opened as picture:
         # 0x0112: photographs that were taken upright; labels keep the shape of the file.
         turned = picture.getexif().get(0x0112, 1) != 1

@@ -11,6 +11,7 @@ import numpy as np
 from skimage.segmentation import find_boundaries, relabel_sequential
 
 from grainsmith.errors import ReadError
+from grainsmith.io.damage import unreadable
 from grainsmith.io.exchange.field import LabelledField
 from grainsmith.io.files import whole_file
 
@@ -118,11 +119,9 @@ def _unpickled(path: Path) -> dict[str, Any]:
             raise ValueError(f"an array of {shape}, {dtype} and no dictionary")
         content = _Careful(data).load()
         found = content.item() if isinstance(content, np.ndarray) else content
-    except FileNotFoundError as error:
-        raise ReadError(f"{path} does not exist") from error
     except (OSError, ValueError, TypeError, EOFError, AttributeError, IndexError, KeyError,
             ImportError, pickle.UnpicklingError) as error:  # fmt: skip
-        raise ReadError(f"{path} is no readable _seg.npy of Cellpose: {error}") from error
+        raise unreadable(path, "a _seg.npy of Cellpose", error) from error
     if not isinstance(found, dict):
         raise ReadError(f"{path} is no _seg.npy of Cellpose: it holds a {type(found).__name__}")
     return found

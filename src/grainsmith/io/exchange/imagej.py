@@ -11,6 +11,7 @@ import numpy as np
 import roifile
 
 from grainsmith.errors import ReadError
+from grainsmith.io.damage import unreadable
 from grainsmith.io.exchange.coco import overlap_note
 from grainsmith.io.exchange.field import UNNAMED, LabelledField, rgb_of
 from grainsmith.io.exchange.geojson import extent
@@ -54,10 +55,8 @@ def read_rois(path: Path, *, shape: tuple[int, int] | tuple[()] = ()) -> Labelle
     try:
         read = roifile.roiread(path)
         rois = [read] if isinstance(read, roifile.ImagejRoi) else list(read)
-    except FileNotFoundError as error:
-        raise ReadError(f"{path} does not exist") from error
     except (OSError, ValueError, KeyError, IndexError, struct.error, zipfile.BadZipFile) as error:
-        raise ReadError(f"{path} cannot be read as ImageJ ROIs: {error}") from error
+        raise unreadable(path, "ImageJ ROIs", error) from error
     areas = [(roi, _polygons(roi)) for roi in rois]
     areas = [(roi, polygons) for roi, polygons in areas if polygons]
     if not areas:
