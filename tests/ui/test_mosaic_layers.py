@@ -9,7 +9,11 @@ from grainsmith.io.omezarr import create_pyramid, fill_coarser, name_labels
 from grainsmith.pipeline import summary
 from grainsmith.pipeline.edits import finish_interrupted
 from grainsmith.ui import mosaic_layers
+from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.map_layers import get_maps_reader
+from grainsmith.ui.open import OpenPanel
+from grainsmith.ui.segment import SegmentPanel
+from grainsmith.ui.table import TablePanel
 
 pytest.importorskip("zarr")
 
@@ -49,6 +53,57 @@ def test_a_mosaic_of_one_level_opens_in_the_viewer(viewer, tmp_path, monkeypatch
     assert np.array_equal(np.asarray(grains.data), labels)
     assert mosaic_layers.mosaic_shape(picture) == labels.shape
     assert mosaic_layers.mosaic_shape(grains) == labels.shape
+
+
+@pytest.fixture
+def mosaic(tmp_path, monkeypatch):
+    monkeypatch.setattr(summary, "_RESAMPLINGS", (3, 3))
+    made_mosaic(tmp_path / "m.zarr", discs((1200, 1100)))
+    return tmp_path / "m.zarr"
+
+
+@pytest.mark.parametrize("part", ["labels/grains", "."])
+def test_a_broken_piece_is_shown_as_background_and_told_once(viewer, mosaic, monkeypatch, part):
+    told = []
+    monkeypatch.setattr(mosaic_layers, "show_warning", told.append)
+    chunk = mosaic / part / "0" / "c" / "1" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:20])
+    viewer.open(str(mosaic), plugin="grainsmith")
+    picture, grains = viewer.layers
+    layer, other = (picture, grains) if part == "." else (grains, picture)
+    for _ in range(2):
+        seen = np.asarray(layer.data[0])
+        assert not seen[512:1024, :512].any()
+        assert seen[512:1024, 512:].any()
+        assert np.asarray(other.data[0])[512:1024, :512].any()
+    assert len(told) == 1
+    assert str(mosaic) in told[0]
+    assert told[0].endswith("Copy or export it again. What is broken is shown as background.")
+
+
+def test_panels_and_status_say_what_is_true_beside_a_mosaic(viewer, qtbot, mosaic):
+    dock = GrainsmithDock(viewer)
+    qtbot.addWidget(dock)
+    panels = [SegmentPanel(viewer), TablePanel(viewer), OpenPanel(viewer)]
+    for panel in panels:
+        qtbot.addWidget(panel)
+
+    def said():
+        segment, table, opened = panels
+        return [segment._message.text(), table._message.text(), opened._what.text()]
+
+    qtbot.waitUntil(lambda: "Open a picture" in dock.status)
+    assert ["No " in one for one in said()] == [True] * 3
+    viewer.open(str(mosaic), plugin="grainsmith")
+    word = "A mosaic is open and no piece of it: zoom in, then press 'Edit this region'."
+    qtbot.waitUntil(lambda: dock.status == word)
+    assert said() == [word] * 3
+    assert not dock._roles.pictures  # it cannot be chosen as the picture to work on
+    viewer.layers.remove("m grains")
+    qtbot.waitUntil(lambda: "A mosaic without grains is open" in dock.status)
+    viewer.add_image(np.ones((40, 40)), name="picture")
+    assert said()[0] == ""
+    assert said()[1].startswith("No grains yet")
 
 
 @pytest.fixture

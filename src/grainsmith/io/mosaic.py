@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from grainsmith.io.damage import AGAIN, check_tiff, unreadable
 from grainsmith.io.sem_facts import facts_of_tiff
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from grainsmith.data import Image
 
 LARGE_PX = 64_000_000
@@ -122,6 +124,43 @@ def open_mosaic(path: str | Path) -> Mosaic:
         raise
     except Exception as error:  # zarr raises anything on broken folders
         raise unreadable(path, "a mosaic", error) from error
+
+
+def with_gaps(mosaic: Mosaic, tell: Callable[[str], None]) -> Mosaic:
+    """Return a mosaic to be looked at, whose broken pieces are 0 instead of an error.
+
+    Parameters
+    ----------
+    mosaic : Mosaic
+    tell : callable
+        Given the reason each time that such a piece is read, from whatever thread reads it.
+    """
+    import dask.array as da
+
+    levels = [
+        da.from_array(
+            _WithGaps(level, mosaic.source, tell), chunks=level.chunks, name=False, meta=level
+        )
+        for level in mosaic.levels
+    ]
+    return replace(mosaic, levels=tuple(levels))
+
+
+class _WithGaps:
+    """A lazy array that gives 0 where it cannot be read."""
+
+    def __init__(self, level: Any, source: str, tell: Callable[[str], None]) -> None:
+        self._level, self._source, self._tell = level, source, tell
+        self.shape, self.dtype, self.ndim = level.shape, level.dtype, level.ndim
+
+    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
+        part = self._level[index]
+        try:
+            # In this thread: it is one of those that dask reads with.
+            return np.asarray(part.compute(scheduler="synchronous"))
+        except Exception as error:  # noqa: BLE001  (decoders raise anything on broken pieces)
+            self._tell(f"{self._source}: a piece cannot be read: {error}. {AGAIN}")
+            return np.zeros(part.shape, part.dtype)
 
 
 def multiscale_of(group: Any, path: str | Path) -> dict[str, Any]:

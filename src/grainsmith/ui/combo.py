@@ -96,9 +96,11 @@ class ComboPanel(Panel):
         """Say what is missing, else draw the grain anew."""
         missing = ""
         if self.roles.image is None:
-            missing = "No picture is open: open one first (tab Open)."
+            missing = self.roles.missing("No picture is open: open one first (tab Open).")
         elif self.roles.grains is None:
-            missing = "No grains yet: find them first (tab Segment), or open labels."
+            missing = self.roles.missing(
+                "No grains yet: find them first (tab Segment), or open labels."
+            )
         elif not self.roles.maps:
             missing = "No element maps: the combo shows the picture alone."
         self.say(missing)

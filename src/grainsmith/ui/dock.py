@@ -57,6 +57,8 @@ QToolButton:checked { background: rgba(80, 110, 235, 190); color: white; font-we
 _COLUMNS = 5
 """Ten words do not fit into one row of 320 px; two rows of five do."""
 
+_NOTHING = "Open a picture to begin: File > Open, or drop it here."
+
 _STATUS_DELAY_MS = 300
 """A stroke of the brush sends many events; the status is counted once they have stopped."""
 
@@ -168,7 +170,8 @@ class GrainsmithDock(QWidget):
             selection.active = self._roles.image
 
     def _show_status(self) -> None:
-        self._status.setText(status_text(self._roles.image, self._roles.grains))
+        text = status_text(self._roles.image, self._roles.grains)
+        self._status.setText(text or self._roles.missing(_NOTHING))
 
 
 def _step_bar() -> tuple[QWidget, dict[str, QToolButton]]:

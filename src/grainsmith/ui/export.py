@@ -102,7 +102,9 @@ class FilesPanel(Panel):
     def refresh(self) -> None:
         """Say what would be written."""
         grains = self.roles.grains
-        self._what.setText(f"Of '{grains.name}':" if grains is not None else NO_GRAINS)
+        self._what.setText(
+            f"Of '{grains.name}':" if grains is not None else self.roles.missing(NO_GRAINS)
+        )
 
     # --- doing
 

@@ -106,7 +106,9 @@ class MineralsPanel(Panel):
         """Show the present grains, and say what is missing."""
         missing = ""
         if self.roles.grains is None:
-            missing = "No grains yet: find them first (tab Segment), or open labels."
+            missing = self.roles.missing(
+                "No grains yet: find them first (tab Segment), or open labels."
+            )
         elif not self.roles.maps:
             missing = "No element maps are open: minerals are named by their elements."
         self.say(missing)

@@ -14,7 +14,7 @@ from napari.utils.notifications import show_error, show_info, show_warning
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.journal import Journal
-from grainsmith.io.mosaic import labels_beside, open_mosaic
+from grainsmith.io.mosaic import labels_beside, open_mosaic, with_gaps
 from grainsmith.io.overview import needs_overview, with_overview
 from grainsmith.pipeline.edits import finish_interrupted
 from grainsmith.ui.layers import facts, role_of
@@ -50,7 +50,8 @@ def mosaic_layers(path: Path) -> list[LayerData]:
 
 
 def layers_of_mosaic(mosaic: Mosaic, path: Path) -> list[LayerData]:
-    """Return an opened mosaic and its grains as layers."""
+    """Return an opened mosaic and its grains as layers; what is broken in them is shown as 0."""
+    mosaic = with_gaps(mosaic, _TellOnce())
     size = mosaic.pixel_size_um
     unit = "um" if size > 0 else "pixel"
 
@@ -78,7 +79,7 @@ def layers_of_mosaic(mosaic: Mosaic, path: Path) -> list[LayerData]:
             )
             continue
         overlay = options(labels, f"{path.stem} {name}", name) | {"opacity": 0.5}
-        layers.append((_shown(labels), overlay, "labels"))
+        layers.append((_shown(with_gaps(labels, _TellOnce())), overlay, "labels"))
     return layers
 
 
@@ -138,13 +139,25 @@ def read_again(grains: Labels) -> None:
     """Show the grains of a mosaic as they are on disk now."""
     source, name = facts(grains)["source"], facts(grains)["labels"]
     # New arrays: what napari has read of the old ones it may remember.
-    grains.data = _shown(labels_beside(source)[name])
+    grains.data = _shown(with_gaps(labels_beside(source)[name], _TellOnce()))
 
 
 def mosaic_shape(layer: Layer) -> tuple[int, int]:
     """Return the height and width of a mosaic, by its layer."""
     finest = layer.data[0] if layer.multiscale else layer.data
     return finest.shape[0], finest.shape[1]
+
+
+class _TellOnce:
+    """Warns of the first broken piece only: each movement of the view may meet it again."""
+
+    def __init__(self) -> None:
+        self._has_told = False
+
+    def __call__(self, problem: str) -> None:
+        if not self._has_told:
+            self._has_told = True
+            show_warning(f"{problem} What is broken is shown as background.")
 
 
 def _shown(mosaic: Mosaic) -> Any:

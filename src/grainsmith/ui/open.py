@@ -68,7 +68,7 @@ class OpenPanel(Panel):
         image = self.roles.image
         self._form.setVisible(image is not None)
         self._notes.setVisible(image is not None)
-        self._what.setText(_describe(image) if image is not None else _EMPTY)
+        self._what.setText(_describe(image) if image is not None else self.roles.missing(_EMPTY))
         if image is None:
             return
         known = facts(image)

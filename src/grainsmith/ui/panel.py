@@ -40,6 +40,7 @@ class Panel(QWidget):
         self.viewer = viewer
         self.roles = roles_of(viewer)
         self.progress = Progress()
+        self._missing = ""
         self._message = label("")
         self._message.hide()
         self._rows = QVBoxLayout()
@@ -70,6 +71,13 @@ class Panel(QWidget):
         """Show one message of the panel's own, in the user's words; "" removes it."""
         self._message.setText(text)
         self._message.setVisible(bool(text))
+
+    def say_missing(self, word: str) -> None:
+        """Say what is missing, a picture or grains; "" takes back what was said of that before."""
+        missing = self.roles.missing(word) if word else ""
+        if missing or self._message.text() == self._missing:
+            self.say(missing)
+        self._missing = missing
 
 
 def label(text: str, *, dim: bool = False, tip: str = "") -> QLabel:

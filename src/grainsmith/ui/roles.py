@@ -133,8 +133,21 @@ class Roles:
 
     @property
     def pictures(self) -> tuple[Image, ...]:
-        """All image layers."""
-        return tuple(layer for layer in self._layers if isinstance(layer, Image))
+        """All image layers that can be worked on (not mosaics, of which pieces are)."""
+        return tuple(
+            layer
+            for layer in self._layers
+            if isinstance(layer, Image) and role_of(layer) != "mosaic"
+        )
+
+    def missing(self, word: str) -> str:
+        """Return the word on a missing picture or grains, or what else is true beside a mosaic."""
+        mosaics = [one for one in self._layers if role_of(one) == "mosaic"]
+        if self._image is not None or not mosaics:
+            return word
+        if any(isinstance(one, Labels) for one in mosaics):
+            return "A mosaic is open and no piece of it: zoom in, then press 'Edit this region'."
+        return "A mosaic without grains is open: find them by `grainsmith mosaic` in a shell."
 
     @property
     def all_grains(self) -> tuple[Labels, ...]:

@@ -120,10 +120,7 @@ class SegmentPanel(Panel):
         """Show what belongs to the present picture and its grains."""
         self._note_diameter()
         self._hint.setVisible(self._prediction() is not None)
-        if self.roles.image is None:
-            self.say(_NO_IMAGE)
-        elif self._message.text() == _NO_IMAGE:
-            self.say("")
+        self.say_missing(_NO_IMAGE if self.roles.image is None else "")
 
     def _on_grains(self, grains: Labels | None) -> None:
         """Show the thresholds that these grains were drawn with."""
@@ -164,7 +161,7 @@ class SegmentPanel(Panel):
         """Find the grains of the picture in the background."""
         image = self.roles.image
         if image is None:
-            self.say(_NO_IMAGE)
+            self.say_missing(_NO_IMAGE)
             return
         try:
             picture, settings = sem_image_of(image), self.settings()

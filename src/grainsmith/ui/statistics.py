@@ -121,10 +121,7 @@ class StatisticsPanel(Panel):
 
     def refresh(self) -> None:
         """Say what is missing."""
-        if self.roles.grains is None:
-            self.say(NO_GRAINS)
-        elif self._message.text() == NO_GRAINS:
-            self.say("")
+        self.say_missing(NO_GRAINS if self.roles.grains is None else "")
 
     def _measure(self) -> None:
         if self._measured is not None:
@@ -161,7 +158,7 @@ class StatisticsPanel(Panel):
     def compute(self) -> None:
         """Compute the statistics in the background."""
         if self._measured is None:
-            self.say(NO_GRAINS)
+            self.say_missing(NO_GRAINS)
             return
         if not self._measured.known:
             self._measure()
@@ -279,7 +276,9 @@ class StatisticsPanel(Panel):
         """Write the report in the background; asks for a file where none is given."""
         grains = self.roles.grains
         if self._measured is None or grains is None or not self._measured.known:
-            self.say(NO_GRAINS if grains is None else "Measure the grains first.")
+            self.say(
+                self.roles.missing(NO_GRAINS) if grains is None else "Measure the grains first."
+            )
             return
         if not path:
             path, _ = QFileDialog.getSaveFileName(

@@ -18,6 +18,8 @@ _COUNTED_PX = 16_000_000
 def status_text(image: Image | None, grains: Labels | None) -> str:
     """Return one line, such as "412 grains · D50 83 µm (by number) · 0.62 µm/px (Zeiss tag)".
 
+    It is empty where there is nothing.
+
     Parameters
     ----------
     image, grains : layer or None
@@ -28,7 +30,7 @@ def status_text(image: Image | None, grains: Labels | None) -> str:
         parts += _grains_parts(grains)
     if image is not None:
         parts.append(_scale_part(image))
-    return " · ".join(parts) if parts else "Open a picture to begin: File > Open, or drop it here."
+    return " · ".join(parts)
 
 
 def _grains_parts(grains: Labels) -> list[str]:

@@ -134,17 +134,14 @@ class TablePanel(Panel):
     def measure(self) -> None:
         """Measure all grains in the background."""
         if self._measured is None:
-            self.say(NO_GRAINS)
+            self.say_missing(NO_GRAINS)
             return
         self.say("")
         self._measured.measure(busy=self._measure, progress=self.progress)
 
     def refresh(self) -> None:
         """Say what is missing."""
-        if self.roles.grains is None:
-            self.say(NO_GRAINS)
-        elif self._message.text() == NO_GRAINS:
-            self.say("")
+        self.say_missing(NO_GRAINS if self.roles.grains is None else "")
 
     def _on_grains(self, grains: Labels | None) -> None:
         if self._measured is not None:
@@ -273,7 +270,11 @@ class TablePanel(Panel):
     def save(self, path: str = "") -> None:
         """Save all rows and columns; asks for a file where none is given."""
         if self._measured is None or not self._measured.known:
-            self.say(NO_GRAINS if self._measured is None else "Measure the grains first.")
+            self.say(
+                self.roles.missing(NO_GRAINS)
+                if self._measured is None
+                else "Measure the grains first."
+            )
             return
         if not path:
             path, _ = QFileDialog.getSaveFileName(
