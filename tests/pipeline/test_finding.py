@@ -2,6 +2,8 @@ import pytest
 from tests.pipeline.fields import make_field
 
 from grainsmith.errors import MismatchError, ReadError
+from grainsmith.io import mosaic as mosaics
+from grainsmith.io.omezarr import create_pyramid
 from grainsmith.pipeline.finding import FieldFiles, find_fields, read_sheet
 
 
@@ -74,6 +76,28 @@ def test_numbered_pictures_are_no_maps_of_sulphur(touch):
 def test_results_of_an_earlier_batch_are_no_fields(touch):
     root = touch("S/1/BSE.tif", "S/2/BSE.tif", "S/out/manifest.jsonl", "S/out/S/1/overview.png")
     assert set(said(find_fields([root / "S"]))) == {"S/1", "S/2"}
+
+
+def test_mosaics_are_told_where_to_go_and_those_beside_fields_are_left_alone(tmp_path, monkeypatch):
+    pytest.importorskip("zarr")
+    picture = make_field(tmp_path / "in", 0, maps=False)
+    create_pyramid(
+        tmp_path / "in" / "m.zarr", name="m", shape=(64, 64), dtype="u1", pixel_size_um=0
+    )
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("field,image\nm,in/m.zarr\nsmall,in/BSE.tif\n")
+    assert [one.problem for one in find_fields([tmp_path / "in"])] == [""]
+    problems = [
+        find_fields([tmp_path / "in" / "m.zarr"])[0].problem,
+        *(one.problem for one in read_sheet(sheet)),
+    ]
+    assert problems[0] == problems[1]
+    assert "is a mosaic" in problems[0]
+    assert f"`grainsmith mosaic '{tmp_path}/in/m.zarr' -o m-grains.zarr`" in problems[0]
+    assert problems[2] == ""
+    monkeypatch.setattr(mosaics, "LARGE_PX", 10_000)
+    (large,) = find_fields([picture])
+    assert "grainsmith mosaic" in large.problem
 
 
 def test_two_fields_of_one_name_are_refused(touch):

@@ -160,3 +160,29 @@ def test_maps_that_cannot_be_used_are_named(tmp_path, monkeypatch):
         open_big_maps([tmp_path / "Si Ka.tif", tmp_path / "b"])
     (one,) = open_big_maps([tmp_path / "Si Ka.tif"])
     assert (one.element, one.kind, one.mosaic.shape) == ("Si", "counts", (64, 64))
+
+
+@pytest.mark.parametrize(
+    ("how", "dtype", "is_left"),
+    [
+        ({"tile": (32, 32), "compression": "zlib"}, "u2", True),
+        ({}, "f4", True),  # one strip of bytes as they are
+        ({"byteorder": ">"}, "u2", True),
+        ({"compression": "zlib", "rowsperstrip": 64}, "u2", False),  # each look would unpack all
+        ({"tile": (32, 32)}, "u1", False),
+    ],
+)
+def test_maps_below_a_mosaic_stay_on_disk_where_that_is_simple(
+    tmp_path, monkeypatch, how, dtype, is_left
+):
+    path, values = tmp_path / "Si Ka.tif", np.arange(4096).reshape(64, 64).astype(dtype)
+    tifffile.imwrite(path, values, photometric="minisblack", **how)
+    monkeypatch.setattr(bigmaps, "HELD_PX", 2000)
+    (one,) = open_big_maps([path])
+    assert hasattr(one.mosaic.levels[0], "compute") == is_left
+    assert np.array_equal(one.mosaic.window(10, 50, 5, 64), values[10:50, 5:64])
+    assert (one.name, one.kind) == ("Si Ka", "picture" if dtype == "u1" else "counts")
+    monkeypatch.setattr(bigmaps, "HELD_PX", 5000)
+    (held,) = open_big_maps([path])
+    assert isinstance(held.mosaic.levels[0], np.ndarray)
+    assert (held.name, held.kind) == (one.name, one.kind)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import tifffile
 
 from grainsmith.data import ElementMap
 from grainsmith.errors import ReadError
@@ -14,6 +17,9 @@ from grainsmith.io.mosaic import Mosaic, is_mosaic, open_mosaic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+HELD_PX = 4_000_000
+"""Maps of more pixels stay on disk where their files can be read in pieces of at most so many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +62,8 @@ def open_big_maps(paths: Sequence[str | Path]) -> tuple[BigMap, ...]:
     Parameters
     ----------
     paths : sequence of paths
-        Files, OME-Zarr folders, or folders of them. Large TIFFs and OME-Zarr stay on disk and must
-        say their element in their names.
+        Files, OME-Zarr folders, or folders of them. TIFFs of more than `HELD_PX` and OME-Zarr stay
+        on disk; those that are mosaics must say their element in their names.
 
     Raises
     ------
@@ -65,7 +71,7 @@ def open_big_maps(paths: Sequence[str | Path]) -> tuple[BigMap, ...]:
         One is missing, broken, names no element, or is coloured; two are of one element and line.
     """
     files = [file for path in paths for file in _files(Path(path))]
-    large = [file for file in files if is_mosaic(file)]
+    large = [file for file in files if is_mosaic(file) or _is_read_by_pieces(file)]
     found = [_large(file) for file in large]
     rest = [file for file in files if file not in large]
     if rest:
@@ -88,6 +94,25 @@ def _files(path: Path) -> list[Path]:
     if path.is_dir() and not is_mosaic(path):
         return sorted(one for one in path.iterdir() if one.is_file() or is_mosaic(one))
     return [path]
+
+
+def _is_read_by_pieces(path: Path) -> bool:
+    """Say whether a map is no mosaic, yet better left on disk, and whether that is simple."""
+    if path.suffix.lower() not in (".tif", ".tiff") or parse_map_name(path).what != "element":
+        return False
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            page = tiff.pages[0]
+            is_plain = len(tiff.pages) == 1 and page.samplesperpixel == 1 and page.photometric == 1
+            # Of 8 bits: small, and pictures, which may carry a bar.
+            bits, pixels = page.bitspersample, page.imagelength * page.imagewidth
+            return bool(is_plain and bits > 8 and pixels > HELD_PX and _has_small_pieces(page))
+    except (OSError, ValueError, IndexError, tifffile.TiffFileError):
+        return False  # said where it is opened
+
+
+def _has_small_pieces(page: Any) -> bool:
+    return bool(page.is_memmappable or math.prod(page.chunks) <= HELD_PX)
 
 
 def _large(path: Path) -> BigMap:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from grainsmith.errors import MismatchError, ReadError
 from grainsmith.io.mapnames import parse_map_name
 from grainsmith.io.maps import SUFFIXES as MAP_SUFFIXES
+from grainsmith.io.mosaic import is_mosaic
 from grainsmith.io.sem import SUFFIXES as PICTURE_SUFFIXES
 from grainsmith.pipeline.manifest import NAME as MANIFEST
 from grainsmith.settings import unknown_key
@@ -89,7 +90,7 @@ def find_fields(paths: Sequence[str | Path]) -> tuple[FieldFiles, ...]:
     for path in map(Path, paths):
         if not path.exists():
             raise ReadError(f"{path} does not exist")
-        if path.is_dir():
+        if path.is_dir() and not is_mosaic(path):
             found += _in_folder(path.resolve(), path.resolve().name)
         else:
             files.append(path.resolve())
@@ -153,8 +154,8 @@ def read_sheet(path: str | Path) -> tuple[FieldFiles, ...]:
 
 
 def checked(fields: Iterable[FieldFiles]) -> tuple[FieldFiles, ...]:
-    """Refuse two fields of one name, and names that cannot be a folder's."""
-    fields = tuple(fields)
+    """Refuse two fields of one name, names that cannot be a folder's, and say which are mosaics."""
+    fields = tuple(_no_mosaic(one) for one in fields)
     for name in (part for one in fields for part in (one.sample, one.field)):
         if not name.strip(" .") or _FORBIDDEN & set(name) or name.startswith("."):
             raise MismatchError(
@@ -170,6 +171,16 @@ def checked(fields: Iterable[FieldFiles]) -> tuple[FieldFiles, ...]:
             "one, or name them in a sheet (--sheet)"
         )
     return fields
+
+
+def _no_mosaic(field: FieldFiles) -> FieldFiles:
+    if field.problem or not field.image or not is_mosaic(field.image):
+        return field
+    problem = (
+        f"{field.image} is a mosaic, too large to be worked on in one piece: take it out and run "
+        f"`grainsmith mosaic '{field.image}' -o {field.field}-grains.zarr`, with its maps by --maps"
+    )
+    return replace(field, problem=problem)
 
 
 def _in_folder(folder: Path, sample: str) -> list[FieldFiles]:
@@ -255,8 +266,14 @@ def _visible(folder: Path) -> list[Path]:
         inside = sorted(folder.iterdir())
     except OSError as error:
         raise ReadError(f"{folder} cannot be read: {error}") from error
-    # Results of an earlier batch are no fields.
-    return [one for one in inside if not one.name.startswith(".") and not (one / MANIFEST).exists()]
+    # Results of an earlier batch are no fields, nor are those of mosaics.
+    return [
+        one
+        for one in inside
+        if not one.name.startswith(".")
+        and not (one / MANIFEST).exists()
+        and not (one.is_dir() and is_mosaic(one))
+    ]
 
 
 def _dialect(first_line: str) -> type[csv.Dialect]:
