@@ -16,6 +16,7 @@ from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import sample_field
 from grainsmith.train.runs import free_name, runs_folder, unfinished_runs
 from grainsmith.train.settings import TuneSettings
+from grainsmith.ui.panel import duration
 from grainsmith.ui.segment import SegmentPanel
 from grainsmith.ui.train import TrainPanel, settings_as_options
 from grainsmith.ui.training_set import TrainingSetPanel
@@ -235,6 +236,13 @@ def test_models_that_cannot_be_written_are_said(panel, dataset, tmp_path, qtbot)
     qtbot.waitUntil(lambda: panel._train.isEnabled() and bool(_message(panel)), timeout=WAIT_MS)
     assert "runs" in _message(panel)
     assert panel.tuning is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(45.2, "45 s"), (95, "2 min"), (5300, "88 min"), (9000, "2.5 h")]
+)
+def test_times_are_said_as_people_would(seconds, said):
+    assert duration(seconds) == said
 
 
 def test_a_name_is_free_once(tmp_path):

@@ -24,7 +24,7 @@ from grainsmith.pipeline.finding import checked, find_fields, read_sheet
 from grainsmith.pipeline.manifest import holds_results
 from grainsmith.ui.batch_list import FieldList
 from grainsmith.ui.batch_recipe import RecipePart, said
-from grainsmith.ui.panel import Panel, button, label
+from grainsmith.ui.panel import Panel, button, duration, label
 from grainsmith.ui.rows_of_widgets import across, one_of
 from grainsmith.ui.worker import run
 
@@ -267,7 +267,7 @@ class BatchPanel(Panel):
         self.list.show_state(state)
         self._pace.note(state)
         left_s = self._pace.seconds_left()
-        self._left.setText("" if math.isnan(left_s) else f"About {_duration(left_s)} left")
+        self._left.setText("" if math.isnan(left_s) else f"About {duration(left_s)} left")
 
     def _on_said(self, text: str) -> None:
         word, _, address = text.partition(" http")
@@ -380,9 +380,3 @@ def _address_line() -> QLineEdit:
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'s' if number != 1 else ''}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

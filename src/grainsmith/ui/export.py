@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFrame,
-    QHBoxLayout,
     QScrollArea,
     QSizePolicy,
     QTabWidget,
@@ -28,6 +27,7 @@ from grainsmith.io.exchange import (
 )
 from grainsmith.io.tables import write_table
 from grainsmith.ui.panel import Panel, button, label
+from grainsmith.ui.rows_of_widgets import row_of
 from grainsmith.ui.taking import NO_GRAINS, field_of, show_field
 from grainsmith.ui.training_set import TrainingSetPanel
 from grainsmith.ui.worker import run
@@ -91,7 +91,7 @@ class FilesPanel(Panel):
             self._what,
             self.format,
             self._export,
-            _row(self._table, self._picture),
+            row_of(self._table, self._picture, stretch=None),
             label("Grains of other programs", dim=True),
             self._import,
             self.trust,
@@ -193,15 +193,6 @@ class FilesPanel(Panel):
 def _save_table(path: str, field: LabelledField) -> None:
     rows = field.table[field.table.index != 0]
     write_table(path if Path(path).suffix else f"{path}.csv", rows)
-
-
-def _row(*widgets: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return row
 
 
 def _scrolled(panel: QWidget) -> QScrollArea:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
 
 from grainsmith.train.runs import judged_field, keep_model
 from grainsmith.ui.gained_lost import COLOURS, GainedLost
 from grainsmith.ui.panel import button, label
+from grainsmith.ui.rows_of_widgets import row_of
 from grainsmith.ui.worker import run
 
 if TYPE_CHECKING:
@@ -59,11 +60,7 @@ class Judgement(QWidget):
         self.hide()
 
     def _lay_out(self) -> None:
-        both = QWidget()
-        line = QHBoxLayout(both)
-        line.setContentsMargins(0, 0, 0, 0)
-        line.addWidget(self._keep, 1)
-        line.addWidget(self._back, 1)
+        both = row_of(self._keep, self._back, stretch=None)
         lines = QVBoxLayout(self)
         lines.setContentsMargins(0, 0, 0, 0)
         for widget in (self._means, self.field, self._scores, self.shown, both):

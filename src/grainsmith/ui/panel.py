@@ -94,6 +94,13 @@ def label(text: str, *, dim: bool = False, tip: str = "") -> QLabel:
     return widget
 
 
+def duration(seconds: float) -> str:
+    """Return a time in the unit that people would say it in."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def rows(*pairs: tuple[str, QWidget]) -> QWidget:
     """Return a block of titled fields, one below the other."""
     block = QWidget()

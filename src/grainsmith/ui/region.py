@@ -13,7 +13,6 @@ import numpy as np
 from napari.layers import Image, Labels
 from psygnal import Signal
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.pipeline.region import MOST_PX, open_region, reopen_region
@@ -24,6 +23,7 @@ from grainsmith.ui.layers import facts
 from grainsmith.ui.mosaic_layers import editable_mosaic, mosaic_shape, picture_of_mosaic, read_again
 from grainsmith.ui.panel import Panel, button, label
 from grainsmith.ui.roles import while_alive
+from grainsmith.ui.rows_of_widgets import row_of
 from grainsmith.ui.worker import run
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ class RegionPanel(Panel):
             self.undo,
             tip="Give the mosaic the grains back that it had before; may be done again and again",
         )
-        self._buttons = _row(self.edit_button, self.write_button)
-        self._more = _row(self.close_button, self.undo_button)
+        self._buttons = row_of(self.edit_button, self.write_button, stretch=None)
+        self._more = row_of(self.close_button, self.undo_button, stretch=None)
         self.add(self._what, self._buttons, self._more)
         self._timer = QTimer(self, singleShot=True, interval=_DELAY_MS)
         self._timer.timeout.connect(self.refresh)
@@ -349,15 +349,6 @@ def _place(mosaic: Labels, region: Region) -> dict[str, Any]:
         "units": tuple(str(unit) for unit in mosaic.units),
         "translate": tuple(np.asarray(mosaic.translate)[-2:] + first * scale),
     }
-
-
-def _row(*widgets: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return row
 
 
 def _changes(written: Written) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtWidgets import (
     QComboBox,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QSizePolicy,
     QVBoxLayout,
@@ -29,6 +30,19 @@ def across(*fields: tuple[str | None, QWidget], vertical: bool = False) -> QWidg
             grid.addWidget(widget, row, column + 1)
         grid.setColumnStretch(column + 1, 1)
     return whole
+
+
+def row_of(*widgets: QWidget, stretch: int | None) -> QWidget:
+    """Return widgets side by side; the one with the number `stretch` is widened, None: all."""
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for i, widget in enumerate(widgets):
+        if widget.metaObject().className() == "QLabel":
+            widget.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Minimum)
+        layout.addWidget(widget, 1 if stretch in (None, i) else 0)
+    return row
 
 
 def one_of(choice: QComboBox, *pages: QWidget) -> QWidget:

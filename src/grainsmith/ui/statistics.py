@@ -20,8 +20,9 @@ from grainsmith.ui.measured import AUTOMATIC_PX, measured_of
 from grainsmith.ui.panel import Panel, button, label
 from grainsmith.ui.plot import Plot
 from grainsmith.ui.roles import while_alive
+from grainsmith.ui.rows_of_widgets import row_of
 from grainsmith.ui.shown_settings import shown_settings_of
-from grainsmith.ui.table import NO_GRAINS, row_of
+from grainsmith.ui.table import NO_GRAINS
 from grainsmith.ui.worker import run
 
 if TYPE_CHECKING:

@@ -11,13 +11,11 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QFileDialog,
-    QHBoxLayout,
     QLineEdit,
     QMenu,
     QSizePolicy,
     QTableView,
     QToolButton,
-    QWidget,
 )
 
 from grainsmith.errors import GrainsmithError
@@ -30,6 +28,7 @@ from grainsmith.ui.gestures import at_work
 from grainsmith.ui.measured import AUTOMATIC_PX, measured_of
 from grainsmith.ui.panel import Panel, button, label
 from grainsmith.ui.roles import while_alive
+from grainsmith.ui.rows_of_widgets import row_of
 from grainsmith.ui.table_model import GrainTableModel
 
 if TYPE_CHECKING:
@@ -336,16 +335,3 @@ def _table_view(model: GrainTableModel) -> QTableView:
     view.setMinimumHeight(260)
     view.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
     return view
-
-
-def row_of(*widgets: QWidget, stretch: int | None) -> QWidget:
-    """Return widgets side by side; the one with the number `stretch` is widened, None: all."""
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(4)
-    for i, widget in enumerate(widgets):
-        if widget.metaObject().className() == "QLabel":
-            widget.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Minimum)
-        layout.addWidget(widget, 1 if stretch in (None, i) else 0)
-    return row

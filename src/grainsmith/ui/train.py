@@ -25,7 +25,7 @@ from grainsmith.ui.forms import Form
 from grainsmith.ui.judge import Judgement
 from grainsmith.ui.models import ModelChoice
 from grainsmith.ui.next_field import NextField
-from grainsmith.ui.panel import Panel, button, label, rows
+from grainsmith.ui.panel import Panel, button, duration, label, rows
 from grainsmith.ui.plot import Plot
 from grainsmith.ui.tuning_run import ENDED, TuningRun
 from grainsmith.ui.worker import run
@@ -206,7 +206,7 @@ class TrainPanel(Panel):
             self._bar.setRange(0, last["steps"])
             self._bar.setValue(last["step"])
             self._bar.setFormat(
-                f"{last['step']} of {last['steps']}, {_minutes(last['seconds_left'])} left"
+                f"{last['step']} of {last['steps']}, {duration(last['seconds_left'])} left"
             )
         notes = [one["text"] for one in events if one["kind"] == "note"]
         self.say("\n".join(notes))
@@ -297,9 +297,3 @@ def _said(work: Any) -> Any:
             return str(error)
 
     return safe
-
-
-def _minutes(seconds: float | None) -> str:
-    if seconds is None:
-        return "some time"
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
