@@ -68,7 +68,7 @@ def test_what_is_no_mosaic_is_refused_with_a_reason(tmp_path, picture):
     with pytest.raises(ReadError, match="does not exist"):
         open_mosaic(tmp_path / "none.zarr")
     (tmp_path / "empty.zarr").mkdir()
-    with pytest.raises(ReadError, match="cannot be opened as a mosaic"):
+    with pytest.raises(ReadError, match="cannot be read as a mosaic"):
         open_mosaic(tmp_path / "empty.zarr")
     zarr.open_group(tmp_path / "plain.zarr", mode="w")
     with pytest.raises(ReadError, match="no OME-Zarr picture"):
