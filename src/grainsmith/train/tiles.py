@@ -52,13 +52,11 @@ class Tile:
         weight: npt.NDArray[np.float32] | None = None,
     ) -> Self:
         """Return a whole field; without a weight everything in it is trusted."""
-        counts = grain_weights(labels)[labels]
-        return cls(
-            image,
-            labels,
-            counts if weight is None else counts * weight,
-            flows_from_labels(labels),
-        )
+        if weight is None:
+            weight = np.ones(labels.shape, np.float32)
+        # What is not trusted must not shift the median either.
+        counts = grain_weights(np.where(weight > 0, labels, 0), int(labels.max(initial=0)))
+        return cls(image, labels, counts[labels] * weight, flows_from_labels(labels))
 
     @property
     def nbytes(self) -> int:
@@ -66,7 +64,7 @@ class Tile:
         return sum(part.nbytes for part in (self.image, self.labels, self.weight, self.flows))
 
 
-def grain_weights(labels: LabelImage) -> npt.NDArray[np.float32]:
+def grain_weights(labels: LabelImage, highest: int) -> npt.NDArray[np.float32]:
     """Say how much a pixel of each grain counts in the loss.
 
     Pixel by pixel, a grain of half the diameter would count a quarter as much, and the smaller half
@@ -74,12 +72,19 @@ def grain_weights(labels: LabelImage) -> npt.NDArray[np.float32]:
     pixel counts in inverse proportion to its grain's diameter, 1 at the median of the field, within
     `_LEAST` and `_MOST`.
 
+    Parameters
+    ----------
+    labels : (Y, X) int32 array
+        Trusted grains.
+    highest : int
+        Highest label that may be asked for.
+
     Returns
     -------
-    (N + 1,) float32 array
+    (highest + 1,) float32 array
         Place k belongs to label k; the background counts 1.
     """
-    areas = np.bincount(labels.ravel())
+    areas = np.bincount(labels.ravel(), minlength=highest + 1)
     grains = areas[1:][areas[1:] > 0]
     if not len(grains):
         return np.ones(len(areas), np.float32)
