@@ -1,19 +1,25 @@
 """The command in its own process: killed, resumed, judged."""
 
+import errno
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 import torch
+from typer.testing import CliRunner
 
+from grainsmith.cli import app, main
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import training_field
-from grainsmith.train import RunFolder
+from grainsmith.train import Comparison, RunFolder, validation
 
 OPTIONS = ("--epochs", 25, "--minutes", 0, "--rehearsal", 0, "--batch", 2, "--tile", 32,
            "--threads", 1, "--patience", 0)  # fmt: skip
@@ -85,6 +91,77 @@ def test_wrong_calls_are_one_line(place):
     done = run("train", place / "set", "--tile", 33, "-o", place / "x.pt")
     assert done.returncode == 2
     assert "tile_px must be a multiple of 32" in done.stderr
+
+
+def cut_picture(folder):
+    (folder / "f0.tif").write_bytes((folder / "f0.tif").read_bytes()[:900])
+
+
+def erase_grains(folder):
+    for file in folder.glob("*_masks.tif"):
+        tifffile.imwrite(file, np.zeros((64, 64), np.uint16))
+
+
+def cut_masks(folder):
+    file = folder / "f1_masks.tif"
+    tifffile.imwrite(file, tifffile.imread(file)[:-3])
+
+
+def no_room(path, *_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "more", "said"),
+    [
+        (cut_picture, (), "f0.tif is cut off: 900 bytes .* Copy or export it again"),
+        (erase_grains, (), "no training field of .* holds a trusted grain: label or accept some"),
+        (cut_masks, (), r"f1: the picture is \(64, 64\), .* \(61, 64\) .*: export them again"),
+        (shutil.rmtree, (), "a set is no folder: a training set is a folder of pictures"),
+        (None, ("--from", "nowhere.pt"), "no model 'nowhere.pt': give a file, or one of grains"),
+        (None, ("--from", "junk.pt"), "not a readable model file: .* Give weights of the Cellpose"),
+        (None, ("--validation", "empty"), "empty holds no field to validate on: add some, or"),
+        (None, ("--validation", "nowhere"), "nowhere is no folder: a training set is a folder"),
+        (None, ("--resume",), "holds no unfinished run: start without --resume"),
+        ("full disk", (), "could not be written: No space left on device. .* free some space"),
+    ],
+)
+def test_what_stops_a_training_is_one_sentence_and_the_last_model_stays(
+    place, tmp_path, monkeypatch, capsys, spoil, more, said
+):
+    monkeypatch.chdir(tmp_path)
+    folder, model = tmp_path / "a set", tmp_path / "m.pt"
+    shutil.copytree(place / "set", folder)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "junk.pt").write_bytes(b"no weights")
+    model.write_bytes(b"the last good model")
+    if spoil == "full disk":
+        monkeypatch.setattr(Path, "write_text", no_room)
+    elif spoil:
+        spoil(folder)
+    arguments = ["train", folder, "--from", place / "tiny.pt", *OPTIONS, "-o", model, *more]
+    monkeypatch.setattr(sys, "argv", ["grainsmith", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert ended.value.code == 2
+    assert lines[-1].startswith("grainsmith: ")
+    assert re.search(said, lines[-1])
+    assert model.read_bytes() == b"the last good model"
+
+
+def test_places_with_spaces_and_letters_of_any_script(place, tmp_path, monkeypatch):
+    folder, model = tmp_path / "Mein Sand µ 鉱物", tmp_path / "grüner Ordner" / "Modell 1"
+    shutil.copytree(place / "set", folder)
+    nothing = Comparison(before="a", after="b", fields=())
+    monkeypatch.setattr(sys.modules["grainsmith.cli.train"], "_judge", lambda _: nothing)
+    monkeypatch.setattr(validation, "rehearsed_fields", lambda: ())
+    arguments = ["train", folder, "--from", place / "tiny.pt", *OPTIONS, "-o", model]
+    result = CliRunner().invoke(app, [*map(str, arguments), "--epochs", "2"])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "grüner Ordner" / "Modell 1.pt").is_file()
+    run = RunFolder(tmp_path / "grüner Ordner" / "Modell 1.run")
+    assert run.record()["folder"] == str(folder)
 
 
 def test_two_models_are_compared_on_a_folder(place):

@@ -177,7 +177,9 @@ def _split(
     if validation != "auto":
         other = read_dataset(validation).fields
         if not other:
-            raise MismatchError(f"{validation} holds no field to validate on")
+            raise MismatchError(
+                f"{validation} holds no field to validate on: add some, or validate on 'auto'"
+            )
         train = by_role["train"] + by_role["validation"]
         double = {one.name for one in train} & {one.name for one in other}
         if double:

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
+import os
 import shutil
+from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grainsmith.errors import ModelError, WriteError
-from grainsmith.io.files import whole_file
+from grainsmith.io.files import reason_of, whole_file
 from grainsmith.io.provenance import read_json, write_json
 from grainsmith.models.catalogue import own_models_folder
 
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 
     OnEvent = Callable[[dict[str, Any]], None]
 
-_OURS = ("run.json", "events.jsonl", "state.pt", "best.pt", "stop")
+_OURS = ("run.json", "events.jsonl", "state.pt", "best.pt")
+ENDED = ("done", "stopped", "failed")
+"""Kinds of events after which a run is over."""
 
 
 def ignore_event(event: dict[str, Any]) -> None:
@@ -93,10 +97,19 @@ class RunFolder:
         except OSError as error:
             raise WriteError(f"{self.path} cannot be written: {error.strerror}") from error
 
+    def forget_stop(self) -> None:
+        """Take back an earlier wish to stop."""
+        with suppress(OSError):
+            (self.path / "stop").unlink()
+
     def begin(self, record: dict[str, Any]) -> None:
         """Forget an earlier run and write down what this one is asked to do."""
-        for name in _OURS:
-            (self.path / name).unlink(missing_ok=True)
+        try:
+            for name in _OURS:
+                (self.path / name).unlink(missing_ok=True)
+            self._sweep()
+        except OSError as error:
+            raise WriteError(f"{self.path} cannot be written: {reason_of(error)}") from error
         shutil.rmtree(self.comparison, ignore_errors=True)
         write_json(self.path / "run.json", record)
 
@@ -112,30 +125,36 @@ class RunFolder:
             with (self.path / "events.jsonl").open("a", encoding="utf8") as file:
                 file.write(json.dumps(event, ensure_ascii=False) + "\n")
         except OSError as error:
-            raise WriteError(
-                f"{self.path} cannot be written: {error.strerror or error}. Free some space and go "
-                "on with --resume; the model file was not touched"
-            ) from error
+            raise self._no_room(error) from error
         self._on_event(event)
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Yield the events so far; a line that is half written is left for the next time."""
+        """Yield the events so far, but for lines that a full disk or a power cut left in halves."""
         path = self.path / "events.jsonl"
         if not path.is_file():
             return
-        for line in path.read_text("utf8").splitlines(keepends=True):
+        for line in path.read_text("utf8", errors="replace").splitlines(keepends=True):
             if line.endswith("\n"):
-                yield json.loads(line)
+                with suppress(ValueError):
+                    yield json.loads(line)
 
     def forget_after(self, step: int) -> None:
         """Drop what happened after a step: the run goes on from there."""
-        kept = [one for one in self.events() if one.get("step", step + 1) <= step]
+        kept = takewhile(
+            lambda one: one.get("step", 0) <= step and one["kind"] not in ENDED, self.events()
+        )
         with whole_file(self.path / "events.jsonl") as temporary:
             temporary.write_text("".join(json.dumps(one) + "\n" for one in kept), "utf8")
-        (self.path / "stop").unlink(missing_ok=True)
+        self._sweep()
 
     def save(self, name: str, content: Any) -> None:
-        """Write tensors whole or not at all."""
+        """Write tensors whole or not at all, and after all that happened before."""
+        try:
+            # Else a power cut could leave a state without the curve that leads to it.
+            with (self.path / "events.jsonl").open("a") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise self._no_room(error) from error
         save_tensors(self.path / name, content)
 
     def load(self, name: str) -> Any:
@@ -146,14 +165,26 @@ class RunFolder:
         ModelError
             They are missing or damaged.
         """
-        import torch
+        from grainsmith.models.grainnet import read_state
 
         try:
-            return torch.load(self.path / name, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            return read_state(self.path / name)
+        except ModelError as error:
             raise ModelError(
                 f"{self.path / name} cannot be read, so the run cannot go on: start it anew"
             ) from error
+
+    def _sweep(self) -> None:
+        """Remove what was half written when the process was killed."""
+        for name in (*_OURS, "model.pt"):
+            for left in self.path.glob(f".{Path(name).stem}-*"):
+                left.unlink()
+
+    def _no_room(self, error: OSError) -> WriteError:
+        return WriteError(
+            f"{self.path} cannot be written: {reason_of(error)}. Free some space and go on with "
+            "--resume; the model file was not touched"
+        )
 
 
 def save_tensors(path: Path, content: Any) -> None:

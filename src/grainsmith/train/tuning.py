@@ -96,8 +96,11 @@ def tune(
         The disk is full. The model that was there before is untouched, as by every failure.
     """
     run = RunFolder(run_folder, on_event)
+    run.forget_stop()
     try:
         return _Tuning(str(folder), settings, run, resume=resume).go()
+    except Stopped:
+        return _stopped_early(run)
     except GrainsmithError as error:
         with suppress(WriteError):
             run.event("failed", reason=str(error))
@@ -106,6 +109,21 @@ def tune(
         reason = "the memory is full: give fewer tiles per step (--batch) or smaller ones"
         run.event("failed", reason=reason)
         raise ModelError(reason) from error
+
+
+def _stopped_early(run: RunFolder) -> Tuned:
+    reason = "stopped while the fields were read; nothing was changed"
+    run.event("stopped", reason=reason, step=0, best_step=0)
+    unknown = float("nan")
+    return Tuned(
+        model=None,
+        kind="stopped",
+        reason=reason,
+        best_step=0,
+        steps=0,
+        before=unknown,
+        after=unknown,
+    )
 
 
 class _Tuning:
@@ -119,7 +137,7 @@ class _Tuning:
             folder, settings = asked_before(run)
         self.settings = settings
         self.start = find_start(settings.model)
-        self.study = prepare(folder, settings.validation)
+        self.study = prepare(folder, settings.validation, on_progress=self._look_up)
         record = run_record(settings, folder, self.study, self.start)
         record["notes"] = [*record["notes"], *start_notes(self.start)]
         if resume:
@@ -175,8 +193,7 @@ class _Tuning:
         lost, begun = 0, time.monotonic()
         first = self.trainer.step
         while self.trainer.step < self.steps:
-            if self.run.stop_wanted:
-                raise Stopped
+            self._look_up()
             skipped = self.trainer.skipped
             loss = self.trainer.learn(*next(source))
             lost = lost + 1 if self.trainer.skipped > skipped else 0
@@ -207,11 +224,17 @@ class _Tuning:
             return f"the time of {self.settings.minutes:g} minutes is over"
         return ""
 
+    def _look_up(self, *_: int) -> None:
+        if self.run.stop_wanted:
+            raise Stopped
+
     def _refuse_nonsense(self, lost: int) -> None:
         if lost >= _LOST_STEPS:
+            first = self.trainer.step - lost + 1
+            cure = "start from another model" if first == 1 else "give a lower learning rate"
             raise ModelError(
-                f"the loss is no number since step {self.trainer.step - lost + 1}: give a lower "
-                "learning rate. The model that was there before is untouched"
+                f"the loss is no number since step {first}: {cure}. The model that was there "
+                "before is untouched"
             )
 
     @property

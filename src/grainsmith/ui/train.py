@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from grainsmith.errors import GrainsmithError
 from grainsmith.models.catalogue import find_model
 from grainsmith.plots import draw_losses, draw_scores
+from grainsmith.train.run_folder import ENDED
 from grainsmith.train.runs import begin_run, free_name, judge_run, unfinished_runs
 from grainsmith.train.settings import TuneSettings
 from grainsmith.ui.forms import Form
@@ -27,7 +28,7 @@ from grainsmith.ui.models import ModelChoice
 from grainsmith.ui.next_field import NextField
 from grainsmith.ui.panel import Panel, button, duration, label, rows
 from grainsmith.ui.plot import Plot
-from grainsmith.ui.tuning_run import ENDED, TuningRun
+from grainsmith.ui.tuning_run import TuningRun
 from grainsmith.ui.worker import run
 
 if TYPE_CHECKING:

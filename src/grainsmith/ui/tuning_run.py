@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QProcess, QTimer, Signal
 
+from grainsmith.train.run_folder import ENDED
+
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from grainsmith.train.run_folder import RunFolder
 
 _POLL_MS = 400
-ENDED = ("done", "stopped", "failed")
-"""Kinds of events after which a run is over."""
 
 
 class TuningRun(QObject):
@@ -32,6 +32,7 @@ class TuningRun(QObject):
         super().__init__(parent)
         self.run = run
         self._events: list[dict[str, Any]] = []
+        self._heard = self._stopping = False
         self._process = QProcess(self)
         self._process.finished.connect(self._on_finished)
         self._process.errorOccurred.connect(self._on_error)
@@ -45,12 +46,16 @@ class TuningRun(QObject):
 
     def start(self, arguments: list[str]) -> None:
         """Start the shell command with arguments."""
+        self._events = list(self.run.events())
+        if self._events:
+            self.moved.emit(self._events)
         self._process.start(sys.executable, ["-m", "grainsmith", "train", *arguments])
         self._timer.start()
 
     def stop(self) -> None:
-        """Ask to stop and keep the best; while it is judged already, end that."""
-        if self._events and self._events[-1]["kind"] in ENDED:
+        """Ask to stop and keep the best; before there is any, and after it, end the process."""
+        if not self._heard or self._last["kind"] in ENDED:
+            self._stopping = True
             self._process.kill()
         else:
             self.run.ask_to_stop()
@@ -60,10 +65,14 @@ class TuningRun(QObject):
         self._process.kill()
         self._process.waitForFinished(2000)
 
+    @property
+    def _last(self) -> dict[str, Any]:
+        return self._events[-1] if self._events else {"kind": ""}
+
     def _look(self) -> None:
         events = list(self.run.events())
         if len(events) != len(self._events):
-            self._events = events
+            self._events, self._heard = events, True
             self.moved.emit(events)
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
@@ -74,9 +83,11 @@ class TuningRun(QObject):
     def _on_finished(self, *_: object) -> None:
         self._timer.stop()
         self._look()
-        last = next((one for one in reversed(self._events) if one["kind"] in ENDED), None)
-        if last is not None:
-            self.ended.emit(last["kind"], last["reason"])
+        if self._heard and self._last["kind"] in ENDED:
+            self.ended.emit(self._last["kind"], self._last["reason"])
+            return
+        if self._stopping:
+            self.ended.emit("stopped", "before anything was learnt, so there is no new model.")
             return
         said = bytes(self._process.readAllStandardError().data()).decode("utf8", "replace")
         lines = [line.strip() for line in said.splitlines() if line.strip()]
