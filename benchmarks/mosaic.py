@@ -42,7 +42,7 @@ from grainsmith.score import score_labels
 from grainsmith.segment import SegmentSettings, segment_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TILE_PX = 512
 MOST_SPREAD = 0.15
@@ -133,29 +133,37 @@ def run_one(image: str, output: str, diameter_px: float, results: Any) -> None:
     )
 
 
+def in_process(func: Callable[..., None], *args: Any) -> Any:
+    """Return what a function puts into its queue, in a process of its own.
+
+    This one stays small: a process begins with the greatest memory of the one that started it.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    results = spawn.Queue()
+    process = spawn.Process(target=func, args=(*args, results))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"{func.__name__}{args} ended with exit code {process.exitcode}")
+    return results.get()
+
+
 def measure(root: Path, size_px: int, diameter_px: float) -> dict[str, Any]:
     """Make and segment one size."""
     image, output = root / f"{size_px}.tif", root / f"{size_px}.zarr"
     if not image.exists():
         write_mosaic(image, made_field(), size_px)
     shutil.rmtree(output, ignore_errors=True)
-    spawn = multiprocessing.get_context("spawn")
-    results = spawn.Queue()
-    process = spawn.Process(target=run_one, args=(str(image), str(output), diameter_px, results))
-    process.start()
-    process.join()
-    if process.exitcode:
-        raise SystemExit(f"the run over {size_px} px ended with exit code {process.exitcode}")
-    return {"size_px": size_px, **results.get()}
+    found = in_process(run_one, str(image), str(output), diameter_px)
+    return {"size_px": size_px, **found}
 
 
-def against_one_piece(root: Path, found: dict[str, Any]) -> float:
-    """Return AP@0.9 of the mosaic's grains, those of a run in one piece being the truth."""
-    size_px = found["size_px"]
-    labels = np.asarray(open_levels(root / f"{size_px}.zarr" / "labels" / "grains")[0][:])
-    settings = SegmentSettings(diameter_px=found["diameter_px"])
-    whole = segment_image(tifffile.imread(root / f"{size_px}.tif"), settings)
-    return float(score_labels(whole.labels, labels).ap90)
+def against_one_piece(root: str, size_px: int, diameter_px: float, results: Any) -> None:
+    """Give AP@0.9 of the mosaic's grains, those of a run in one piece being the truth."""
+    labels = np.asarray(open_levels(Path(root) / f"{size_px}.zarr" / "labels" / "grains")[0][:])
+    settings = SegmentSettings(diameter_px=diameter_px)
+    whole = segment_image(tifffile.imread(Path(root) / f"{size_px}.tif"), settings)
+    results.put(float(score_labels(whole.labels, labels).ap90))
 
 
 def main() -> int:
@@ -193,7 +201,7 @@ def _all(root: Path, sizes: list[int], diameter_px: float, *, whole: bool) -> li
             runs.append(found)
             write_json(kept, {"runs": runs})
         if whole and size_px == min(sizes) and "ap90" not in found:
-            found["ap90"] = against_one_piece(root, found)
+            found["ap90"] = in_process(against_one_piece, str(root), size_px, found["diameter_px"])
             write_json(kept, {"runs": runs})
     return [one for one in runs if one["size_px"] in sizes]
 
