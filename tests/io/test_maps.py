@@ -148,9 +148,9 @@ def test_one_bad_map_in_an_h5oina_leaves_the_others(oina):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        pytest.param(lambda data: data[: len(data) // 2], "cut short or broken", id="truncated"),
+        pytest.param(lambda data: data[: len(data) // 2], "cut off or broken", id="truncated"),
         pytest.param(lambda data: b"", "is empty", id="0-bytes"),
-        pytest.param(lambda data: b"not HDF5 at all", "cut short or broken", id="other-format"),
+        pytest.param(lambda data: b"not HDF5 at all", "cut off or broken", id="other-format"),
     ],
 )
 def test_broken_h5oina_is_refused(oina, spoil, message):
