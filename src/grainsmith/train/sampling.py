@@ -109,13 +109,11 @@ class Batches:
         if rng.random() > _FINE_SHARE:
             scale *= COARSER
         best: Tile | None = None
-        most = 0.0
         for _ in range(_TRIES):
             tile = cut_tile(rng, self._fields[name], size_px=self._settings.tile_px, scale=scale)
-            trusted = float((tile.weight > 0).mean())
-            if best is None or trusted > most:
-                best, most = tile, trusted
-            if most > _ENOUGH_TRUSTED:
+            if best is None or tile.trusted > best.trusted:
+                best = tile
+            if best.trusted > _ENOUGH_TRUSTED:
                 break
         assert best is not None  # noqa: S101 - the loop runs at least once
         return best

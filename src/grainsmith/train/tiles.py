@@ -54,9 +54,13 @@ class Tile:
         """Return a whole field; without a weight everything in it is trusted."""
         if weight is None:
             weight = np.ones(labels.shape, np.float32)
-        # What is not trusted must not shift the median either.
-        counts = grain_weights(np.where(weight > 0, labels, 0), int(labels.max(initial=0)))
+        counts = grain_weights(labels, weight > 0)
         return cls(image, labels, counts[labels] * weight, flows_from_labels(labels))
+
+    @property
+    def trusted(self) -> float:
+        """Share of the pixels from which something may be learnt."""
+        return float((self.weight > 0).mean())
 
     @property
     def nbytes(self) -> int:
@@ -64,7 +68,7 @@ class Tile:
         return sum(part.nbytes for part in (self.image, self.labels, self.weight, self.flows))
 
 
-def grain_weights(labels: LabelImage, highest: int) -> npt.NDArray[np.float32]:
+def grain_weights(labels: LabelImage, trusted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Say how much a pixel of each grain counts in the loss.
 
     Pixel by pixel, a grain of half the diameter would count a quarter as much, and the smaller half
@@ -75,16 +79,15 @@ def grain_weights(labels: LabelImage, highest: int) -> npt.NDArray[np.float32]:
     Parameters
     ----------
     labels : (Y, X) int32 array
-        Trusted grains.
-    highest : int
-        Highest label that may be asked for.
+    trusted : (Y, X) bool array
+        What lies elsewhere must not shift the median either.
 
     Returns
     -------
-    (highest + 1,) float32 array
+    (N + 1,) float32 array
         Place k belongs to label k; the background counts 1.
     """
-    areas = np.bincount(labels.ravel(), minlength=highest + 1)
+    areas = np.bincount(labels.ravel(), weights=trusted.ravel())
     grains = areas[1:][areas[1:] > 0]
     if not len(grains):
         return np.ones(len(areas), np.float32)
