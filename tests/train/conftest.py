@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from tests.train.quick import quick_settings
 
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import training_field
-from grainsmith.train import TuneSettings
 
 
 def write_field(folder, name, seed, size=64):
@@ -38,13 +38,4 @@ def tiny(tmp_path):
 @pytest.fixture
 def settings(tiny):
     """Few steps without made fields among the tiles."""
-    return TuneSettings(
-        model=str(tiny),
-        epochs=1,
-        minutes=0,
-        rehearsal_pct=0,
-        start_share_pct=0,
-        batch=2,
-        tile_px=32,
-        threads=1,
-    )
+    return quick_settings(model=str(tiny))

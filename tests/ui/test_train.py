@@ -7,6 +7,7 @@ pytest.importorskip("napari")
 
 import tifffile
 import torch
+from tests.train.quick import quick_settings
 
 from grainsmith.io.dataset import Origin, add_field, read_dataset, set_roles
 from grainsmith.io.exchange import LabelledField
@@ -75,17 +76,7 @@ def panel(viewer, tiny):
 
 def _quick(widget, tiny, epochs=2):
     widget.model.choose(str(tiny))
-    quick = TuneSettings(
-        epochs=epochs,
-        minutes=0,
-        rehearsal_pct=0,
-        start_share_pct=0,
-        batch=2,
-        tile_px=32,
-        threads=1,
-        patience=0,
-    )
-    widget.form.show_settings(quick)
+    widget.form.show_settings(quick_settings(epochs=epochs, patience=0))
     return widget
 
 

@@ -8,12 +8,12 @@ pytest.importorskip("napari")
 import tifffile
 import torch
 from qtpy.QtWidgets import QApplication
+from tests.train.quick import quick_settings
 
 from grainsmith.io.dataset import read_dataset
 from grainsmith.models.catalogue import list_models
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import sample_field
-from grainsmith.train.settings import TuneSettings
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.history import history_of
 
@@ -89,17 +89,7 @@ def test_segment_correct_add_train_judge_keep_and_go_on(
     train = dock.show_panel("Train")
     assert train.folder == str(tmp_path / "sand")
     train.model.choose(str(tiny))
-    quick = TuneSettings(
-        epochs=3,
-        minutes=0,
-        rehearsal_pct=0,
-        start_share_pct=0,
-        batch=2,
-        tile_px=32,
-        threads=1,
-        patience=0,
-    )
-    train.form.show_settings(quick)
+    train.form.show_settings(quick_settings(epochs=3, patience=0))
     train.train()
     qtbot.waitUntil(lambda: train.judgement.isVisibleTo(train), timeout=WAIT_MS)
     _grab("train_curves", screenshots)
