@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from tests.fakes import BrightIsGrain
 from tests.pipeline import clusters
+from tests.pipeline.mosaics import are_discs
 
 from grainsmith.errors import GrainsmithError, MismatchError, ReadError, WriteError
 from grainsmith.io.omezarr import open_levels
@@ -45,9 +46,7 @@ def model(monkeypatch):
 @pytest.fixture
 def picture(tmp_path):
     """Discs on a grid that lies across the seams at 512 and 1024, and across their corner."""
-    y, x = np.mgrid[:1100, :1060]
-    away = np.hypot((y + 16) % 48 - 24, (x + 16) % 48 - 24)
-    pixels = np.where(away < 15 + (y // 48 + x // 48) % 5, 200, 20).astype(np.uint8)
+    pixels = np.where(are_discs((1100, 1060)), 200, 20).astype(np.uint8)
     tifffile.imwrite(tmp_path / "m.tif", pixels, tile=(256, 256))
     return pixels
 
@@ -207,9 +206,8 @@ def test_a_scheduler_that_is_missing_is_said_before_the_work(tmp_path, picture, 
 
 
 def test_turned_pictures_give_the_grains_of_one_piece(tmp_path, model):
-    y, x = np.mgrid[:700, :600]
-    away = np.hypot((y + 16) % 48 - 24, (x + 16) % 48 - 24)
-    picture = np.where(away < 15 + (y // 48 + x // 48) % 5, 150 + y // 10, 20).astype(np.uint8)
+    brighter_below = 150 + np.arange(700)[:, None] // 10
+    picture = np.where(are_discs((700, 600)), brighter_below, 20).astype(np.uint8)
     tifffile.imwrite(tmp_path / "t.tif", picture, tile=(256, 256))  # bright below, and high
     segment_mosaic(tmp_path / "t.tif", tmp_path / "o.zarr", SETTINGS, block_px=512)
     whole = segment_image(picture, SETTINGS, model=model)

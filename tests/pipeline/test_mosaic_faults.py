@@ -5,6 +5,7 @@ import pytest
 import tifffile
 from tests.fakes import BrightIsGrain
 from tests.pipeline import clusters, disks
+from tests.pipeline.mosaics import are_discs
 
 from grainsmith.errors import GrainsmithError, WriteError
 from grainsmith.io.mosaic import open_mosaic
@@ -33,9 +34,7 @@ def model(monkeypatch):
 @pytest.fixture
 def picture(tmp_path):
     """Discs on a grid that lies across the seams at 512; its noise is packed by nobody."""
-    y, x = np.mgrid[:740, :700]
-    away = np.hypot((y + 16) % 48 - 24, (x + 16) % 48 - 24)
-    pixels = np.where(away < 15 + (y // 48 + x // 48) % 5, 200, 20)
+    pixels = np.where(are_discs((740, 700)), 200, 20)
     pixels += np.random.default_rng(0).integers(0, 20, pixels.shape)
     tifffile.imwrite(tmp_path / "m.tif", pixels.astype(np.uint8), tile=(256, 256))
     return tmp_path / "m.tif"
