@@ -229,7 +229,7 @@ def test_a_picture_that_cannot_be_read_to_its_end_leaves_what_can_be_resumed(
 
 def test_no_room_is_said_before_the_work(tmp_path, picture, model, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("grainsmith.pipeline.mosaic.shutil.disk_usage", lambda _path: usage)
+    monkeypatch.setattr("grainsmith.pipeline.work_folder.shutil.disk_usage", lambda _path: usage)
     with pytest.raises(WriteError, match="GB are free"):
         segment_mosaic(tmp_path / "m.tif", tmp_path / "o.zarr", SETTINGS)
     # What an earlier run has written is not asked for again.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +14,7 @@ import grainsmith
 from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError, WriteError
 from grainsmith.io.bigmaps import open_big_maps
-from grainsmith.io.files import reason_of, when_written
-from grainsmith.io.locks import alone
+from grainsmith.io.files import when_written
 from grainsmith.io.mosaic import open_mosaic
 from grainsmith.io.omezarr import create_pyramid, fill_coarser, name_labels, open_levels
 from grainsmith.io.provenance import read_json, write_json
@@ -29,9 +26,10 @@ from grainsmith.pipeline.once import black_and_white, typical_diameter, upright
 from grainsmith.pipeline.recipe import Recipe
 from grainsmith.pipeline.seams import join
 from grainsmith.pipeline.summary import FACTS, write_summary
+from grainsmith.pipeline.work_folder import check_free, check_room, to_be_resumed, work_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from grainsmith.data import OnProgress
     from grainsmith.io.bigmaps import BigMap
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
 BLOCK_PX = 2048
 _HALO_DIAMETERS = 8.0
 _HALO_PX = (128, 512)
-_TILE_BYTES = 8  # on disk, per pixel of the network's grid, overlaps included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,41 +125,18 @@ def segment_mosaic(
     Scheduler.parse(scheduler).check()
     if block_px % 512 or block_px <= 0:
         raise ValueError(f"block_px must be a multiple of 512, got {block_px}")
-    _check_free(target)
+    check_free(target)
     mosaic = open_mosaic(image)
     opened = open_big_maps(maps) if maps else ()
     wanted = _wanted(mosaic, settings, opened, block_px, halo_px)
-    with _work_folder(target) as folder:
+    with work_folder(target) as folder:
         _begin(folder, mosaic, settings, wanted, resume=resume)
         job = open_job(str(folder))
-        _check_room(folder, job)
+        check_room(folder, job)
         try:
             return _work(job, target, _Maps(opened, maps), scheduler, on_progress, say)
         except (OSError, WriteError) as error:
-            raise _to_be_resumed(folder, error) from error
-
-
-def _check_free(target: Path) -> None:
-    if target.exists():
-        raise WriteError(f"{target} is there already: choose another name or remove it")
-
-
-@contextmanager
-def _work_folder(target: Path) -> Iterator[Path]:
-    """Give the folder of a result that is not whole yet to one run at a time."""
-    folder = target.with_name(target.name + ".part")
-    busy = f"another run is making {target}: wait for its end, or choose another --output"
-    is_of_no_use = False
-    try:
-        with alone(folder / "lock", busy=busy):
-            try:
-                _check_free(target)  # the other run may have ended just now
-                yield folder
-            finally:
-                is_of_no_use = target.exists() or not (folder / "job.json").exists()
-    finally:
-        if is_of_no_use:
-            shutil.rmtree(folder, ignore_errors=True)
+            raise to_be_resumed(folder, error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,27 +273,6 @@ def _begin(
 
 def _worded(names: Sequence[str]) -> str:
     return ", ".join(name.removesuffix("_px").replace("_", " ") for name in names)
-
-
-def _check_room(folder: Path, job: Job) -> None:
-    grids = [job.layout.grid(s) for s in range(len(job.layout.scales))]
-    grid = sum(rows * columns for rows, columns in grids)
-    needed = grid * _TILE_BYTES + 3 * job.mosaic.shape[0] * job.mosaic.shape[1]
-    # What an earlier run has done takes no more room.
-    needed -= sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise WriteError(
-            f"{folder} needs about {needed / 1e9:.1f} GB while it works and {free / 1e9:.1f} GB "
-            "are free: choose another disk or free some space"
-        )
-
-
-def _to_be_resumed(folder: Path, error: OSError | WriteError) -> WriteError:
-    why = str(error)
-    if isinstance(error, OSError):  # zarr's own
-        why = f"{folder} could not be written: {reason_of(error)}. Free some space."
-    return WriteError(f"{why} What is done stays in {folder}: go on with --resume")
 
 
 def _create(job: Job) -> None:
