@@ -5,7 +5,7 @@ import torch
 from grainsmith.models.flows import flows_from_labels
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import training_field
-from grainsmith.segment.picture import to_grey
+from grainsmith.segment.picture import BEYOND_PX, to_grey
 from grainsmith.train import (
     Tile,
     Trainer,
@@ -45,7 +45,8 @@ def test_tiles_turn_image_labels_and_weight_together():
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:50, :60]
     image = (100 * rows + columns).astype(np.float32)
-    plain = Tile.of(image, image.astype(np.int32))
+    flows = np.zeros((2, *image.shape), np.float32)
+    plain = Tile(image, image.astype(np.int32), np.ones_like(image), flows)
     for _ in range(8):
         tile = cut_tile(rng, plain, size_px=32, scale=1.0)
         np.testing.assert_allclose(tile.image, tile.labels, atol=101)
@@ -60,7 +61,7 @@ def test_labels_outside_the_trusted_region_change_nothing():
     weight[:, 48:] = 0
     garbage = tile.labels.copy()
     garbage[:, 60:] = np.random.default_rng(0).integers(0, 99, garbage[:, 60:].shape)
-    output = torch.randn(1, 3, 96, 96)
+    output = torch.randn(1, 3, *np.add(tile.labels.shape, 2 * BEYOND_PX))
     values = [
         loss(output, torch.from_numpy(targets(Tile.of(tile.image, labels, weight))[None]))
         for labels in (np.where(weight > 0, tile.labels, 0), np.where(weight > 0, garbage, 0))
@@ -69,8 +70,8 @@ def test_labels_outside_the_trusted_region_change_nothing():
     # The same garbage left in place, where the weight alone must silence it.
     wanted = targets(Tile.of(tile.image, tile.labels, weight))
     planted = wanted.copy()
-    planted[:3, :, 48:] = 7.0
-    planted[2, :, 48:] = 1.0
+    planted[:3, wanted[3] == 0] = 7.0
+    planted[2, wanted[3] == 0] = 1.0
     assert loss(output, torch.from_numpy(wanted[None])) == loss(
         output, torch.from_numpy(planted[None])
     )
@@ -137,8 +138,8 @@ def test_a_small_grain_counts_more_than_its_area():
     trusted = np.ones(labels.shape, np.float32)
     trusted[:20] = 0
     weight = Tile.of(np.zeros(labels.shape, np.float32), labels, trusted).weight
-    assert not weight[:20].any()
-    assert weight[55, 55] == found[3]
+    assert not weight[BEYOND_PX : BEYOND_PX + 20].any()
+    assert weight[BEYOND_PX + 55, BEYOND_PX + 55] == found[3]
     nothing = np.zeros((4, 4), np.int32)
     np.testing.assert_array_equal(grain_weights(nothing, nothing == 0), [1])
 
@@ -153,8 +154,29 @@ def test_flows_turn_with_the_tile_and_lead_to_the_middle_of_whole_grains(seed):
     for label in np.unique(tile.labels[tile.labels > 0]):
         inside = tile.labels == label
         alike = (tile.flows[:, inside] * own[:, inside]).sum(axis=0)
-        if inside.sum() == (labels == label).sum():
+        if inside.sum() == (whole.labels == label).sum():
             assert alike.mean() > 0.98  # but for ties of the middle pixel
-        elif inside.sum() < 0.6 * (labels == label).sum():
+        elif inside.sum() < 0.6 * (whole.labels == label).sum():
             assert alike.mean() < 0.9
     np.testing.assert_array_equal(tile.flows[:, tile.labels == 0], 0)
+
+
+def test_a_field_goes_on_beyond_its_edges_as_its_mirror_image():
+    labels = np.zeros((80, 100), np.int32)
+    labels[:12, 40:60], labels[5:15, 3:13] = 1, 2
+    image = np.random.default_rng(0).random(labels.shape, np.float32)
+    tile = Tile.of(image, labels)
+    np.testing.assert_array_equal(
+        tile.image[BEYOND_PX - 12 : BEYOND_PX], tile.image[BEYOND_PX + 11 : BEYOND_PX - 1 : -1]
+    )
+    # The edge cuts grain 1: its middle lies on the edge, so its flows lead there.
+    rows, columns = np.nonzero(tile.labels == 1)
+    assert (rows.min(), rows.max()) == (BEYOND_PX - 12, BEYOND_PX + 11)
+    side = columns == BEYOND_PX + 50
+    up, down = rows[side] > BEYOND_PX + 2, rows[side] < BEYOND_PX - 3
+    flow_y = tile.flows[0, rows[side], columns[side]]
+    assert (flow_y[up] < 0).all()
+    assert (flow_y[down] > 0).all()
+    # Grain 2 is whole: its mirror images are grains of their own.
+    assert (tile.labels == 2).sum() == 100
+    assert len(np.unique(tile.labels)) == 1 + 1 + 4

@@ -1,7 +1,6 @@
 r"""Put trained weights into the package: 16-bit numbers, and a card beside them.
 
-    python tools/pack_weights.py build/embedded/mixed_long.pt:0.26 \
-        build/embedded/grains-02500.pt:0.39 build/embedded/even.pt:0.35 \
+    python tools/pack_weights.py build/embedded/even_more.pt:0.3 build/embedded/plain.pt:0.7 \
         src/grainsmith/models/weights/grains.pt --card tools/grains_card.json
 
 Several files of one training are mixed by the shares that are given: the mean of their weights

@@ -2,11 +2,12 @@
 
     python tools/train_embedded.py --data ../shared/data --out build/embedded
 
-Phase 1 sees synthetic fields only and leaves `synthetic.pt`; the others mix in tiles of the
-training images below, each with a rate that falls from high to nothing, and leave `mixed.pt`,
-`mixed_more.pt`, `mixed_long.pt`, `grains.pt` and `even.pt`. A snapshot is kept every 500 steps.
-All can be resumed: run the command again. Losses go to `losses.csv`. Seeds are fixed; with one data
-worker the order of the batches is fixed too.
+The first phase sees synthetic fields only and leaves `synthetic.pt`; the others mix in tiles of the
+training images below: `trunk.pt`, then two ends of it, `even_more.pt` with a loss in which small
+grains count more and `plain.pt` with one in which they do not. `tools/pack_weights.py` makes the
+embedded weights of both. A snapshot is kept every 500 steps. All can be resumed: run the command
+again. Losses go to `losses.csv`. Seeds are fixed; with one data worker the order of the batches is
+fixed too. Meant for a GPU and a dozen data workers: there it took 13 minutes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from pack_weights import mixed
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from grainsmith.io.labels import read_labels
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TILE_PX = 192
-BATCH = 8
 CHANNELS = (1, 16, 32, 64, 128, 128)
 DIAMETER_PX = 30.0
 
@@ -74,15 +73,21 @@ class Phase:
         How often each set of `TRAINING_IMAGES` is drawn among them.
     usual_share : float
         Share of the real tiles at the scales at which `segment` looks; the others at all scales.
-    start : tuple of str
-        Checkpoints, with their shares, whose mean it starts from; the phase before where empty.
+    batch : int
+        Tiles per step.
+    small_count_more : bool
+        Whether a pixel of a small grain counts more in the loss.
+    start : str
+        The phase from whose weights it goes on; from nothing where empty.
     """
 
     settings: TrainSettings
     real_share: float = 0.5
-    set_shares: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)
-    usual_share: float = 0.0
-    start: tuple[str, ...] = ()
+    set_shares: tuple[float, ...] = (0.2, 0.3, 0.5)
+    usual_share: float = 0.7
+    batch: int = 8
+    small_count_more: bool = True
+    start: str = ""
 
 
 PHASES = {
@@ -90,33 +95,38 @@ PHASES = {
         settings=TrainSettings(steps=1200, learning_rate=2e-3, final_learning_rate=1e-4),
         real_share=0.0,
     ),
-    "mixed": Phase(
-        settings=TrainSettings(steps=2000, learning_rate=1.2e-3, final_learning_rate=1e-5)
-    ),
-    "mixed_more": Phase(
-        settings=TrainSettings(steps=1300, learning_rate=8e-4, final_learning_rate=1e-5)
-    ),
-    "mixed_long": Phase(
+    "trunk": Phase(
         settings=TrainSettings(
-            steps=5500, learning_rate=1.5e-3, final_learning_rate=1e-5, average_steps=400
-        )
-    ),
-    # Powder is learnt by then, gravel is not.
-    "grains": Phase(
-        settings=TrainSettings(
-            steps=3200, learning_rate=1.2e-3, final_learning_rate=1e-5, average_steps=400
+            steps=2499, learning_rate=2e-3, final_learning_rate=5e-4, average_steps=400
         ),
-        real_share=0.65,
-        set_shares=(0.2, 0.25, 0.55),
+        batch=64,
+        usual_share=0.6,
+        start="synthetic",
     ),
     "even": Phase(
         settings=TrainSettings(
-            steps=2600, learning_rate=1e-3, final_learning_rate=1e-5, average_steps=300
+            steps=590, learning_rate=6e-4, final_learning_rate=1e-5, average_steps=200
         ),
-        real_share=0.65,
-        set_shares=(0.2, 0.3, 0.5),
-        usual_share=0.7,
-        start=("mixed_long.pt:0.4", "grains-02500.pt:0.6"),
+        batch=64,
+        real_share=0.6,
+        start="trunk",
+    ),
+    "even_more": Phase(
+        settings=TrainSettings(
+            steps=973, learning_rate=1e-3, final_learning_rate=1e-5, average_steps=200
+        ),
+        batch=64,
+        real_share=0.6,
+        start="even",
+    ),
+    "plain": Phase(
+        settings=TrainSettings(
+            steps=677, learning_rate=6e-4, final_learning_rate=1e-5, average_steps=200
+        ),
+        batch=64,
+        real_share=0.6,
+        small_count_more=False,
+        start="trunk",
     ),
 }
 
@@ -162,7 +172,10 @@ class Tiles(IterableDataset):
             image = vary(rng, tile.image)
             if not np.isfinite(image).all():
                 raise ValueError("a made or read tile holds values that are no numbers")
-            yield torch.from_numpy(image[None]), torch.from_numpy(targets(tile))
+            wanted = targets(tile)
+            if not PHASES[self.phase].small_count_more:
+                wanted[3] = wanted[3] > 0
+            yield torch.from_numpy(image[None]), torch.from_numpy(wanted)
 
     def _synthetic_tile(self, rng: np.random.Generator, pool: list[Tile]) -> Tile:
         # A field costs more than a training step can wait for; each serves about four times.
@@ -187,25 +200,24 @@ class Tiles(IterableDataset):
         return cut_tile(rng, field, size_px=TILE_PX, scale=wanted / diameter)
 
 
-def run_phase(phase: str, start: Path | None, args: argparse.Namespace) -> Path:
-    """Train one phase from its own start, else `start`, else nothing; return the weights."""
+def run_phase(phase: str, args: argparse.Namespace) -> Path:
+    """Train one phase from its start; return the weights."""
     out: Path = args.out
     finished, running = out / f"{phase}.pt", out / f"{phase}.running.pt"
     if finished.exists():
         return finished
     torch.manual_seed(20261123)
     net = GrainNet(CHANNELS, diameter_px=DIAMETER_PX)
-    sources = PHASES[phase].start or ((start.name,) if start else ())
-    if sources:
-        net.load_state_dict(mixed([str(out / source) for source in sources]))
-    trainer = Trainer(net, PHASES[phase].settings)
+    if start := PHASES[phase].start:
+        net.load_state_dict(torch.load(out / f"{start}.pt", weights_only=True))
+    trainer = Trainer(net, PHASES[phase].settings, device=args.device)
     if running.exists():
         trainer.resume(torch.load(running, weights_only=True))
     tiles = Tiles(phase, args.data, trainer.step)
     # Spawned: a forked process would hang in OpenMP, whose threads do not come along.
     loader = DataLoader(
         tiles,
-        batch_size=BATCH,
+        batch_size=PHASES[phase].batch,
         num_workers=args.workers,
         prefetch_factor=3,
         multiprocessing_context="spawn",
@@ -237,13 +249,12 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with the labelled sets")
     parser.add_argument("--out", type=Path, required=True, help="weights and losses go here")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--workers", type=int, default=1, help="processes that make tiles")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    weights: Path | None = None
     for phase in PHASES:
-        weights = run_phase(phase, weights, args)
-        print(f"{phase}: {weights}", flush=True)
+        print(f"{phase}: {run_phase(phase, args)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,8 @@ def test_labels_and_table_equal_those_of_one_piece(tmp_path, picture, model):
         table[expected.columns], expected, check_dtype=False, check_index_type=False, rtol=1e-6
     )
     assert read_recipe(tmp_path / "o.zarr" / "recipe.yaml") == Recipe(segment=SETTINGS)
-    close = np.isclose(table["confidence"], whole.table["confidence"], atol=0.01)
+    # The middle of a grain that the edge cuts lies between two rows, and either may be taken.
+    close = np.isclose(table["confidence"], whole.table["confidence"], atol=0.02)
     assert close.mean() > 0.99
     assert not (tmp_path / "o.zarr.part").exists()
     said = read_json(tmp_path / "o.zarr" / "statistics.json")

@@ -16,7 +16,7 @@ from grainsmith.segment import SegmentSettings
 pytest.importorskip("zarr")
 
 SETTINGS = SegmentSettings(diameter_px=30, min_area_px=5, tile_px=256)
-N_TILES, N_BLOCKS = 18, 4
+N_TILES, N_BLOCKS = 20, 4
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +115,9 @@ def test_a_worker_then_the_scheduler_are_killed_then_the_disk_gets_full(
             if done >= 5:
                 process.kill()
 
-        with pytest.raises(GrainsmithError, match=r"scheduler was lost; \d+ of 18.*--resume"):
+        with pytest.raises(
+            GrainsmithError, match=rf"scheduler was lost; \d+ of {N_TILES}.*--resume"
+        ):
             on(address, kill)
     tiles = {one: one.stat().st_mtime_ns for one in target.with_name("o.zarr.part").glob("tiles/*")}
     assert 5 <= len(tiles) < N_TILES

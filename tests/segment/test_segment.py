@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from tests.fakes import BrightIsGrain
 
+from grainsmith.samples import sample_field
 from grainsmith.score import score_labels
 from grainsmith.segment import SegmentSettings, draw_grains, predict, segment_image
 from grainsmith.segment.network import typical_diameter_px
@@ -155,3 +156,17 @@ def test_one_large_grain_does_not_set_the_scale_and_crumbs_do_not_either():
 def test_impossible_settings_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         SegmentSettings(**wrong)
+
+
+def test_grains_that_the_edge_cuts_are_found_by_the_embedded_model():
+    made = sample_field("plain", seed=1)
+    truth = made.labels[:512, :512]
+    found = segment_image(made.image.image[:512, :512]).labels
+    cut = np.unique(np.concatenate([truth[0], truth[-1], truth[:, 0], truth[:, -1]]))
+    shares = []
+    for label in cut[cut > 0]:
+        mask = truth == label
+        if mask.sum() > 60:
+            best = np.bincount(found[mask], minlength=2)[1:].argmax() + 1
+            shares.append((mask & (found == best)).sum() / (mask | (found == best)).sum())
+    assert np.mean(np.array(shares) > 0.5) > 0.85

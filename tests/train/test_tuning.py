@@ -17,6 +17,7 @@ from grainsmith.models.catalogue import list_models, load_model
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.models.grainnet_model import GrainNetModel
 from grainsmith.samples import training_field
+from grainsmith.segment.picture import BEYOND_PX
 from grainsmith.train import RunFolder, TuneSettings, places, tune
 from grainsmith.train import fields as fields_module
 from grainsmith.train import trainer as trainer_module
@@ -295,7 +296,7 @@ def test_fields_are_let_go_when_the_memory_is_small(dataset):
     small, large = Fields(study, most_bytes=1), Fields(study)
     for one in study.train:
         small[one.name], large[one.name]
-    assert small.held_bytes == 64 * 64 * 20
+    assert small.held_bytes == (64 + 2 * BEYOND_PX) ** 2 * 20
     assert large.held_bytes == 3 * small.held_bytes
 
 

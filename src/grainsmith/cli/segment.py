@@ -36,7 +36,7 @@ def segment(
     ] = "auto",
     probability: Annotated[
         float, typer.Option(help="Logit above which a pixel belongs to a grain.")
-    ] = -1.2,
+    ] = -0.9,
     flow_error: Annotated[
         float, typer.Option(help="Grains with a higher flow error are dropped; 0 keeps all.", min=0)
     ] = 0.5,

@@ -51,11 +51,12 @@ def draw_scale(
     watch.lap("follow")
     labels = keep_largest_pieces(fill_holes(labels), min_area_px=settings.min_area_px)
     watch.lap("tidy")
-    small = _on_network_grid(labels, grid, said.scale, said.offset)
+    small, beyond = _on_network_grid(labels, grid, said.scale, said.offset)
     n = int(labels.max(initial=0))
     error, logit = np.full(n, 2.0), np.full(n, -10.0)
-    ids, errors = flow_errors(small, said.flows)
-    error[ids - 1] = errors
+    for seen in (small, _cut_by_an_edge(small, beyond)):
+        ids, errors = flow_errors(seen, said.flows)
+        error[ids - 1] = np.minimum(error[ids - 1], errors)
     sums = np.bincount(small.ravel(), weights=said.probability.ravel(), minlength=n + 1)[1:]
     counts = np.bincount(small.ravel(), minlength=n + 1)[1:]
     logit[counts > 0] = sums[counts > 0] / counts[counts > 0]
@@ -126,14 +127,42 @@ def _explains(
 
 def _on_network_grid(
     labels: LabelImage, grid: tuple[int, int], scale: float, offset: tuple[float, float]
-) -> LabelImage:
-    if scale == 1:
-        return labels
-    rows, columns = (
-        np.clip(((np.arange(n) + 0.5 - first) / scale).astype(int), 0, limit - 1)
-        for n, limit, first in zip(grid, labels.shape, offset, strict=True)
-    )
-    return np.ascontiguousarray(labels[np.ix_(rows, columns)])
+) -> tuple[LabelImage, npt.NDArray[np.bool_]]:
+    """Return labels on the network's grid, and what of it lies beyond the image.
+
+    What an edge cuts goes on beyond it; mirror images of other grains are not these grains.
+    """
+    places = [
+        np.floor((np.arange(n) + 0.5 - first) / scale).astype(int)
+        for n, first in zip(grid, offset, strict=True)
+    ]
+    rows, columns = (_mirrored(at, n) for at, n in zip(places, labels.shape, strict=True))
+    out = np.ascontiguousarray(labels[np.ix_(rows, columns)])
+    outside = np.zeros(grid, bool)
+    for axis, (at, n) in enumerate(zip(places, labels.shape, strict=True)):
+        for beyond, edge in ((at < 0, 0), (at >= n, n - 1)):
+            cut = np.zeros(int(labels.max(initial=0)) + 1, bool)
+            cut[labels.take(edge, axis)] = True
+            zone = (beyond, slice(None)) if axis == 0 else (slice(None), beyond)
+            out[zone] = np.where(cut[out[zone]], out[zone], 0)
+            outside[zone] = True
+    return out, outside
+
+
+def _cut_by_an_edge(labels: LabelImage, beyond: npt.NDArray[np.bool_]) -> LabelImage:
+    """Return only what the image shows of the grains that go on beyond it.
+
+    Where such a grain and its mirror image meet in a waist, the network takes them for two.
+    """
+    cut = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    cut[labels[beyond]] = True
+    return np.where(cut[labels] & ~beyond, labels, 0)
+
+
+def _mirrored(places: npt.NDArray[np.intp], length: int) -> npt.NDArray[np.intp]:
+    """Return places within a length for those that may lie beyond it, where it is mirrored."""
+    within = places % (2 * length)
+    return np.where(within < length, within, 2 * length - 1 - within)
 
 
 def _renumber(labels: LabelImage) -> tuple[LabelImage, npt.NDArray[Any]]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.segment.drawing import draw_scale
-from grainsmith.segment.picture import resize, scaled, to_grey
+from grainsmith.segment.picture import BEYOND_PX, grid_shape, resize, scaled, to_grey, with_beyond
 from grainsmith.segment.stopwatch import Stopwatch
 from grainsmith.segment.upright import Turn
 from grainsmith.segment.values import LARGE_PX, Prediction, ScalePrediction, SegmentSettings
@@ -101,16 +101,21 @@ class _Runner:
         self._done = 0
         self._total = 0
 
-    def plan(self, shape: tuple[int, int], scales: list[float]) -> None:
+    def plan(
+        self, shape: tuple[int, int], scales: list[float], *, beyond_px: int = BEYOND_PX
+    ) -> None:
         """Add the tiles of these runs to the total."""
         for scale in scales:
-            rows, columns = (pieces(n, self.model, self._largest) for n in scaled(shape, scale))
+            grid = grid_shape(shape, scale, beyond_px)
+            rows, columns = (pieces(n, self.model, self._largest) for n in grid)
             self._total += len(rows) * len(columns)
         self._on_progress(self._done, self._total)
 
-    def run(self, grey: npt.NDArray[np.float32], scale: float) -> ScalePrediction:
+    def run(
+        self, grey: npt.NDArray[np.float32], scale: float, *, beyond_px: int = BEYOND_PX
+    ) -> ScalePrediction:
         """Predict a (Y, X) image at a scale; tiles overlap and are blended, so no seam shows."""
-        small = resize(grey, scale)
+        small = with_beyond(resize(grey, scale), beyond_px)
         total = np.zeros((3, *small.shape), np.float32)
         weight = np.zeros(small.shape, np.float32)
         rows, columns = (pieces(n, self.model, self._largest) for n in small.shape)
@@ -122,7 +127,8 @@ class _Runner:
             self._done += 1
             self._on_progress(self._done, self._total)
         total /= weight
-        return ScalePrediction(flows=total[:2], probability=total[2], scale=scale)
+        offset = (float(beyond_px), float(beyond_px))
+        return ScalePrediction(flows=total[:2], probability=total[2], scale=scale, offset=offset)
 
 
 def predict_tile(model: Model, part: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -170,8 +176,8 @@ def _estimate_diameter(
     for _ in range(_MOST_PASSES):
         part = _middle(grey, _COARSE_SIDE_PX / scale)
         shape = (part.shape[0], part.shape[1])
-        runner.plan(shape, [scale])
-        areas = _areas_px(runner.run(part, scale), shape, settings)
+        runner.plan(shape, [scale], beyond_px=0)
+        areas = _areas_px(runner.run(part, scale, beyond_px=0), shape, settings)
         if not len(areas):
             break
         diameter_px = typical_diameter_px(areas)
@@ -186,17 +192,22 @@ def _estimate_diameter(
 def _areas_px(
     said: ScalePrediction, shape: tuple[int, int], settings: SegmentSettings
 ) -> npt.NDArray[np.float64]:
-    """Return the areas, in image pixels, of the grains of a quick pass.
+    """Return the areas, in image pixels, of the grains of a quick pass, of those that no edge cuts.
 
     They are drawn on the coarser of the grids of network and image: finer outlines would not change
     the scale that follows from them.
     """
     if said.scale < 1:
-        shape = (said.probability.shape[0], said.probability.shape[1])
+        shape = scaled(shape, said.scale)
     drawn = replace(said, scale=max(1.0, said.scale))
     labels, _facts = draw_scale(drawn, shape, settings, Stopwatch())
-    areas = np.bincount(labels.ravel())[1:]
-    return areas[areas > 0] / min(1.0, said.scale) ** 2
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    whole = areas > 0
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        whole[edge] = False
+    found = areas[whole if whole.any() else areas > 0]
+    return found / min(1.0, said.scale) ** 2
 
 
 def typical_diameter_px(areas_px: npt.NDArray[Any]) -> float:

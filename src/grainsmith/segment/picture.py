@@ -14,6 +14,9 @@ from grainsmith.models.flows import one_at_a_time
 if TYPE_CHECKING:
     from grainsmith.data import Image
 
+BEYOND_PX = 16
+"""Network pixels by which a picture goes on beyond its edges, as its mirror image: what an edge
+cuts is then seen as something whole, whose middle lies on the edge."""
 _FEWEST_BLOCKS = 64
 """Of fewer, the scatter says little."""
 
@@ -112,12 +115,28 @@ def enlarge(
 
     The image begins `offset` grid cells into the plane.
     """
-    return plane if scale == 1 else _look_up(plane, shape, scale, offset)
+    if scale == 1:
+        y, x = (int(first) for first in offset)
+        return plane[y : y + shape[0], x : x + shape[1]]
+    return _look_up(plane, shape, scale, offset)
 
 
 def scaled(shape: tuple[int, int], scale: float) -> tuple[int, int]:
     """Return the shape of an image at a scale."""
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def with_beyond(
+    plane: npt.NDArray[np.float32], beyond_px: int = BEYOND_PX
+) -> npt.NDArray[np.float32]:
+    """Continue a picture beyond its edges as its mirror image."""
+    return np.pad(plane, beyond_px, mode="symmetric") if beyond_px else plane
+
+
+def grid_shape(shape: tuple[int, int], scale: float, beyond_px: int = BEYOND_PX) -> tuple[int, int]:
+    """Return the shape of the network's grid for an image: what lies beyond its edges included."""
+    height, width = scaled(shape, scale)
+    return height + 2 * beyond_px, width + 2 * beyond_px
 
 
 def _look_up(

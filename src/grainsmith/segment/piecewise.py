@@ -21,7 +21,7 @@ from grainsmith.segment.network import (
     predict_tile,
     tile_weights,
 )
-from grainsmith.segment.picture import reach_px, resize_part, scaled
+from grainsmith.segment.picture import BEYOND_PX, grid_shape, reach_px, resize_part, scaled
 from grainsmith.segment.values import Prediction, ScalePrediction
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Layout:
     scales : tuple of float
         Network pixels per image pixel, one or two.
     tiles : tuple of (rows, columns)
-        For each scale the (first, end) of its rows and columns of tiles, on the network's grid.
+        For each scale the (first, end) of its rows and columns of tiles, on the network's grid,
+        which begins `BEYOND_PX` before the image.
     """
 
     shape: tuple[int, int]
@@ -65,7 +66,7 @@ class Layout:
 
     def grid(self, s: int) -> tuple[int, int]:
         """Return the shape of the network's grid at a scale."""
-        return scaled(self.shape, self.scales[s])
+        return grid_shape(self.shape, self.scales[s])
 
 
 def plan(
@@ -78,7 +79,7 @@ def plan(
     for scale in scales:
         rows, columns = (
             tuple((piece.start, piece.stop) for piece in pieces(n, model, largest))
-            for n in scaled(shape, scale)
+            for n in grid_shape(shape, scale)
         )
         tiles.append((rows, columns))
     return Layout(shape=shape, scales=tuple(scales), tiles=tuple(tiles))
@@ -102,7 +103,12 @@ def look_at_tile(
     """
     s, i, j = tile
     scale = layout.scales[s]
-    spans = (layout.tiles[s][0][i], layout.tiles[s][1][j])
+    spans, beyond = [], []
+    tile_spans = (layout.tiles[s][0][i], layout.tiles[s][1][j])
+    for (first, end), length in zip(tile_spans, scaled(layout.shape, scale), strict=True):
+        first, end = first - BEYOND_PX, end - BEYOND_PX
+        spans.append((max(0, first), min(length, end)))
+        beyond.append((max(0, -first), max(0, end - length)))
     reach = reach_px(scale)
     edges: list[int] = []
     for (first, end), length in zip(spans, layout.shape, strict=True):
@@ -113,7 +119,7 @@ def look_at_tile(
     shape = (spans[0][1] - spans[0][0], spans[1][1] - spans[1][0])
     offset = (spans[0][0] / scale - edges[0], spans[1][0] / scale - edges[2])
     part = resize_part(read((edges[0], edges[1], edges[2], edges[3])), shape, scale, offset)
-    return predict_tile(model, np.ascontiguousarray(part))
+    return predict_tile(model, np.pad(part, beyond, mode="symmetric"))
 
 
 def prediction_of_window(
@@ -144,10 +150,9 @@ def _blend(
     read_tile: Callable[[TileId], npt.NDArray[np.float32]],
 ) -> ScalePrediction:
     scale, grid = layout.scales[s], layout.grid(s)
-    margin = 0 if scale == 1 else 2
-    y0, x0 = (max(0, int(np.floor(first * scale)) - margin) for first in (window[0], window[2]))
-    y1 = min(grid[0], int(np.ceil(window[1] * scale)) + margin)
-    x1 = min(grid[1], int(np.ceil(window[3] * scale)) + margin)
+    y0, x0 = (int(np.floor(first * scale)) for first in (window[0], window[2]))
+    y1 = min(grid[0], int(np.ceil(window[1] * scale)) + 2 * BEYOND_PX)
+    x1 = min(grid[1], int(np.ceil(window[3] * scale)) + 2 * BEYOND_PX)
     total = np.zeros((3, y1 - y0, x1 - x0), np.float32)
     weight = np.zeros(total.shape[1:], np.float32)
     for (i, rows), (j, columns) in product(*(enumerate(spans) for spans in layout.tiles[s])):
@@ -165,5 +170,5 @@ def _blend(
         total[(slice(None), *there)] += read_tile((s, i, j))[(slice(None), *here)] * weights
         weight[there] += weights
     total /= weight
-    offset = (window[0] * scale - y0, window[2] * scale - x0)
+    offset = (window[0] * scale + BEYOND_PX - y0, window[2] * scale + BEYOND_PX - x0)
     return ScalePrediction(flows=total[:2], probability=total[2], scale=scale, offset=offset)

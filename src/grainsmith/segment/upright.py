@@ -63,6 +63,7 @@ class Turn:
             flows=np.ascontiguousarray(self._mirrored(flows) * signs[:, None, None]),
             probability=np.ascontiguousarray(self._mirrored(probability)),
             scale=said.scale,
+            offset=said.offset,
         )
 
     def _mirrored(self, plane: _Plane) -> _Plane:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from grainsmith.segment.paths import Paths
+from grainsmith.segment.picture import scaled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,7 @@ class SegmentSettings:
         metadata={"label": "Diameter (px)", "min": 0.0, "max": 2000.0, "tooltip": "0 = estimated"},
     )
     probability_threshold: float = field(
-        default=-1.2, metadata={"label": "Probability", "min": -6.0, "max": 6.0, "step": 0.1}
+        default=-0.9, metadata={"label": "Probability", "min": -6.0, "max": 6.0, "step": 0.1}
     )
     flow_threshold: float = field(
         default=0.5, metadata={"label": "Flow error", "min": 0.0, "max": 3.0, "step": 0.05}
@@ -88,8 +89,7 @@ class ScalePrediction:
     scale : float
         Network pixels per image pixel.
     offset : (float, float)
-        Network pixels (y, x) by which the image begins inside the grid: not 0 only where both are
-        pieces of a mosaic.
+        Network pixels (y, x) by which the image begins inside the grid, which goes on beyond it.
     paths : Paths
         Where the flows lead, as far as that was asked for.
     """
@@ -137,18 +137,23 @@ class Prediction:
 
     @property
     def flows(self) -> npt.NDArray[np.float32]:
-        """Flows of the fine scale, (2, H, W)."""
-        return self.fine.flows
+        """Flows of the fine scale, (2, H, W), on the grid of the image alone."""
+        return self.fine.flows[:, *self._within]
 
     @property
     def probability(self) -> npt.NDArray[np.float32]:
-        """Logit of the fine scale, (H, W)."""
-        return self.fine.probability
+        """Logit of the fine scale, (H, W), on the grid of the image alone."""
+        return self.fine.probability[self._within]
 
     @property
     def scale(self) -> float:
         """Network pixels per image pixel at the fine scale."""
         return self.fine.scale
+
+    @property
+    def _within(self) -> tuple[slice, slice]:
+        (y, x), (height, width) = self.fine.offset, scaled(self.shape, self.scale)
+        return slice(int(y), int(y) + height), slice(int(x), int(x) + width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

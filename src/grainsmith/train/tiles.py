@@ -9,8 +9,10 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from skimage.measure import label
 
 from grainsmith.models.flows import flows_from_labels
+from grainsmith.segment.picture import BEYOND_PX, with_beyond
 
 if TYPE_CHECKING:
     from grainsmith.data import LabelImage
@@ -55,7 +57,9 @@ class Tile:
         if weight is None:
             weight = np.ones(labels.shape, np.float32)
         counts = grain_weights(labels, weight > 0)
-        return cls(image, labels, counts[labels] * weight, flows_from_labels(labels))
+        image, weight = with_beyond(image), with_beyond(counts[labels] * weight)
+        labels = _labels_with_beyond(labels)
+        return cls(image, labels, weight, flows_from_labels(labels))
 
     @property
     def trusted(self) -> float:
@@ -66,6 +70,16 @@ class Tile:
     def nbytes(self) -> int:
         """Memory in use."""
         return sum(part.nbytes for part in (self.image, self.labels, self.weight, self.flows))
+
+
+def _labels_with_beyond(labels: LabelImage) -> LabelImage:
+    """Mirror labels at the edges: a grain that an edge cuts goes on, of others there are copies."""
+    around = np.pad(labels, BEYOND_PX, mode="symmetric")
+    pieces = label(around, connectivity=1, background=0)
+    own = np.zeros(pieces.max() + 1, bool)
+    own[np.unique(pieces[BEYOND_PX:-BEYOND_PX, BEYOND_PX:-BEYOND_PX])] = True
+    copies = around.max() + pieces
+    return np.where(own[pieces] | (around == 0), around, copies).astype(np.int32)
 
 
 def grain_weights(labels: LabelImage, trusted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
