@@ -161,6 +161,17 @@ def test_stop_keeps_the_best_and_roll_back_keeps_the_lists(panel, dataset, tiny,
 
 
 @pytest.mark.slow
+def test_stop_before_anything_is_learnt_ends_it_at_once(panel, dataset, qtbot):
+    panel.open(str(dataset))
+    panel.train()
+    qtbot.waitUntil(lambda: panel.tuning is not None, timeout=WAIT_MS)
+    panel.stop()
+    qtbot.waitUntil(lambda: _message(panel).startswith("Stopped: before anything"), timeout=WAIT_MS)
+    assert panel._train.isEnabled()
+    assert not list(runs_folder().glob("*.pt"))
+
+
+@pytest.mark.slow
 def test_a_killed_run_is_offered_and_goes_on(panel, dataset, tiny, qtbot):
     _quick(panel, tiny, epochs=40)
     panel.open(str(dataset))
