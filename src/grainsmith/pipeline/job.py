@@ -22,6 +22,7 @@ from grainsmith.io.tables import write_table
 from grainsmith.pipeline.field import segment_field, with_pixel_size, write_segmented
 from grainsmith.pipeline.grains import measure_field, name_by_rules
 from grainsmith.pipeline.manifest import IN_WORK, Entry, write_entry
+from grainsmith.pipeline.memory import keep_freed_memory
 from grainsmith.pipeline.placing import alignment_records, write_alignment
 from grainsmith.pipeline.results import DoneField, facts_of, write_pictures, write_statistics
 
@@ -110,6 +111,7 @@ def do_field(job: Job, on_progress: OnProgress) -> Made:
     GrainsmithError
         The field cannot be read, or its results cannot be written.
     """
+    keep_freed_memory()
     out = Path(job.out)
     if job.files.problem:
         raise ReadError(job.files.problem)
