@@ -57,6 +57,7 @@ def events(model):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_killed_and_resumed_it_ends_with_the_same_curve(place):
     whole, broken = place / "whole.pt", place / "broken.pt"
     given = ("train", place / "set", "--from", place / "tiny.pt", *OPTIONS)

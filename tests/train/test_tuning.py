@@ -235,10 +235,7 @@ def test_a_validation_folder_of_its_own(dataset, settings, tmp_path):
     assert len(study.train) == 2
 
 
-def test_cellpose_sam_is_refused_and_a_tuned_start_warned_of(dataset, settings, tmp_path):
-    torch.save({"W2": torch.zeros(1)}, tmp_path / "sam.pt")
-    with pytest.raises(ModelError, match=r"Cellpose-SAM network .* which Grainsmith does not tune"):
-        tune(dataset, replace(settings, model=str(tmp_path / "sam.pt")), tmp_path / "m.run")
+def test_a_tuned_start_is_warned_of(dataset, settings, tmp_path):
     tune(dataset, settings, tmp_path / "m.run")
     heard = []
     again = replace(settings, model=str(tmp_path / "m.pt"))

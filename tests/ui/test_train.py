@@ -227,7 +227,7 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(panel, dataset, tmp_p
     assert "no name for a model" in _refusal(panel, qtbot)
     panel.name.setText("x")
     panel.model.choose("cpsam_v2")
-    assert "305 million" in _refusal(panel, qtbot)
+    assert "models download cpsam_v2" in _refusal(panel, qtbot)
 
 
 def test_models_that_cannot_be_written_are_said(panel, dataset, tmp_path, qtbot):

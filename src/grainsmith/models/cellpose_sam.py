@@ -57,7 +57,15 @@ def is_cellpose4(path: Path) -> bool:
 
 
 def load(name: str, path: Path, *, device: str = "auto") -> CellposeSamModel:
-    """Load a Cellpose 4 file.
+    """Load a Cellpose 4 file as a Model; errors as `load_network`."""
+    chosen = choose_device(device)
+    dtype = torch.float32 if chosen.type == "cpu" else torch.bfloat16
+    net = load_network(path, chosen, dtype).eval()
+    return CellposeSamModel(name, net, fingerprint=fingerprint(path), device=chosen)
+
+
+def load_network(path: Path, device: torch.device, dtype: torch.dtype) -> Any:
+    """Load the network of a Cellpose 4 file, a torch Module.
 
     Raises
     ------
@@ -66,12 +74,10 @@ def load(name: str, path: Path, *, device: str = "auto") -> CellposeSamModel:
     """
     from cellpose.vit import CPSAM
 
-    chosen = choose_device(device)
-    dtype = torch.float32 if chosen.type == "cpu" else torch.bfloat16
-    net = CPSAM(dtype=dtype).to(chosen)
+    net = CPSAM(dtype=dtype).to(device)
     try:
-        net.load_model(str(path), device=chosen)
+        net.load_model(str(path), device=device)
     except (RuntimeError, KeyError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "unknown form"
         raise ModelError(f"{path} does not fit the Cellpose-SAM network: {reason}") from error
-    return CellposeSamModel(name, net.eval(), fingerprint=fingerprint(path), device=chosen)
+    return net

@@ -10,8 +10,9 @@ from grainsmith.io.provenance import provenance, write_json
 from grainsmith.train.run_folder import save_tensors
 
 if TYPE_CHECKING:
+    import torch
+
     from grainsmith.models.catalogue import ModelEntry
-    from grainsmith.models.grainnet import GrainNet
     from grainsmith.train.fields import Study
     from grainsmith.train.run_folder import RunFolder
     from grainsmith.train.settings import TuneSettings
@@ -43,7 +44,9 @@ def start_notes(start: ModelEntry) -> list[str]:
     return [text]
 
 
-def save_model(run: RunFolder, net: GrainNet, start: ModelEntry, ended: dict[str, Any]) -> None:
+def save_model(
+    run: RunFolder, state: dict[str, torch.Tensor], start: ModelEntry, ended: dict[str, Any]
+) -> None:
     """Write the weights and their card; an older model of that name stays whole until then.
 
     The card first: weights without one would be of unknown descent, a card with older weights is
@@ -51,8 +54,7 @@ def save_model(run: RunFolder, net: GrainNet, start: ModelEntry, ended: dict[str
     """
     record = run.record()
     weights = {
-        name: value.half() if value.is_floating_point() else value
-        for name, value in net.state_dict().items()
+        name: value.half() if value.is_floating_point() else value for name, value in state.items()
     }
     save_tensors(run.path / "model.pt", weights)
     licences = sorted({one["licence"] or "not stated" for one in record["fields"]})

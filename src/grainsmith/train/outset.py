@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from grainsmith.errors import ModelError
-from grainsmith.models.catalogue import ModelEntry, find_model
-from grainsmith.models.cellpose_sam import is_cellpose4
+from grainsmith.models.catalogue import ModelEntry, find_weights
+from grainsmith.models.grainnet_model import choose_device
+from grainsmith.models.tunable import refuse_untunable
 from grainsmith.train.settings import TuneSettings
 from grainsmith.train.trainer import TrainSettings
 
@@ -14,22 +15,16 @@ if TYPE_CHECKING:
     from grainsmith.train.run_folder import RunFolder
 
 
-def find_start(name: str) -> ModelEntry:
+def find_start(settings: TuneSettings) -> ModelEntry:
     """Return the model to start from.
 
     Raises
     ------
     ModelError
-        It is unknown, not on this machine, or of a form that is not tuned here.
+        It is unknown, not on this machine, or more than this machine can tune.
     """
-    entry = find_model(name)
-    if entry.kind == "download" or is_cellpose4(entry.path):
-        raise ModelError(
-            f"{name} is a Cellpose-SAM network of 305 million weights, which Grainsmith does not "
-            "tune: start from 'grains' or a Cellpose 1-3 file, or let Cellpose tune it on a GPU "
-            "(`cellpose --train --dir FOLDER`; the set is in its form) and add the result with "
-            "`grainsmith models add`"
-        )
+    entry = find_weights(settings.model)
+    refuse_untunable(entry.name, entry.path, choose_device(settings.device), settings.batch)
     return entry
 
 
@@ -51,12 +46,13 @@ def refuse_changed(before: dict[str, Any], now: dict[str, Any]) -> None:
             raise ModelError(f"{what} has changed since the run was broken off: start anew")
 
 
-def pace(settings: TuneSettings, steps: int) -> TrainSettings:
-    """Return learning rates for so many steps."""
+def pace(settings: TuneSettings, steps: int, share: float = 1.0) -> TrainSettings:
+    """Return learning rates for so many steps; `share` of what the settings say."""
+    rate = share * settings.learning_rate
     return TrainSettings(
         steps=steps,
-        learning_rate=settings.learning_rate,
-        final_learning_rate=settings.learning_rate / 50,
+        learning_rate=rate,
+        final_learning_rate=rate / 50,
         warm_up_steps=min(50, steps // 10),
         average_steps=max(1, min(100, steps // 8)),
         start_share=settings.start_share_pct / 100,

@@ -66,7 +66,7 @@ def begin_run(name: str, folder: str | Path, settings: TuneSettings) -> RunFolde
         raise MismatchError(f"{folder} holds no field: add one first (tab Export, Training set)")
     if not dataset.of_role("train"):
         raise MismatchError("no field of the set has the role 'train': give one that role first")
-    find_start(settings.model)
+    find_start(settings)
     run = RunFolder(runs_folder() / f"{name}.run")
     run.begin({"folder": str(folder), "settings": asdict(settings)})
     return run

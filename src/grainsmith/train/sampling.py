@@ -38,9 +38,11 @@ class Batches:
         Of the study.
     settings : TuneSettings
     diameter_px : float
-        Grain diameter of the network.
+        Grain diameter of the network; 0 = it takes pictures as they are.
     channels : int
-        Inputs of the network; all but the first stay 0.
+        Inputs of the network.
+    grey_in_all : bool
+        Whether all of them hold the grey picture; else all but the first stay 0.
     """
 
     def __init__(
@@ -51,11 +53,12 @@ class Batches:
         *,
         diameter_px: float,
         channels: int = 1,
+        grey_in_all: bool = False,
     ) -> None:
         self._study, self._fields, self._settings = study, fields, settings
-        self._channels = channels
+        self._channels, self._grey_in_all = channels, grey_in_all
         self._scale = {
-            name: min(FINEST, diameter_px / found)
+            name: min(FINEST, diameter_px / found) if diameter_px else 1.0
             for name, found in study.diameters_px.items()
             if found > 0
         }
@@ -126,5 +129,9 @@ class Batches:
     def _stack(self, tiles: list[Tile]) -> Batch:
         side = self._settings.tile_px
         images = torch.zeros((len(tiles), self._channels, side, side))
-        images[:, 0] = torch.from_numpy(np.stack([one.image for one in tiles]))
+        grey = torch.from_numpy(np.stack([one.image for one in tiles]))
+        if self._grey_in_all:
+            images[:] = grey[:, None]
+        else:
+            images[:, 0] = grey
         return images, torch.from_numpy(np.stack([targets(one) for one in tiles]))

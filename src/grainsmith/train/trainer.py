@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from grainsmith.data import OnProgress, no_progress
-from grainsmith.models.grainnet import FLOW_SCALE, GrainNet
+from grainsmith.models.grainnet import FLOW_SCALE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,8 +76,8 @@ class Trainer:
 
     Parameters
     ----------
-    net : GrainNet
-        Trained in place.
+    net : torch Module
+        Gives (output, style) as `GrainNet` does; trained in place.
     settings : TrainSettings
         Learning rates and length.
     device : torch device
@@ -91,7 +92,7 @@ class Trainer:
     """
 
     def __init__(
-        self, net: GrainNet, settings: TrainSettings, *, device: torch.device | str = "cpu"
+        self, net: torch.nn.Module, settings: TrainSettings, *, device: torch.device | str = "cpu"
     ) -> None:
         self.device = torch.device(device)
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
@@ -134,9 +135,9 @@ class Trainer:
         self.step += 1
         return float(value.detach())
 
-    def best_guess(self) -> GrainNet:
+    def best_guess(self) -> torch.nn.Module:
         """Return the network with the running mean of its weights and the start's share in it."""
-        net = GrainNet(self.net.channels, diameter_px=float(self.net.diam_mean.detach()))
+        net = copy.deepcopy(self.net)
         learnt, share = self.average.module.state_dict(), self.settings.start_share
         net.load_state_dict(
             {

@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from grainsmith.errors import GrainsmithError, ModelError, WriteError
-from grainsmith.models.grainnet import GrainNet, load_grainnet
 from grainsmith.models.grainnet_model import choose_device
+from grainsmith.models.tunable import load_tunable
 from grainsmith.train.card import run_record, save_model, start_notes
 from grainsmith.train.fields import Fields, prepare
 from grainsmith.train.outset import asked_before, find_start, pace, refuse_changed
 from grainsmith.train.run_folder import RunFolder, ignore_event
 from grainsmith.train.sampling import Batches
 from grainsmith.train.settings import TuneSettings, default_steps
-from grainsmith.train.trainer import Trainer
+from grainsmith.train.trainer import Trainer, TrainSettings
 from grainsmith.train.validation import Stopped, Validator
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def tune(
         with suppress(WriteError):
             run.event("failed", reason=str(error))
         raise
-    except MemoryError as error:
+    except (MemoryError, torch.cuda.OutOfMemoryError) as error:
         reason = "the memory is full: give fewer tiles per step (--batch) or smaller ones"
         run.event("failed", reason=reason)
         raise ModelError(reason) from error
@@ -135,8 +135,7 @@ class _Tuning:
         self.run = run
         if resume:
             folder, settings = asked_before(run)
-        self.settings = settings
-        self.start = find_start(settings.model)
+        self.start = find_start(settings)
         self.study = prepare(folder, settings.validation, on_progress=self._look_up)
         record = run_record(settings, folder, self.study, self.start)
         record["notes"] = [*record["notes"], *start_notes(self.start)]
@@ -146,22 +145,27 @@ class _Tuning:
             run.begin(record)
             for note in record["notes"]:
                 run.event("note", text=note)
-        net = load_grainnet(self.start.path)
         device = choose_device(settings.device)
+        tunable = load_tunable(self.start.path, device)
+        settings = replace(settings, tile_px=tunable.tile_px or settings.tile_px)
         if settings.threads:
             torch.set_num_threads(settings.threads)
+        self.settings, self.rate = settings, tunable.rate
         self.batches = Batches(
             self.study,
             Fields(self.study),
             settings,
-            diameter_px=float(net.diam_mean.detach()),
-            channels=net.channels[0],
+            diameter_px=tunable.diameter_px,
+            channels=tunable.inputs,
+            grey_in_all=tunable.grey_in_all,
         )
         steps = default_steps(len(self.study.train))
         if settings.epochs:
             steps = settings.epochs * self.batches.steps_per_epoch()
-        self.trainer = Trainer(net, pace(settings, steps), device=device)
-        self.validator = Validator(self.study, self.batches, wants_stop=lambda: run.stop_wanted)
+        self.trainer = Trainer(tunable.net, self._pace(steps), device=device)
+        self.validator = Validator(
+            self.study, self.batches, tunable.as_model, wants_stop=lambda: run.stop_wanted
+        )
         self.standing = {"best": -1.0, "best_loss": math.inf, "best_step": 0, "no_gain": 0}
         self.used_s = 0.0
         if resume:
@@ -254,7 +258,7 @@ class _Tuning:
             self.run.event(
                 "note", text=f"{steps} of {self.steps} steps fit into the time on this machine"
             )
-            self.trainer.settings = pace(self.settings, steps)
+            self.trainer.settings = self._pace(steps)
 
     def _validate(self) -> None:
         """Judge the running mean of the weights and keep it where it is the best so far."""
@@ -280,7 +284,10 @@ class _Tuning:
         best = self.standing["best"]
         return value > best or (value == best and loss < self.standing["best_loss"])
 
-    def _keep(self, net: GrainNet) -> None:
+    def _pace(self, steps: int) -> TrainSettings:
+        return pace(self.settings, steps, self.rate)
+
+    def _keep(self, net: torch.nn.Module) -> None:
         self.run.save("best.pt", net.state_dict())
         self.standing["best_step"] = self.trainer.step
 
@@ -295,7 +302,7 @@ class _Tuning:
 
     def _take_up(self) -> None:
         state = self.run.load("state.pt")
-        self.trainer.settings = pace(self.settings, state["steps"])
+        self.trainer.settings = self._pace(state["steps"])
         self.trainer.resume(state["trainer"])
         self.standing |= state["standing"]
         self.used_s = state["used_s"]
@@ -305,10 +312,8 @@ class _Tuning:
         best_step = int(self.standing["best_step"])
         scores = {side: self.standing.get(side, float("nan")) for side in ("before", "after")}
         if best_step:
-            net = GrainNet(self.trainer.net.channels)
-            net.load_state_dict(self.run.load("best.pt"))
             ended = {"ended": reason, "best_step": best_step, "validation_ap50": scores}
-            save_model(self.run, net, self.start, ended)
+            save_model(self.run, self.run.load("best.pt"), self.start, ended)
         else:
             reason = "stopped before the first step, so there is no model"
         self.run.event(kind, reason=reason, step=self.trainer.step, best_step=best_step)

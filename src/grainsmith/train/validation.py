@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from grainsmith.models.grainnet_model import GrainNetModel
 from grainsmith.segment import SegmentSettings
 from grainsmith.train.comparison import score_trusted, segmented
 from grainsmith.train.fields import load
@@ -18,7 +17,7 @@ from grainsmith.train.trainer import loss
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from grainsmith.models.grainnet import GrainNet
+    from grainsmith.models.model import Model
     from grainsmith.train.fields import Study
     from grainsmith.train.sampling import Batch, Batches
 
@@ -37,19 +36,29 @@ class Validator:
     study : Study
     batches : Batches
         Of the study.
+    as_model : callable
+        Makes a network a Model.
     wants_stop : callable
         Asked often; once it says yes, `Stopped` is raised.
     """
 
-    def __init__(self, study: Study, batches: Batches, *, wants_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        study: Study,
+        batches: Batches,
+        as_model: Callable[[torch.nn.Module], Model],
+        *,
+        wants_stop: Callable[[], bool],
+    ) -> None:
         self._study, self._wants_stop = study, wants_stop
+        self._as_model = as_model
         self._batches = batches
         self._tiles: list[Batch] = []
 
-    def judge(self, net: GrainNet) -> dict[str, Any]:
+    def judge(self, net: torch.nn.Module) -> dict[str, Any]:
         """Return loss, mean AP@0.5 and D50 error, and the scores of every field."""
         self._tiles = self._tiles or self._batches.for_validation()
-        model = GrainNetModel("tuned", net, fingerprint="", device="cpu")
+        model = self._as_model(net)
         settings = SegmentSettings()
         fields = {}
         for one in self._study.validation:
@@ -70,7 +79,7 @@ class Validator:
             "fields": fields,
         }
 
-    def _loss(self, net: GrainNet) -> float:
+    def _loss(self, net: torch.nn.Module) -> float:
         values = []
         device = next(net.parameters()).device
         for images, wanted in self._tiles:
