@@ -140,7 +140,7 @@ def test_train_judge_keep_and_go_on(panel, viewer, dataset, pictures, qtbot):
     qtbot.addWidget(segment)
     assert segment._model.findData("sand-1") >= 0
     panel.next.segment()
-    qtbot.waitUntil(lambda: panel.roles.image.name == "field_2", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.roles.image.name in ("field_2", "field_3"), timeout=WAIT_MS)
     assert panel.roles.grains.metadata["grainsmith"]["model"]["name"] == "sand-1"
 
 
