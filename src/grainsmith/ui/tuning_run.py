@@ -54,6 +54,7 @@ class TuningRun(QObject):
 
     def stop(self) -> None:
         """Ask to stop and keep the best; before there is any, and after it, end the process."""
+        self._look()  # something may have been learnt since the timer looked last
         if not self._heard or self._last["kind"] in ENDED:
             self._stopping = True
             self._process.kill()
