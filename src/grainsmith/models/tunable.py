@@ -64,7 +64,7 @@ def load_tunable(path: Path, device: torch.device) -> Tunable:
     Raises
     ------
     ModelError
-        It is unreadable, of another form, or larger than what this machine can tune.
+        It is unreadable or of another form.
     """
     if cellpose_sam.is_cellpose4(path):
         net = cellpose_sam.load_network(path, device, torch.float32)

@@ -139,9 +139,10 @@ def _on_network_grid(
     rows, columns = (_mirrored(at, n) for at, n in zip(places, labels.shape, strict=True))
     out = np.ascontiguousarray(labels[np.ix_(rows, columns)])
     outside = np.zeros(grid, bool)
+    n_places = int(labels.max(initial=0)) + 1
     for axis, (at, n) in enumerate(zip(places, labels.shape, strict=True)):
         for beyond, edge in ((at < 0, 0), (at >= n, n - 1)):
-            cut = np.zeros(int(labels.max(initial=0)) + 1, bool)
+            cut = np.zeros(n_places, bool)
             cut[labels.take(edge, axis)] = True
             zone = (beyond, slice(None)) if axis == 0 else (slice(None), beyond)
             out[zone] = np.where(cut[out[zone]], out[zone], 0)
