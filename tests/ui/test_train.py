@@ -15,6 +15,7 @@ from grainsmith.io.sem import read_image
 from grainsmith.models.catalogue import list_models
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import sample_field
+from grainsmith.train.likeness import least_like
 from grainsmith.train.runs import free_name, runs_folder, unfinished_runs
 from grainsmith.train.settings import TuneSettings
 from grainsmith.ui.panel import duration
@@ -139,8 +140,10 @@ def test_train_judge_keep_and_go_on(panel, viewer, dataset, pictures, qtbot):
     segment = SegmentPanel(viewer)
     qtbot.addWidget(segment)
     assert segment._model.findData("sand-1") >= 0
+    left = [pictures / "field_2.tif", pictures / "field_3.tif"]
+    expected = least_like(left, read_dataset(dataset), "sand-1").stem
     panel.next.segment()
-    qtbot.waitUntil(lambda: panel.roles.image.name in ("field_2", "field_3"), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.roles.image.name == expected, timeout=WAIT_MS)
     assert panel.roles.grains.metadata["grainsmith"]["model"]["name"] == "sand-1"
 
 
