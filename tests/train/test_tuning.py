@@ -1,9 +1,11 @@
 import errno
 import json
+import math
 import os
 from dataclasses import replace
 from itertools import chain, repeat
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from grainsmith.segment.picture import BEYOND_PX
 from grainsmith.train import RunFolder, TuneSettings, places, tune
 from grainsmith.train import fields as fields_module
 from grainsmith.train import trainer as trainer_module
+from grainsmith.train import tuning as tuning_module
 from grainsmith.train import validation as validation_module
 from grainsmith.train.fields import Fields, prepare
 from grainsmith.train.sampling import Batches
@@ -286,6 +289,44 @@ def test_the_time_limit_ends_it_with_a_model(dataset, settings, tmp_path):
     tuned = tune(dataset, chosen, tmp_path / "m.run")
     assert "the time of 0.02 minutes is over" in tuned.reason or "all steps" in tuned.reason
     assert tuned.model.is_file()
+
+
+def test_the_time_is_used_to_its_end_though_the_first_steps_are_slow(
+    dataset, settings, tmp_path, monkeypatch
+):
+    clock, learn = SimpleNamespace(now=0.0), trainer_module.Trainer.learn
+
+    def slow_at_first(self, *batch):
+        clock.now += 3 if self.step < 20 else 1
+        return learn(self, *batch)
+
+    monkeypatch.setattr(trainer_module.Trainer, "learn", slow_at_first)
+    monkeypatch.setattr(tuning_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    heard = []
+    chosen = replace(settings, epochs=5000, minutes=4, validation="none")
+    tuned = tune(dataset, chosen, tmp_path / "m.run", on_event=heard.append)
+    assert tuned.steps == 20 + (240 - 60)
+    said = [one["text"].split()[0] for one in heard if "fit into" in one.get("text", "")]
+    assert said == ["80", "200"]
+
+
+@pytest.mark.parametrize(
+    ("before", "kept"), [(0.05, 0.05), (0.25, 0.25), (0.5, 0.5), (0.9, 0.5), (math.nan, 0.5)]
+)
+def test_of_a_poor_start_less_is_kept(dataset, settings, tmp_path, monkeypatch, before, kept):
+    shares, best_guess = [], trainer_module.Trainer.best_guess
+
+    def guess(self):
+        shares.append(self.settings.start_share)
+        return best_guess(self)
+
+    def judge(self, net):
+        return {"loss": 1.0, "ap50": before, "d50_error_pct": 0.0, "fields": {}}
+
+    monkeypatch.setattr(trainer_module.Trainer, "best_guess", guess)
+    monkeypatch.setattr(Validator, "judge", judge)
+    tune(dataset, replace(settings, start_share_pct=50), tmp_path / "m.run")
+    assert shares[-1] == pytest.approx(kept)
 
 
 def test_fields_are_let_go_when_the_memory_is_small(dataset):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from grainsmith.errors import ModelError
@@ -13,6 +14,8 @@ from grainsmith.train.trainer import TrainSettings
 
 if TYPE_CHECKING:
     from grainsmith.train.run_folder import RunFolder
+
+_GOOD_START = 0.5
 
 
 def find_start(settings: TuneSettings) -> ModelEntry:
@@ -46,16 +49,29 @@ def refuse_changed(before: dict[str, Any], now: dict[str, Any]) -> None:
             raise ModelError(f"{what} has changed since the run was broken off: start anew")
 
 
-def pace(settings: TuneSettings, steps: int, share: float = 1.0) -> TrainSettings:
-    """Return learning rates for so many steps; `share` of what the settings say."""
-    rate = share * settings.learning_rate
+def pace(
+    settings: TuneSettings, steps: int, *, rate: float = 1.0, before: float = 1.0
+) -> TrainSettings:
+    """Return how to learn in so many steps.
+
+    Parameters
+    ----------
+    settings : TuneSettings
+    steps : int
+    rate : float
+        Of the learning rate, how much the network bears.
+    before : float
+        AP@0.5 of the start: of one that finds little, little is worth keeping.
+    """
+    height = rate * settings.learning_rate
+    kept = min(1.0, before / _GOOD_START) if math.isfinite(before) else 1.0
     return TrainSettings(
         steps=steps,
-        learning_rate=rate,
-        final_learning_rate=rate / 50,
+        learning_rate=height,
+        final_learning_rate=height / 50,
         warm_up_steps=min(50, steps // 10),
         average_steps=max(1, min(100, steps // 8)),
-        start_share=settings.start_share_pct / 100,
+        start_share=kept * settings.start_share_pct / 100,
         keep_statistics=True,
         threads=settings.threads,
     )

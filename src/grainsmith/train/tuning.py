@@ -31,8 +31,9 @@ _VALIDATIONS = 8
 _VALIDATIONS_OF_SEEN = 2
 """Fields that are trained on decide nothing: looking at them more often only costs time."""
 _STATE_EVERY = 50
-_PACE_KNOWN = 20
-"""Steps after which it is known how many the time allows."""
+_PACE_KNOWN = (20, 40, 80)
+"""Steps after which it is known, better each time, how many the time allows: the first ones are
+slower, as made fields are yet to be made."""
 _LOST_STEPS = 5
 """Batches in a row without a finite gradient after which nothing more can be hoped for."""
 
@@ -162,11 +163,12 @@ class _Tuning:
         steps = default_steps(len(self.study.train))
         if settings.epochs:
             steps = settings.epochs * self.batches.steps_per_epoch()
+        self.standing = {"best": -1.0, "best_loss": math.inf, "best_step": 0, "no_gain": 0}
+        self.wanted = steps
         self.trainer = Trainer(tunable.net, self._pace(steps), device=device)
         self.validator = Validator(
             self.study, self.batches, tunable.as_model, wants_stop=lambda: run.stop_wanted
         )
-        self.standing = {"best": -1.0, "best_loss": math.inf, "best_step": 0, "no_gain": 0}
         self.used_s = 0.0
         if resume:
             self._take_up()
@@ -204,8 +206,9 @@ class _Tuning:
             self._refuse_nonsense(lost)
             step = self.trainer.step
             each = (time.monotonic() - begun) / (step - first)
-            if step == _PACE_KNOWN:
+            if step in _PACE_KNOWN:
                 self._fit_time(each)
+                first, begun = step, time.monotonic()
             left = min(each * (self.steps - step), self._time_left)
             self.run.event("step", step=step, steps=self.steps, loss=loss, seconds_left=left)
             ended = self._look_round(step)
@@ -253,10 +256,13 @@ class _Tuning:
     def _fit_time(self, each_s: float) -> None:
         """Take fewer steps where the time allows no more: the learning rate must come to rest."""
         allowed = self._time_left - self._validations * self.standing.get("validation_s", 0.0)
-        if each_s * (self.steps - self.trainer.step) > allowed:
-            steps = max(self.trainer.step + int(allowed / each_s), 2 * _PACE_KNOWN)
+        if math.isinf(allowed):
+            return
+        fitting = max(self.trainer.step + int(allowed / each_s), 2 * _PACE_KNOWN[0])
+        steps = min(self.wanted, fitting)
+        if steps != self.steps:
             self.run.event(
-                "note", text=f"{steps} of {self.steps} steps fit into the time on this machine"
+                "note", text=f"{steps} of {self.wanted} steps fit into the time on this machine"
             )
             self.trainer.settings = self._pace(steps)
 
@@ -271,6 +277,7 @@ class _Tuning:
         gained = self._better(value, facts["loss"])
         if step == 0:
             self.standing |= {"before": facts["ap50"], "best": value, "best_loss": facts["loss"]}
+            self.trainer.settings = self._pace(self.steps)
         elif gained or not self.standing["best_step"]:
             self._keep(net)
             self.standing |= {"best": value, "best_loss": facts["loss"], "after": facts["ap50"]}
@@ -285,7 +292,8 @@ class _Tuning:
         return value > best or (value == best and loss < self.standing["best_loss"])
 
     def _pace(self, steps: int) -> TrainSettings:
-        return pace(self.settings, steps, self.rate)
+        before = self.standing.get("before", 1.0)
+        return pace(self.settings, steps, rate=self.rate, before=before)
 
     def _keep(self, net: torch.nn.Module) -> None:
         self.run.save("best.pt", net.state_dict())
@@ -302,9 +310,9 @@ class _Tuning:
 
     def _take_up(self) -> None:
         state = self.run.load("state.pt")
+        self.standing |= state["standing"]
         self.trainer.settings = self._pace(state["steps"])
         self.trainer.resume(state["trainer"])
-        self.standing |= state["standing"]
         self.used_s = state["used_s"]
         self.run.forget_after(self.trainer.step)
 
