@@ -310,6 +310,28 @@ def test_the_time_is_used_to_its_end_though_the_first_steps_are_slow(
     assert said == ["80", "200"]
 
 
+def test_validations_that_take_long_are_few(dataset, settings, tmp_path, monkeypatch):
+    clock, learn, validated = SimpleNamespace(now=0.0), trainer_module.Trainer.learn, []
+
+    def learn_for_a_second(self, *batch):
+        clock.now += 1
+        return learn(self, *batch)
+
+    def judge(self, net):
+        clock.now += 16
+        validated.append(clock.now)
+        return {"loss": 1.0, "ap50": 0.5, "d50_error_pct": 0.0, "fields": {}}
+
+    monkeypatch.setattr(trainer_module.Trainer, "learn", learn_for_a_second)
+    monkeypatch.setattr(Validator, "judge", judge)
+    monkeypatch.setattr(tuning_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    tuned = tune(dataset, replace(settings, epochs=5000, minutes=4), tmp_path / "m.run")
+    # A fifth of the time is three of them, and one more at the beginning.
+    assert len(validated) == 1 + 3
+    assert tuned.steps > 150
+    assert clock.now <= 4 * 60
+
+
 @pytest.mark.parametrize(
     ("before", "kept"), [(0.05, 0.05), (0.25, 0.25), (0.5, 0.5), (0.9, 0.5), (math.nan, 0.5)]
 )

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from grainsmith.train.run_folder import OnEvent
 
-_VALIDATIONS = 8
-_VALIDATIONS_OF_SEEN = 2
-"""Fields that are trained on decide nothing: looking at them more often only costs time."""
+_VALIDATIONS, _FEWEST_VALIDATIONS = 8, 2
+_VALIDATING = 0.2
+"""Share of the time that is there for validations: where they take long, there are fewer."""
 _STATE_EVERY = 50
 _PACE_KNOWN = (20, 40, 80)
 """Steps after which it is known, better each time, how many the time allows: the first ones are
@@ -196,19 +196,20 @@ class _Tuning:
     def _learn(self) -> str:
         """Take the steps; return why they ended."""
         source = self.batches.from_step(self.trainer.step)
-        lost, begun = 0, time.monotonic()
+        lost, learning_s = 0, 0.0
         first = self.trainer.step
         while self.trainer.step < self.steps:
             self._look_up()
-            skipped = self.trainer.skipped
+            skipped, begun = self.trainer.skipped, time.monotonic()
             loss = self.trainer.learn(*next(source))
+            learning_s += time.monotonic() - begun
             lost = lost + 1 if self.trainer.skipped > skipped else 0
             self._refuse_nonsense(lost)
             step = self.trainer.step
-            each = (time.monotonic() - begun) / (step - first)
+            each = learning_s / (step - first)
             if step in _PACE_KNOWN:
                 self._fit_time(each)
-                first, begun = step, time.monotonic()
+                first, learning_s = step, 0.0
             left = min(each * (self.steps - step), self._time_left)
             self.run.event("step", step=step, steps=self.steps, loss=loss, seconds_left=left)
             ended = self._look_round(step)
@@ -219,7 +220,7 @@ class _Tuning:
     def _look_round(self, step: int) -> str:
         """Validate and save where it is time; return why the run ends now, "" where it goes on."""
         last = step == self.steps or self._time_left <= 0
-        if last or step % max(1, self.steps // self._validations) == 0:
+        if last or step % -(-self.steps // self._validations) == 0:
             self._validate()
             self._save_state()
             patience = self.settings.patience
@@ -246,7 +247,13 @@ class _Tuning:
 
     @property
     def _validations(self) -> int:
-        return _VALIDATIONS_OF_SEEN if self.study.seen else _VALIDATIONS
+        # Fields that are trained on decide nothing: looking at them more often only costs time.
+        if self.study.seen:
+            return _FEWEST_VALIDATIONS
+        limit, each_s = 60 * self.settings.minutes, self.standing.get("validation_s", 0.0)
+        if not limit or each_s * _VALIDATIONS <= _VALIDATING * limit:
+            return _VALIDATIONS
+        return max(_FEWEST_VALIDATIONS, int(_VALIDATING * limit / each_s))
 
     @property
     def _time_left(self) -> float:
