@@ -1,7 +1,7 @@
-"""Make the pictures of docs/train.md: the curves of a run, and its judgement.
+"""Make the picture of docs/train.md: the curves of a run, and its judgement.
 
 Run it under Xvfb: xvfb-run -a -s "-screen 0 1600x1000x24" python tools/make_train_screenshots.py
-FOLDER. Three fields cut from the hard sample, with their true grains, tuned for two minutes.
+FOLDER. Three fields cut from the hard sample, with their true grains, tuned for three minutes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from grainsmith.samples import sample_field
 from grainsmith.ui.dock import GrainsmithDock
 
 SIDE_PX = 320
-MINUTES = 2.0
+MINUTES = 3.0
 LONGEST_S = 900
 
 
@@ -56,17 +56,15 @@ def wait(there: Any) -> None:
 
 
 def shoot(viewer: napari.Viewer, path: Path) -> None:
-    """Take a picture of the window in as few colours as it needs."""
+    """Take a picture of the window."""
     until = time.monotonic() + 1
     wait(lambda: time.monotonic() > until)
     window = viewer.screenshot(canvas_only=False, flash=False)
-    few = Image.fromarray(np.ascontiguousarray(window[:, 330:, :3])).quantize(256, dither=0)
-    few.save(path, optimize=True)
+    Image.fromarray(np.ascontiguousarray(window[:, 330:, :3])).save(path, optimize=True)
 
 
 def main() -> None:
-    """Train, judge, and take the pictures."""
-    folder = Path(sys.argv[1])
+    """Train, judge, and take the picture."""
     place = Path(tempfile.mkdtemp())
     os.environ["GRAINSMITH_MODELS"] = str(place / "models")
     os.environ["GRAINSMITH_AUTOSAVE"] = str(place / "autosave")
@@ -80,14 +78,10 @@ def main() -> None:
     train.open(str(place / "sand"))
     train.form["minutes"].value = MINUTES
     train.train()
-    wait(lambda: train.tuning is not None)
-    run = train.tuning.run
-    wait(lambda: sum(one["kind"] == "validation" for one in run.events()) >= 6)
-    shoot(viewer, folder / "train.png")
     wait(lambda: train.judgement.isVisibleTo(train))
     train.judgement.shown.setChecked(True)
     wait(lambda: any("gained" in one.name for one in viewer.layers))
-    shoot(viewer, folder / "train_judged.png")
+    shoot(viewer, Path(sys.argv[1]) / "train.png")
     viewer.close()
 
 
