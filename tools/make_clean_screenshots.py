@@ -20,11 +20,11 @@ from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QApplication, QMessageBox
 
 from grainsmith import clean
-from grainsmith.ui.editor import editor_of
-from grainsmith.ui.layers import labels_options
-from grainsmith.ui.marks import PREVIEW
-from grainsmith.ui.roles import roles_of
-from grainsmith.ui.view import zoom_to
+from grainsmith.ui.editing.editor import editor_of
+from grainsmith.ui.layers.convert import labels_options
+from grainsmith.ui.editing.overlays import PREVIEW
+from grainsmith.ui.session.active_layers import roles_of
+from grainsmith.ui.layers.camera import zoom_to
 
 
 class Studio:

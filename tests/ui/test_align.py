@@ -11,11 +11,11 @@ from napari.layers import Image
 from grainsmith.align import AlignSettings, Bend
 from grainsmith.io.maps import BAR_AUTO, open_maps
 from grainsmith.io.sem import write_image
-from grainsmith.ui.align import AlignPanel
-from grainsmith.ui.compare import MODES
-from grainsmith.ui.layers import facts, transform_of
-from grainsmith.ui.map_layers import read_maps
-from grainsmith.ui.maps import MapsPanel
+from grainsmith.ui.panels.align.panel import AlignPanel
+from grainsmith.ui.panels.align.preview import MODES
+from grainsmith.ui.layers.convert import facts, transform_of
+from grainsmith.ui.layers.element_maps import read_maps
+from grainsmith.ui.panels.align.import_maps import MapsPanel
 
 WAIT_MS = 120_000
 
@@ -40,7 +40,7 @@ def folder(tmp_path):
 @pytest.fixture
 def opened(viewer, folder, qtbot, monkeypatch):
     """The folder's layers, opened by the Maps panel."""
-    monkeypatch.setattr("grainsmith.ui.map_layers.show_error", lambda _text: None)
+    monkeypatch.setattr("grainsmith.ui.layers.element_maps.show_error", lambda _text: None)
     maps = MapsPanel(viewer)
     viewer.window.add_dock_widget(maps, name="Maps")
     maps.look_at(str(folder))

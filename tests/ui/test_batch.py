@@ -15,10 +15,10 @@ from grainsmith.pipeline.manifest import NAME
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe, read_recipe
 from grainsmith.segment import SegmentSettings
 from grainsmith.statistics import StatisticsSettings
-from grainsmith.ui import batch as batch_module
-from grainsmith.ui.batch import BatchPanel
+from grainsmith.ui.panels.batch import panel as batch_module
+from grainsmith.ui.panels.batch.panel import BatchPanel
 from grainsmith.ui.dock import GrainsmithDock
-from grainsmith.ui.panel import WIDTH_PX
+from grainsmith.ui.panels.base import WIDTH_PX
 
 WAIT_MS = 120_000
 

@@ -9,11 +9,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from skimage.draw import disk
 
-from grainsmith.ui.clean import CleanPanel
-from grainsmith.ui.history import history_of
-from grainsmith.ui.keys import KEYS, keys_text
-from grainsmith.ui.marks import CHOSEN, PREVIEW, UNCOVERED
-from grainsmith.ui.roles import roles_of
+from grainsmith.ui.panels.edit.panel import CleanPanel
+from grainsmith.ui.editing.history import history_of
+from grainsmith.ui.editing.shortcuts import KEYS, keys_text
+from grainsmith.ui.editing.overlays import CHOSEN, PREVIEW, UNCOVERED
+from grainsmith.ui.session.active_layers import roles_of
 
 SHAPE = (200, 260)
 CENTRES = [(40, 40), (40, 110), (40, 180), (110, 40), (110, 110), (110, 180), (170, 60)]

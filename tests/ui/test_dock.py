@@ -12,9 +12,9 @@ from qtpy.QtWidgets import QWidget
 from grainsmith.data import SemImage
 from grainsmith.ui import dock as dock_module
 from grainsmith.ui.dock import PANELS, GrainsmithDock
-from grainsmith.ui.layers import image_layer
-from grainsmith.ui.panel import WIDTH_PX
-from grainsmith.ui.status import status_text
+from grainsmith.ui.layers.convert import image_layer
+from grainsmith.ui.panels.base import WIDTH_PX
+from grainsmith.ui.status_bar import status_text
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ pytest.importorskip("napari")
 from napari.components import ViewerModel
 from skimage.draw import disk
 
-from grainsmith.ui.editor import editor_of
-from grainsmith.ui.layers import facts
-from grainsmith.ui.marks import CHOSEN, PREVIEW
+from grainsmith.ui.editing.editor import editor_of
+from grainsmith.ui.layers.convert import facts
+from grainsmith.ui.editing.overlays import CHOSEN, PREVIEW
 
 SHAPE = (120, 160)
 

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("napari")
 
-from grainsmith.ui.forms import Form, attribute_docs, label_of
+from grainsmith.ui.widgets.settings_form import Form, attribute_docs, label_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,10 @@ pytest.importorskip("napari")
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from grainsmith.data import ElementMap, SemImage, Transform
-from grainsmith.ui.grain_table import naming_of
-from grainsmith.ui.grains import GrainsPanel
-from grainsmith.ui.layers import facts, image_layer, labels_options, map_layer, table_of
-from grainsmith.ui.mineral_layer import mineral_layer_of
+from grainsmith.ui.session.gallery_field import naming_of
+from grainsmith.ui.panels.grains.panel import GrainsPanel
+from grainsmith.ui.layers.convert import facts, image_layer, labels_options, map_layer, table_of
+from grainsmith.ui.layers.mineral_map import mineral_layer_of
 
 WAIT_MS = 120_000
 """The first measurement compiles; a busy machine takes its time."""
@@ -209,7 +209,7 @@ def test_rules_files_good_and_bad(panel, grains, tmp_path, qtbot):
 
 def test_the_library_wants_more_than_counts(panel, grains, qtbot, monkeypatch):
     shown = []
-    monkeypatch.setattr("grainsmith.ui.worker.show_error", shown.append)
+    monkeypatch.setattr("grainsmith.ui.widgets.background.show_error", shown.append)
     panel.minerals._way.setCurrentIndex(1)
     name_all(panel, qtbot)
     assert "only with standards" in shown[0]

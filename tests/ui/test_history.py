@@ -16,10 +16,10 @@ from napari.layers import Labels
 
 from grainsmith import clean
 from grainsmith.errors import GrainsmithError, MismatchError
-from grainsmith.ui import timeline as timeline_module
-from grainsmith.ui import writer as writer_module
-from grainsmith.ui.history import history_of
-from grainsmith.ui.layers import facts
+from grainsmith.ui.editing import undo_stack as timeline_module
+from grainsmith.ui.editing import label_writer as writer_module
+from grainsmith.ui.editing.history import history_of
+from grainsmith.ui.layers.convert import facts
 
 
 def grains(shape=(60, 60), dtype=np.int32):

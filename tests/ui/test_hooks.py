@@ -11,9 +11,9 @@ pytest.importorskip("napari")
 
 from grainsmith.io.labels import read_labels
 from grainsmith.io.sem import read_image
-from grainsmith.ui import hooks
-from grainsmith.ui.layers import facts, pixel_size_um_of, sem_image_of, transform_of
-from grainsmith.ui.roles import roles_of
+from grainsmith.ui.plugin import reader as hooks
+from grainsmith.ui.layers.convert import facts, pixel_size_um_of, sem_image_of, transform_of
+from grainsmith.ui.session.active_layers import roles_of
 
 ROOT = Path(__file__).parents[2]
 ZEISS = "vendor_sem_tiff_metadata/test_tiff_Zeiss_SEM_512pix.tif"

@@ -23,13 +23,13 @@ from qtpy.QtWidgets import QMainWindow
 
 from grainsmith import clean
 from grainsmith.io.autosave import AutosaveFolder, recoverable
-from grainsmith.ui import keeper as keeper_module
-from grainsmith.ui.clean import CleanPanel
-from grainsmith.ui.history import history_of
-from grainsmith.ui.hooks import get_reader, write_labels_layer
-from grainsmith.ui.keeper import keeper_of
-from grainsmith.ui.layers import facts
-from grainsmith.ui.recovery import RecoveryLine
+from grainsmith.ui.editing import autosave as keeper_module
+from grainsmith.ui.panels.edit.panel import CleanPanel
+from grainsmith.ui.editing.history import history_of
+from grainsmith.ui.plugin.reader import get_reader, write_labels_layer
+from grainsmith.ui.editing.autosave import keeper_of
+from grainsmith.ui.layers.convert import facts
+from grainsmith.ui.panels.edit.recovery import RecoveryLine
 
 
 def grains():
@@ -250,8 +250,8 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 from grainsmith.clean import Patch
-from grainsmith.ui.history import history_of
-from grainsmith.ui.keeper import keeper_of
+from grainsmith.ui.editing.history import history_of
+from grainsmith.ui.editing.autosave import keeper_of
 
 def work(folder):
     os.environ["GRAINSMITH_AUTOSAVE"] = f"{folder}/root"

@@ -17,9 +17,9 @@ from grainsmith.io.omezarr import open_levels
 from grainsmith.io.provenance import write_json
 from grainsmith.pipeline.summary import grains_folder
 from grainsmith.ui.dock import GrainsmithDock
-from grainsmith.ui.history import history_of
-from grainsmith.ui.region import RegionPanel, pieces_of
-from grainsmith.ui.view import zoom_to
+from grainsmith.ui.editing.history import history_of
+from grainsmith.ui.panels.mosaic_region import RegionPanel, pieces_of
+from grainsmith.ui.layers.camera import zoom_to
 
 pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -8,12 +8,12 @@ from grainsmith.io.journal import Journal
 from grainsmith.io.omezarr import create_pyramid, fill_coarser, name_labels
 from grainsmith.pipeline import summary
 from grainsmith.pipeline.edits import finish_interrupted
-from grainsmith.ui import mosaic_layers
+from grainsmith.ui.layers import mosaics as mosaic_layers
 from grainsmith.ui.dock import GrainsmithDock
-from grainsmith.ui.map_layers import get_maps_reader
-from grainsmith.ui.open import OpenPanel
-from grainsmith.ui.segment import SegmentPanel
-from grainsmith.ui.table import TablePanel
+from grainsmith.ui.layers.element_maps import get_maps_reader
+from grainsmith.ui.panels.open import OpenPanel
+from grainsmith.ui.panels.segment import SegmentPanel
+from grainsmith.ui.panels.table import TablePanel
 
 pytest.importorskip("zarr")
 

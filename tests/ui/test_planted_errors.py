@@ -13,7 +13,7 @@ from skimage.morphology import dilation
 from grainsmith.io.labels import read_labels
 from grainsmith.io.sem import read_image
 from grainsmith.score import score_labels
-from grainsmith.ui.editor import editor_of
+from grainsmith.ui.editing.editor import editor_of
 
 N = 5
 

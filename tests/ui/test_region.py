@@ -18,12 +18,12 @@ from grainsmith.pipeline import region as regions
 from grainsmith.pipeline import summary
 from grainsmith.pipeline.summary import grains_folder
 from grainsmith.ui.dock import PANELS, GrainsmithDock
-from grainsmith.ui.history import history_of
-from grainsmith.ui.keeper import keeper_of
-from grainsmith.ui.layers import facts
-from grainsmith.ui.recovery import restored_layer
-from grainsmith.ui.region import RegionPanel, pieces_of
-from grainsmith.ui.roles import roles_of
+from grainsmith.ui.editing.history import history_of
+from grainsmith.ui.editing.autosave import keeper_of
+from grainsmith.ui.layers.convert import facts
+from grainsmith.ui.panels.edit.recovery import restored_layer
+from grainsmith.ui.panels.mosaic_region import RegionPanel, pieces_of
+from grainsmith.ui.session.active_layers import roles_of
 
 SHAPE = (1200, 1100)
 
@@ -103,7 +103,7 @@ def test_what_is_too_large_or_missing_is_said(viewer, qtbot, mosaic, monkeypatch
     assert "No mosaic with grains is open" in panel._what.text()
     assert not panel.edit_button.isEnabled()
     viewer.open(str(mosaic[0]), plugin="grainsmith")
-    monkeypatch.setattr("grainsmith.ui.region.MOST_PX", 100)
+    monkeypatch.setattr("grainsmith.ui.panels.mosaic_region.MOST_PX", 100)
     _look_at(viewer, (500, 500), 400)
     panel.refresh()
     assert "zoom in to at most 100" in panel._what.text()

@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 
 from grainsmith.data import ElementMap, SemImage, Transform
 from grainsmith.errors import MismatchError
-from grainsmith.ui.layers import (
+from grainsmith.ui.layers.convert import (
     element_map_of,
     facts,
     image_layer,
@@ -23,7 +23,7 @@ from grainsmith.ui.layers import (
     table_of,
     transform_of,
 )
-from grainsmith.ui.roles import roles_of
+from grainsmith.ui.session.active_layers import roles_of
 
 SEM = SemImage(
     image=np.arange(200, dtype=np.uint16).reshape(10, 20),

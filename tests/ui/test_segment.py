@@ -13,9 +13,9 @@ from tests.fakes import BrightIsGrain
 
 from grainsmith.data import SemImage
 from grainsmith.ui.dock import GrainsmithDock
-from grainsmith.ui.history import history_of
-from grainsmith.ui.layers import facts, image_layer, pixel_size_um_of
-from grainsmith.ui.segment import SegmentPanel
+from grainsmith.ui.editing.history import history_of
+from grainsmith.ui.layers.convert import facts, image_layer, pixel_size_um_of
+from grainsmith.ui.panels.segment import SegmentPanel
 
 ZEISS = "vendor_sem_tiff_metadata/test_tiff_Zeiss_SEM_512pix.tif"
 WAIT_MS = 60_000
@@ -260,7 +260,7 @@ def test_every_control_has_a_tooltip_and_the_button_its_key(panel):
 
 
 def test_opening_the_panel_does_not_load_torch():
-    code = "import sys, grainsmith.ui.segment; print('torch' in sys.modules)"
+    code = "import sys, grainsmith.ui.panels.segment; print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"
 

@@ -18,10 +18,10 @@ from grainsmith.samples import sample_field
 from grainsmith.train.likeness import least_like
 from grainsmith.train.runs import free_name, runs_folder, unfinished_runs
 from grainsmith.train.settings import TuneSettings
-from grainsmith.ui.panel import duration
-from grainsmith.ui.segment import SegmentPanel
-from grainsmith.ui.train import TrainPanel, settings_as_options
-from grainsmith.ui.training_set import TrainingSetPanel
+from grainsmith.ui.panels.base import duration
+from grainsmith.ui.panels.segment import SegmentPanel
+from grainsmith.ui.panels.train.panel import TrainPanel, settings_as_options
+from grainsmith.ui.panels.train.training_set import TrainingSetPanel
 
 WAIT_MS = 180_000
 """A process that loads torch on a busy machine takes its time."""

@@ -15,7 +15,7 @@ from grainsmith.models.catalogue import list_models
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import sample_field
 from grainsmith.ui.dock import GrainsmithDock
-from grainsmith.ui.history import history_of
+from grainsmith.ui.editing.history import history_of
 
 WAIT_MS = 400_000
 """A process that loads torch on a busy machine takes its time."""

@@ -10,10 +10,10 @@ pytest.importorskip("napari")
 from qtpy.QtWidgets import QFileDialog
 from tests.ui.test_clean_by_hand import Hand
 
-from grainsmith.ui.grain_table import naming_of
-from grainsmith.ui.layers import facts, transform_of
-from grainsmith.ui.mineral_layer import mineral_layer_of
-from grainsmith.ui.roles import roles_of
+from grainsmith.ui.session.gallery_field import naming_of
+from grainsmith.ui.layers.convert import facts, transform_of
+from grainsmith.ui.layers.mineral_map import mineral_layer_of
+from grainsmith.ui.session.active_layers import roles_of
 
 pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -10,8 +10,8 @@ pytest.importorskip("napari")
 from qtpy.QtWidgets import QPushButton
 
 from grainsmith.errors import ReadError
-from grainsmith.ui import worker
-from grainsmith.ui.worker import Progress, run
+from grainsmith.ui.widgets import background as worker
+from grainsmith.ui.widgets.background import Progress, run
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""The only room that knows napari and Qt."""
+"""The napari plugin: dock, panels, editing, session, layers and widgets."""

@@ -19,13 +19,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.ui.keeper import keeper_of
-from grainsmith.ui.layers import facts, pixel_size_um_of, role_of
-from grainsmith.ui.panel import WIDTH_PX, label
-from grainsmith.ui.recovery import RecoveryLine
-from grainsmith.ui.region import RegionPanel
-from grainsmith.ui.roles import RolesLine, roles_of, while_alive
-from grainsmith.ui.status import status_text
+from grainsmith.ui.editing.autosave import keeper_of
+from grainsmith.ui.layers.convert import facts, pixel_size_um_of, role_of
+from grainsmith.ui.panels.base import WIDTH_PX, label
+from grainsmith.ui.panels.edit.recovery import RecoveryLine
+from grainsmith.ui.panels.mosaic_region import RegionPanel
+from grainsmith.ui.session.active_layers import RolesLine, roles_of, while_alive
+from grainsmith.ui.status_bar import status_text
 
 if TYPE_CHECKING:
     import napari
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 
 PANELS: tuple[tuple[str, str], ...] = (
-    ("Open", "grainsmith.ui.open:OpenPanel"),
-    ("Segment", "grainsmith.ui.segment:SegmentPanel"),
-    ("Clean", "grainsmith.ui.clean:CleanPanel"),
-    ("Align", "grainsmith.ui.align:AlignPanel"),
-    ("Grains", "grainsmith.ui.grains:GrainsPanel"),
-    ("Table", "grainsmith.ui.table:TablePanel"),
-    ("Statistics", "grainsmith.ui.statistics:StatisticsPanel"),
-    ("Train", "grainsmith.ui.train:TrainPanel"),
-    ("Export", "grainsmith.ui.export:ExportPanel"),
-    ("Batch", "grainsmith.ui.batch:BatchPanel"),
+    ("Open", "grainsmith.ui.panels.open:OpenPanel"),
+    ("Segment", "grainsmith.ui.panels.segment:SegmentPanel"),
+    ("Clean", "grainsmith.ui.panels.edit.panel:CleanPanel"),
+    ("Align", "grainsmith.ui.panels.align.panel:AlignPanel"),
+    ("Grains", "grainsmith.ui.panels.grains.panel:GrainsPanel"),
+    ("Table", "grainsmith.ui.panels.table:TablePanel"),
+    ("Statistics", "grainsmith.ui.panels.statistics:StatisticsPanel"),
+    ("Train", "grainsmith.ui.panels.train.panel:TrainPanel"),
+    ("Export", "grainsmith.ui.panels.export:ExportPanel"),
+    ("Batch", "grainsmith.ui.panels.batch.panel:BatchPanel"),
 )
 """Title and place of every step's panel, in the order of the work; imported when first shown."""
 

@@ -1,0 +1,1 @@
+"""Edit grains: history, tools, shortcuts and autosave. No widgets."""

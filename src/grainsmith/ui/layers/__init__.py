@@ -1,0 +1,1 @@
+"""Convert between Grainsmith values and napari layers. No Qt."""

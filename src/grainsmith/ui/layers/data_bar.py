@@ -1,0 +1,59 @@
+"""A data bar is marked in the view, so that nobody wonders why no grain is found there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grainsmith.ui.layers.convert import LayerData, facts, place_of, role_of
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Image
+
+_LOOK = {
+    "edge_color": "#f5c542",
+    "face_color": [0.96, 0.77, 0.26, 0.12],
+    "edge_width": 2,
+}
+
+
+def bar_layer(name: str, shape: tuple[int, ...], rows: int, place: dict[str, object]) -> LayerData:
+    """Return the mark of a data bar as a shapes layer.
+
+    Parameters
+    ----------
+    name : str
+        Of the picture's layer.
+    shape : (Y, X) or (Y, X, 3)
+        Of the picture, data bar included.
+    rows : int
+        Height of the bar in pixels, at the bottom.
+    place : dict
+        Scale, units and so on of the picture.
+    """
+    top, bottom, right = shape[0] - rows - 0.5, shape[0] - 0.5, shape[1] - 0.5
+    corners = [[top, -0.5], [top, right], [bottom, right], [bottom, -0.5]]
+    options = {
+        "name": f"{name} data bar",
+        "shape_type": "rectangle",
+        "metadata": {"grainsmith": {"role": "data bar", "image": name}},
+        **_LOOK,
+        **place,
+    }
+    return [corners], options, "shapes"
+
+
+def mark_data_bar(viewer: napari.viewer.Viewer, image: Image) -> None:
+    """Draw, move or remove the mark of a picture's data bar."""
+    rows = int(facts(image).get("data_bar_rows", 0))
+    for layer in [one for one in viewer.layers if _marks(one, image)]:
+        viewer.layers.remove(layer)
+    if rows > 0:
+        corners, options, _ = bar_layer(image.name, image.data.shape, rows, place_of(image))
+        selected = set(viewer.layers.selection)
+        viewer.add_shapes(corners, **options)
+        viewer.layers.selection = selected
+
+
+def _marks(layer: object, image: Image) -> bool:
+    return role_of(layer) == "data bar" and facts(layer).get("image") == image.name

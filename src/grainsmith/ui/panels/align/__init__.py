@@ -1,0 +1,1 @@
+"""Align element maps and other views to the reference image."""

@@ -1,0 +1,1 @@
+"""Run a recipe over folders of fields."""

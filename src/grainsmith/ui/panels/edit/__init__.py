@@ -1,0 +1,1 @@
+"""Correct, clean up and review grains."""

@@ -1,0 +1,1 @@
+"""Show the element combo of a grain and name minerals."""

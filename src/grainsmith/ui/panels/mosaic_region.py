@@ -1,0 +1,374 @@
+"""Panel: a piece of a mosaic at full resolution, as ordinary layers, and its way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+from zlib import crc32
+
+import numpy as np
+from napari.layers import Image, Labels
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+
+from grainsmith.errors import GrainsmithError
+from grainsmith.pipeline.region import MOST_PX, open_region, reopen_region
+from grainsmith.pipeline.writeback import undo_write, write_region
+from grainsmith.ui.editing.history import history_of
+from grainsmith.ui.editing.autosave import keeper_of
+from grainsmith.ui.layers.convert import facts
+from grainsmith.ui.layers.mosaics import editable_mosaic, mosaic_shape, picture_of_mosaic, read_again
+from grainsmith.ui.panels.base import Panel, button, label
+from grainsmith.ui.session.active_layers import while_alive
+from grainsmith.ui.widgets.layouts import row_of
+from grainsmith.ui.widgets.background import run
+
+if TYPE_CHECKING:
+    import napari
+
+    from grainsmith.pipeline.region import Region
+    from grainsmith.pipeline.writeback import Written
+
+_EMPTY = "No mosaic with grains is open: drop the folder that <i>grainsmith mosaic</i> has made."
+_DELAY_MS = 150
+"""The view sends many events while it moves."""
+
+_OF_VIEWER: WeakKeyDictionary[Any, Pieces] = WeakKeyDictionary()
+
+
+@dataclass(eq=False)
+class Piece:
+    """A region that is open, its two layers, and the grains of the mosaic that it is cut from."""
+
+    region: Region
+    image: Image
+    grains: Labels
+    mosaic: Labels
+
+
+class Pieces:
+    """The piece of a mosaic that is open in a viewer: one answer for all panels.
+
+    Attributes
+    ----------
+    changed : psygnal signal
+        Sent without arguments when a piece was opened or closed.
+    """
+
+    changed = Signal()
+
+    def __init__(self, layers: Any) -> None:
+        self._piece: Piece | None = None
+        layers.events.removed.connect(self._on_removed)
+
+    @property
+    def present(self) -> Piece | None:
+        """The piece that is open, None without one."""
+        return self._piece
+
+    @present.setter
+    def present(self, piece: Piece | None) -> None:
+        self._piece = piece
+        self.changed.emit()
+
+    def _on_removed(self, event: Any) -> None:
+        piece = self._piece
+        if piece is not None and event.value is piece.grains:
+            piece.mosaic.visible = True
+            self.present = None
+
+
+def pieces_of(viewer: napari.viewer.Viewer) -> Pieces:
+    """Return what is open of a mosaic in a viewer: the same object to every panel."""
+    real = getattr(viewer, "__wrapped__", viewer)
+    if real not in _OF_VIEWER:
+        _OF_VIEWER[real] = Pieces(real.layers)
+    return _OF_VIEWER[real]
+
+
+class RegionPanel(Panel):
+    """Edit what the window shows of a mosaic; write it back; take that back.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+    only_with_mosaic : bool
+        Hide where no mosaic is open: as a part of the dock.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, *, only_with_mosaic: bool = False) -> None:
+        super().__init__(viewer)
+        self._only_with_mosaic = only_with_mosaic
+        self._pieces = pieces_of(viewer)
+        self._what = label("")
+        self.edit_button = button(
+            "Edit this region",
+            self.edit,
+            tip=f"Open what the window shows, at most {MOST_PX} x {MOST_PX} px, at full "
+            "resolution with every cleaning tool; grains at its edge are opened whole or locked",
+            key="Ctrl+Shift+R",
+            main=True,
+        )
+        self.write_button = button(
+            "Write back",
+            self.write_back,
+            tip="Put the corrected grains into the mosaic: all its levels, table and statistics",
+            key="Ctrl+Shift+R",
+            main=True,
+        )
+        self.close_button = button(
+            "Close", self.close_piece, tip="Close this piece; the mosaic stays as it is"
+        )
+        self.undo_button = button(
+            "Undo last write-back",
+            self.undo,
+            tip="Give the mosaic the grains back that it had before; may be done again and again",
+        )
+        self._buttons = row_of(self.edit_button, self.write_button, stretch=None)
+        self._more = row_of(self.close_button, self.undo_button, stretch=None)
+        self.add(self._what, self._buttons, self._more)
+        self._timer = QTimer(self, singleShot=True, interval=_DELAY_MS)
+        self._timer.timeout.connect(self.refresh)
+        camera = viewer.scene.camera.events
+        for event in (camera.zoom, camera.center):
+            event.connect(self._on_view)
+            self.destroyed.connect(lambda *_, event=event: event.disconnect(self._on_view))
+        while_alive(self, self._pieces.changed, self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show which mosaic is open and what can be done with it."""
+        mosaic, piece = self._mosaic, self._pieces.present
+        if self._only_with_mosaic:
+            self.setVisible(mosaic is not None)
+        self._what.setText(self._text(mosaic, piece))
+        self.edit_button.setVisible(piece is None)
+        self.edit_button.setEnabled(mosaic is not None)
+        self.write_button.setVisible(piece is not None)
+        self.close_button.setVisible(piece is not None)
+        self.undo_button.setVisible(piece is None)
+        self.undo_button.setEnabled(mosaic is not None)
+
+    def edit(self) -> None:
+        """Open what the window shows; or the work on a piece that was restored after a crash."""
+        mosaic = self._mosaic
+        if mosaic is None:
+            return
+        self.say("")
+        restored = self.roles.grains
+        address = facts(restored).get("source", "") if restored is not None else ""
+        if restored is not None and address.startswith(f"{facts(mosaic)['source']}#"):
+            show = partial(self._show, mosaic, restored=restored)
+            run(reopen_region, address, busy=self, then=show)
+            return
+        source, seen = facts(mosaic)["source"], self._seen(mosaic)
+        run(open_region, source, seen, busy=self, then=partial(self._show, mosaic))
+
+    def write_back(self) -> None:
+        """Write the corrected grains into the mosaic and close the piece."""
+        piece = self._pieces.present
+        if piece is None:
+            return
+        self.say("")
+        labels = np.array(piece.grains.data)
+        run(
+            write_region,
+            piece.region,
+            labels,
+            busy=self,
+            then=partial(self._on_written, piece, crc32(labels.data)),
+            progress=self.progress,
+            title="Writing back",
+        )
+
+    def undo(self) -> None:
+        """Take the last write-back back."""
+        mosaic = self._mosaic
+        if mosaic is None:
+            return
+        self.say("")
+        run(
+            undo_write,
+            facts(mosaic)["source"],
+            busy=self,
+            then=partial(self._on_undone, mosaic),
+            progress=self.progress,
+            title="Taking back",
+        )
+
+    def close_piece(self) -> None:
+        """Close the piece without writing it back, after asking where something was edited."""
+        piece = self._pieces.present
+        if piece is None:
+            return
+        if history_of(piece.grains).unsaved and not self.may_discard():
+            return
+        self._settle(piece)
+        self._remove(piece)
+
+    def may_discard(self) -> bool:
+        """Ask the user whether edits may be dropped."""
+        from qtpy.QtWidgets import QMessageBox
+
+        answer = QMessageBox.question(
+            self,
+            "Close without writing back",
+            "Edits of this piece were not written back to the mosaic. Drop them?",
+        )
+        return bool(answer == QMessageBox.StandardButton.Yes)
+
+    # --- how
+
+    @property
+    def _mosaic(self) -> Labels | None:
+        return editable_mosaic(self.viewer.layers)
+
+    def _on_view(self, _event: object = None) -> None:
+        if self._pieces.present is None and self.isVisible():
+            self._timer.start()
+
+    def _text(self, mosaic: Labels | None, piece: Piece | None) -> str:
+        if mosaic is None:
+            return _EMPTY
+        name = Path(facts(mosaic)["source"]).name
+        if piece is not None:
+            y0, y1, x0, x1 = piece.region.window
+            n_locked = len(piece.region.locked)
+            return (
+                f"Editing rows {y0} to {y1}, columns {x0} to {x1} of <b>{name}</b>. "
+                f"{n_locked} grain{'s' if n_locked != 1 else ''} cut by its edge "
+                f"{'are' if n_locked != 1 else 'is'} locked."
+            )
+        height, width = mosaic_shape(mosaic)
+        y0, y1, x0, x1 = self._seen(mosaic)
+        if min(y1 - y0, x1 - x0) <= 0:
+            return f"Mosaic <b>{name}</b>, {width} × {height} px. The window does not show it."
+        seen = f"The window shows {x1 - x0} × {y1 - y0} px"
+        if max(y1 - y0, x1 - x0) > MOST_PX:
+            seen += f": zoom in to at most {MOST_PX} × {MOST_PX} px to edit"
+        return f"Mosaic <b>{name}</b>, {width} × {height} px. {seen}."
+
+    def _seen(self, mosaic: Labels) -> tuple[int, int, int, int]:
+        """Return the pixels of the mosaic that the window shows."""
+        camera = self.viewer.scene.camera
+        centre = np.asarray(camera.center, dtype=float)[-2:]
+        half = np.asarray(self.viewer.canvas.size, dtype=float) / (2 * camera.zoom)
+        corners = [mosaic.world_to_data(centre + sign * half)[-2:] for sign in (-1, 1)]
+        shape = mosaic_shape(mosaic)
+        low = [max(0, int(n)) for n in corners[0]]
+        high = [min(size, int(n) + 1) for size, n in zip(shape, corners[1], strict=True)]
+        return low[0], high[0], low[1], high[1]
+
+    def _show(self, mosaic: Labels, region: Region, restored: Labels | None = None) -> None:
+        name = f"piece of {Path(region.folder).stem}"
+        place = _place(mosaic, region)
+        picture = picture_of_mosaic(mosaic, self.viewer.layers)
+        look = {}
+        if picture is not None and not picture.rgb:
+            look = {"contrast_limits": picture.contrast_limits, "colormap": "gray"}
+        known = {
+            "role": "image",
+            "source": region.address,
+            "pixel_size_um": region.pixel_size_um,
+            "pixel_size_source": "the mosaic" if region.pixel_size_um else "",
+            "data_bar_rows": 0,
+        }
+        image = Image(region.image, name=name, metadata={"grainsmith": known}, **look, **place)
+        self.viewer.add_layer(image)
+        if restored is not None:
+            self.viewer.layers.remove(restored)
+        grains = self._add_grains(region, image.name, place, restored)
+        mosaic.visible = False
+        self.roles.image, self.roles.grains = image, grains
+        self._pieces.present = Piece(region, image, grains, mosaic)
+
+    def _add_grains(
+        self, region: Region, name: str, place: dict[str, Any], restored: Labels | None
+    ) -> Labels:
+        states = dict.fromkeys(sorted(region.locked), "accepted")
+        if restored is not None:
+            states = {**facts(restored).get("states", {}), **states}
+        known = {"role": "grains", "image": name, "source": region.address, "states": states}
+        grains = Labels(
+            region.labels.copy() if restored is None else restored.data,
+            name=f"grains of {name}",
+            metadata={"grainsmith": known},
+            opacity=0.45,
+            **place,
+        )
+        self.viewer.add_layer(grains)
+        if restored is not None:
+            history_of(grains).mark_unsaved()
+        return grains
+
+    def _on_written(self, piece: Piece, pixels: int, written: Written) -> None:
+        # Not by the place in the history: another edit may have come to the same place.
+        if crc32(np.ascontiguousarray(piece.grains.data).data) != pixels:
+            self._pieces.present = None
+            piece.mosaic.visible = True
+            late = f" '{piece.grains.name}' was edited meanwhile and stays open: that is not in it."
+        else:
+            self._settle(piece)
+            self._remove(piece)
+            late = ""
+        self._read_again(piece.mosaic)
+        self.say(_told(written) + late)
+
+    def _settle(self, piece: Piece) -> None:
+        """Let go of what was kept of a piece for a crash: nothing of it is unsaved any more."""
+        history_of(piece.grains).mark_saved()
+        kept = keeper_of(self.viewer).kept(piece.grains)
+        if kept is not None:
+            kept.save()
+
+    def _on_undone(self, mosaic: Labels, written: Written) -> None:
+        self._read_again(mosaic)
+        self.say(f"The last write-back was taken back: {_changes(written)}.")
+
+    def _remove(self, piece: Piece) -> None:
+        for layer in (piece.grains, piece.image):
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+
+    def _read_again(self, mosaic: Labels) -> None:
+        try:
+            read_again(mosaic)
+        except GrainsmithError as error:
+            self.say(str(error))
+
+
+def _place(mosaic: Labels, region: Region) -> dict[str, Any]:
+    """Return scale, units and place of a piece: it lies where it was cut from."""
+    scale = np.asarray(mosaic.scale)[-2:]
+    first = np.array([region.window[0], region.window[2]])
+    return {
+        "scale": tuple(scale),
+        "units": tuple(str(unit) for unit in mosaic.units),
+        "translate": tuple(np.asarray(mosaic.translate)[-2:] + first * scale),
+    }
+
+
+def _changes(written: Written) -> str:
+    n, gone = written.n_changed, written.n_gone
+    return f"{n} grain{'s' if n != 1 else ''} changed or new, {gone} gone"
+
+
+def _told(written: Written) -> str:
+    kept = (
+        f" {written.n_kept_px} px of locked grains had been drawn over and stay as they were."
+        if written.n_kept_px
+        else ""
+    )
+    if not (written.n_changed or written.n_gone):
+        return f"Nothing was changed, so nothing was written.{kept}"
+    numbers = sorted(written.new_labels.values())
+    new = f" New numbers: {_listed(numbers)}." if numbers else ""
+    return f"Written back: {_changes(written)}.{new}{kept}"
+
+
+def _listed(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:5]))
+    return f"{shown} … {numbers[-1]}" if len(numbers) > 5 else shown

@@ -1,0 +1,337 @@
+"""Panel: the grain table, linked with the picture both ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt, QTimer
+from qtpy.QtGui import QAction, QGuiApplication
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QFileDialog,
+    QLineEdit,
+    QMenu,
+    QSizePolicy,
+    QTableView,
+    QToolButton,
+)
+
+from grainsmith.errors import GrainsmithError
+from grainsmith.io.tables import write_table
+from grainsmith.plots import readable
+from grainsmith.ui.session.selection import chosen_of, zoom_to_grains
+from grainsmith.ui.editing.clicks import on_click
+from grainsmith.ui.layers.label_colors import colour_grains, restore_colours
+from grainsmith.ui.editing.mouse import at_work
+from grainsmith.ui.session.measurements import AUTOMATIC_PX, measured_of
+from grainsmith.ui.panels.base import Panel, button, label
+from grainsmith.ui.session.active_layers import while_alive
+from grainsmith.ui.widgets.layouts import row_of
+from grainsmith.ui.widgets.grain_table_model import GrainTableModel
+
+if TYPE_CHECKING:
+    import napari
+    import pandas as pd
+    from napari.layers import Labels
+
+    from grainsmith.ui.session.measurements import Measured
+
+NO_GRAINS = "No grains yet: find them in the tab Segment, or drop a labels file into the window."
+
+_WANTED = (
+    "mineral",
+    "source",
+    "ecd",
+    "area",
+    "best_long",
+    "best_short",
+    "aspect_ratio",
+    "circularity",
+    "roundness_wadell",
+    "mean_image",
+    "touches_edge",
+    "confidence",
+)
+"""Shown at first, with their units; the rest waits under Columns."""
+
+_RECOLOUR_MS = 400
+"""16,000 colours take a while: they follow when the edits pause."""
+
+
+class TablePanel(Panel):
+    """One row a grain: sort, filter, choose, colour, save."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
+        self._chosen = chosen_of(viewer)
+        self._measured: Measured | None = None
+        self._names: list[str] = []
+        self._linking = False
+        self._measure = button(
+            "Measure",
+            self.measure,
+            tip="Measure all grains again; after an edit this happens by itself",
+            key="Ctrl+Shift+M",
+            main=True,
+        )
+        self._filter = QLineEdit()
+        self._filter.setPlaceholderText("Filter: 412 · quartz · ecd_um > 50")
+        self._filter.setToolTip(
+            "A label, several labels, a word, or a condition on columns such as "
+            "ecd_um > 50 and circularity < 0.7. The names are shown when you point at a heading."
+        )
+        self._filter.setClearButtonEnabled(True)
+        self._columns = _menu_button("Columns", "Which columns are shown")
+        self._colour = QComboBox()
+        self._colour.setToolTip("Colour the grains by a column")
+        self._colour.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._model = GrainTableModel()
+        self._view = _table_view(self._model)
+        self._count = label("", dim=True)
+        self._recolour = QTimer(self, singleShot=True, interval=_RECOLOUR_MS)
+        self._lay_out()
+        self._connect()
+        self._on_grains(self.roles.grains)
+
+    def _lay_out(self) -> None:
+        self._save = button(
+            "Save…", self.save, tip="Save all rows and columns as CSV, Parquet or Excel"
+        )
+        self._copy = button(
+            "Copy", self.copy, tip="Copy the rows and columns shown, for a spreadsheet"
+        )
+        self.add(
+            self._measure,
+            self._filter,
+            self._view,
+            self._count,
+            row_of(self._columns, label("Colour by"), self._colour, stretch=2),
+            row_of(self._copy, self._save, stretch=None),
+        )
+        self.setMinimumWidth(300)
+        self.layout().setStretch(0, 1000)  # the table takes all the height there is
+
+    def _connect(self) -> None:
+        self._filter.textChanged.connect(lambda _: self._show())
+        self._view.selectionModel().selectionChanged.connect(lambda *_: self._on_rows_chosen())
+        self._colour.activated.connect(lambda _: self._apply_colour())
+        self._recolour.timeout.connect(self._apply_colour)
+        while_alive(self, self.roles.grains_changed, self._on_grains)
+        while_alive(self, self.roles.maps_changed, lambda _: self._measure_if_known())
+        while_alive(self, self._chosen.changed, self._on_chosen)
+        on_click(self.viewer, self, self._on_picture_clicked)
+
+    # --- what is shown
+
+    @property
+    def model(self) -> GrainTableModel:
+        """The rows and columns shown."""
+        return self._model
+
+    def measure(self) -> None:
+        """Measure all grains in the background."""
+        if self._measured is None:
+            self.say_missing(NO_GRAINS)
+            return
+        self.say("")
+        self._measured.measure(busy=self._measure, progress=self.progress)
+
+    def refresh(self) -> None:
+        """Say what is missing."""
+        self.say_missing(NO_GRAINS if self.roles.grains is None else "")
+
+    def _on_grains(self, grains: Labels | None) -> None:
+        if self._measured is not None:
+            self._measured.changed.disconnect(self._on_table)
+            self._measured.lost.disconnect(self.measure)
+        self._measured = None if grains is None else measured_of(grains, self.viewer)
+        if self._measured is not None:
+            while_alive(self, self._measured.changed, self._on_table)
+            while_alive(self, self._measured.lost, self.measure)
+            if not self._measured.known and grains is not None:
+                self._measure_soon(grains)
+        self._on_table()
+        self.refresh()
+
+    def _measure_soon(self, grains: Labels) -> None:
+        if grains.data.size <= AUTOMATIC_PX:
+            self.measure()
+        else:
+            self.say("This is a large image: press Measure when you want the table.")
+
+    def _measure_if_known(self) -> None:
+        if self._measured is not None and self._measured.known:
+            self.measure()
+
+    def _on_table(self) -> None:
+        table = self._table()
+        if list(table.columns) != self._names:
+            self._names = list(map(str, table.columns))
+            self._fill_choices()
+        self._show(table)
+        if self._colour.currentIndex() > 0:
+            self._recolour.start()
+
+    def _table(self) -> pd.DataFrame:
+        return self._measured.table if self._measured is not None else self._model.shown.iloc[:0]
+
+    def _fill_choices(self) -> None:
+        shown = set(self._model.columns) if len(self._model.columns) > 1 else set()
+        menu = self._columns.menu()
+        menu.clear()
+        for name in self._names:
+            action = QAction(readable(name), menu, checkable=True)
+            action.setData(name)
+            action.setChecked(name in shown if shown else _is_wanted(name, self._names))
+            action.toggled.connect(lambda _: self._show())
+            menu.addAction(action)
+        colour = self._colour.currentText()
+        self._colour.clear()
+        self._colour.addItem("none")
+        for name in self._names:
+            self._colour.addItem(readable(name), name)
+        self._colour.setCurrentIndex(max(0, self._colour.findText(colour)))
+
+    def _show(self, table: pd.DataFrame | None = None) -> None:
+        names = [action.data() for action in self._columns.menu().actions() if action.isChecked()]
+        table = self._table() if table is None else table
+        self._linking = True
+        try:
+            self._model.show(table, names, filter_text=self._filter.text())
+            self._filter.setStyleSheet("")
+            self._count.setText(_counted(self._model.rowCount(), len(table)))
+        except ValueError as error:
+            self._filter.setStyleSheet("border: 1px solid #d9534f;")
+            self._count.setText(str(error))
+        self._linking = False
+        self._mark_rows(self._chosen.labels)
+
+    # --- both ways
+
+    def _on_rows_chosen(self) -> None:
+        if self._linking:
+            return
+        rows = sorted(index.row() for index in self._view.selectionModel().selectedRows())
+        labels = self._model.labels[rows].tolist()
+        self._linking = True
+        self._chosen.choose(labels)
+        self._linking = False
+        if labels and self.roles.grains is not None:
+            zoom_to_grains(self.viewer, self.roles.grains, labels)
+
+    def _on_picture_clicked(self, clicked: int, more: bool) -> None:
+        if at_work(self.viewer) is not None:
+            return  # the panel Clean chooses; a second time would take the choice back
+        now = list(self._chosen.labels)
+        if more:
+            labels = [one for one in now if one != clicked] if clicked in now else [*now, clicked]
+        else:
+            labels = [clicked] if clicked else []
+        self._chosen.choose(labels)
+
+    def _on_chosen(self, labels: tuple[int, ...]) -> None:
+        if not self._linking:
+            self._mark_rows(labels)
+
+    def _mark_rows(self, labels: tuple[int, ...]) -> None:
+        rows = np.flatnonzero(np.isin(self._model.labels, labels))
+        chosen = QItemSelection()
+        for first, last in _runs(rows):
+            chosen.select(self._model.index(first, 0), self._model.index(last, 0))
+        self._linking = True
+        flags = QItemSelectionModel.SelectionFlag
+        self._view.selectionModel().select(chosen, flags.ClearAndSelect | flags.Rows)
+        self._linking = False
+        if len(rows):
+            self._view.scrollTo(self._model.index(int(rows[0]), 0))
+
+    def _apply_colour(self) -> None:
+        grains, name = self.roles.grains, self._colour.currentData()
+        if grains is None:
+            return
+        table = self._table()
+        if name in table:
+            self.say(f"Colours: {colour_grains(grains, table[name])}")
+        else:
+            restore_colours(grains)
+            self.say("")
+
+    # --- out
+
+    def copy(self) -> None:
+        """Copy the rows and columns shown as tab-separated text, numbers to the last digit."""
+        text = self._model.shown.to_csv(sep="\t")
+        QGuiApplication.clipboard().setText(text)
+        self.say(f"{self._model.rowCount()} rows copied.")
+
+    def save(self, path: str = "") -> None:
+        """Save all rows and columns; asks for a file where none is given."""
+        if self._measured is None or not self._measured.known:
+            self.say(
+                self.roles.missing(NO_GRAINS)
+                if self._measured is None
+                else "Measure the grains first."
+            )
+            return
+        if not path:
+            path, _ = QFileDialog.getSaveFileName(
+                self, "Save the grain table", "grains.csv", "Tables (*.csv *.parquet *.xlsx)"
+            )
+        if not path:
+            return
+        try:
+            write_table(path, self._measured.table)
+        except GrainsmithError as error:
+            self.say(str(error))
+            return
+        self.say(f"{len(self._measured.table)} grains saved in {path}")
+
+
+def _is_wanted(name: str, names: list[str]) -> bool:
+    if name in _WANTED or name.endswith("_mean"):
+        return True
+    stem, _, unit = name.rpartition("_")
+    known = {"um": "um", "um2": "um"}.get(unit, "px")
+    return stem in _WANTED and known == ("um" if "area_um2" in names else "px")
+
+
+def _counted(shown: int, total: int) -> str:
+    grains = f"{total:,} grain{'s' if total != 1 else ''}"
+    return grains if shown == total else f"{shown:,} of {grains}"
+
+
+def _runs(rows: Any) -> list[tuple[int, int]]:
+    if not len(rows):
+        return []
+    cuts = np.flatnonzero(np.diff(rows) > 1) + 1
+    return [(int(part[0]), int(part[-1])) for part in np.split(rows, cuts)]
+
+
+def _menu_button(text: str, tip: str) -> QToolButton:
+    widget = QToolButton()
+    widget.setText(text)
+    widget.setToolTip(tip)
+    widget.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+    menu = QMenu(widget)
+    menu.setToolTipsVisible(True)
+    widget.setMenu(menu)
+    return widget
+
+
+def _table_view(model: GrainTableModel) -> QTableView:
+    view = QTableView()
+    view.setModel(model)
+    view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+    view.setSortingEnabled(True)
+    view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+    view.setWordWrap(False)
+    view.verticalHeader().hide()
+    view.verticalHeader().setDefaultSectionSize(22)
+    view.horizontalHeader().setDefaultSectionSize(92)
+    view.setColumnWidth(0, 56)
+    view.setMinimumHeight(260)
+    view.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+    return view

@@ -1,0 +1,1 @@
+"""Train a model on corrected grains and compare it with its start."""

@@ -1,0 +1,1 @@
+"""What the napari manifest names: readers, writers and sample data."""

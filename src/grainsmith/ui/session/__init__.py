@@ -1,0 +1,1 @@
+"""The state of one viewer that panels share."""
