@@ -28,7 +28,7 @@ from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
 from grainsmith.align import AlignSettings, Moving, align_maps, place
-from grainsmith.io.sem import read_image
+from grainsmith.io.images.reader import read_image
 from grainsmith.samples import sample_field
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ from typing import Any
 
 import tifffile
 
-from grainsmith.io.sem import write_image
-from grainsmith.pipeline.batch import run_batch
-from grainsmith.pipeline.finding import find_fields
+from grainsmith.io.images.reader import write_image
+from grainsmith.pipeline.batch.runner import run_batch
+from grainsmith.pipeline.batch.discovery import find_fields
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe
 from grainsmith.samples import sample_field
 from grainsmith.segment import SegmentSettings

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from accuracy import DATA, VALIDATION, labelled_images
 
-from grainsmith.io.sem import read_image
+from grainsmith.io.images.reader import read_image
 from grainsmith.models.catalogue import load_model
 from grainsmith.score import score_labels
 from grainsmith.segment import SegmentSettings, segment_image

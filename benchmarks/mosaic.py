@@ -33,10 +33,10 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from grainsmith.io.omezarr import open_levels
-from grainsmith.io.provenance import read_json, write_json
+from grainsmith.io.mosaics.ome_zarr import open_levels
+from grainsmith.io.files.provenance import read_json, write_json
 from grainsmith.measure import measure_grains
-from grainsmith.pipeline.mosaic import segment_mosaic
+from grainsmith.pipeline.mosaic.segment import segment_mosaic
 from grainsmith.samples import sample_field
 from grainsmith.score import score_labels
 from grainsmith.segment import SegmentSettings, segment_image

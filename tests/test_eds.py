@@ -4,7 +4,7 @@ import pytest
 
 from grainsmith.eds import LINES_KEV, line_maps, resolution_ev
 from grainsmith.errors import MismatchError, ReadError
-from grainsmith.io.cubes import open_cube
+from grainsmith.io.maps.spectrum_cube import open_cube
 
 SHAPE = (6, 5, 1000)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from grainsmith.io.files import fingerprint, whole_file
+from grainsmith.io.files.atomic_write import fingerprint, whole_file
 
 
 def mixed(sources: list[str]) -> dict[str, torch.Tensor]:

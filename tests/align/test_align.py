@@ -249,7 +249,7 @@ def test_no_maps_give_an_empty_table(field):
 
 
 def test_meteorite_passes_are_found(shared_data):
-    from grainsmith.io.sem import read_image
+    from grainsmith.io.images.reader import read_image
 
     folder = shared_data / "sem_eds_meteorite"
     elements = ["Si", "Fe", "S", "Cr", "P", "Mg", "Ca", "Al", "Ni", "Ti"]

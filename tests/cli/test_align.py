@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from grainsmith.cli import app
 from grainsmith.errors import GrainsmithError
-from grainsmith.io.sem import write_image
+from grainsmith.io.images.reader import write_image
 from grainsmith.io.transforms import read_transforms
 
 

@@ -7,7 +7,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from grainsmith.cli import app, main
-from grainsmith.io.labels import read_labels, write_labels
+from grainsmith.io.labels.label_image import read_labels, write_labels
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from grainsmith.cli import app
 from grainsmith.errors import GrainsmithError
-from grainsmith.io.labels import write_labels
+from grainsmith.io.labels.label_image import write_labels
 
 RULES = """
 units: counts

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from grainsmith.cli import app
 from grainsmith.errors import MismatchError
-from grainsmith.pipeline import mosaic
+from grainsmith.pipeline.mosaic import segment as mosaic
 from grainsmith.pipeline.recipe import Recipe
 from grainsmith.segment import SegmentSettings
 

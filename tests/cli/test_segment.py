@@ -9,7 +9,7 @@ import tifffile
 import torch
 
 from grainsmith.cli.segment import segment
-from grainsmith.io.labels import read_labels
+from grainsmith.io.labels.label_image import read_labels
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.segment import SegmentSettings
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from grainsmith.errors import ReadError, WriteError
-from grainsmith.io.autosave import TILE_PX, AutosaveFolder, recoverable, snapshot, tiles_at
+from grainsmith.io.labels.autosave import TILE_PX, AutosaveFolder, recoverable, snapshot, tiles_at
 
 SHAPE = (TILE_PX + 100, 2 * TILE_PX + 30)
 
@@ -32,7 +32,7 @@ import sys, threading, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import numpy as np
 from test_autosave import SHAPE, edited
-from grainsmith.io.autosave import AutosaveFolder, snapshot
+from grainsmith.io.labels.autosave import AutosaveFolder, snapshot
 
 labels, tiles, number = np.zeros(SHAPE, np.int32), None, 0
 folder = AutosaveFolder(SHAPE, labels.dtype, {{"name": "grains"}})

@@ -4,11 +4,11 @@ import sys
 import pytest
 
 from grainsmith.errors import WriteError
-from grainsmith.io.locks import alone
+from grainsmith.io.files.locks import alone
 
 _HOLD = """
 import sys, time
-from grainsmith.io.locks import alone
+from grainsmith.io.files.locks import alone
 with alone(sys.argv[1], busy="held"):
     print("inside", flush=True)
     time.sleep(60)

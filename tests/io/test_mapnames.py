@@ -1,6 +1,6 @@
 import pytest
 
-from grainsmith.io.mapnames import parse_map_name
+from grainsmith.io.maps.filenames import parse_map_name
 
 ELEMENTS = {
     # Oxford AZtec

@@ -3,8 +3,9 @@ import pytest
 import tifffile
 
 from grainsmith.errors import ReadError, WriteError
-from grainsmith.io import mosaic, overview
-from grainsmith.io.mosaic import open_mosaic
+from grainsmith.io.mosaics import reader as mosaic
+from grainsmith.io.mosaics import pyramid_cache as overview
+from grainsmith.io.mosaics.reader import open_mosaic
 
 pytest.importorskip("zarr")
 

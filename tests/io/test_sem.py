@@ -7,8 +7,8 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 
 from grainsmith.errors import ReadError
-from grainsmith.io.databar import find_data_bar
-from grainsmith.io.sem import read_image
+from grainsmith.io.images.data_bar import find_data_bar
+from grainsmith.io.images.reader import read_image
 
 RNG = np.random.default_rng(5)
 FIELD = RNG.normal(120, 20, (96, 128)).clip(0, 255).astype(np.uint8)

@@ -1,7 +1,7 @@
 import pytest
 
 from grainsmith.errors import ReadError
-from grainsmith.io.states import read_states, states_path, write_states
+from grainsmith.io.labels.review_states import read_states, states_path, write_states
 
 
 def test_states_come_back_and_go(tmp_path):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from grainsmith.errors import ReadError, WriteError
-from grainsmith.io.tables import read_table, write_table
+from grainsmith.io.tables.grain_table import read_table, write_table
 
 
 @pytest.fixture

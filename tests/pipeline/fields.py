@@ -3,7 +3,7 @@
 import numpy as np
 import tifffile
 
-from grainsmith.io.sem import write_image
+from grainsmith.io.images.reader import write_image
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe, ReportSettings
 from grainsmith.segment import SegmentSettings
 from grainsmith.statistics import StatisticsSettings

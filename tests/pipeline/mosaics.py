@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from grainsmith.io.omezarr import create_pyramid, fill_coarser, name_labels
+from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, name_labels
 from grainsmith.measure import measure_grains
-from grainsmith.pipeline.summary import grains_folder, write_summary
+from grainsmith.pipeline.mosaic.summary import grains_folder, write_summary
 
 
 def discs(shape, *, step=48, radius=14):

@@ -4,7 +4,7 @@ import time
 
 from tests.fakes import BrightIsGrain
 
-from grainsmith.pipeline import blocks
+from grainsmith.pipeline.mosaic import blocks
 
 
 class SlowModel(BrightIsGrain):

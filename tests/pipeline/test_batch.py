@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from grainsmith.clean import CleanSettings
 from grainsmith.cli import app
 from grainsmith.errors import MismatchError, WriteError
-from grainsmith.pipeline import batch as batches
-from grainsmith.pipeline.batch import run_batch
-from grainsmith.pipeline.finding import find_fields
+from grainsmith.pipeline.batch import runner as batches
+from grainsmith.pipeline.batch.runner import run_batch
+from grainsmith.pipeline.batch.discovery import find_fields
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe, ReportSettings
 
 WHOLE = {"field.json", "field_masks.json", "field_masks.tif", "grains.csv", "recipe.yaml",

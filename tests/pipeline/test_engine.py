@@ -9,7 +9,7 @@ import pytest
 from tests.pipeline import clusters, items
 
 from grainsmith.errors import GrainsmithError, MismatchError, ReadError
-from grainsmith.pipeline.engine import Scheduler, for_each
+from grainsmith.pipeline.executors.base import Scheduler, for_each
 
 pytest.importorskip("distributed")
 
@@ -98,7 +98,7 @@ def test_something_that_listens_and_is_no_scheduler_is_told_within_ten_seconds(t
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         code = (
             "from tests.pipeline.items import square\n"
-            "from grainsmith.pipeline.engine import for_each\n"
+            "from grainsmith.pipeline.executors.base import for_each\n"
             f"list(for_each(square, range(2), scheduler={address!r}))"
         )
         begin = time.monotonic()

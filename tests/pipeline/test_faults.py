@@ -10,8 +10,8 @@ from tests.pipeline import clusters, disks
 from tests.pipeline.fields import QUICK, make_samples
 from tests.pipeline.test_batch import WHOLE, rows, tables
 
-from grainsmith.pipeline.batch import run_batch
-from grainsmith.pipeline.finding import find_fields
+from grainsmith.pipeline.batch.runner import run_batch
+from grainsmith.pipeline.batch.discovery import find_fields
 
 pytest.importorskip("distributed")
 

@@ -2,9 +2,9 @@ import pytest
 from tests.pipeline.fields import make_field
 
 from grainsmith.errors import MismatchError, ReadError
-from grainsmith.io import mosaic as mosaics
-from grainsmith.io.omezarr import create_pyramid
-from grainsmith.pipeline.finding import FieldFiles, find_fields, read_sheet
+from grainsmith.io.mosaics import reader as mosaics
+from grainsmith.io.mosaics.ome_zarr import create_pyramid
+from grainsmith.pipeline.batch.discovery import FieldFiles, find_fields, read_sheet
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import numpy as np
-from grainsmith.pipeline.memory import keep_freed_memory
+from grainsmith.pipeline.batch.malloc import keep_freed_memory
 
 def planes():
     for _ in range(5):

@@ -10,13 +10,14 @@ from tests.pipeline import clusters
 from tests.pipeline.mosaics import are_discs
 
 from grainsmith.errors import GrainsmithError, MismatchError, ReadError, WriteError
-from grainsmith.io.omezarr import open_levels
-from grainsmith.io.provenance import read_json, write_json
-from grainsmith.io.tables import read_table
+from grainsmith.io.mosaics.ome_zarr import open_levels
+from grainsmith.io.files.provenance import read_json, write_json
+from grainsmith.io.tables.grain_table import read_table
 from grainsmith.measure import measure_grains
 from grainsmith.models.catalogue import EMBEDDED
-from grainsmith.pipeline import blocks, summary
-from grainsmith.pipeline.mosaic import segment_mosaic
+from grainsmith.pipeline.mosaic import blocks
+from grainsmith.pipeline.mosaic import summary
+from grainsmith.pipeline.mosaic.segment import segment_mosaic
 from grainsmith.pipeline.recipe import Recipe, read_recipe
 from grainsmith.samples import sample_field
 from grainsmith.score import score_labels
@@ -230,7 +231,7 @@ def test_a_picture_that_cannot_be_read_to_its_end_leaves_what_can_be_resumed(
 
 def test_no_room_is_said_before_the_work(tmp_path, picture, model, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("grainsmith.pipeline.work_folder.shutil.disk_usage", lambda _path: usage)
+    monkeypatch.setattr("grainsmith.pipeline.mosaic.staging.shutil.disk_usage", lambda _path: usage)
     with pytest.raises(WriteError, match="GB are free"):
         segment_mosaic(tmp_path / "m.tif", tmp_path / "o.zarr", SETTINGS)
     # What an earlier run has written is not asked for again.

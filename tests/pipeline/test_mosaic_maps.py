@@ -7,16 +7,18 @@ from tests.fakes import BrightIsGrain
 
 from grainsmith.data import ElementMap, Transform
 from grainsmith.errors import ReadError
-from grainsmith.io import bigmaps
-from grainsmith.io.bigmaps import open_big_maps
-from grainsmith.io.mosaic import open_mosaic
-from grainsmith.io.provenance import read_json
-from grainsmith.io.tables import read_table
+from grainsmith.io.mosaics import lazy_maps as bigmaps
+from grainsmith.io.mosaics.lazy_maps import open_big_maps
+from grainsmith.io.mosaics.reader import open_mosaic
+from grainsmith.io.files.provenance import read_json
+from grainsmith.io.tables.grain_table import read_table
 from grainsmith.io.transforms import read_transforms
 from grainsmith.measure import measure_maps
-from grainsmith.pipeline import blocks, mosaic_maps, summary
-from grainsmith.pipeline.mosaic import segment_mosaic
-from grainsmith.pipeline.mosaic_maps import align_big_maps, map_window, shrunk, write_placed
+from grainsmith.pipeline.mosaic import blocks
+from grainsmith.pipeline.mosaic import element_maps as mosaic_maps
+from grainsmith.pipeline.mosaic import summary
+from grainsmith.pipeline.mosaic.segment import segment_mosaic
+from grainsmith.pipeline.mosaic.element_maps import align_big_maps, map_window, shrunk, write_placed
 from grainsmith.segment import SegmentSettings
 
 pytest.importorskip("zarr")

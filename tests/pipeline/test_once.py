@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from grainsmith.io.mosaic import open_mosaic
-from grainsmith.pipeline import once
+from grainsmith.io.mosaics.reader import open_mosaic
+from grainsmith.pipeline.mosaic import normalization as once
 from grainsmith.segment.picture import to_grey
 from grainsmith.segment.upright import Turn
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from grainsmith.align import Aligned, Alignment, Bend
 from grainsmith.data import ElementMap, Transform
-from grainsmith.io.sem import read_image
-from grainsmith.pipeline.placing import alignment_records, write_straightened
+from grainsmith.io.images.reader import read_image
+from grainsmith.pipeline.field.registration import alignment_records, write_straightened
 
 
 def test_only_bent_maps_get_a_copy(tmp_path):

@@ -11,16 +11,19 @@ import pytest
 from tests.pipeline.mosaics import discs, made_mosaic
 
 from grainsmith.errors import MismatchError, ReadError, WriteError
-from grainsmith.io.journal import Journal
-from grainsmith.io.omezarr import create_pyramid, open_levels
-from grainsmith.io.provenance import read_json
-from grainsmith.io.tables import read_table
+from grainsmith.io.mosaics.edit_journal import Journal
+from grainsmith.io.mosaics.ome_zarr import create_pyramid, open_levels
+from grainsmith.io.files.provenance import read_json
+from grainsmith.io.tables.grain_table import read_table
 from grainsmith.measure import measure_grains
-from grainsmith.pipeline import edits, region, summary, writeback
-from grainsmith.pipeline.edits import finish_interrupted
-from grainsmith.pipeline.region import open_region, reopen_region
-from grainsmith.pipeline.summary import grains_folder
-from grainsmith.pipeline.writeback import undo_write, write_region
+from grainsmith.pipeline.mosaic import edit_replay as edits
+from grainsmith.pipeline.mosaic import region
+from grainsmith.pipeline.mosaic import summary
+from grainsmith.pipeline.mosaic import write_back as writeback
+from grainsmith.pipeline.mosaic.edit_replay import finish_interrupted
+from grainsmith.pipeline.mosaic.region import open_region, reopen_region
+from grainsmith.pipeline.mosaic.summary import grains_folder
+from grainsmith.pipeline.mosaic.write_back import undo_write, write_region
 
 pytest.importorskip("zarr")
 SHAPE = (1300, 1200)
@@ -233,8 +236,9 @@ def test_a_process_that_is_killed_leaves_nothing_half_written(mosaic):
     before = _all(mosaic)[0]
     code = f"""
         import os, signal
-        from grainsmith.io import omezarr
-        from grainsmith.pipeline import edits, region
+        from grainsmith.io.mosaics import ome_zarr as omezarr
+        from grainsmith.pipeline.mosaic import edit_replay as edits
+        from grainsmith.pipeline.mosaic import region
         region.GROWTH_PX = 60
         def die(*args, **kwargs):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -243,7 +247,7 @@ def test_a_process_that_is_killed_leaves_nothing_half_written(mosaic):
         labels = piece.labels.copy()
         label = max(set(labels.ravel().tolist()) - piece.locked)
         labels[labels == label] = 0
-        from grainsmith.pipeline.writeback import write_region
+        from grainsmith.pipeline.mosaic.write_back import write_region
         write_region(piece, labels)
     """
     ended = subprocess.run(
@@ -288,7 +292,7 @@ def test_a_full_disk_changes_nothing_before_and_is_finished_after_the_note(mosai
     )
     assert str(raised.value) == text
     monkeypatch.undo()
-    monkeypatch.setattr("grainsmith.io.files.os.fsync", full)  # now the table does not fit
+    monkeypatch.setattr("grainsmith.io.files.atomic_write.os.fsync", full)  # now the table does not fit
     with pytest.raises(WriteError) as raised:
         finish_interrupted(mosaic)
     assert str(raised.value) == text
@@ -337,7 +341,7 @@ def test_a_store_that_cannot_be_written_is_said_and_stays_as_it_is(mosaic, monke
     def read_only(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("grainsmith.io.journal.Path.mkdir", read_only)
+    monkeypatch.setattr("grainsmith.io.mosaics.edit_journal.Path.mkdir", read_only)
     with pytest.raises(WriteError, match="cannot be written: Permission denied"):
         write_region(piece, _edited(piece)[0])
     monkeypatch.undo()

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from grainsmith.pipeline.blocks import describe
-from grainsmith.pipeline.seams import join
+from grainsmith.pipeline.mosaic.blocks import describe
+from grainsmith.pipeline.mosaic.stitching import join
 
 SIDE = 64
 

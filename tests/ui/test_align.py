@@ -9,8 +9,8 @@ pytest.importorskip("napari")
 from napari.layers import Image
 
 from grainsmith.align import AlignSettings, Bend
-from grainsmith.io.maps import BAR_AUTO, open_maps
-from grainsmith.io.sem import write_image
+from grainsmith.io.maps.reader import BAR_AUTO, open_maps
+from grainsmith.io.images.reader import write_image
 from grainsmith.ui.panels.align.panel import AlignPanel
 from grainsmith.ui.panels.align.preview import MODES
 from grainsmith.ui.layers.convert import facts, transform_of

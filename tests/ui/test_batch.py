@@ -10,8 +10,8 @@ from qtpy.QtCore import Qt
 from tests.pipeline.fields import QUICK, RULES, make_field, make_samples
 
 from grainsmith.clean import CleanSettings
-from grainsmith.pipeline.batch import BatchResult, FieldState, Pace
-from grainsmith.pipeline.manifest import NAME
+from grainsmith.pipeline.batch.runner import BatchResult, FieldState, Pace
+from grainsmith.pipeline.batch.manifest import NAME
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe, read_recipe
 from grainsmith.segment import SegmentSettings
 from grainsmith.statistics import StatisticsSettings

@@ -9,8 +9,8 @@ import tifffile
 
 pytest.importorskip("napari")
 
-from grainsmith.io.labels import read_labels
-from grainsmith.io.sem import read_image
+from grainsmith.io.labels.label_image import read_labels
+from grainsmith.io.images.reader import read_image
 from grainsmith.ui.plugin import reader as hooks
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, sem_image_of, transform_of
 from grainsmith.ui.session.active_layers import roles_of

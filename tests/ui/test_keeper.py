@@ -22,7 +22,7 @@ from qtpy.QtCore import QEventLoop, QThreadPool, QTimer
 from qtpy.QtWidgets import QMainWindow
 
 from grainsmith import clean
-from grainsmith.io.autosave import AutosaveFolder, recoverable
+from grainsmith.io.labels.autosave import AutosaveFolder, recoverable
 from grainsmith.ui.editing import autosave as keeper_module
 from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.editing.history import history_of

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from tests.pipeline.mosaics import discs, made_mosaic
 
-from grainsmith.io.journal import Journal
-from grainsmith.io.omezarr import create_pyramid, fill_coarser, name_labels
-from grainsmith.pipeline import summary
-from grainsmith.pipeline.edits import finish_interrupted
+from grainsmith.io.mosaics.edit_journal import Journal
+from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, name_labels
+from grainsmith.pipeline.mosaic import summary
+from grainsmith.pipeline.mosaic.edit_replay import finish_interrupted
 from grainsmith.ui.layers import mosaics as mosaic_layers
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.layers.element_maps import get_maps_reader

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from grainsmith.classify.examples import ExampleSettings
-from grainsmith.ui.name_grains import by_examples
+from grainsmith.pipeline.field.classify import by_examples
 
 
 def test_what_the_examples_tell_is_said_every_time():

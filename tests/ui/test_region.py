@@ -12,11 +12,11 @@ pytest.importorskip("zarr")
 from qtpy.QtWidgets import QAbstractButton
 
 from grainsmith import clean
-from grainsmith.io.autosave import recoverable
-from grainsmith.io.omezarr import open_levels
-from grainsmith.pipeline import region as regions
-from grainsmith.pipeline import summary
-from grainsmith.pipeline.summary import grains_folder
+from grainsmith.io.labels.autosave import recoverable
+from grainsmith.io.mosaics.ome_zarr import open_levels
+from grainsmith.pipeline.mosaic import region as regions
+from grainsmith.pipeline.mosaic import summary
+from grainsmith.pipeline.mosaic.summary import grains_folder
 from grainsmith.ui.dock import PANELS, GrainsmithDock
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.editing.autosave import keeper_of
@@ -194,7 +194,7 @@ def test_the_work_on_a_piece_outlives_a_crash(viewer, qtbot, mosaic, monkeypatch
     kept = keeper_of(viewer).kept(piece.grains)
     kept.save()
     qtbot.waitUntil(lambda: not kept._writing, timeout=10_000)
-    monkeypatch.setattr("grainsmith.io.autosave._alive", lambda _pid, _started: False)
+    monkeypatch.setattr("grainsmith.io.labels.autosave._alive", lambda _pid, _started: False)
     (found,) = recoverable()
     # The next session: the mosaic is open, and the work was restored.
     viewer.layers.remove(piece.grains)

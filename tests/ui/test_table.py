@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 
 from grainsmith.data import ElementMap, SemImage, Transform
-from grainsmith.io.tables import read_table
+from grainsmith.io.tables.grain_table import read_table
 from grainsmith.measure import measure_grains
 from grainsmith.ui.session.selection import chosen_of
 from grainsmith.ui.editing.history import history_of

@@ -11,7 +11,7 @@ from tests.train.quick import quick_settings
 
 from grainsmith.io.dataset import Origin, add_field, read_dataset, set_roles
 from grainsmith.io.exchange import LabelledField
-from grainsmith.io.sem import read_image
+from grainsmith.io.images.reader import read_image
 from grainsmith.models.catalogue import list_models
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import sample_field

@@ -50,7 +50,7 @@ def align(
 ) -> None:
     """Find where MAPS lie on REFERENCE, with a confidence and a verdict for each."""
     from grainsmith.align import AlignSettings, align_maps
-    from grainsmith.pipeline.placing import alignment_records, write_alignment, write_straightened
+    from grainsmith.pipeline.field.registration import alignment_records, write_alignment, write_straightened
 
     try:
         settings = AlignSettings(
@@ -83,10 +83,10 @@ def align(
 
 def _reference(path: Path) -> SemImage | ElementMap:
     from grainsmith.errors import ReadError
-    from grainsmith.io.h5oina import read_h5oina
-    from grainsmith.io.maps import MapGuess, read_map
-    from grainsmith.io.maptext import SUFFIXES
-    from grainsmith.io.sem import read_image
+    from grainsmith.io.maps.h5oina import read_h5oina
+    from grainsmith.io.maps.reader import MapGuess, read_map
+    from grainsmith.io.maps.text_map import SUFFIXES
+    from grainsmith.io.images.reader import read_image
 
     if path.suffix.lower() == ".h5oina":
         images = read_h5oina(path).images
@@ -105,7 +105,7 @@ def _moving(
     from dataclasses import replace
 
     from grainsmith.errors import ReadError
-    from grainsmith.io.maps import guess_maps, open_maps
+    from grainsmith.io.maps.reader import guess_maps, open_maps
 
     missing = [path for path in paths if not path.exists()]
     if missing:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from grainsmith.data import OnProgress
-    from grainsmith.pipeline.batch import BatchResult, FieldState, OnState
-    from grainsmith.pipeline.finding import FieldFiles
+    from grainsmith.pipeline.batch.runner import BatchResult, FieldState, OnState
+    from grainsmith.pipeline.batch.discovery import FieldFiles
 
 
 def batch(
@@ -55,7 +55,7 @@ def batch(
     its time; 2: the call was at fault, nothing was done; 130: stopped by you. Whatever is done
     stays, and --resume goes on from there.
     """
-    from grainsmith.pipeline.batch import run_batch
+    from grainsmith.pipeline.batch.runner import run_batch
     from grainsmith.pipeline.recipe import Recipe, read_recipe
 
     fields = _fields(paths or [], sheet)
@@ -84,7 +84,7 @@ def batch(
 
 def _fields(paths: list[Path], sheet: Path | None) -> tuple[FieldFiles, ...]:
     from grainsmith.errors import MismatchError
-    from grainsmith.pipeline.finding import find_fields, read_sheet
+    from grainsmith.pipeline.batch.discovery import find_fields, read_sheet
 
     if bool(paths) == (sheet is not None):
         raise MismatchError("give folders or pictures, or a sheet with --sheet: one of the two")

@@ -60,8 +60,8 @@ def classify(
     """Name the grains of TABLE by rules, examples or clusters; print the modal percentages."""
     from grainsmith.classify.modal import contact_matrix, modal_percentages
     from grainsmith.errors import MismatchError
-    from grainsmith.io.labels import read_labels
-    from grainsmith.io.naming import read_grain_csv, write_grain_csv
+    from grainsmith.io.labels.label_image import read_labels
+    from grainsmith.io.tables.mineral_table import read_grain_csv, write_grain_csv
 
     if bool(rules) + (examples is not None) + clusters != 1:
         raise MismatchError("give one of --rules, --examples and --clusters")
@@ -104,7 +104,7 @@ _Result = tuple["pd.DataFrame", dict[str, Any], dict[str, float]]
 
 def _by_rules(grains: pd.DataFrame, rules: str, units: str, standards: Path | None) -> _Result:
     from grainsmith.classify.standards import in_weight_pct, learn_standards
-    from grainsmith.pipeline.grains import name_by_rules
+    from grainsmith.pipeline.field.measure import name_by_rules
 
     facts: dict[str, Any] = {"method": "rules", "rules": rules}
     if not units and _counted(grains):
@@ -136,7 +136,7 @@ def _wants_amounts(rules: str) -> bool:
 
 
 def _known(path: Path) -> dict[int, str]:
-    from grainsmith.io.naming import read_grain_csv
+    from grainsmith.io.tables.mineral_table import read_grain_csv
 
     rows = read_grain_csv(path, wanted=["mineral"])["mineral"].astype(str)
     return dict(zip(rows.index.tolist(), rows, strict=True))

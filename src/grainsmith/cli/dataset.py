@@ -36,9 +36,9 @@ def add(
     from grainsmith.errors import MismatchError
     from grainsmith.io.dataset import Origin, add_field
     from grainsmith.io.exchange import LabelledField
-    from grainsmith.io.labels import read_labels
-    from grainsmith.io.sem import read_image
-    from grainsmith.io.states import read_states
+    from grainsmith.io.labels.label_image import read_labels
+    from grainsmith.io.images.reader import read_image
+    from grainsmith.io.labels.review_states import read_states
 
     picture, grains = read_image(image), read_labels(labels)
     mask = read_labels(region) > 0 if region else None

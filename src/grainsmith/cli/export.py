@@ -100,8 +100,8 @@ def _field(
 
     from grainsmith.errors import MismatchError
     from grainsmith.io.exchange import import_fields
-    from grainsmith.io.sem import read_image
-    from grainsmith.io.tables import read_table
+    from grainsmith.io.images.reader import read_image
+    from grainsmith.io.tables.grain_table import read_table
 
     (field,) = import_fields(labels)
     field = replace(field, pixel_size_um=pixel_size or field.pixel_size_um)
@@ -156,8 +156,8 @@ def _fields_of_set(folder: Path) -> list[LabelledField]:
 def _write(field: LabelledField, target: Path) -> dict[str, Any]:
     import pandas as pd
 
-    from grainsmith.io.labels import write_labels
-    from grainsmith.io.tables import write_table
+    from grainsmith.io.labels.label_image import write_labels
+    from grainsmith.io.tables.grain_table import write_table
 
     write_labels(target, field.labels, pixel_size_um=field.pixel_size_um)
     facts = {
@@ -175,7 +175,7 @@ def _write(field: LabelledField, target: Path) -> dict[str, Any]:
 
 
 def _shape(image: Path) -> tuple[int, int]:
-    from grainsmith.io.sem import read_image
+    from grainsmith.io.images.reader import read_image
 
     rows, columns = read_image(image, crop_databar="no").image.shape[:2]
     return rows, columns

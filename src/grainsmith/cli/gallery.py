@@ -74,7 +74,7 @@ def gallery(
         save_combo,
         save_combos,
     )
-    from grainsmith.io.pictures import write_png
+    from grainsmith.io.images.png import write_png
 
     if not (grain or all_grains or sheet):
         raise MismatchError("give --grain N, --all FOLDER or --sheet FILE")
@@ -112,9 +112,9 @@ def _field(
     table: Path | None,
 ) -> Field:
     from grainsmith.gallery import prepare_field
-    from grainsmith.io.labels import read_labels
-    from grainsmith.io.naming import read_grain_csv
-    from grainsmith.io.sem import read_image
+    from grainsmith.io.labels.label_image import read_labels
+    from grainsmith.io.tables.mineral_table import read_grain_csv
+    from grainsmith.io.images.reader import read_image
 
     picture = read_image(image)
     opened = _maps(maps)
@@ -135,7 +135,7 @@ def _field(
 
 
 def _maps(folder: Path | None) -> list[ElementMap]:
-    from grainsmith.io.maps import open_maps
+    from grainsmith.io.maps.reader import open_maps
 
     if folder is None:
         return []

@@ -22,8 +22,8 @@ def maps(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print what each file of FOLDER is taken for: element, line, kind, and whether it is used."""
-    from grainsmith.io.cubemaps import lines_in
-    from grainsmith.io.maps import guess_maps, open_maps
+    from grainsmith.io.maps.cube_maps import lines_in
+    from grainsmith.io.maps.reader import guess_maps, open_maps
 
     lines_in(lines)  # an unknown line is told before anything is read
     guesses = [

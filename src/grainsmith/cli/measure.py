@@ -72,10 +72,10 @@ def measure(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure the grains of LABELS: one row per grain, in px and, where the scale is known, µm."""
-    from grainsmith.io.labels import read_labels
-    from grainsmith.io.provenance import write_json
-    from grainsmith.io.tables import write_table
-    from grainsmith.pipeline.grains import field_of, measure_field
+    from grainsmith.io.labels.label_image import read_labels
+    from grainsmith.io.files.provenance import write_json
+    from grainsmith.io.tables.grain_table import write_table
+    from grainsmith.pipeline.field.measure import field_of, measure_field
     from grainsmith.statistics import summarise
 
     settings = _settings(size, edge, scale_error)
@@ -124,7 +124,7 @@ def _settings(size: str, edge: str, scale_error: float) -> StatisticsSettings:
 
 
 def _picture(path: Path | None, pixel_size: float) -> SemImage | None:
-    from grainsmith.io.sem import read_image
+    from grainsmith.io.images.reader import read_image
     from grainsmith.pipeline import with_pixel_size
 
     return with_pixel_size(read_image(path), pixel_size) if path else None
@@ -135,7 +135,7 @@ def _maps(
 ) -> tuple[Sequence[ElementMap], Mapping[str, Transform] | Sequence[Transform]]:
     from grainsmith.align import start_of
     from grainsmith.data import SemImage
-    from grainsmith.io.maps import open_maps
+    from grainsmith.io.maps.reader import open_maps
     from grainsmith.io.transforms import read_transforms
 
     if folder is None:

@@ -54,7 +54,7 @@ def mosaic(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find the grains of a mosaic block by block; memory goes with the block, not the picture."""
-    from grainsmith.pipeline.mosaic import segment_mosaic
+    from grainsmith.pipeline.mosaic.segment import segment_mosaic
     from grainsmith.segment import SegmentSettings
 
     settings = SegmentSettings(

@@ -24,7 +24,7 @@ def score(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compare LABELS with TRUTH: average precision at three IoU limits, D50 and D84 error."""
-    from grainsmith.io.labels import read_labels
+    from grainsmith.io.labels.label_image import read_labels
     from grainsmith.score import score_labels
 
     result = score_labels(read_labels(truth), read_labels(labels), ignore_border=ignore_border)

@@ -47,8 +47,8 @@ def segment(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find the grains of IMAGE and write them as a label image of the same shape."""
-    from grainsmith.io.files import whole_file
-    from grainsmith.io.sem import read_image
+    from grainsmith.io.files.atomic_write import whole_file
+    from grainsmith.io.images.reader import read_image
     from grainsmith.pipeline import segment_field, with_pixel_size, write_segmented
     from grainsmith.segment import SegmentSettings
 

@@ -12,8 +12,8 @@ from grainsmith.errors import WriteError
 from grainsmith.gallery.combo import PLAIN_COMBO, make_combo
 from grainsmith.gallery.picture import draw_combo
 from grainsmith.gallery.text import wrapped
-from grainsmith.io.files import whole_file
-from grainsmith.io.pictures import write_png
+from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.images.png import write_png
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import grainsmith
 from grainsmith.data import Transform
 from grainsmith.errors import ReadError
-from grainsmith.io.files import whole_file
+from grainsmith.io.files.atomic_write import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from platformdirs import user_data_path
 
 from grainsmith.errors import ModelError
-from grainsmith.io.files import fingerprint, whole_file
+from grainsmith.io.files.atomic_write import fingerprint, whole_file
 
 if TYPE_CHECKING:
     from grainsmith.models.model import Model

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from grainsmith.errors import ModelError
-from grainsmith.io.files import fingerprint
+from grainsmith.io.files.atomic_write import fingerprint
 from grainsmith.models.grainnet import FLOW_SCALE, read_state
 from grainsmith.models.grainnet_model import choose_device, use_processors
 

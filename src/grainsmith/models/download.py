@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.errors import ModelError
-from grainsmith.io.files import whole_file
+from grainsmith.io.files.atomic_write import whole_file
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse

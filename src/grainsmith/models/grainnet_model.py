@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from grainsmith.errors import ModelError
-from grainsmith.io.files import fingerprint
+from grainsmith.io.files.atomic_write import fingerprint
 from grainsmith.models.grainnet import FLOW_SCALE, GrainNet, load_grainnet
 
 if TYPE_CHECKING:

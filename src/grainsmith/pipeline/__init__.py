@@ -1,7 +1,7 @@
 """The steps in a row: one field, and the demonstration of all of them."""
 
 from grainsmith.pipeline.demo import DemoFiles, run_demo
-from grainsmith.pipeline.field import (
+from grainsmith.pipeline.field.segment import (
     SegmentedField,
     segment_field,
     settings_dict,

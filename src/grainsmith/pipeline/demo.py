@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grainsmith.data import OnProgress, no_progress
-from grainsmith.io.files import whole_file
-from grainsmith.io.sem import write_image
-from grainsmith.pipeline.field import segment_field, settings_dict, write_segmented
+from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.images.reader import write_image
+from grainsmith.pipeline.field.segment import segment_field, settings_dict, write_segmented
 from grainsmith.segment import SegmentSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from grainsmith.pipeline.field import SegmentedField
+    from grainsmith.pipeline.field.segment import SegmentedField
     from grainsmith.report import Report
 
 
@@ -56,7 +56,7 @@ def run_demo(
     on_progress : callable
         Told (per cent done, 100); raising in it stops the work.
     """
-    from grainsmith.pipeline.grains import measure_field
+    from grainsmith.pipeline.field.measure import measure_field
     from grainsmith.samples import sample_field
 
     out, chosen = Path(folder), settings or SegmentSettings()

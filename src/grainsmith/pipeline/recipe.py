@@ -14,7 +14,7 @@ import yaml
 from grainsmith.align import AlignSettings
 from grainsmith.clean import CleanSettings
 from grainsmith.errors import MismatchError, ReadError
-from grainsmith.io.files import fingerprint, whole_file
+from grainsmith.io.files.atomic_write import fingerprint, whole_file
 from grainsmith.segment import SegmentSettings
 from grainsmith.settings import attribute_docs, default_of, settings_from, unknown_key
 from grainsmith.statistics import StatisticsSettings

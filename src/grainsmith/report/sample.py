@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from grainsmith import __version__
-from grainsmith.io.files import whole_file
-from grainsmith.io.provenance import provenance
+from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.provenance import provenance
 from grainsmith.report import pictures, tables
 from grainsmith.report.methods import methods_paragraph
 from grainsmith.report.tables import Cell, Section, significant

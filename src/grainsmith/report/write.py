@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from grainsmith import __version__
 from grainsmith.errors import MismatchError, ReadError
-from grainsmith.io.files import whole_file
-from grainsmith.io.provenance import provenance, read_json, write_json
+from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.provenance import provenance, read_json, write_json
 from grainsmith.plots import readable
 from grainsmith.report import pictures, tables
 from grainsmith.report.methods import methods_paragraph

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from grainsmith.io.files import fingerprint
-from grainsmith.io.provenance import provenance, write_json
+from grainsmith.io.files.atomic_write import fingerprint
+from grainsmith.io.files.provenance import provenance, write_json
 from grainsmith.train.run_folder import save_tensors
 
 if TYPE_CHECKING:

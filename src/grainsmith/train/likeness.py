@@ -9,7 +9,7 @@ import numpy as np
 
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.errors import GrainsmithError
-from grainsmith.io.sem import read_image
+from grainsmith.io.images.reader import read_image
 from grainsmith.models.catalogue import load_model
 from grainsmith.models.grainnet_model import GrainNetModel
 from grainsmith.segment.picture import resize, to_grey

@@ -8,12 +8,12 @@ from grainsmith.io.dataset.folder import (
     remove_field,
     set_roles,
 )
-from grainsmith.io.dataset.next_field import unlabelled
-from grainsmith.io.dataset.problems import Problem, count_unlabelled, find_problems
+from grainsmith.io.dataset.unlabelled import unlabelled
+from grainsmith.io.dataset.checks import Problem, count_unlabelled, find_problems
 from grainsmith.io.dataset.release import ReleaseSettings, write_release
 from grainsmith.io.dataset.split import propose_roles
-from grainsmith.io.dataset.trust import region_of, trusted
-from grainsmith.io.dataset.values import ROLES, Dataset, LoadedField, TrainingField
+from grainsmith.io.dataset.weights import region_of, trusted
+from grainsmith.io.dataset.schema import ROLES, Dataset, LoadedField, TrainingField
 
 __all__ = [
     "MANIFEST",

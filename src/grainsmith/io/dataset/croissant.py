@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from grainsmith.io.files import fingerprint
+from grainsmith.io.files.atomic_write import fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path

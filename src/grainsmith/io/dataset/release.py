@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.errors import MismatchError, WriteError
 from grainsmith.io.dataset.croissant import croissant
-from grainsmith.io.dataset.values import ROLES
+from grainsmith.io.dataset.schema import ROLES
 from grainsmith.io.exchange import UNNAMED, LabelledField, colour_of, export_fields
-from grainsmith.io.files import fingerprint
-from grainsmith.io.labels import write_labels
-from grainsmith.io.provenance import write_json
-from grainsmith.io.sem import write_image
+from grainsmith.io.files.atomic_write import fingerprint
+from grainsmith.io.labels.label_image import write_labels
+from grainsmith.io.files.provenance import write_json
+from grainsmith.io.images.reader import write_image
 from grainsmith.minerals import LIBRARY
 
 if TYPE_CHECKING:
-    from grainsmith.io.dataset.values import Dataset, TrainingField
+    from grainsmith.io.dataset.schema import Dataset, TrainingField
 
 CHECKSUMS = "SHA256SUMS"
 CROISSANT = "croissant.json"

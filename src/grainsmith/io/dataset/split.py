@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from grainsmith.io.dataset.problems import same_places
+from grainsmith.io.dataset.checks import same_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from grainsmith.io.dataset.values import Dataset, TrainingField
+    from grainsmith.io.dataset.schema import Dataset, TrainingField
 
 _MOST_TRIES = 4000
 _SHARE_WEIGHT = 4.0

@@ -21,7 +21,7 @@ from grainsmith.io.exchange.geojson import read_geojson, write_geojson, write_gi
 from grainsmith.io.exchange.imagej import read_rois, write_rois
 from grainsmith.io.exchange.masks import read_masks, write_masks, write_ome, write_png
 from grainsmith.io.exchange.picture import write_picture
-from grainsmith.io.provenance import read_json
+from grainsmith.io.files.provenance import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

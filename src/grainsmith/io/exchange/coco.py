@@ -11,7 +11,7 @@ import numpy.typing as npt
 from grainsmith.errors import ReadError
 from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_names, colour_of
 from grainsmith.io.exchange.outlines import Polygon, draw_grains, outlines, ring_of, signed_area
-from grainsmith.io.provenance import read_json, write_json
+from grainsmith.io.files.provenance import read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

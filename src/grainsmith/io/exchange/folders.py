@@ -13,9 +13,9 @@ from grainsmith.io.exchange.coco import overlap_note
 from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_names
 from grainsmith.io.exchange.masks import read_masks
 from grainsmith.io.exchange.outlines import Polygon, draw_grains, one_ring, outlines, ring_of
-from grainsmith.io.files import whole_file
-from grainsmith.io.labels import write_labels
-from grainsmith.io.sem import SUFFIXES, read_image, write_image
+from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.labels.label_image import write_labels
+from grainsmith.io.images.reader import SUFFIXES, read_image, write_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from grainsmith.errors import ReadError
 from grainsmith.io.exchange.coco import overlap_note
 from grainsmith.io.exchange.field import UNNAMED, LabelledField, rgb_of
 from grainsmith.io.exchange.outlines import Polygon, draw_grains, outlines, ring_of
-from grainsmith.io.provenance import read_json, write_json
+from grainsmith.io.files.provenance import read_json, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path

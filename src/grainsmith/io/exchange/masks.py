@@ -11,9 +11,9 @@ from PIL import Image, PngImagePlugin
 
 from grainsmith.errors import ReadError, WriteError
 from grainsmith.io.exchange.field import LabelledField
-from grainsmith.io.files import whole_file
-from grainsmith.io.labels import read_labels, write_labels
-from grainsmith.io.sem_facts import facts_of_tiff
+from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.labels.label_image import read_labels, write_labels
+from grainsmith.io.images.sem_metadata import facts_of_tiff
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from skimage.segmentation import find_boundaries
 from grainsmith.errors import MismatchError
 from grainsmith.io.exchange.field import UNNAMED, LabelledField, rgb_of
 from grainsmith.io.exchange.folders import as_8bit
-from grainsmith.io.files import whole_file
+from grainsmith.io.files.atomic_write import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path

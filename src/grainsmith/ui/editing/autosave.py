@@ -12,7 +12,7 @@ from qtpy.QtCore import QEvent, QObject, Qt, QThread, QTimer, Signal
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.io.autosave import TILE_PX, AutosaveFolder, snapshot, tiles_at
+from grainsmith.io.labels.autosave import TILE_PX, AutosaveFolder, snapshot, tiles_at
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of
 from grainsmith.ui.session.active_layers import roles_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from grainsmith.clean import Change
-    from grainsmith.io.autosave import Recovery, Snapshot, Tile
+    from grainsmith.io.labels.autosave import Recovery, Snapshot, Tile
     from grainsmith.ui.editing.history import History
 
 _QUIET_MS = 1500

@@ -13,16 +13,16 @@ from napari.utils.notifications import show_error, show_info
 from grainsmith.align import start_of
 from grainsmith.data import SemImage
 from grainsmith.gallery.colours import hue_of
-from grainsmith.io.mapnames import parse_map_name
-from grainsmith.io.maps import SUFFIXES, guess_maps, open_maps
-from grainsmith.io.mosaic import is_mosaic
+from grainsmith.io.maps.filenames import parse_map_name
+from grainsmith.io.maps.reader import SUFFIXES, guess_maps, open_maps
+from grainsmith.io.mosaics.reader import is_mosaic
 from grainsmith.ui.layers.convert import element_map_of, image_layer, map_layer, sem_image_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grainsmith.data import ElementMap
-    from grainsmith.io.maps import MapFolder
+    from grainsmith.io.maps.reader import MapFolder
     from grainsmith.ui.layers.convert import LayerData
 
 _SAMPLE_STEP = 4  # every fourth pixel tells the range

@@ -13,17 +13,17 @@ from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_info, show_warning
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.io.journal import Journal
-from grainsmith.io.mosaic import labels_beside, open_mosaic, with_gaps
-from grainsmith.io.overview import needs_overview, with_overview
-from grainsmith.pipeline.edits import finish_interrupted
+from grainsmith.io.mosaics.edit_journal import Journal
+from grainsmith.io.mosaics.reader import labels_beside, open_mosaic, with_gaps
+from grainsmith.io.mosaics.pyramid_cache import needs_overview, with_overview
+from grainsmith.pipeline.mosaic.edit_replay import finish_interrupted
 from grainsmith.ui.layers.convert import facts, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from grainsmith.io.mosaic import Mosaic
+    from grainsmith.io.mosaics.reader import Mosaic
     from grainsmith.ui.layers.convert import LayerData
 
 _GRAINS = "grains"

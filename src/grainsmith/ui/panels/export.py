@@ -25,7 +25,7 @@ from grainsmith.io.exchange import (
     import_fields,
     write_picture,
 )
-from grainsmith.io.tables import write_table
+from grainsmith.io.tables.grain_table import write_table
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.widgets.layouts import row_of
 from grainsmith.ui.session.labelled_field import NO_GRAINS, field_of, show_field

@@ -15,8 +15,8 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.pipeline.region import MOST_PX, open_region, reopen_region
-from grainsmith.pipeline.writeback import undo_write, write_region
+from grainsmith.pipeline.mosaic.region import MOST_PX, open_region, reopen_region
+from grainsmith.pipeline.mosaic.write_back import undo_write, write_region
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.editing.autosave import keeper_of
 from grainsmith.ui.layers.convert import facts
@@ -29,8 +29,8 @@ from grainsmith.ui.widgets.background import run
 if TYPE_CHECKING:
     import napari
 
-    from grainsmith.pipeline.region import Region
-    from grainsmith.pipeline.writeback import Written
+    from grainsmith.pipeline.mosaic.region import Region
+    from grainsmith.pipeline.mosaic.write_back import Written
 
 _EMPTY = "No mosaic with grains is open: drop the folder that <i>grainsmith mosaic</i> has made."
 _DELAY_MS = 150

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.io.sem import SUFFIXES
+from grainsmith.io.images.reader import SUFFIXES
 from grainsmith.ui.layers.data_bar import mark_data_bar
 from grainsmith.ui.plugin.reader import sample_layers
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, set_pixel_size

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.io.tables import write_table
+from grainsmith.io.tables.grain_table import write_table
 from grainsmith.plots import readable
 from grainsmith.ui.session.selection import chosen_of, zoom_to_grains
 from grainsmith.ui.editing.clicks import on_click

@@ -27,7 +27,7 @@ _NOTHING: list[Any] = [(None,)]
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
     """Return the reader of one or several pictures; None for what cannot be one."""
-    from grainsmith.io.sem import SUFFIXES
+    from grainsmith.io.images.reader import SUFFIXES
 
     paths = [path] if isinstance(path, str) else list(path)
     if all(Path(one).suffix.lower() in SUFFIXES for one in paths):
@@ -47,7 +47,7 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
 
 
 def _read_one(path: Path) -> list[LayerData]:
-    from grainsmith.io.mosaic import is_mosaic
+    from grainsmith.io.mosaics.reader import is_mosaic
 
     if is_mosaic(path):
         from grainsmith.ui.layers.mosaics import mosaic_layers
@@ -55,7 +55,7 @@ def _read_one(path: Path) -> list[LayerData]:
         return mosaic_layers(path)
     if path.stem.endswith(_LABEL_STEMS):
         return [_read_labels(path)]
-    from grainsmith.io.sem import read_image
+    from grainsmith.io.images.reader import read_image
     from grainsmith.ui.layers.element_maps import is_surely_a_map, read_maps
 
     if is_surely_a_map(path):
@@ -77,8 +77,8 @@ def _picture_layers(image: Any, *, name: str = "") -> list[LayerData]:
 
 
 def _read_labels(path: Path) -> LayerData:
-    from grainsmith.io.labels import read_labels
-    from grainsmith.io.states import read_states
+    from grainsmith.io.labels.label_image import read_labels
+    from grainsmith.io.labels.review_states import read_states
 
     states = read_states(path)
     metadata = {"grainsmith": {"role": "grains", "source": str(path), "states": states}}
@@ -89,8 +89,8 @@ def write_labels_layer(path: str, data: Any, options: dict[str, Any]) -> list[st
     """Write a labels layer as a TIFF of the shape of its image; the pixel size goes with it."""
     import numpy as np
 
-    from grainsmith.io.labels import write_labels
-    from grainsmith.io.states import write_states
+    from grainsmith.io.labels.label_image import write_labels
+    from grainsmith.io.labels.review_states import write_states
     from grainsmith.ui.editing.history import mark_saved
 
     write_labels(path, np.asarray(data), pixel_size_um=_pixel_size_um(options))
@@ -104,7 +104,7 @@ def write_image_layer(path: str, data: Any, options: dict[str, Any]) -> list[str
     """Write an image layer as a TIFF; the pixel size goes with it."""
     import numpy as np
 
-    from grainsmith.io.sem import write_image
+    from grainsmith.io.images.reader import write_image
 
     write_image(path, np.asarray(data), pixel_size_um=_pixel_size_um(options))
     return [path]

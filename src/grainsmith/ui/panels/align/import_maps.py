@@ -17,9 +17,9 @@ from qtpy.QtWidgets import (
 )
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.io.mapnames import SYMBOLS
-from grainsmith.io.mappicture import CHANNELS
-from grainsmith.io.maps import (
+from grainsmith.io.maps.filenames import SYMBOLS
+from grainsmith.io.maps.image_map import CHANNELS
+from grainsmith.io.maps.reader import (
     BAR_AUTO,
     KINDS,
     SUFFIXES,
@@ -180,7 +180,7 @@ class MapsPanel(Panel):
 
 def adopt_names(layers: Sequence[Layer]) -> None:
     """Read element and line from the names of layers that another reader opened."""
-    from grainsmith.io.mapnames import parse_map_name
+    from grainsmith.io.maps.filenames import parse_map_name
     from grainsmith.ui.layers.convert import facts
 
     for layer in layers:

@@ -19,9 +19,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.pipeline.batch import Pace, run_batch
-from grainsmith.pipeline.finding import checked, find_fields, read_sheet
-from grainsmith.pipeline.manifest import holds_results
+from grainsmith.pipeline.batch.runner import Pace, run_batch
+from grainsmith.pipeline.batch.discovery import checked, find_fields, read_sheet
+from grainsmith.pipeline.batch.manifest import holds_results
 from grainsmith.ui.panels.batch.field_list import FieldList
 from grainsmith.ui.panels.batch.recipe import RecipePart, said
 from grainsmith.ui.panels.base import Panel, button, duration, label
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     import napari
 
     from grainsmith.data import OnProgress
-    from grainsmith.pipeline.batch import BatchResult, FieldState
-    from grainsmith.pipeline.finding import FieldFiles
+    from grainsmith.pipeline.batch.runner import BatchResult, FieldState
+    from grainsmith.pipeline.batch.discovery import FieldFiles
 
 _NO_FIELDS = (
     "Add a folder of fields: a folder per field with its maps, or pictures whose maps begin with "

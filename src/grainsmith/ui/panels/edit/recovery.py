@@ -10,7 +10,7 @@ from napari.layers import Labels
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.io.autosave import recoverable
+from grainsmith.io.labels.autosave import recoverable
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.editing.autosave import keeper_of
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, place_of
@@ -20,7 +20,7 @@ from grainsmith.ui.session.active_layers import roles_of
 if TYPE_CHECKING:
     import napari
 
-    from grainsmith.io.autosave import Recovery
+    from grainsmith.io.labels.autosave import Recovery
 
 
 class RecoveryLine(QWidget):

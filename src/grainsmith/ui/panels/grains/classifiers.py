@@ -20,7 +20,7 @@ from grainsmith.errors import GrainsmithError, MismatchError
 from grainsmith.minerals import LIBRARY
 from grainsmith.pipeline.recipe import ClassifySettings
 from grainsmith.ui.widgets.settings_form import Form
-from grainsmith.ui.name_grains import Named, Namer, by_clusters, by_examples, by_rules
+from grainsmith.pipeline.field.classify import Named, Namer, by_clusters, by_examples, by_rules
 from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.widgets.layouts import across
 

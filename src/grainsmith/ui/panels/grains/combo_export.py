@@ -15,7 +15,7 @@ from grainsmith.gallery import (
     save_combo,
     save_combos,
 )
-from grainsmith.io.pictures import write_png
+from grainsmith.io.images.png import write_png
 from grainsmith.ui.panels.base import button
 from grainsmith.ui.widgets.background import run
 

@@ -19,7 +19,7 @@ from grainsmith.ui.session.gallery_field import field_of, maps_of, naming_of, pu
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, table_of, world_matrix
 from grainsmith.ui.layers.mineral_map import mineral_layer_of, show_minerals, show_only
 from grainsmith.ui.panels.grains.classifiers import ClustersWay, ExamplesWay, RulesWay, mineral_box
-from grainsmith.ui.name_grains import Named, Work, name_grains, summaries
+from grainsmith.pipeline.field.classify import Named, Work, name_grains, summaries
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.session.current_grain import Picked
 from grainsmith.ui.widgets.layouts import across, one_of

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.dataset import Dataset, read_dataset, unlabelled
-from grainsmith.io.sem import read_image
+from grainsmith.io.images.reader import read_image
 from grainsmith.pipeline import segment_field, settings_dict
 from grainsmith.segment import SegmentSettings
 from grainsmith.ui.layers.convert import facts, image_layer

@@ -1,0 +1,1 @@
+"""Write files atomically, lock them, check them and record where they came from."""

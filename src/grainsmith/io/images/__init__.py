@@ -1,0 +1,1 @@
+"""Read SEM and light images with their pixel size and data bar."""

@@ -1,0 +1,28 @@
+"""Pictures for people: PNG files of what the gallery drew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grainsmith.io.files.atomic_write import whole_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+
+def write_png(path: str | Path, picture: npt.NDArray[np.uint8]) -> None:
+    """Write a (Y, X, 3) picture as PNG; never half-written.
+
+    Raises
+    ------
+    WriteError
+        The file could not be written.
+    """
+    from PIL import Image
+
+    with whole_file(path) as temporary:
+        # Level 1: drawn pictures shrink nearly as well, in a fifth of the time.
+        Image.fromarray(picture).save(temporary, format="PNG", compress_level=1)

@@ -1,0 +1,1 @@
+"""Read and write label images, review states and autosaves."""

@@ -1,0 +1,1 @@
+"""Read element maps and cubes of spectra."""

@@ -1,0 +1,123 @@
+"""Coarser levels of large TIFFs that have none: made once, kept in the user's cache.
+
+Without them a window that shows the whole of a mosaic would have to read all of its pixels, every
+time it is moved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from platformdirs import user_cache_path
+
+from grainsmith.data import no_progress
+from grainsmith.errors import WriteError
+from grainsmith.io.mosaics.reader import LARGE_PX, open_mosaic
+from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, open_levels
+
+if TYPE_CHECKING:
+    from grainsmith.data import OnProgress
+    from grainsmith.io.mosaics.reader import Mosaic
+
+_KEPT = 12
+"""Overviews that are kept, those used last."""
+
+
+def needs_overview(mosaic: Mosaic) -> bool:
+    """Say whether a mosaic is large, has no coarser levels, and none are kept for it."""
+    rows, columns = mosaic.shape
+    is_large = rows * columns > LARGE_PX and len(mosaic.levels) == 1
+    return is_large and not _place(mosaic).is_dir()
+
+
+def with_overview(path: str | Path, *, on_progress: OnProgress = no_progress) -> Mosaic:
+    """Open a mosaic; where it is large and has no coarser levels, make them or take those kept.
+
+    Parameters
+    ----------
+    path : str or Path
+    on_progress : callable
+        Told (levels made, levels in all); raising in it leaves nothing behind.
+
+    Raises
+    ------
+    ReadError
+        See `open_mosaic`.
+    WriteError
+        There is no room for the coarser levels, a third of the picture.
+    """
+    mosaic = open_mosaic(path)
+    rows, columns = mosaic.shape
+    if len(mosaic.levels) > 1 or rows * columns <= LARGE_PX:
+        return mosaic
+    place = _place(mosaic)
+    if not place.is_dir():
+        _make(mosaic, place, on_progress)
+    os.utime(place)
+    import dask.array as da
+
+    coarser = [da.from_zarr(level, name=False) for level in open_levels(place)]
+    return replace(mosaic, levels=(mosaic.levels[0], *coarser))
+
+
+def _make(mosaic: Mosaic, place: Path, on_progress: OnProgress) -> None:
+    full = mosaic.levels[0]
+    half = tuple(-(-n // 2) for n in full.shape[:2])
+    part = place.with_name(f"{place.name}.{os.getpid()}-{time.monotonic_ns()}.part")
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        needed = full.size * full.dtype.itemsize // 3
+        if shutil.disk_usage(part.parent).free < needed:
+            raise WriteError(
+                f"{part.parent} has no room for the overview of {mosaic.source}, "
+                f"{needed / 1e6:.0f} MB: free some space, or save the picture with a pyramid"
+            )
+        levels = create_pyramid(
+            part, name="overview", shape=(*half, *full.shape[2:]), dtype=full.dtype, pixel_size_um=0
+        )
+        fill_coarser([_Windows(mosaic), *levels], labels=False, on_progress=on_progress)
+        part.rename(place)
+    except OSError as error:
+        if not place.is_dir():  # else another process was quicker
+            raise WriteError(f"{place} could not be made: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    _forget_old(place.parent)
+
+
+class _Windows:
+    """The first level of a mosaic as an array whose broken pieces are named."""
+
+    def __init__(self, mosaic: Mosaic) -> None:
+        self._mosaic = mosaic
+        self.shape = mosaic.shape
+
+    def __getitem__(self, window: tuple[slice, slice]) -> Any:
+        (y0, y1, _), (x0, x1, _) = (
+            one.indices(n) for one, n in zip(window, self.shape, strict=True)
+        )
+        return self._mosaic.window(y0, y1, x0, x1)
+
+
+def _place(mosaic: Mosaic) -> Path:
+    file = Path(mosaic.source).resolve()
+    known = file.stat()
+    said = f"{file}|{known.st_size}|{known.st_mtime_ns}"
+    return _root() / f"{hashlib.sha256(said.encode()).hexdigest()[:24]}.zarr"
+
+
+def _root() -> Path:
+    named = os.environ.get("GRAINSMITH_CACHE", "")
+    return (Path(named) if named else user_cache_path("grainsmith")) / "overviews"
+
+
+def _forget_old(root: Path) -> None:
+    kept = sorted(root.glob("*.zarr"), key=lambda one: one.stat().st_mtime)
+    for one in kept[:-_KEPT]:
+        shutil.rmtree(one, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Read and write grain and mineral tables."""

@@ -1,0 +1,1 @@
+"""Run a recipe over many fields and summarise samples."""

@@ -1,0 +1,311 @@
+"""Which pictures and maps are a field: by folders, by names, or by a sheet."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grainsmith.errors import MismatchError, ReadError
+from grainsmith.io.maps.filenames import parse_map_name
+from grainsmith.io.maps.reader import SUFFIXES as MAP_SUFFIXES
+from grainsmith.io.mosaics.reader import is_mosaic
+from grainsmith.io.images.reader import SUFFIXES as PICTURE_SUFFIXES
+from grainsmith.pipeline.batch.manifest import NAME as MANIFEST
+from grainsmith.settings import unknown_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+SHEET_COLUMNS = ("sample", "field", "image", "maps", "pixel_size_um")
+
+_BACKSCATTERED = re.compile(r"(?<![a-z])(bsed?|bsd|cbs|abs|qbsd|compo|be[ci])(?![a-z])", re.I)
+_NOT_PICTURES = ("_masks", "_labels", "_grains")
+_FORBIDDEN = set('/\\:*?"<>|')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldFiles:
+    """The files of one field.
+
+    Attributes
+    ----------
+    sample, field : str
+        Its names; the results go to OUT/<sample>/<field>.
+    image : str
+        The picture.
+    maps : tuple of str
+        Files of its element maps, or folders of them; may be empty.
+    pixel_size_um : float
+        Side of a pixel as a sheet says; 0 = as the file says.
+    problem : str
+        Why it cannot be worked on; "" = it can.
+    """
+
+    sample: str
+    field: str
+    image: str = ""
+    maps: tuple[str, ...] = ()
+    pixel_size_um: float = 0.0
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """Sample and field, e.g. "S1/03"."""
+        return f"{self.sample}/{self.field}"
+
+    def inputs(self) -> list[Path]:
+        """Return all files that it is made from."""
+        files = [Path(self.image)]
+        for one in map(Path, self.maps):
+            inside = sorted(one.iterdir()) if one.is_dir() else [one]
+            files += [file for file in inside if file.suffix.lower() in MAP_SUFFIXES]
+        return files
+
+
+def find_fields(paths: Sequence[str | Path]) -> tuple[FieldFiles, ...]:
+    """Find the fields in folders and among files.
+
+    A folder with one picture is a field, its other files are its maps; a folder of several pictures
+    is a sample, each picture a field with the maps that begin with its name (`03.tif`,
+    `03_Si.tif`, or a folder `03` or `03_maps`); a folder of folders is a sample of such fields, or
+    several samples.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+
+    Raises
+    ------
+    ReadError
+        A path does not exist, or there is no field in all of them.
+    MismatchError
+        Two fields have one name.
+    """
+    found: list[FieldFiles] = []
+    files = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise ReadError(f"{path} does not exist")
+        if path.is_dir() and not is_mosaic(path):
+            found += _in_folder(path.resolve(), path.resolve().name)
+        else:
+            files.append(path.resolve())
+    for folder in dict.fromkeys(file.parent for file in files):
+        mine = [file for file in files if file.parent == folder]
+        found += [one for one in _in_folder(folder, folder.name) if Path(one.image) in mine]
+        known = {one.image for one in found}
+        found += [
+            FieldFiles(sample=folder.name, field=file.stem, image=str(file))
+            for file in mine
+            if str(file) not in known
+        ]
+    if not found:
+        raise ReadError(
+            f"{', '.join(map(str, paths))}: no picture in there; looked for files that end in "
+            f"{', '.join(PICTURE_SUFFIXES)}"
+        )
+    return checked(found)
+
+
+def read_sheet(path: str | Path) -> tuple[FieldFiles, ...]:
+    """Read fields from a table (CSV): one row a field.
+
+    Parameters
+    ----------
+    path : str or Path
+        With the column `image` and, as far as known, `sample`, `field`, `maps` (a folder, or files
+        between semicolons) and `pixel_size_um`. Paths count from the folder of the sheet.
+
+    Returns
+    -------
+    tuple of FieldFiles
+        A row whose files are missing has a `problem`: it stops no other.
+
+    Raises
+    ------
+    ReadError
+        The sheet cannot be read, or lacks or misspells a column.
+    MismatchError
+        Two fields have one name, or a name cannot be a folder's.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            dialect = _dialect(file.readline())
+            file.seek(0)
+            reader = csv.DictReader(file, dialect=dialect)
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ReadError(f"{path} cannot be read: {error}") from error
+    columns = [name.strip() for name in (reader.fieldnames or ()) if name]
+    for name in columns:
+        if name not in SHEET_COLUMNS:
+            raise ReadError(f"{path}: the column {unknown_key(name, SHEET_COLUMNS)}")
+    if "image" not in columns:
+        raise ReadError(f"{path} has no column 'image' (known: {', '.join(SHEET_COLUMNS)})")
+    plain = [{str(k).strip(): str(v or "").strip() for k, v in row.items() if k} for row in rows]
+    fields = [_of_row(row, Path(path).resolve()) for row in plain if any(row.values())]
+    if not fields:
+        raise ReadError(f"{path} holds no row: it must have one for each field")
+    return checked(fields)
+
+
+def checked(fields: Iterable[FieldFiles]) -> tuple[FieldFiles, ...]:
+    """Refuse two fields of one name, names that cannot be a folder's, and say which are mosaics."""
+    fields = tuple(_no_mosaic(one) for one in fields)
+    for name in (part for one in fields for part in (one.sample, one.field)):
+        if not name.strip(" .") or _FORBIDDEN & set(name) or name.startswith("."):
+            raise MismatchError(
+                f"{name!r} cannot be the name of a sample or field: it becomes a folder; leave out "
+                f"{' '.join(sorted(_FORBIDDEN))} and a dot at its start"
+            )
+    # Some disks do not tell capitals from small letters.
+    twice = [k for k, n in Counter(one.name.casefold() for one in fields).items() if n > 1]
+    if twice:
+        both = [one for one in fields if one.name.casefold() == twice[0]]
+        raise MismatchError(
+            f"two fields have the name {both[0].name}: {both[0].image} and {both[1].image}; rename "
+            "one, or name them in a sheet (--sheet)"
+        )
+    return fields
+
+
+def _no_mosaic(field: FieldFiles) -> FieldFiles:
+    if field.problem or not field.image or not is_mosaic(field.image):
+        return field
+    problem = (
+        f"{field.image} is a mosaic, too large to be worked on in one piece: take it out and run "
+        f"`grainsmith mosaic '{field.image}' -o {field.field}-grains.zarr`, with its maps by --maps"
+    )
+    return replace(field, problem=problem)
+
+
+def _in_folder(folder: Path, sample: str) -> list[FieldFiles]:
+    files = [file for file in _visible(folder) if file.is_file()]
+    folders = [one for one in _visible(folder) if one.is_dir()]
+    pictures, maps = _sorted_out(files)
+    if len(pictures) == 1 and not any(_holds_pictures(one) for one in folders):
+        return [_field(sample, pictures[0], [*maps, *folders])]
+    found, used = [], set[Path]()
+    for picture in pictures:
+        mine = _named_after(picture, [*maps, *folders])
+        used |= set(mine)
+        found.append(_field(sample, picture, mine))
+    for one in folders:
+        if one not in used:
+            found += _subfolder(one, sample)
+    return found
+
+
+def _subfolder(folder: Path, sample: str) -> list[FieldFiles]:
+    """Return a folder below a sample as one field, or as a sample of its own."""
+    files = [file for file in _visible(folder) if file.is_file()]
+    inside = [one for one in _visible(folder) if one.is_dir()]
+    pictures, maps = _sorted_out(files)
+    own_maps = [one for one in maps if not any(_named_after(p, [one]) for p in pictures)]
+    if len(pictures) > 1 and own_maps:
+        backscattered = [one for one in pictures if _BACKSCATTERED.search(one.stem)]
+        if len(backscattered) != 1:
+            names = ", ".join(one.name for one in pictures)
+            problem = f"which of {names} is the picture? Say so in a sheet (--sheet)"
+            return [FieldFiles(sample=sample, field=folder.name, problem=problem)]
+        pictures = backscattered
+    if len(pictures) == 1 and not any(_holds_pictures(one) for one in inside):
+        return [replace(_field(sample, pictures[0], [*maps, *inside]), field=folder.name)]
+    if maps and not pictures:
+        problem = f"{folder} holds maps but no picture to lay them on"
+        return [FieldFiles(sample=sample, field=folder.name, problem=problem)]
+    return _in_folder(folder, folder.name)
+
+
+def _sorted_out(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the pictures and the maps among files, by their names."""
+    pictures, maps = [], []
+    for file in files:
+        kind = file.suffix.lower()
+        if kind == ".h5oina":
+            pictures.append(file)
+        elif kind not in MAP_SUFFIXES or file.stem.endswith(_NOT_PICTURES):
+            continue
+        elif parse_map_name(file).what == "element":
+            maps.append(file)
+        elif kind in PICTURE_SUFFIXES and parse_map_name(file).what != "left out":
+            pictures.append(file)
+    elements = Counter(parse_map_name(file).element for file in maps)
+    if not pictures and elements and max(elements.values()) > 1:
+        # S1.tif, S2.tif, ...: numbered samples, not maps of sulphur.
+        return [one for one in maps if one.suffix.lower() in PICTURE_SUFFIXES], []
+    return pictures, maps
+
+
+def _holds_pictures(folder: Path) -> bool:
+    """Return whether there are pictures in a folder, or in one of its own folders."""
+    inside = _visible(folder)
+    if _sorted_out([one for one in inside if one.is_file()])[0]:
+        return True
+    return any(_holds_pictures(one) for one in inside if one.is_dir())
+
+
+def _named_after(picture: Path, others: Iterable[Path]) -> list[Path]:
+    """Return the files and folders whose names begin with the picture's."""
+    start = re.compile(rf"{re.escape(picture.stem)}(?:[ _.-].*)?", re.I | re.S)
+    return [one for one in others if start.fullmatch(one.stem if one.is_file() else one.name)]
+
+
+def _field(sample: str, picture: Path, maps: Iterable[Path]) -> FieldFiles:
+    return FieldFiles(
+        sample=sample, field=picture.stem, image=str(picture), maps=tuple(map(str, maps))
+    )
+
+
+def _visible(folder: Path) -> list[Path]:
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as error:
+        raise ReadError(f"{folder} cannot be read: {error}") from error
+    # Results of an earlier batch are no fields, nor are those of mosaics.
+    return [
+        one
+        for one in inside
+        if not one.name.startswith(".")
+        and not (one / MANIFEST).exists()
+        and not (one.is_dir() and is_mosaic(one))
+    ]
+
+
+def _dialect(first_line: str) -> type[csv.Dialect]:
+    class Sheet(csv.excel):
+        delimiter = max(",;\t", key=first_line.count)
+
+    return Sheet
+
+
+def _of_row(row: Mapping[str, str], sheet: Path) -> FieldFiles:
+    image = sheet.parent / row["image"] if row["image"] else Path()
+    maps = [sheet.parent / one.strip() for one in row.get("maps", "").split(";") if one.strip()]
+    problem = "" if row["image"] else "its row names no image"
+    size, size_problem = _size(row.get("pixel_size_um", ""))
+    missing = [str(one) for one in (image, *maps) if not one.exists()]
+    if missing:
+        problem = problem or f"{', '.join(missing)} does not exist (named in {sheet.name})"
+    return FieldFiles(
+        sample=row.get("sample") or sheet.stem,
+        field=row.get("field") or image.stem or "field",
+        image=str(image),
+        maps=tuple(map(str, maps)),
+        pixel_size_um=size,
+        problem=problem or size_problem,
+    )
+
+
+def _size(text: str) -> tuple[float, str]:
+    try:
+        size = float(text or 0)
+    except ValueError:
+        size = -1.0
+    if not 0 <= size < 1e4:
+        return 0.0, f"its pixel_size_um must be a number of µm, got {text!r}"
+    return size, ""

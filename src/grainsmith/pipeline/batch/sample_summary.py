@@ -1,0 +1,268 @@
+"""All fields of a sample together, and the samples against each other."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from grainsmith.classify.modal import modal_percentages
+from grainsmith.data import no_progress
+from grainsmith.errors import GrainsmithError, MismatchError
+from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.provenance import write_json
+from grainsmith.io.tables.grain_table import read_table, write_table
+from grainsmith.pipeline.field.measure import densities_of
+from grainsmith.pipeline.batch.field_job import TABLE
+from grainsmith.report import FieldLine, SampleFacts, write_sample_report
+from grainsmith.statistics import Field, compare_samples, field_spread, summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from grainsmith.data import OnProgress
+    from grainsmith.pipeline.batch.manifest import Entry
+    from grainsmith.pipeline.recipe import Recipe
+    from grainsmith.statistics import Comparison, FieldSpread, SizeStatistics
+
+RESULT = "statistics.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample of which some fields are done.
+
+    Attributes
+    ----------
+    name : str
+    entries : tuple of Entry
+        Its finished fields.
+    failed : dict of str to str
+        Field -> reason.
+    """
+
+    name: str
+    entries: tuple[Entry, ...]
+    failed: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """What came of pooling.
+
+    Attributes
+    ----------
+    summaries : dict of str to str
+        Sample -> one line.
+    problems : dict of str to str
+        Sample -> why its fields could not be pooled.
+    """
+
+    summaries: dict[str, str]
+    problems: dict[str, str]
+
+
+def pool_samples(
+    out: Path, samples: Sequence[Sample], recipe: Recipe, *, on_progress: OnProgress = no_progress
+) -> Pooled:
+    """Write the tables, statistics and report of every sample, and how the samples differ.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the batch; reads OUT/<sample>/<field>/grains.csv, writes OUT/<sample>/grains.csv,
+        statistics.json, curve.csv, fields.csv, modal.csv and report.html, and OUT/comparison.csv.
+    samples : sequence of Sample
+    recipe : Recipe
+    on_progress : callable
+        Told (samples done, samples in all); raising in it stops the work.
+    """
+    pools: dict[str, _Pool] = {}
+    problems: dict[str, str] = {}
+    for done, sample in enumerate(samples):
+        on_progress(done, len(samples))
+        try:
+            pools[sample.name] = _pooled(out, sample, recipe)
+        except GrainsmithError as error:
+            problems[sample.name] = str(error)
+    on_progress(len(samples), len(samples))
+    comparisons = _compared(pools, recipe)
+    if comparisons:
+        _write_comparisons(out, comparisons)
+    summaries = {}
+    for name, pool in pools.items():
+        on_progress(len(samples), len(samples))
+        pool.others = {b: one for (a, b), one in comparisons.items() if a == name}
+        pool.others |= {a: one.turned_round() for (a, b), one in comparisons.items() if b == name}
+        curves = {one: pools[one].statistics for one in sorted((name, *pool.others))}
+        summaries[name] = _write_sample(out / name, pool, recipe, curves)
+    return Pooled(summaries, problems)
+
+
+@dataclass(slots=True)
+class _Pool:
+    """The grains of a sample, and what they say together."""
+
+    sample: Sample
+    tables: list[pd.DataFrame]
+    fields: list[Field]
+    spread: FieldSpread
+    statistics: SizeStatistics
+    others: dict[str, Comparison] = field(default_factory=dict)
+
+
+def _pooled(out: Path, sample: Sample, recipe: Recipe) -> _Pool:
+    if not sample.entries:
+        raise MismatchError("none of its fields is done")
+    tables = [read_table(out / one.name / TABLE) for one in sample.entries]
+    fields = [
+        Field(table=table, height_px=one.facts["height_px"], width_px=one.facts["width_px"])
+        for one, table in zip(sample.entries, tables, strict=True)
+    ]
+    spread = field_spread(fields, recipe.statistics)
+    return _Pool(sample, tables, fields, spread, summarise(fields, recipe.statistics))
+
+
+def _compared(pools: Mapping[str, _Pool], recipe: Recipe) -> dict[tuple[str, str], Comparison]:
+    found = {}
+    for a, b in combinations(sorted(pools), 2):
+        # What is not comparable says so itself: pixels against µm, or no grains.
+        with suppress(MismatchError):
+            found[a, b] = compare_samples(pools[a].fields, pools[b].fields, recipe.statistics)
+    return found
+
+
+def _write_comparisons(out: Path, comparisons: Mapping[tuple[str, str], Comparison]) -> None:
+    rows = [
+        one.differences.assign(
+            first_sample=first, second_sample=second, ks=one.ks, ks_p=one.ks_p
+        ).reset_index()
+        for (first, second), one in comparisons.items()
+    ]
+    table = pd.concat(rows, ignore_index=True)
+    names = ["first_sample", "second_sample", "ks", "ks_p"]
+    _write_csv(
+        out / "comparison.csv", table[[*names, *(c for c in table.columns if c not in names)]]
+    )
+
+
+def _write_sample(
+    folder: Path, pool: _Pool, recipe: Recipe, curves: Mapping[str, SizeStatistics]
+) -> str:
+    sample, statistics, spread = pool.sample, pool.statistics, pool.spread
+    modal = _modal(pool.tables, recipe)
+    names = [one.field for one in sample.entries]
+    write_table(folder / TABLE, _together(sample, pool.tables))
+    lines = _lines(sample, spread.fields, statistics.unit, report=recipe.report.report)
+    per_field = spread.fields.assign(field=names).set_index("field")
+    _write_csv(folder / "fields.csv", per_field.reset_index())
+    _write_csv(folder / "curve.csv", statistics.curve)
+    if len(modal):
+        _write_csv(folder / "modal.csv", modal.reset_index())
+    result: dict[str, Any] = {
+        "sample": sample.name,
+        "fields": names,
+        "failed": sample.failed,
+        "statistics": statistics.as_dict(),
+        "between_fields": {
+            "between_share": spread.between_share,
+            "between_sd_log2": spread.between_sd_log2,
+            "within_sd_log2": spread.within_sd_log2,
+            "d50_sd": spread.d50_sd,
+            "fields": per_field.to_dict("index"),
+        },
+        "modal": modal.to_dict("index"),
+        "against": {
+            name: {
+                "ks": one.ks,
+                "ks_p": one.ks_p,
+                "n_effective": list(one.n_effective),
+                "differences": one.differences.to_dict("index"),
+            }
+            for name, one in pool.others.items()
+        },
+        "recipe": asdict(recipe),
+    }
+    write_json(folder / RESULT, result)
+    facts = SampleFacts(
+        name=sample.name,
+        statistics=statistics,
+        spread=spread,
+        fields=lines,
+        modal=modal,
+        others=pool.others,
+        curves=curves,
+        facts=_origin(sample, recipe),
+        pixel_size_um=_common_pixel_size(sample),
+    )
+    if recipe.report.report:
+        return write_sample_report(folder / "report.html", facts, result_name=RESULT)
+    fields = f"{len(names)} field{'s' if len(names) != 1 else ''}"
+    return f"{fields} · {sum(map(len, pool.tables))} grains"
+
+
+def _together(sample: Sample, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    parts = []
+    for one, table in zip(sample.entries, tables, strict=True):
+        part = table.copy()
+        part.insert(0, "sample", sample.name)
+        part.insert(1, "field", one.field)
+        parts.append(part)
+    return pd.concat(parts)
+
+
+def _modal(tables: Sequence[pd.DataFrame], recipe: Recipe) -> pd.DataFrame:
+    """Return the modal percentages over all fields whose grains have minerals."""
+    named = [(number, one) for number, one in enumerate(tables) if "mineral" in one and len(one)]
+    if not named:
+        return pd.DataFrame()
+    table = pd.concat([one for _, one in named], ignore_index=True)
+    if any("area_um2" not in one for _, one in named):
+        table = table.drop(columns="area_um2", errors="ignore")
+    origin = np.repeat([number for number, _ in named], [len(one) for _, one in named])
+    densities = densities_of(recipe.classify.rules)
+    return modal_percentages(
+        table, table[["mineral", "verdict"]], densities=densities, fields=origin
+    )
+
+
+def _lines(sample: Sample, per_field: pd.DataFrame, unit: str, *, report: bool) -> list[FieldLine]:
+    lines = [
+        FieldLine(
+            name=one.field,
+            link=f"{one.field}/report.html" if report else "",
+            n_grains=one.facts["n_grains"],
+            d50=float(per_field[f"d50_{unit}_number"].iloc[number]),
+            notes=tuple(one.facts["notes"]),
+        )
+        for number, one in enumerate(sample.entries)
+    ]
+    lines += [
+        FieldLine(name=name, notes=(reason,), failed=True) for name, reason in sample.failed.items()
+    ]
+    return sorted(lines, key=lambda line: line.name)
+
+
+def _origin(sample: Sample, recipe: Recipe) -> dict[str, Any]:
+    models = {(one.facts["model"], one.facts["model_sha256"]) for one in sample.entries}
+    known = dict(zip(("model", "model_sha256"), next(iter(models)), strict=True))
+    return {
+        **(known if len(models) == 1 else {}),
+        "edits": 0,
+        "recipe": f"SHA-256 {recipe.fingerprint()[:12]}",
+    }
+
+
+def _common_pixel_size(sample: Sample) -> float:
+    sizes = {one.facts["pixel_size_um"] for one in sample.entries}
+    return float(sizes.pop()) if len(sizes) == 1 else 0.0
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    with whole_file(path) as temporary:
+        table.to_csv(temporary, index=False)

@@ -1,0 +1,1 @@
+"""Run independent tasks in processes here or on a dask cluster."""

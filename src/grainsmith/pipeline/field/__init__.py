@@ -1,0 +1,1 @@
+"""The steps of one field of view: segment, register, measure, classify."""

@@ -1,0 +1,1 @@
+"""Segment, edit and summarise images larger than memory, block by block."""

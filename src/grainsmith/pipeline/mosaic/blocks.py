@@ -1,0 +1,307 @@
+"""What a worker does on a mosaic: one tile, one block, one block's labels, one block's grains.
+
+All are pure functions of files in the folder of the unfinished result: any worker may do any of
+them, in any order and more than once, and the files come out the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from grainsmith.data import no_progress
+from grainsmith.io.files.atomic_write import when_written, whole_file
+from grainsmith.io.mosaics.reader import open_mosaic
+from grainsmith.io.mosaics.ome_zarr import open_levels
+from grainsmith.io.files.provenance import read_json
+from grainsmith.measure import measure_grains
+from grainsmith.models.catalogue import find_weights, load_model
+from grainsmith.pipeline.mosaic.element_maps import measure_big_maps, placed_maps
+from grainsmith.pipeline.mosaic.normalization import (
+    normalised,
+    turned_back,
+    turned_shape,
+    turned_window,
+    window_before,
+)
+from grainsmith.segment import SegmentSettings, draw_grains
+from grainsmith.segment.piecewise import Layout, look_at_tile, plan, prediction_of_window
+from grainsmith.segment.upright import Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from grainsmith.data import OnProgress
+    from grainsmith.io.mosaics.reader import Mosaic
+    from grainsmith.models.model import Model
+    from grainsmith.pipeline.mosaic.element_maps import PlacedMap
+    from grainsmith.segment.piecewise import TileId, Window
+
+BlockId = tuple[int, int]
+AROUND_PX = 4  # a grain's core is looked for within its box and one pixel more
+_FACTS = ("confidence", "flow_error", "probability")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A mosaic being segmented: all that its workers must agree on.
+
+    The network sees the mosaic turned, as it would see it in one piece: `layout` is that of the
+    turned picture.
+    """
+
+    folder: Path
+    mosaic: Mosaic
+    settings: SegmentSettings
+    layout: Layout
+    turn: Turn
+    low: float
+    high: float
+    diameter_px: float
+    halo_px: int
+    block_px: int
+
+    def model(self) -> Model:
+        """Return the network, loaded once in a process."""
+        return model_of(self.settings)
+
+    def blocks(self) -> list[BlockId]:
+        """Return all blocks in reading order."""
+        rows, columns = (-(-n // self.block_px) for n in self.mosaic.shape)
+        return [(i, j) for i in range(rows) for j in range(columns)]
+
+    def core(self, block: BlockId) -> Window:
+        """Return the pixels that a block answers for."""
+        (rows, columns), side = self.mosaic.shape, self.block_px
+        i, j = block
+        return i * side, min((i + 1) * side, rows), j * side, min((j + 1) * side, columns)
+
+    def window(self, block: BlockId) -> Window:
+        """Return the core of a block with its halo."""
+        y0, y1, x0, x1 = self.core(block)
+        (rows, columns), halo = self.mosaic.shape, self.halo_px
+        return max(0, y0 - halo), min(rows, y1 + halo), max(0, x0 - halo), min(columns, x1 + halo)
+
+    def tile_file(self, tile: TileId) -> Path:
+        """Return where the network's word on a tile is kept."""
+        return self.folder / "tiles" / ("-".join(map(str, tile)) + ".npy")
+
+    def block_file(self, block: BlockId) -> Path:
+        """Return where the grains of a block are kept until they are joined."""
+        return self.folder / "blocks" / f"{block[0]}-{block[1]}.npz"
+
+    def turned_grey(self, window: Window) -> npt.NDArray[np.float32]:
+        """Return normalised grey values of a window of the turned picture."""
+        before = window_before(self.turn, window, self.mosaic.shape)
+        return self.turn.do(normalised(self.mosaic, before, self.low, self.high))
+
+
+def model_of(settings: SegmentSettings) -> Model:
+    """Return the network of some settings, loaded once in a process unless its file changes."""
+    path = find_weights(settings.model).path
+    return _model(settings.model, settings.device, when_written(path))
+
+
+@lru_cache(maxsize=2)
+def _model(name: str, device: str, _written: tuple[int, int]) -> Model:
+    return load_model(name, device=device)
+
+
+def open_job(folder: str) -> Job:
+    """Open the folder of an unfinished result."""
+    # A worker outlives its clients: a folder of that name may have been made anew since.
+    return _open_job(folder, when_written(Path(folder) / "job.json"))
+
+
+@lru_cache(maxsize=2)
+def _open_job(folder: str, _written: tuple[int, int]) -> Job:
+    said = read_json(Path(folder) / "job.json")
+    settings = SegmentSettings(**said["settings"])
+    mosaic = open_mosaic(said["image"])
+    model = model_of(settings)
+    turn = Turn(*said["turn"])
+    shape = turned_shape(turn, mosaic.shape)
+    return Job(
+        folder=Path(folder),
+        mosaic=mosaic,
+        settings=settings,
+        layout=plan(shape, model, settings, said["diameter_px"]),
+        turn=turn,
+        low=said["low"],
+        high=said["high"],
+        diameter_px=said["diameter_px"],
+        halo_px=said["halo_px"],
+        block_px=said["block_px"],
+    )
+
+
+def do_tile(item: tuple[str, TileId], on_progress: OnProgress) -> None:
+    """Let the network look at a tile, unless that was done."""
+    job = open_job(item[0])
+    target = job.tile_file(item[1])
+    if target.exists():
+        return
+    said = look_at_tile(job.layout, item[1], job.model(), job.turned_grey)
+    with whole_file(target) as temporary:
+        np.save(temporary, said.astype(np.float16))
+    on_progress(1, 1)
+
+
+def do_block(item: tuple[str, BlockId], on_progress: OnProgress) -> None:
+    """Draw the grains of a block and its halo, unless that was done."""
+    job, block = open_job(item[0]), item[1]
+    target = job.block_file(block)
+    if target.exists():
+        return
+    window = job.window(block)
+    prediction = prediction_of_window(
+        job.layout,
+        turned_window(job.turn, window, job.mosaic.shape),
+        lambda tile: np.load(job.tile_file(tile), mmap_mode="r"),
+        diameter_px=job.diameter_px,
+    )
+    grains = draw_grains(prediction, job.settings)
+    facts: dict[str, Any] = {name: grains.table[name].to_numpy(float) for name in _FACTS}
+    kept: dict[str, Any] = describe(
+        turned_back(job.turn, grains.labels), window, job.core(block), job.mosaic.shape
+    )
+    with whole_file(target) as temporary:
+        np.savez_compressed(temporary, **kept, **facts)
+    on_progress(1, 1)
+
+
+def describe(
+    labels: npt.NDArray[np.int32], window: Window, core: Window, shape: tuple[int, int]
+) -> dict[str, npt.NDArray[Any]]:
+    """Say of the grains of a window, numbered 1..n, what joining them over seams takes.
+
+    Returns
+    -------
+    dict of arrays
+        `labels` (the core), `right` and `below` (the column and the row just beyond it), and per
+        grain `key` (its first pixel in reading order, counted over the mosaic), `box` (y0, x0, y1,
+        x1 in the mosaic) and `whole` (the window's edge does not cut it).
+    """
+    n = int(labels.max(initial=0))
+    y0, y1, x0, x1 = window
+    ys, xs = np.nonzero(labels)
+    ids = labels[ys, xs] - 1
+    box = np.zeros((n, 4), np.int64)
+    box[:, :2] = np.iinfo(np.int64).max
+    np.minimum.at(box[:, 0], ids, ys)
+    np.minimum.at(box[:, 1], ids, xs)
+    np.maximum.at(box[:, 2], ids, ys + 1)
+    np.maximum.at(box[:, 3], ids, xs + 1)
+    box += (y0, x0, y0, x0)
+    key = np.full(n, np.iinfo(np.int64).max)
+    np.minimum.at(key, ids, (ys + y0) * np.int64(shape[1]) + xs + x0)
+    cut = (
+        ((box[:, 0] == y0) & (y0 > 0))
+        | ((box[:, 1] == x0) & (x0 > 0))
+        | ((box[:, 2] == y1) & (y1 < shape[0]))
+        | ((box[:, 3] == x1) & (x1 < shape[1]))
+    )
+    rows = slice(core[0] - y0, core[1] - y0)
+    columns = slice(core[2] - x0, core[3] - x0)
+    right = labels[rows, core[3] - x0] if core[3] < shape[1] else np.zeros(0, np.int32)
+    below = labels[core[1] - y0, columns] if core[1] < shape[0] else np.zeros(0, np.int32)
+    return {
+        "labels": labels[rows, columns],
+        "right": right,
+        "below": below,
+        "key": key,
+        "box": box,
+        "whole": ~cut,
+    }
+
+
+def do_labels(item: tuple[str, BlockId, npt.NDArray[np.int32]], on_progress: OnProgress) -> None:
+    """Write the labels of a block with their numbers in the mosaic."""
+    job = open_job(item[0])
+    y0, y1, x0, x1 = job.core(item[1])
+    with np.load(job.block_file(item[1])) as kept:
+        numbered = item[2][kept["labels"]]
+    open_levels(job.folder / "out.zarr" / "labels" / "grains", writable=True)[0][y0:y1, x0:x1] = (
+        numbered
+    )
+    on_progress(1, 1)
+
+
+def do_measure(
+    item: tuple[str, Window, npt.NDArray[np.int32]], on_progress: OnProgress
+) -> pd.DataFrame:
+    """Measure some grains in the smallest window that holds them whole."""
+    job, ids = open_job(item[0]), item[2]
+    window = widened(item[1], AROUND_PX, job.mosaic.shape)
+    y0, y1, x0, x1 = window
+    levels = open_levels(job.folder / "out.zarr" / "labels" / "grains")
+    labels = np.asarray(levels[0][y0:y1, x0:x1])
+    placed = placed_maps(str(job.folder / "out.zarr"))
+    return measure_inside(labels, window, job.mosaic, ids, placed, on_progress)
+
+
+def widened(window: Window, by_px: int, shape: tuple[int, int]) -> Window:
+    """Return a window that reaches further on all sides, as far as the mosaic goes."""
+    y0, y1, x0, x1 = window
+    return (
+        max(0, y0 - by_px),
+        min(shape[0], y1 + by_px),
+        max(0, x0 - by_px),
+        min(shape[1], x1 + by_px),
+    )
+
+
+def measure_inside(
+    labels: npt.NDArray[np.int32],
+    window: Window,
+    mosaic: Mosaic,
+    ids: npt.NDArray[Any],
+    placed: Sequence[PlacedMap] = (),
+    on_progress: OnProgress = no_progress,
+) -> pd.DataFrame:
+    """Measure some grains of a window as if in the whole mosaic.
+
+    Parameters
+    ----------
+    labels : (Y, X) int32 array
+        All of the window, in which those grains lie whole.
+    window : Window
+        Where that is, in pixels of the mosaic; beyond the box of every grain by `AROUND_PX`.
+    mosaic : Mosaic
+        The picture.
+    ids : (N,) int array
+        The grains to be measured.
+    placed : sequence of PlacedMap
+        Maps to be read in them.
+    on_progress : callable
+        Told (grains done, grains in all).
+
+    Returns
+    -------
+    DataFrame
+        As of `measure.measure_grains`, with places in the mosaic, and of `measure.measure_maps`.
+    """
+    (y0, _, x0, _), (rows, columns) = window, mosaic.shape
+    table = measure_grains(
+        labels,
+        pixel_size_um=mosaic.pixel_size_um,
+        image=mosaic.window(*window),
+        only=ids.tolist(),
+        on_progress=on_progress,
+    )
+    for name, shift in (("y_px", y0), ("top_px", y0), ("x_px", x0), ("left_px", x0)):
+        table[name] += shift
+    table["touches_edge"] = (
+        (table["top_px"] == 0)
+        | (table["left_px"] == 0)
+        | (table["top_px"] + table["height_px"] == rows)
+        | (table["left_px"] + table["width_px"] == columns)
+    )
+    return table.join(measure_big_maps(labels, window, placed, ids)) if placed else table

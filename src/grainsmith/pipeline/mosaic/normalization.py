@@ -1,0 +1,141 @@
+"""What is decided once for a whole mosaic: its greys, which way round it is seen, its diameter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from grainsmith.errors import MismatchError
+from grainsmith.io.mosaics.reader import grey_of
+from grainsmith.segment.network import estimate_diameter
+from grainsmith.segment.upright import Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from grainsmith.io.mosaics.reader import Mosaic
+    from grainsmith.models.model import Model
+    from grainsmith.segment import SegmentSettings
+    from grainsmith.segment.piecewise import Window
+
+_SAMPLE_PX = 1536
+_STRIP_PX = 16_000_000
+_PLACES = (0.5, 0.2, 0.8)
+
+
+def strips(shape: tuple[int, int], multiple: int = 1) -> Iterator[tuple[int, int]]:
+    """Rows that are read together: some 16 megapixels, a multiple of so many rows."""
+    height = max(multiple, _STRIP_PX // shape[1] // multiple * multiple)
+    for y in range(0, shape[0], height):
+        yield y, min(y + height, shape[0])
+
+
+def black_and_white(mosaic: Mosaic) -> tuple[float, float]:
+    """1st and 99th percentile of every k-th pixel, as `to_grey` takes them of one picture.
+
+    Raises
+    ------
+    MismatchError
+        The mosaic is constant.
+    """
+    rows, columns = mosaic.shape
+    step_y, step_x = max(1, rows // 1024), max(1, columns // 1024)
+    sampled = [
+        grey_of(mosaic.window(first, end, 0, columns)[::step_y, ::step_x]).ravel()
+        for first, end in strips(mosaic.shape, step_y)
+    ]
+    grey = np.concatenate(sampled)
+    grey = grey[np.isfinite(grey)]
+    low, high = np.percentile(grey, (1, 99)) if len(grey) else (0.0, 0.0)
+    if high <= low:
+        raise MismatchError(f"{mosaic.source} is constant: there is nothing to find")
+    return float(low), float(high)
+
+
+def normalised(mosaic: Mosaic, window: Window, low: float, high: float) -> npt.NDArray[np.float32]:
+    """Return grey values of a window, 0 = black, 1 = white, not-a-number as black."""
+    grey = grey_of(mosaic.window(*window))
+    grey = np.where(np.isfinite(grey), grey, np.float32(low))
+    return np.clip((grey - np.float32(low)) / np.float32(high - low), -1, 3).astype(np.float32)
+
+
+def upright(mosaic: Mosaic, low: float, high: float) -> Turn:
+    """Return the turn that `Turn.upright` gives for the whole picture, reading it in strips."""
+    rows, columns = mosaic.shape
+    half_rows, half_columns = rows // 2, columns // 2
+    top = bottom = left = right = down = along = 0.0
+    for first, end in strips(mosaic.shape):
+        # The row above belongs to the strip before and is looked at for its differences alone.
+        above = max(0, first - 1)
+        seen = normalised(mosaic, (above, end, 0, columns), low, high)
+        grey = seen[first - above :]
+        by_row = grey.sum(axis=1, dtype=np.float64)
+        top += float(by_row[: max(0, half_rows - first)].sum())
+        bottom += float(by_row[max(0, rows - half_rows - first) :].sum())
+        left += float(grey[:, :half_columns].sum(dtype=np.float64))
+        right += float(grey[:, columns - half_columns :].sum(dtype=np.float64))
+        if rows == columns:
+            down += float(np.abs(np.diff(seen, axis=0)).sum(dtype=np.float64))
+            along += float(np.abs(np.diff(grey, axis=1)).sum(dtype=np.float64))
+    return Turn(
+        upside_down=bottom > top,
+        left_right=right > left,
+        exchanged=down > along if rows == columns else rows > columns,
+    )
+
+
+def typical_diameter(
+    mosaic: Mosaic,
+    model: Model,
+    settings: SegmentSettings,
+    *,
+    turn: Turn,
+    low: float,
+    high: float,
+) -> float:
+    """Median of the typical diameters (px) of three places on the diagonal."""
+    found = []
+    for share in _PLACES:
+        edges: list[int] = []
+        for n in mosaic.shape:
+            first = int(max(0, min(n - _SAMPLE_PX, n * share - _SAMPLE_PX / 2)))
+            edges += [first, min(n, first + _SAMPLE_PX)]
+        grey = normalised(mosaic, (edges[0], edges[1], edges[2], edges[3]), low, high)
+        found.append(estimate_diameter(turn.do(grey), model, settings))
+    return float(np.median(found))
+
+
+def turned_shape(turn: Turn, shape: tuple[int, int]) -> tuple[int, int]:
+    """Return the shape of a picture after a turn."""
+    return shape[::-1] if turn.exchanged else shape
+
+
+def turned_window(turn: Turn, window: Window, shape: tuple[int, int]) -> Window:
+    """Return where a window of a picture of some shape lies after its turn."""
+    y0, y1, x0, x1 = _mirrored(turn, window, shape)
+    return (x0, x1, y0, y1) if turn.exchanged else (y0, y1, x0, x1)
+
+
+def window_before(turn: Turn, window: Window, shape: tuple[int, int]) -> Window:
+    """Return where a window of the turned picture lay in the picture, which has this shape."""
+    y0, y1, x0, x1 = window
+    return _mirrored(turn, (x0, x1, y0, y1) if turn.exchanged else window, shape)
+
+
+def turned_back(turn: Turn, labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Turn labels that were drawn in the turned picture back: the inverse of `Turn.do`."""
+    plane = labels.T if turn.exchanged else labels
+    down = slice(None, None, -1 if turn.upside_down else 1)
+    along = slice(None, None, -1 if turn.left_right else 1)
+    return np.ascontiguousarray(plane[down, along])
+
+
+def _mirrored(turn: Turn, window: Window, shape: tuple[int, int]) -> Window:
+    y0, y1, x0, x1 = window
+    if turn.upside_down:
+        y0, y1 = shape[0] - y1, shape[0] - y0
+    if turn.left_right:
+        x0, x1 = shape[1] - x1, shape[1] - x0
+    return y0, y1, x0, x1

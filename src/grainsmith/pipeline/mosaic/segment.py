@@ -1,0 +1,365 @@
+"""A mosaic -> OME-Zarr with its labels, and a table: memory is bounded by the block."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+import grainsmith
+from grainsmith.data import no_progress
+from grainsmith.errors import MismatchError, WriteError
+from grainsmith.io.mosaics.lazy_maps import open_big_maps
+from grainsmith.io.files.atomic_write import when_written
+from grainsmith.io.mosaics.reader import open_mosaic
+from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, name_labels, open_levels
+from grainsmith.io.files.provenance import read_json, write_json
+from grainsmith.models.catalogue import find_weights, fingerprint_of, load_model
+from grainsmith.pipeline.mosaic.blocks import do_block, do_labels, do_measure, do_tile, open_job
+from grainsmith.pipeline.executors.base import Scheduler, for_each
+from grainsmith.pipeline.mosaic.element_maps import TRANSFORMS, align_big_maps, write_placed
+from grainsmith.pipeline.mosaic.normalization import black_and_white, typical_diameter, upright
+from grainsmith.pipeline.recipe import Recipe
+from grainsmith.pipeline.mosaic.stitching import join
+from grainsmith.pipeline.mosaic.summary import FACTS, write_summary
+from grainsmith.pipeline.mosaic.staging import check_free, check_room, to_be_resumed, work_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from grainsmith.data import OnProgress
+    from grainsmith.io.mosaics.lazy_maps import BigMap
+    from grainsmith.io.mosaics.reader import Mosaic
+    from grainsmith.pipeline.mosaic.blocks import Job
+    from grainsmith.pipeline.mosaic.stitching import Joined
+    from grainsmith.segment import SegmentSettings
+
+BLOCK_PX = 2048
+_HALO_DIAMETERS = 8.0
+_HALO_PX = (128, 512)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentedMosaic:
+    """What `segment_mosaic` has written.
+
+    Attributes
+    ----------
+    folder : str
+        The OME-Zarr: image, `labels/grains`, `grains.csv`, `grains.json`, `statistics.json`,
+        `recipe.yaml`.
+    n_grains : int
+    diameter_px : float
+        Typical diameter of the smaller grains, one for the whole mosaic.
+    halo_px : int
+        Pixels by which blocks look beyond their edges.
+    black, white : float
+        Grey values that the network is shown as 0 and 1, one pair for the whole mosaic.
+    pixel_size_um : float
+    """
+
+    folder: str
+    n_grains: int
+    diameter_px: float
+    halo_px: int
+    black: float
+    white: float
+    pixel_size_um: float
+
+
+def segment_mosaic(
+    image: str | Path,
+    output: str | Path,
+    settings: SegmentSettings,
+    *,
+    maps: Sequence[str | Path] = (),
+    scheduler: str = "none",
+    resume: bool = False,
+    block_px: int = BLOCK_PX,
+    halo_px: int = 0,
+    on_progress: OnProgress = no_progress,
+    say: Callable[[str], None] | None = None,
+) -> SegmentedMosaic:
+    """Find the grains of a mosaic block by block.
+
+    Parameters
+    ----------
+    image : path
+        Whatever `open_mosaic` opens.
+    output : path
+        Folder to be made. Until all is done its name ends in `.part`.
+    settings : SegmentSettings
+    maps : sequence of paths
+        Element maps of the mosaic: what `open_big_maps` takes.
+    scheduler : str
+        none, local, local:N or tcp://HOST:PORT.
+    resume : bool
+        Go on where an earlier run of the same image, maps, settings, model and version of
+        Grainsmith was stopped.
+    block_px : int
+        Side of a block, a multiple of 512.
+    halo_px : int
+        How far blocks look beyond their edges; 0 = eight diameters, from 128 to 512.
+    on_progress : callable
+        Told (pieces done, pieces in all); raising in it stops the work.
+    say : callable, optional
+        Given messages for the user.
+
+    Raises
+    ------
+    GrainsmithError
+        No scheduler answers at the address.
+    ReadError
+        The image is no mosaic, or a piece of it cannot be read.
+    WriteError
+        The output is there already or another run is making it, the folder read-only or the disk
+        full.
+    MismatchError
+        What shall be resumed was begun with anything else.
+    """
+    target = Path(output)
+    Scheduler.parse(scheduler).check()
+    if block_px % 512 or block_px <= 0:
+        raise ValueError(f"block_px must be a multiple of 512, got {block_px}")
+    check_free(target)
+    mosaic = open_mosaic(image)
+    opened = open_big_maps(maps) if maps else ()
+    wanted = _wanted(mosaic, settings, opened, block_px, halo_px)
+    with work_folder(target) as folder:
+        _begin(folder, mosaic, settings, wanted, resume=resume)
+        job = open_job(str(folder))
+        check_room(folder, job)
+        try:
+            return _work(job, target, _Maps(opened, maps), scheduler, on_progress, say)
+        except (OSError, WriteError) as error:
+            raise to_be_resumed(folder, error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Maps:
+    opened: tuple[BigMap, ...]
+    paths: Sequence[str | Path]
+
+
+def _work(
+    job: Job,
+    target: Path,
+    maps: _Maps,
+    scheduler: str,
+    on_progress: OnProgress,
+    say: Callable[[str], None] | None,
+) -> SegmentedMosaic:
+    folder = str(job.folder)
+    tiles, blocks = job.layout.ids(), job.blocks()
+    total = len(tiles) + 3 * len(blocks) + bool(maps.paths)
+    steps = _Steps(total, scheduler, on_progress, say)
+    # Blocks that are drawn need their tiles no more.
+    drawn = all(job.block_file(one).exists() for one in blocks)
+    steps.run(do_tile, [] if drawn else [(folder, tile) for tile in tiles])
+    steps.run(do_block, [(folder, block) for block in blocks])
+    joined = join({one: np.load(job.block_file(one)) for one in blocks})
+    _create(job)
+    steps.run(do_labels, [(folder, one, joined.numbers[one]) for one in blocks])
+    fill_coarser(open_levels(job.folder / "out.zarr" / "labels" / "grains", writable=True),
+                 labels=True)  # fmt: skip
+    _place(job, maps, steps, say)
+    table = _table(job, joined, steps)
+    return _finish(job, target, table)
+
+
+class _Steps:
+    """Maps functions over items on the engine and counts all of them as one work."""
+
+    def __init__(
+        self,
+        total: int,
+        scheduler: str,
+        on_progress: OnProgress,
+        say: Callable[[str], None] | None,
+    ) -> None:
+        self._total, self._done = total, 0
+        self._scheduler, self._on_progress, self._say = scheduler, on_progress, say
+
+    def run(self, func: Callable[..., Any], items: Sequence[Any]) -> list[Any]:
+        """Return the results in the order of the items; the first error rises."""
+        results: list[Any] = [None] * len(items)
+        for one in for_each(
+            func,
+            items,
+            scheduler=self._scheduler,
+            on_progress=lambda done, _total: self._on_progress(self._done + done, self._total),
+            say=self._say,
+        ):
+            results[one.number] = one.result()
+        self._done += len(items)
+        return results
+
+    def alone(self, done: int, total: int) -> None:
+        """Report on one step that is done here and not by the engine."""
+        if done == total:
+            self._done += 1
+        self._on_progress(self._done, self._total)
+
+
+def _wanted(
+    mosaic: Mosaic,
+    settings: SegmentSettings,
+    maps: Sequence[BigMap],
+    block_px: int,
+    halo_px: int,
+) -> dict[str, Any]:
+    """Return what must be the same for a stopped run to go on."""
+
+    def as_it_is(source: str) -> list[Any]:
+        path = Path(source).resolve()
+        return [str(path), *when_written(path)]
+
+    image, *written = as_it_is(mosaic.source)
+    return {
+        "image": image,
+        "image_written": written,
+        "shape": list(mosaic.shape),
+        "settings": asdict(settings),
+        "model": fingerprint_of(find_weights(settings.model)),
+        "maps": [as_it_is(one.mosaic.source) for one in maps],
+        "block_px": block_px,
+        "halo_asked_px": halo_px,
+        "version_of_grainsmith": grainsmith.__version__,
+    }
+
+
+def _begin(
+    folder: Path,
+    mosaic: Mosaic,
+    settings: SegmentSettings,
+    wanted: dict[str, Any],
+    *,
+    resume: bool,
+) -> None:
+    """Write what all workers must agree on, or check that it is what it was."""
+    if (folder / "job.json").exists():
+        if not resume:
+            raise WriteError(
+                f"{folder} holds an unfinished result: go on with --resume, or remove it"
+            )
+        begun = read_json(folder / "job.json")
+        different = [name for name, value in wanted.items() if begun.get(name) != value]
+        if different:
+            raise MismatchError(
+                f"{folder} was begun with another {_worded(different)}: "
+                "give the same again, or remove the folder"
+            )
+        return
+    low, high = black_and_white(mosaic)
+    turn = upright(mosaic, low, high)
+    diameter_px = settings.diameter_px
+    if not diameter_px:
+        model = load_model(settings.model, device=settings.device)
+        diameter_px = typical_diameter(mosaic, model, settings, turn=turn, low=low, high=high)
+    halo = int(np.clip(np.ceil(_HALO_DIAMETERS * diameter_px), *_HALO_PX))
+    found = {
+        "low": low,
+        "high": high,
+        "turn": [turn.upside_down, turn.left_right, turn.exchanged],
+        "diameter_px": diameter_px,
+        "halo_px": wanted["halo_asked_px"] or halo,
+    }
+    write_json(folder / "job.json", {**wanted, **found})
+
+
+def _worded(names: Sequence[str]) -> str:
+    return ", ".join(name.removesuffix("_px").replace("_", " ") for name in names)
+
+
+def _create(job: Job) -> None:
+    """Make the OME-Zarr with the picture and empty labels, unless an earlier run has."""
+    out, mosaic = job.folder / "out.zarr", job.mosaic
+    labels = out / "labels" / "grains"
+    same: dict[str, Any] = {"pixel_size_um": mosaic.pixel_size_um}
+    first = mosaic.levels[0]
+    if not (job.folder / "picture.done").exists():
+        levels = create_pyramid(
+            out, name=Path(mosaic.source).stem, shape=first.shape, dtype=first.dtype, **same
+        )
+        for block in job.blocks():
+            y0, y1, x0, x1 = job.core(block)
+            levels[0][y0:y1, x0:x1] = mosaic.window(y0, y1, x0, x1)
+        fill_coarser(levels, labels=False)
+        (job.folder / "picture.done").touch()
+    name_labels(out, ["grains"])
+    create_pyramid(labels, name="grains", shape=mosaic.shape, dtype=np.int32, labels=True, **same)
+
+
+def _place(job: Job, maps: _Maps, steps: _Steps, say: Callable[[str], None] | None) -> None:
+    """Find where the maps lie, unless an earlier run has."""
+    out = job.folder / "out.zarr"
+    if not maps.paths or (out / TRANSFORMS).exists():
+        return
+    mosaic = open_mosaic(out)
+    transforms, said = align_big_maps(mosaic, maps.opened, on_progress=steps.alone)
+    write_placed(out, maps.opened, transforms, said, maps.paths)
+    for one, row in zip(maps.opened, said, strict=True):
+        if say:
+            how = f", refined by {row['n_tiles']} tiles" if row["refined"] else ""
+            say(f"{one.name}: {row['verdict']}{how}{' · ' + row['note'] if row['note'] else ''}")
+
+
+def _table(job: Job, joined: Joined, steps: _Steps) -> pd.DataFrame:
+    blocks = job.blocks()
+    items = []
+    facts = np.zeros((len(joined.owner), 3))
+    for place, block in enumerate(blocks):
+        mine = np.flatnonzero(joined.owner == place)
+        if not len(mine):
+            continue
+        box = joined.boxes[mine]
+        y0, x0 = (int(n) for n in box[:, :2].min(axis=0))
+        y1, x1 = (int(n) for n in box[:, 2:].max(axis=0))
+        items.append((str(job.folder), (y0, y1, x0, x1), (mine + 1).astype(np.int32)))
+        with np.load(job.block_file(block)) as kept:
+            said = np.stack([kept[n] for n in ("confidence", "flow_error", "probability")], axis=1)
+            facts[mine] = said[joined.local[mine] - 1]
+    tables = steps.run(do_measure, items)
+    if not tables:
+        return pd.DataFrame(index=pd.Index([], name="label"))
+    table = pd.concat(tables).sort_index()
+    places: npt.NDArray[Any] = table.index.to_numpy() - 1
+    for column, name in enumerate(("confidence", "flow_error", "probability")):
+        table[name] = facts[places, column]
+    table["source"] = "model"
+    return table
+
+
+def _finish(job: Job, target: Path, table: pd.DataFrame) -> SegmentedMosaic:
+    """Write the table and give the result its name: only now does it look finished."""
+    out = job.folder / "out.zarr"
+    result = SegmentedMosaic(
+        folder=str(target),
+        n_grains=len(table),
+        diameter_px=job.diameter_px,
+        halo_px=job.halo_px,
+        black=job.low,
+        white=job.high,
+        pixel_size_um=job.mosaic.pixel_size_um,
+    )
+    model = job.model()
+    write_json(
+        out / FACTS,
+        {
+            **asdict(result),
+            "image": job.mosaic.source,
+            "settings": {"segment": asdict(job.settings)},
+            "model": {"name": model.name, "sha256": model.fingerprint},
+        },
+    )
+    Recipe(segment=job.settings).write(out / "recipe.yaml")
+    write_summary(out, table, job.mosaic.shape, next_label=len(table) + 1, hand_edited=0)
+    try:
+        out.rename(target)
+    except OSError as error:
+        raise WriteError(f"{target} could not be made: {error.strerror or error}") from error
+    return result
