@@ -24,10 +24,10 @@ from skimage.segmentation import watershed
 
 from grainsmith.io.labels.label_image import read_labels
 from grainsmith.io.images.reader import read_image
-from grainsmith.models.catalogue import find_model, load_model
+from grainsmith.models.registry import find_model, load_model
 from grainsmith.score import score_labels
 from grainsmith.segment import SegmentSettings, draw_grains, predict
-from grainsmith.segment.picture import to_grey
+from grainsmith.segment.normalize import to_grey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

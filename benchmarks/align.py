@@ -34,7 +34,7 @@ from grainsmith.samples import sample_field
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from grainsmith.align.points import Matrix
+    from grainsmith.align.landmarks import Matrix
 
 DATA = Path(os.environ.get("GRAINSMITH_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 ELEMENTS = ("Si", "Fe", "S", "Cr", "P", "Mg", "Ca", "Al", "Ni", "Ti")

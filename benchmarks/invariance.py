@@ -16,7 +16,7 @@ import numpy as np
 from accuracy import DATA, VALIDATION, labelled_images
 
 from grainsmith.io.images.reader import read_image
-from grainsmith.models.catalogue import load_model
+from grainsmith.models.registry import load_model
 from grainsmith.score import score_labels
 from grainsmith.segment import SegmentSettings, segment_image
 

@@ -26,9 +26,9 @@ from skimage.segmentation import watershed
 
 from grainsmith.align import align_maps, start_of
 from grainsmith.classify.examples import ExampleSettings, classify_by_examples
-from grainsmith.classify.matching import classify_by_rules, classify_pixels
+from grainsmith.classify.rule_matching import classify_by_rules, classify_pixels
 from grainsmith.classify.mixed import find_mixed
-from grainsmith.classify.quantities import Quantity
+from grainsmith.classify.element_ratios import Quantity
 from grainsmith.classify.rules import Condition, Rule, RuleSet
 from grainsmith.data import ElementMap, Transform
 from grainsmith.measure import measure_maps

@@ -48,7 +48,7 @@ def write_field(path: Path, size_px: int, n: int) -> None:
 def our_run(path: Path) -> dict[str, Any]:
     """Segment a file once to warm up, once to count."""
     from grainsmith.io.images.reader import read_image
-    from grainsmith.models.catalogue import load_model
+    from grainsmith.models.registry import load_model
     from grainsmith.segment import SegmentSettings, draw_grains, predict
 
     settings, model = SegmentSettings(), load_model("grains")

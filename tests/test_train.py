@@ -5,7 +5,7 @@ import torch
 from grainsmith.models.flows import flows_from_labels
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import training_field
-from grainsmith.segment.picture import BEYOND_PX, to_grey
+from grainsmith.segment.normalize import BEYOND_PX, to_grey
 from grainsmith.train import (
     Tile,
     Trainer,

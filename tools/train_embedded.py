@@ -27,7 +27,7 @@ from grainsmith.io.labels.label_image import read_labels
 from grainsmith.io.images.reader import read_image
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import training_field
-from grainsmith.segment.picture import to_grey
+from grainsmith.segment.normalize import to_grey
 from grainsmith.train import (
     Tile,
     Trainer,

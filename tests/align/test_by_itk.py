@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from grainsmith.align import AlignSettings, Moving, by_itk, place
+from grainsmith.align import AlignSettings, Moving, place
+from grainsmith.align import simpleitk as by_itk
 from grainsmith.errors import GrainsmithError
 
 SHAPE = (320, 340)
@@ -59,7 +60,7 @@ def test_worse_answers_are_not_taken(monkeypatch):
     reference, counts, _ = pictures(np.array([[1.012, 0.01], [0.0, 0.99]]), (3.3, -2.2))
     before = placed(reference, counts)
     monkeypatch.setattr(by_itk, "need_simpleitk", lambda settings: None)
-    monkeypatch.setattr("grainsmith.align.placing.need_simpleitk", lambda settings: None)
+    monkeypatch.setattr("grainsmith.align.register.need_simpleitk", lambda settings: None)
     wrong = np.eye(3)
     wrong[:2, 2] = 9
     monkeypatch.setattr(by_itk, "_by_mattes", lambda ours, theirs, matrix: wrong @ matrix)

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from grainsmith.classify.examples import ExampleSettings, classify_by_examples
-from grainsmith.classify.naming import keep_by_hand, name_by_hand
+from grainsmith.classify.naming_table import keep_by_hand, name_by_hand
 from grainsmith.errors import MismatchError
 
 # Mean counts a pixel of four minerals in Si, Al, K, Fe.

@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 from skimage.draw import disk
 
-from grainsmith.classify.halves import SmallGrains
+from grainsmith.classify.small_grains import SmallGrains
 from grainsmith.classify.mixed import MixedSettings, find_mixed
 from grainsmith.data import ElementMap, Transform
 

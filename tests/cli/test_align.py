@@ -71,7 +71,7 @@ def test_bad_options_are_refused(folder, words):
 
 
 def test_refinement_without_simpleitk_says_what_to_install(folder, monkeypatch):
-    monkeypatch.setattr("grainsmith.align.by_itk.find_spec", lambda name: None)
+    monkeypatch.setattr("grainsmith.align.simpleitk.find_spec", lambda name: None)
     result = run("align", folder / "BSE.tif", folder, "--refine", "affine", "-o", folder / "t.json")
     assert isinstance(result.exception, GrainsmithError)
     assert "grainsmith[registration]" in str(result.exception)

@@ -14,7 +14,7 @@ from grainsmith.io.mosaics.ome_zarr import open_levels
 from grainsmith.io.files.provenance import read_json, write_json
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.measure import measure_grains
-from grainsmith.models.catalogue import EMBEDDED
+from grainsmith.models.registry import EMBEDDED
 from grainsmith.pipeline.mosaic import blocks
 from grainsmith.pipeline.mosaic import summary
 from grainsmith.pipeline.mosaic.segment import segment_mosaic

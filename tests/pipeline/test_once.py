@@ -4,8 +4,8 @@ import tifffile
 
 from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.pipeline.mosaic import normalization as once
-from grainsmith.segment.picture import to_grey
-from grainsmith.segment.upright import Turn
+from grainsmith.segment.normalize import to_grey
+from grainsmith.segment.orientation import Turn
 
 TURNS = [Turn(u, r, e) for u in (False, True) for r in (False, True) for e in (False, True)]
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from grainsmith.samples import sample_field, training_field
-from grainsmith.samples.instrument import record
-from grainsmith.samples.looks import LOOKS, Scene
+from grainsmith.samples.artefacts import record
+from grainsmith.samples.modalities import LOOKS, Scene
 from grainsmith.samples.shapes import Packing, draw_grains, pack_grains
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from grainsmith.segment.upright import Turn
-from grainsmith.segment.values import ScalePrediction
+from grainsmith.segment.orientation import Turn
+from grainsmith.segment.types import ScalePrediction
 
 RNG = np.random.default_rng(4)
 WAYS = [

@@ -3,7 +3,7 @@ import tifffile
 from tests.fakes import BrightIsGrain
 
 from grainsmith.io.dataset import Dataset, read_dataset
-from grainsmith.train import likeness
+from grainsmith.train import novelty as likeness
 
 
 def test_the_picture_least_like_the_set_is_next(dataset, tiny, tmp_path):

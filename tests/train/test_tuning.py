@@ -15,17 +15,17 @@ import torch
 from grainsmith.errors import MismatchError, ModelError, ReadError, WriteError
 from grainsmith.io.dataset import Origin, add_field
 from grainsmith.io.exchange import LabelledField
-from grainsmith.models.catalogue import list_models, load_model
+from grainsmith.models.registry import list_models, load_model
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.models.grainnet_model import GrainNetModel
 from grainsmith.samples import training_field
-from grainsmith.segment.picture import BEYOND_PX
+from grainsmith.segment.normalize import BEYOND_PX
 from grainsmith.train import RunFolder, TuneSettings, places, tune
-from grainsmith.train import fields as fields_module
+from grainsmith.train import dataset as fields_module
 from grainsmith.train import trainer as trainer_module
 from grainsmith.train import tuning as tuning_module
 from grainsmith.train import validation as validation_module
-from grainsmith.train.fields import Fields, prepare
+from grainsmith.train.dataset import Fields, prepare
 from grainsmith.train.sampling import Batches
 from grainsmith.train.validation import Validator
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from grainsmith.errors import ModelError
-from grainsmith.models import tunable
-from grainsmith.models.catalogue import load_model
+from grainsmith.models import finetune as tunable
+from grainsmith.models.registry import load_model
 from grainsmith.train import tune, validation
 
 pytest.importorskip("segment_anything")
@@ -55,7 +55,7 @@ def test_it_is_refused_where_the_gpu_is_too_small(sam, monkeypatch):
 def test_it_is_tuned_at_a_hundredth_of_the_rate_and_comes_out_in_its_own_form(
     dataset, settings, sam, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("grainsmith.train.outset.refuse_untunable", lambda *_: None)
+    monkeypatch.setattr("grainsmith.train.run_setup.refuse_untunable", lambda *_: None)
     heard = []
     asked = replace(settings, model=str(sam), device="cpu", epochs=0, batch=1, start_share_pct=0)
     monkeypatch.setattr("grainsmith.train.tuning.default_steps", lambda _n: 3)

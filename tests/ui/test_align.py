@@ -133,7 +133,7 @@ def test_align_undo_align(panel, qtbot):
 
 
 def test_refinement_is_a_choice_and_says_what_is_missing(panel, monkeypatch):
-    monkeypatch.setattr("grainsmith.align.by_itk.find_spec", lambda name: None)
+    monkeypatch.setattr("grainsmith.align.simpleitk.find_spec", lambda name: None)
     monkeypatch.setattr(panel._form, "settings", lambda: AlignSettings(refine="affine"))
     panel.align()
     assert "pip install 'grainsmith[registration]'" in panel._message.text()

@@ -35,7 +35,7 @@ class QuickModel(BrightIsGrain):
 @pytest.fixture
 def model(monkeypatch):
     quick = QuickModel()
-    monkeypatch.setattr("grainsmith.models.catalogue.load_model", lambda _name, **_kwargs: quick)
+    monkeypatch.setattr("grainsmith.models.registry.load_model", lambda _name, **_kwargs: quick)
     return quick
 
 

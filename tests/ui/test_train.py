@@ -12,10 +12,10 @@ from tests.train.quick import quick_settings
 from grainsmith.io.dataset import Origin, add_field, read_dataset, set_roles
 from grainsmith.io.exchange import LabelledField
 from grainsmith.io.images.reader import read_image
-from grainsmith.models.catalogue import list_models
+from grainsmith.models.registry import list_models
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import sample_field
-from grainsmith.train.likeness import least_like
+from grainsmith.train.novelty import least_like
 from grainsmith.train.runs import free_name, runs_folder, unfinished_runs
 from grainsmith.train.settings import TuneSettings
 from grainsmith.ui.panels.base import duration

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication
 from tests.train.quick import quick_settings
 
 from grainsmith.io.dataset import read_dataset
-from grainsmith.models.catalogue import list_models
+from grainsmith.models.registry import list_models
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import sample_field
 from grainsmith.ui.dock import GrainsmithDock

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grainsmith.align.bend import Bend, straightened
-from grainsmith.align.by_itk import need_simpleitk
-from grainsmith.align.placing import Moving, place
-from grainsmith.align.points import (
+from grainsmith.align.bspline import Bend, straightened
+from grainsmith.align.simpleitk import need_simpleitk
+from grainsmith.align.register import Moving, place
+from grainsmith.align.landmarks import (
     MODELS,
     POINTS_NEEDED,
     fit_points,
@@ -25,7 +25,7 @@ from grainsmith.align.points import (
 )
 from grainsmith.align.result import VERDICTS, Aligned, Alignment
 from grainsmith.align.settings import AlignSettings
-from grainsmith.align.views import sharpness
+from grainsmith.align.preprocess import sharpness
 from grainsmith.data import ElementMap, Transform, no_progress
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.align.views import views_of
+from grainsmith.align.preprocess import views_of
 
 if TYPE_CHECKING:
     from grainsmith.data import Image, Transform

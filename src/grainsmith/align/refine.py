@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grainsmith.align.evidence import ENOUGH_PIXELS, Around, Surface, around, top_of
-from grainsmith.align.points import (
+from grainsmith.align.mutual_information import ENOUGH_PIXELS, Around, Surface, around, top_of
+from grainsmith.align.landmarks import (
     MODELS,
     Matrix,
     Points,
@@ -29,7 +29,7 @@ from grainsmith.align.search import (
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from grainsmith.align.levels import Pyramid
+    from grainsmith.align.pyramid import Pyramid
     from grainsmith.align.settings import AlignSettings
 
 TILES = 5

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from grainsmith.align.points import turn_zoom_and_shear
+from grainsmith.align.landmarks import turn_zoom_and_shear
 
 if TYPE_CHECKING:
-    from grainsmith.align.bend import Bend
-    from grainsmith.align.points import Matrix
+    from grainsmith.align.bspline import Bend
+    from grainsmith.align.landmarks import Matrix
     from grainsmith.data import Transform
 
 VERDICTS = {

@@ -11,14 +11,14 @@ import numba as nb
 import numpy as np
 from scipy import ndimage
 
-from grainsmith.align.evidence import Peak, Surface, every_shift, peak_of
-from grainsmith.align.levels import NOTHING, Bytes, Pyramid
+from grainsmith.align.mutual_information import Peak, Surface, every_shift, peak_of
+from grainsmith.align.pyramid import NOTHING, Bytes, Pyramid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from grainsmith.align.bend import Bend
-    from grainsmith.align.points import Matrix
+    from grainsmith.align.bspline import Bend
+    from grainsmith.align.landmarks import Matrix
     from grainsmith.align.settings import AlignSettings
 
 _WINDOW = 24  # blocks around a peak over which its height is judged

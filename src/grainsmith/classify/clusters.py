@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from grainsmith.classify.naming import (
+from grainsmith.classify.naming_table import (
     BY_HAND,
     UNMAPPED,
     mapped_elements,
@@ -21,7 +21,7 @@ from grainsmith.minerals import LIBRARY
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from grainsmith.classify.naming import Floats
+    from grainsmith.classify.naming_table import Floats
 
 _LEAST_GRAINS = 4
 _LEAST_SPREAD = 0.02

@@ -10,14 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import chi2
 
-from grainsmith.classify.naming import mapped_elements, means_and_errors, name_grains
+from grainsmith.classify.naming_table import mapped_elements, means_and_errors, name_grains
 from grainsmith.errors import MismatchError
 from grainsmith.minerals import LIBRARY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from grainsmith.classify.naming import Floats
+    from grainsmith.classify.naming_table import Floats
 
 _LEAST_SPREAD = 0.03
 _TREES = 300

@@ -17,15 +17,15 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
-from grainsmith.classify.halves import SmallGrains
+from grainsmith.classify.small_grains import SmallGrains
 from grainsmith.data import Transform, no_progress
 from grainsmith.errors import MismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from grainsmith.classify.halves import Halves
-    from grainsmith.classify.naming import Floats
+    from grainsmith.classify.small_grains import Halves
+    from grainsmith.classify.naming_table import Floats
     from grainsmith.data import ElementMap, LabelImage, OnProgress
 
 _WINDOW_PX = 5

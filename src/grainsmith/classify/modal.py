@@ -9,14 +9,14 @@ import numpy.typing as npt
 import pandas as pd
 from skimage.segmentation import expand_labels
 
-from grainsmith.classify.naming import BY_HAND
+from grainsmith.classify.naming_table import BY_HAND
 from grainsmith.errors import MismatchError
 from grainsmith.minerals import LIBRARY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from grainsmith.classify.naming import Floats
+    from grainsmith.classify.naming_table import Floats
     from grainsmith.data import LabelImage
 
 _CHUNK = 64

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from grainsmith.classify.quantities import UNITS, Quantity
+from grainsmith.classify.element_ratios import UNITS, Quantity
 from grainsmith.errors import MismatchError, ReadError
 from grainsmith.minerals import LIBRARY, Mineral, atomic_weight, tell_apart, visible_pct
 

@@ -4,7 +4,7 @@ Edits of chosen grains look only at the boxes of those grains, so they cost the 
 any size. Clean-ups of all grains give a new array and say what they did.
 """
 
-from grainsmith.clean.bulk import (
+from grainsmith.clean.cleanup import (
     Cleaned,
     CleanSettings,
     clean_labels,
@@ -12,8 +12,8 @@ from grainsmith.clean.bulk import (
     find_unwanted,
     touching_edge,
 )
-from grainsmith.clean.change import Change, compose, difference, from_pixels, pack
-from grainsmith.clean.click import (
+from grainsmith.clean.run_length_delta import Change, compose, difference, from_pixels, pack
+from grainsmith.clean.seed_grain import (
     Candidate,
     add_candidate,
     candidate_from_flows,
@@ -34,16 +34,16 @@ from grainsmith.clean.grains import (
     smooth,
 )
 from grainsmith.clean.index import GrainIndex
-from grainsmith.clean.missed import Missed, find_missed, likeness_from_grey, likeness_from_logit
+from grainsmith.clean.missed_grains import Missed, find_missed, likeness_from_grey, likeness_from_logit
 from grainsmith.clean.patch import Box, Patch, apply_patches, refuse_locked, revert_patches
-from grainsmith.clean.renew import renew
+from grainsmith.clean.resegment import renew
 from grainsmith.clean.split import (
     propose_seeds,
     split_by_chemistry,
     split_by_line,
     split_by_seeds,
 )
-from grainsmith.clean.suspicion import rank_suspicious
+from grainsmith.clean.review_ranking import rank_suspicious
 
 __all__ = [
     "Box",

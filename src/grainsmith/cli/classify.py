@@ -103,7 +103,7 @@ _Result = tuple["pd.DataFrame", dict[str, Any], dict[str, float]]
 
 
 def _by_rules(grains: pd.DataFrame, rules: str, units: str, standards: Path | None) -> _Result:
-    from grainsmith.classify.standards import in_weight_pct, learn_standards
+    from grainsmith.classify.calibration import in_weight_pct, learn_standards
     from grainsmith.pipeline.field.measure import name_by_rules
 
     facts: dict[str, Any] = {"method": "rules", "rules": rules}
@@ -123,7 +123,7 @@ def _by_rules(grains: pd.DataFrame, rules: str, units: str, standards: Path | No
 
 
 def _counted(grains: pd.DataFrame) -> bool:
-    from grainsmith.classify.naming import mapped_elements
+    from grainsmith.classify.naming_table import mapped_elements
 
     columns = [f"{element}_counts" for element in mapped_elements(grains)]
     return bool(grains.filter(items=columns).notna().to_numpy().any())

@@ -17,7 +17,7 @@ def list_all(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """List the models that can be chosen by name."""
-    from grainsmith.models.catalogue import list_models
+    from grainsmith.models.registry import list_models
 
     entries = list_models()
     if json:
@@ -36,7 +36,7 @@ def info(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what is known of a model: its card, its file and fingerprint."""
-    from grainsmith.models.catalogue import find_model, fingerprint_of
+    from grainsmith.models.registry import find_model, fingerprint_of
 
     entry = find_model(name)
     facts: dict[str, Any] = {"name": entry.name, "kind": entry.kind, "file": str(entry.path)}
@@ -58,7 +58,7 @@ def add(
     name: Annotated[str, typer.Option(help="Keep it under this name.")] = "",
 ) -> None:
     """Add a weights file to your models, after trying that it loads."""
-    from grainsmith.models.catalogue import add_model
+    from grainsmith.models.registry import add_model
 
     entry = add_model(file, name=name)
     say(f"added as {entry.name!r}: use it with --model {entry.name}")
@@ -67,7 +67,7 @@ def add(
 @models.command()
 def remove(name: Annotated[str, typer.Argument(help="Name of one of your own models.")]) -> None:
     """Remove one of your own models; embedded ones stay."""
-    from grainsmith.models.catalogue import remove_model
+    from grainsmith.models.registry import remove_model
 
     remove_model(name)
     say(f"removed {name!r}")
@@ -79,7 +79,7 @@ def download(
 ) -> None:
     """Download Cellpose-SAM (1.2 GB; trained on CC-BY-NC data)."""
     from grainsmith.errors import ModelError
-    from grainsmith.models.catalogue import SAM_NAMES
+    from grainsmith.models.registry import SAM_NAMES
     from grainsmith.models.download import SAM_CARD, download_sam
 
     if name not in SAM_NAMES:

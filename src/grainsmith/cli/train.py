@@ -131,7 +131,7 @@ def _follow(on_progress: OnProgress) -> Any:
 def _judge(run_folder: Path) -> Comparison:
     """Judge start and tuned model on the validation fields and write that down."""
     from grainsmith.train import RunFolder, judge
-    from grainsmith.train.fields import prepare
+    from grainsmith.train.dataset import prepare
 
     run = RunFolder(run_folder)
     record = run.record()

@@ -7,8 +7,8 @@ picture of it and `save_combo` a file.
 from grainsmith.gallery.combo import Combo, ComboSettings, make_combo
 from grainsmith.gallery.field import Field, composite_picture, prepare_field
 from grainsmith.gallery.files import combo_name, save_combo, save_combos
-from grainsmith.gallery.picture import draw_combo
-from grainsmith.gallery.reading import Reading
+from grainsmith.gallery.combo_image import draw_combo
+from grainsmith.gallery.map_readout import Reading
 from grainsmith.gallery.sheet import SheetSettings, contact_sheet
 
 __all__ = [

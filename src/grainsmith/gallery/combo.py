@@ -10,10 +10,10 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from grainsmith.errors import MismatchError
-from grainsmith.gallery.colours import hue_of
-from grainsmith.gallery.comparison import Bar, bars_of, richer_of, subtitle_of, title_of
+from grainsmith.gallery.colors import hue_of
+from grainsmith.gallery.annotations import Bar, bars_of, richer_of, subtitle_of, title_of
 from grainsmith.gallery.field import sample_nearest
-from grainsmith.gallery.reading import (
+from grainsmith.gallery.map_readout import (
     Reading,
     bar_of,
     box_of,
@@ -25,7 +25,7 @@ from grainsmith.gallery.reading import (
 if TYPE_CHECKING:
     from grainsmith.data import ElementMap
     from grainsmith.gallery.field import Field, Floats, Picture
-    from grainsmith.gallery.reading import Crop, OnMap
+    from grainsmith.gallery.map_readout import Crop, OnMap
 
 _OUTLINE = (255, 255, 255)
 

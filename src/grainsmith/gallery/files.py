@@ -10,7 +10,7 @@ import numpy as np
 from grainsmith.data import no_progress
 from grainsmith.errors import WriteError
 from grainsmith.gallery.combo import PLAIN_COMBO, make_combo
-from grainsmith.gallery.picture import draw_combo
+from grainsmith.gallery.combo_image import draw_combo
 from grainsmith.gallery.text import wrapped
 from grainsmith.io.files.atomic_write import whole_file
 from grainsmith.io.images.png import write_png
@@ -131,7 +131,7 @@ def _plot_tile(axis: Axes, tile: Tile) -> None:
 
 
 def _plot_bars(axis: Axes, combo: Combo) -> None:
-    from grainsmith.gallery.colours import hue_of
+    from grainsmith.gallery.colors import hue_of
 
     axis.set_axis_on()
     place = np.arange(len(combo.bars))

@@ -12,7 +12,7 @@ from scipy import ndimage
 from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError
 from grainsmith.gallery.field import sample_nearest
-from grainsmith.gallery.reading import bar_of
+from grainsmith.gallery.map_readout import bar_of
 from grainsmith.gallery.text import write
 from grainsmith.minerals import colours_of
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError
-from grainsmith.measure.compiled import compiled, in_threads, thread_count
-from grainsmith.measure.figure import (
+from grainsmith.measure._numba import compiled, in_threads, thread_count
+from grainsmith.measure.shape import (
     MARGIN,
     calipers,
     hull_area,
@@ -21,7 +21,7 @@ from grainsmith.measure.figure import (
 )
 from grainsmith.measure.intensity import channels_of, intensity_columns
 from grainsmith.measure.roundness import wadell_roundness
-from grainsmith.measure.scan import Scan, all_labels, scan_grains
+from grainsmith.measure.region_moments import Scan, all_labels, scan_grains
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

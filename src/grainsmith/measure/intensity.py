@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.measure.compiled import compiled, in_threads
+from grainsmith.measure._numba import compiled, in_threads
 
 if TYPE_CHECKING:
     from grainsmith.data import Image, LabelImage
-    from grainsmith.measure.scan import Scan
+    from grainsmith.measure.region_moments import Scan
 
 CORE_PX = 2
 """The core lies deeper than this under the grain's edge, in pixels of the picture or map."""

@@ -12,9 +12,9 @@ import pandas as pd
 
 from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError
-from grainsmith.measure.compiled import compiled, in_threads
+from grainsmith.measure._numba import compiled, in_threads
 from grainsmith.measure.intensity import core_values
-from grainsmith.measure.scan import Scan, all_labels, scan_grains
+from grainsmith.measure.region_moments import Scan, all_labels, scan_grains
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

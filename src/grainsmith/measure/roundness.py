@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.measure.compiled import compiled
+from grainsmith.measure._numba import compiled
 
 LEAST_BEND = 1.1
 """A corner bends at least so many times more than the inscribed circle."""

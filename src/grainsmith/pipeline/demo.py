@@ -85,7 +85,7 @@ def _write(
     out: Path, found: SegmentedField, table: pd.DataFrame, settings: SegmentSettings
 ) -> Report:
     from grainsmith.report import write_report
-    from grainsmith.report.pictures import outline_png
+    from grainsmith.report.figures import outline_png
 
     image = found.image
     write_segmented(out / "field_masks.tif", found, settings, inputs=[out / "field.tif"])

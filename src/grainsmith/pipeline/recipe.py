@@ -223,7 +223,7 @@ def check_recipe(recipe: Recipe) -> None:
     ReadError, ModelError
     """
     from grainsmith.classify.rules import read_rules
-    from grainsmith.models.catalogue import load_model
+    from grainsmith.models.registry import load_model
 
     if recipe.classify.rules not in ("", "library"):
         read_rules(recipe.classify.rules)

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from grainsmith import __version__
 from grainsmith.io.files.atomic_write import whole_file
 from grainsmith.io.files.provenance import provenance
-from grainsmith.report import pictures, tables
+from grainsmith.report import tables
+from grainsmith.report import figures as pictures
 from grainsmith.report.methods import methods_paragraph
 from grainsmith.report.tables import Cell, Section, significant
 from grainsmith.report.write import page_template

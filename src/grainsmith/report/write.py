@@ -14,7 +14,8 @@ from grainsmith.errors import MismatchError, ReadError
 from grainsmith.io.files.atomic_write import whole_file
 from grainsmith.io.files.provenance import provenance, read_json, write_json
 from grainsmith.plots import readable
-from grainsmith.report import pictures, tables
+from grainsmith.report import tables
+from grainsmith.report import figures as pictures
 from grainsmith.report.methods import methods_paragraph
 from grainsmith.statistics import Field, SizeStatistics, StatisticsSettings, summarise
 

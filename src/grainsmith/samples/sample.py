@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from grainsmith.data import ElementMap, SemImage, Transform
 from grainsmith.minerals import LIBRARY
-from grainsmith.samples.looks import EPOXY_ATOMIC_NUMBER, Scene
+from grainsmith.samples.modalities import EPOXY_ATOMIC_NUMBER, Scene
 from grainsmith.samples.shapes import Packing, draw_grains, smooth_noise
 
 if TYPE_CHECKING:

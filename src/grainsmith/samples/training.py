@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grainsmith.samples.instrument import burn_in, expose, record
-from grainsmith.samples.looks import LOOKS, Picture, Scene
+from grainsmith.samples.artefacts import burn_in, expose, record
+from grainsmith.samples.modalities import LOOKS, Picture, Scene
 from grainsmith.samples.shapes import OUTLINES, Packing, draw_grains, pack_grains
 
 if TYPE_CHECKING:

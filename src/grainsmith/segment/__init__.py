@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grainsmith.data import OnProgress, no_progress
-from grainsmith.segment.drawing import draw_grains
-from grainsmith.segment.network import predict
-from grainsmith.segment.values import Grains, Prediction, ScalePrediction, SegmentSettings
+from grainsmith.segment.masks import draw_grains
+from grainsmith.segment.prediction import predict
+from grainsmith.segment.types import Grains, Prediction, ScalePrediction, SegmentSettings
 
 if TYPE_CHECKING:
     from grainsmith.data import Image

@@ -1,13 +1,13 @@
 """Grain-size statistics that can be published: named bases, intervals, an honest edge."""
 
-from grainsmith.statistics.between import (
+from grainsmith.statistics.comparison import (
     Comparison,
     FieldSpread,
     compare_samples,
     field_spread,
 )
 from grainsmith.statistics.classes import SIZE_CLASSES, size_class
-from grainsmith.statistics.population import Field, LeftOut, grid_hits
+from grainsmith.statistics.counting import Field, LeftOut, grid_hits
 from grainsmith.statistics.qfl import qfl_shares
 from grainsmith.statistics.settings import StatisticsSettings
 from grainsmith.statistics.summary import SizeStatistics, summarise

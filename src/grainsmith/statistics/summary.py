@@ -20,7 +20,7 @@ from grainsmith.statistics.classes import (
     sorting_word,
 )
 from grainsmith.statistics.measures import cumulative_curve, size_measures
-from grainsmith.statistics.population import Field, LeftOut, Population, choose_grains
+from grainsmith.statistics.counting import Field, LeftOut, Population, choose_grains
 from grainsmith.statistics.settings import StatisticsSettings
 
 if TYPE_CHECKING:

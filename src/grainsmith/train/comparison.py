@@ -10,7 +10,7 @@ import numpy as np
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.io.labels.label_image import read_labels, write_labels
 from grainsmith.io.files.provenance import read_json, write_json
-from grainsmith.models.catalogue import load_model
+from grainsmith.models.registry import load_model
 from grainsmith.score import Score, match_labels, score_labels
 from grainsmith.segment import SegmentSettings, draw_grains, predict
 from grainsmith.train.rehearsal import rehearsed_fields

@@ -9,7 +9,7 @@ import numpy as np
 
 from grainsmith.io.dataset import LoadedField
 from grainsmith.samples import training_field
-from grainsmith.segment.picture import to_grey
+from grainsmith.segment.normalize import to_grey
 from grainsmith.train.tiles import Tile
 
 POOL = 96

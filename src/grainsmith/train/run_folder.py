@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from grainsmith.errors import ModelError, WriteError
 from grainsmith.io.files.atomic_write import reason_of, whole_file
 from grainsmith.io.files.provenance import read_json, write_json
-from grainsmith.models.catalogue import own_models_folder
+from grainsmith.models.registry import own_models_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

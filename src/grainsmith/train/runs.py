@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.errors import MismatchError, ModelError
 from grainsmith.io.dataset import read_dataset
-from grainsmith.models.catalogue import add_model, list_models, own_models_folder
+from grainsmith.models.registry import add_model, list_models, own_models_folder
 from grainsmith.train.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from grainsmith.io.dataset import LoadedField
-    from grainsmith.models.catalogue import ModelEntry
+    from grainsmith.models.registry import ModelEntry
     from grainsmith.train.comparison import Comparison
     from grainsmith.train.settings import TuneSettings
 
@@ -55,7 +55,7 @@ def begin_run(name: str, folder: str | Path, settings: TuneSettings) -> RunFolde
     WriteError
         The folder of the user's models cannot be written.
     """
-    from grainsmith.train.outset import find_start
+    from grainsmith.train.run_setup import find_start
 
     if not re.fullmatch(r"\w[\w.+-]*", name):
         raise ModelError(f"{name!r} is no name for a model: letters, digits, . _ + - only")
@@ -87,7 +87,7 @@ def judge_run(run: RunFolder, *, on_progress: OnProgress = no_progress) -> Compa
         The set, the start or the tuned model cannot be read any more.
     """
     from grainsmith.train.comparison import judge, read_comparison
-    from grainsmith.train.fields import prepare
+    from grainsmith.train.dataset import prepare
 
     if (run.comparison / "comparison.json").is_file():
         return read_comparison(run.comparison)

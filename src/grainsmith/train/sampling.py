@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from grainsmith.segment.network import COARSER, FINEST
+from grainsmith.segment.prediction import COARSER, FINEST
 from grainsmith.train.rehearsal import POOL, rehearsal_field
 from grainsmith.train.tiles import Tile, cut_tile, targets, vary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from grainsmith.train.fields import Fields, Study
+    from grainsmith.train.dataset import Fields, Study
     from grainsmith.train.settings import TuneSettings
 
 Batch = tuple[torch.Tensor, torch.Tensor]

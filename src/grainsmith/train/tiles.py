@@ -12,7 +12,7 @@ from scipy import ndimage
 from skimage.measure import label
 
 from grainsmith.models.flows import flows_from_labels
-from grainsmith.segment.picture import BEYOND_PX, with_beyond
+from grainsmith.segment.normalize import BEYOND_PX, with_beyond
 
 if TYPE_CHECKING:
     from grainsmith.data import LabelImage

@@ -10,7 +10,7 @@ import torch
 
 from grainsmith.segment import SegmentSettings
 from grainsmith.train.comparison import score_trusted, segmented
-from grainsmith.train.fields import load
+from grainsmith.train.dataset import load
 from grainsmith.train.rehearsal import rehearsed_fields
 from grainsmith.train.trainer import loss
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from grainsmith.models.model import Model
-    from grainsmith.train.fields import Study
+    from grainsmith.train.dataset import Study
     from grainsmith.train.sampling import Batch, Batches
 
 _KEYS = ("ap50", "ap75", "n_true", "n_pred", "d50_error_pct", "d84_error_pct")

@@ -5,7 +5,7 @@ import torch
 
 from grainsmith.io.dataset import Origin, add_field, read_dataset, region_of
 from grainsmith.io.exchange import LabelledField
-from grainsmith.segment.picture import BEYOND_PX
+from grainsmith.segment.normalize import BEYOND_PX
 from grainsmith.train import Tile, loss, targets
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from grainsmith.errors import MismatchError
 from grainsmith.io.exchange import LabelledField, rgb_of, write_picture
-from grainsmith.io.exchange.picture import bar_um
+from grainsmith.io.exchange.overlay_image import bar_um
 
 
 @pytest.mark.parametrize(

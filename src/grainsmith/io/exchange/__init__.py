@@ -20,7 +20,7 @@ from grainsmith.io.exchange.folders import (
 from grainsmith.io.exchange.geojson import read_geojson, write_geojson, write_gis
 from grainsmith.io.exchange.imagej import read_rois, write_rois
 from grainsmith.io.exchange.masks import read_masks, write_masks, write_ome, write_png
-from grainsmith.io.exchange.picture import write_picture
+from grainsmith.io.exchange.overlay_image import write_picture
 from grainsmith.io.files.provenance import read_json
 
 if TYPE_CHECKING:

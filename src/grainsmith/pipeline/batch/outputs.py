@@ -73,7 +73,7 @@ def write_pictures(field: DoneField, folder: Path) -> None:
     """Write the outlines over the picture and, of a field with maps, its grains by mineral."""
     from grainsmith.gallery import contact_sheet, prepare_field
     from grainsmith.io.images.png import write_png
-    from grainsmith.report.pictures import outline_png
+    from grainsmith.report.figures import outline_png
 
     found, table = field.found, field.table
     size = found.image.pixel_size_um

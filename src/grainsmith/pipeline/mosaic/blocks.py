@@ -20,7 +20,7 @@ from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.io.mosaics.ome_zarr import open_levels
 from grainsmith.io.files.provenance import read_json
 from grainsmith.measure import measure_grains
-from grainsmith.models.catalogue import find_weights, load_model
+from grainsmith.models.registry import find_weights, load_model
 from grainsmith.pipeline.mosaic.element_maps import measure_big_maps, placed_maps
 from grainsmith.pipeline.mosaic.normalization import (
     normalised,
@@ -30,8 +30,8 @@ from grainsmith.pipeline.mosaic.normalization import (
     window_before,
 )
 from grainsmith.segment import SegmentSettings, draw_grains
-from grainsmith.segment.piecewise import Layout, look_at_tile, plan, prediction_of_window
-from grainsmith.segment.upright import Turn
+from grainsmith.segment.tiled import Layout, look_at_tile, plan, prediction_of_window
+from grainsmith.segment.orientation import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from grainsmith.io.mosaics.reader import Mosaic
     from grainsmith.models.model import Model
     from grainsmith.pipeline.mosaic.element_maps import PlacedMap
-    from grainsmith.segment.piecewise import TileId, Window
+    from grainsmith.segment.tiled import TileId, Window
 
 BlockId = tuple[int, int]
 AROUND_PX = 4  # a grain's core is looked for within its box and one pixel more

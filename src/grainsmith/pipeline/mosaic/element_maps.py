@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.align import AlignSettings, Moving, align_maps, place
-from grainsmith.align.points import fit_points, residuals_px, robust_fit
+from grainsmith.align.landmarks import fit_points, residuals_px, robust_fit
 from grainsmith.data import ElementMap, SemImage, Transform, no_progress
 from grainsmith.errors import ReadError
 from grainsmith.io.mosaics.lazy_maps import open_big_maps
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from grainsmith.data import OnProgress
     from grainsmith.io.mosaics.lazy_maps import BigMap
     from grainsmith.io.mosaics.reader import Mosaic
-    from grainsmith.segment.piecewise import Window
+    from grainsmith.segment.tiled import Window
 
     Matrix = npt.NDArray[np.float64]
     Points = npt.NDArray[np.float64]

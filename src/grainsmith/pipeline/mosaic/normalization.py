@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from grainsmith.errors import MismatchError
 from grainsmith.io.mosaics.reader import grey_of
-from grainsmith.segment.network import estimate_diameter
-from grainsmith.segment.upright import Turn
+from grainsmith.segment.prediction import estimate_diameter
+from grainsmith.segment.orientation import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from grainsmith.io.mosaics.reader import Mosaic
     from grainsmith.models.model import Model
     from grainsmith.segment import SegmentSettings
-    from grainsmith.segment.piecewise import Window
+    from grainsmith.segment.tiled import Window
 
 _SAMPLE_PX = 1536
 _STRIP_PX = 16_000_000

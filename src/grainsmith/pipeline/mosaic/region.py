@@ -27,7 +27,7 @@ from grainsmith.pipeline.mosaic.summary import FACTS, TABLE, grains_folder
 if TYPE_CHECKING:
     from grainsmith.data import Image, LabelImage
     from grainsmith.io.mosaics.reader import Mosaic
-    from grainsmith.segment.piecewise import Window
+    from grainsmith.segment.tiled import Window
 
 MOST_PX = 4096
 """Longest side of what can be asked for."""

@@ -18,7 +18,7 @@ from grainsmith.io.files.atomic_write import when_written
 from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, name_labels, open_levels
 from grainsmith.io.files.provenance import read_json, write_json
-from grainsmith.models.catalogue import find_weights, fingerprint_of, load_model
+from grainsmith.models.registry import find_weights, fingerprint_of, load_model
 from grainsmith.pipeline.mosaic.blocks import do_block, do_labels, do_measure, do_tile, open_job
 from grainsmith.pipeline.executors.base import Scheduler, for_each
 from grainsmith.pipeline.mosaic.element_maps import TRANSFORMS, align_big_maps, write_placed

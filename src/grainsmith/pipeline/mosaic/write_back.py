@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from grainsmith.io.mosaics.edit_journal import Edit
     from grainsmith.io.mosaics.reader import Mosaic
     from grainsmith.pipeline.mosaic.region import Region
-    from grainsmith.segment.piecewise import Window
+    from grainsmith.segment.tiled import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from napari.utils.notifications import show_error, show_info
 
 from grainsmith.align import start_of
 from grainsmith.data import SemImage
-from grainsmith.gallery.colours import hue_of
+from grainsmith.gallery.colors import hue_of
 from grainsmith.io.maps.filenames import parse_map_name
 from grainsmith.io.maps.reader import SUFFIXES, guess_maps, open_maps
 from grainsmith.io.mosaics.reader import is_mosaic

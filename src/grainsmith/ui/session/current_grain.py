@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grainsmith.errors import MismatchError
-from grainsmith.gallery.reading import box_of
+from grainsmith.gallery.map_readout import box_of
 from grainsmith.ui.editing.clicks import on_click
 from grainsmith.ui.session.active_layers import roles_of, while_alive
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy, QWidget
 
-from grainsmith.models.catalogue import find_model, list_models
+from grainsmith.models.registry import find_model, list_models
 from grainsmith.segment import SegmentSettings
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
-    from grainsmith.models.catalogue import ModelEntry
+    from grainsmith.models.registry import ModelEntry
 
 _FILE = "Choose a file …"
 _KINDS = {"embedded": "", "own": " (yours)", "download": " (large)"}

@@ -10,7 +10,7 @@ import pandas as pd
 from qtpy.QtWidgets import QComboBox
 
 from grainsmith.classify.clusters import name_clusters
-from grainsmith.classify.naming import name_by_hand
+from grainsmith.classify.naming_table import name_by_hand
 from grainsmith.errors import GrainsmithError
 from grainsmith.gallery import composite_picture
 from grainsmith.minerals import colours_of

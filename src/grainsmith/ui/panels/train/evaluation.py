@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import napari
 
     from grainsmith.io.dataset import LoadedField
-    from grainsmith.models.catalogue import ModelEntry
+    from grainsmith.models.registry import ModelEntry
     from grainsmith.train.comparison import Comparison, FieldComparison
     from grainsmith.train.run_folder import RunFolder
 

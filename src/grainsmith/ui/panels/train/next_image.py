@@ -93,7 +93,7 @@ class NextField(QWidget):
 def _next(
     source: str, training_set: str, settings: SegmentSettings, *, on_progress: OnProgress
 ) -> tuple[SemImage, SegmentedField] | str:
-    from grainsmith.train.likeness import least_like
+    from grainsmith.train.novelty import least_like
 
     if not source:
         return "Open a picture of the folder first: the next one is looked for beside it."

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.models.catalogue import find_model
+from grainsmith.models.registry import find_model
 from grainsmith.plots import draw_losses, draw_scores
 from grainsmith.train.run_folder import ENDED
 from grainsmith.train.runs import begin_run, free_name, judge_run, unfinished_runs

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from grainsmith.models.flows import find_boxes, flow_errors, gather
-from grainsmith.models.outlines import fill_holes, keep_largest_pieces
-from grainsmith.segment.picture import enlarge
+from grainsmith.models.postprocess import fill_holes, keep_largest_pieces
+from grainsmith.segment.normalize import enlarge
 from grainsmith.segment.stopwatch import Stopwatch
-from grainsmith.segment.values import LARGE_PX, Grains, Prediction, ScalePrediction, SegmentSettings
+from grainsmith.segment.types import LARGE_PX, Grains, Prediction, ScalePrediction, SegmentSettings
 
 if TYPE_CHECKING:
     from grainsmith.data import LabelImage

@@ -16,15 +16,15 @@ import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse.csgraph import connected_components
 
-from grainsmith.align.evidence import Spectra, between, spectra_of
+from grainsmith.align.mutual_information import Spectra, between, spectra_of
 from grainsmith.align.refine import by_shift
 from grainsmith.align.search import in_threads, is_convincing, judge, reach_of, shift_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from grainsmith.align.levels import Pyramid
-    from grainsmith.align.points import Matrix
+    from grainsmith.align.pyramid import Pyramid
+    from grainsmith.align.landmarks import Matrix
     from grainsmith.align.settings import AlignSettings
 
 _REACH_BLOCKS = 22  # passes of one session differ by less

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.align.by_itk import need_simpleitk, refine_affine, refine_bspline
-from grainsmith.align.levels import pyramid_of
-from grainsmith.align.passes import Link, find_passes, link_all
+from grainsmith.align.simpleitk import need_simpleitk, refine_affine, refine_bspline
+from grainsmith.align.pyramid import pyramid_of
+from grainsmith.align.acquisition_groups import Link, find_passes, link_all
 from grainsmith.align.refine import refine
 from grainsmith.align.result import Alignment
 from grainsmith.align.search import (
@@ -24,7 +24,7 @@ from grainsmith.align.search import (
     shift_matrix,
 )
 from grainsmith.align.settings import AlignSettings
-from grainsmith.align.views import views_of
+from grainsmith.align.preprocess import views_of
 from grainsmith.data import no_progress
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 from typing import TYPE_CHECKING
 
 from grainsmith.align.refine import NOTICEABLE, evidence_at
-from grainsmith.align.verdicts import NO_PEAK, Evidence, Verdicts
+from grainsmith.align.quality import NO_PEAK, Evidence, Verdicts
 
 if TYPE_CHECKING:
-    from grainsmith.align.evidence import Surface
-    from grainsmith.align.levels import Pyramid
-    from grainsmith.align.points import Matrix
+    from grainsmith.align.mutual_information import Surface
+    from grainsmith.align.pyramid import Pyramid
+    from grainsmith.align.landmarks import Matrix
     from grainsmith.data import Image, OnProgress
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.data import OnProgress, no_progress
-from grainsmith.segment.drawing import draw_scale
-from grainsmith.segment.picture import BEYOND_PX, grid_shape, resize, scaled, to_grey, with_beyond
+from grainsmith.segment.masks import draw_scale
+from grainsmith.segment.normalize import BEYOND_PX, grid_shape, resize, scaled, to_grey, with_beyond
 from grainsmith.segment.stopwatch import Stopwatch
-from grainsmith.segment.upright import Turn
-from grainsmith.segment.values import LARGE_PX, Prediction, ScalePrediction, SegmentSettings
+from grainsmith.segment.orientation import Turn
+from grainsmith.segment.types import LARGE_PX, Prediction, ScalePrediction, SegmentSettings
 
 if TYPE_CHECKING:
     from grainsmith.data import Image
@@ -49,7 +49,7 @@ def predict(
     if note:
         return _nothing(shape, note, settings)
     if model is None:
-        from grainsmith.models.catalogue import load_model
+        from grainsmith.models.registry import load_model
 
         model = load_model(settings.model, device=settings.device)
         watch.lap("load")

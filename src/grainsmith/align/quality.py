@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.align.evidence import Peak
+from grainsmith.align.mutual_information import Peak
 from grainsmith.align.result import Aligned
 from grainsmith.align.search import (
     Found,
@@ -23,9 +23,9 @@ from grainsmith.data import Transform
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grainsmith.align.evidence import Surface
-    from grainsmith.align.passes import Link
-    from grainsmith.align.points import Matrix, Points
+    from grainsmith.align.mutual_information import Surface
+    from grainsmith.align.acquisition_groups import Link
+    from grainsmith.align.landmarks import Matrix, Points
     from grainsmith.align.settings import AlignSettings
 
 NO_PEAK = Peak(dy_px=0.0, dx_px=0.0, z=0.0, runner_up=0.0, at_edge=False)

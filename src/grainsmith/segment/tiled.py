@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.segment.network import (
+from grainsmith.segment.prediction import (
     network_scale,
     network_scales,
     pieces,
     predict_tile,
     tile_weights,
 )
-from grainsmith.segment.picture import BEYOND_PX, grid_shape, reach_px, resize_part, scaled
-from grainsmith.segment.values import Prediction, ScalePrediction
+from grainsmith.segment.normalize import BEYOND_PX, grid_shape, reach_px, resize_part, scaled
+from grainsmith.segment.types import Prediction, ScalePrediction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from grainsmith.models.model import Model
-    from grainsmith.segment.values import SegmentSettings
+    from grainsmith.segment.types import SegmentSettings
 
 Window = tuple[int, int, int, int]
 """First row, row after the last, first column, column after the last."""

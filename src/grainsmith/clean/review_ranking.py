@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from grainsmith.clean.bulk import touching_edge
+from grainsmith.clean.cleanup import touching_edge
 from grainsmith.clean.shape import ellipse_misfit, solidity
 from grainsmith.data import no_progress
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grainsmith.align.bend import Bend
-from grainsmith.align.levels import NOTHING, Pyramid
+from grainsmith.align.bspline import Bend
+from grainsmith.align.pyramid import NOTHING, Pyramid
 from grainsmith.align.refine import NOTICEABLE, evidence_at, is_within, tiles_off_px
 from grainsmith.align.search import at_block, coarse_surfaces, from_block, judge
 from grainsmith.errors import GrainsmithError
@@ -21,8 +21,8 @@ from grainsmith.errors import GrainsmithError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from grainsmith.align.levels import Bytes
-    from grainsmith.align.points import Matrix
+    from grainsmith.align.pyramid import Bytes
+    from grainsmith.align.landmarks import Matrix
     from grainsmith.align.search import Found, Pairs
     from grainsmith.align.settings import AlignSettings
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.segment.values import ScalePrediction
+from grainsmith.segment.types import ScalePrediction
 
 if TYPE_CHECKING:
     from typing import Self

@@ -22,7 +22,7 @@ from grainsmith.data import Transform
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from grainsmith.classify.naming import Floats
+    from grainsmith.classify.naming_table import Floats
     from grainsmith.data import ElementMap, LabelImage
 
 _ANGLES, _CUTS = 12, (0.3, 0.5, 0.7)

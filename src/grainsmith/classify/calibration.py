@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grainsmith.classify.naming import mapped_elements, means_and_errors
+from grainsmith.classify.naming_table import mapped_elements, means_and_errors
 from grainsmith.errors import MismatchError
 from grainsmith.minerals import LIBRARY
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from grainsmith.classify.naming import Floats
+    from grainsmith.classify.naming_table import Floats
 
 _LEAST_WEIGHT_PCT = 2.0
 """A standard with less of an element says nothing reliable of it."""

@@ -12,8 +12,8 @@ from grainsmith.train.run_folder import save_tensors
 if TYPE_CHECKING:
     import torch
 
-    from grainsmith.models.catalogue import ModelEntry
-    from grainsmith.train.fields import Study
+    from grainsmith.models.registry import ModelEntry
+    from grainsmith.train.dataset import Study
     from grainsmith.train.run_folder import RunFolder
     from grainsmith.train.settings import TuneSettings
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from grainsmith.clean.click import on_labels
+from grainsmith.clean.seed_grain import on_labels
 from grainsmith.clean.index import GrainIndex
 from grainsmith.clean.patch import Box
 

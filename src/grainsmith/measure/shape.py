@@ -11,7 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.measure.compiled import compiled
+from grainsmith.measure._numba import compiled
 
 MARGIN = 2
 """Empty pixels round a mask: the longest step of the lines that count its edge."""

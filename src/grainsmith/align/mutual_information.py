@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 
-from grainsmith.align.levels import N_LEVELS, NOTHING, Bytes
+from grainsmith.align.pyramid import N_LEVELS, NOTHING, Bytes
 
 if TYPE_CHECKING:
-    from grainsmith.align.points import Matrix, Points
+    from grainsmith.align.landmarks import Matrix, Points
 
 Surface = npt.NDArray[np.float64]
 """Mutual information in nats for shifts (sy, sx); the middle is no shift."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from grainsmith.gallery.field import Field
-    from grainsmith.gallery.reading import Crop, Reading
+    from grainsmith.gallery.map_readout import Crop, Reading
 
 
 _NO_GROUP = ("unknown", "unmapped")

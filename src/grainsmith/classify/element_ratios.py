@@ -14,7 +14,7 @@ from grainsmith.minerals import atomic_weight, is_visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grainsmith.classify.naming import Floats
+    from grainsmith.classify.naming_table import Floats
 
 UNITS = ("counts", "wt%", "at%", "relative", "picture")
 """Counts, wt% and pictures are taken as the maps hold them. "at%" is atomic per cent of the mapped

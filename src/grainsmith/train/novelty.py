@@ -10,9 +10,9 @@ import numpy as np
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.images.reader import read_image
-from grainsmith.models.catalogue import load_model
+from grainsmith.models.registry import load_model
 from grainsmith.models.grainnet_model import GrainNetModel
-from grainsmith.segment.picture import resize, to_grey
+from grainsmith.segment.normalize import resize, to_grey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 if TYPE_CHECKING:
-    from grainsmith.align.points import Matrix
+    from grainsmith.align.landmarks import Matrix
 
 N_LEVELS = 6
 """Grey levels of mutual information: enough for contrast, few enough for sparse maps."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 if TYPE_CHECKING:
-    from grainsmith.align.points import Points
+    from grainsmith.align.landmarks import Points
     from grainsmith.data import Transform
 
 _BAND_ROWS = 256

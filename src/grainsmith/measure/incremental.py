@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from grainsmith.measure.compiled import compiled, in_threads
+from grainsmith.measure._numba import compiled, in_threads
 from grainsmith.measure.grains import measure_scan
 from grainsmith.measure.intensity import channels_of
-from grainsmith.measure.scan import all_labels, scan_grains
+from grainsmith.measure.region_moments import all_labels, scan_grains
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy.special import ndtr
 from scipy.stats import chi2
 
-from grainsmith.classify.naming import mapped_elements, means_and_errors, name_grains
-from grainsmith.classify.quantities import Quantity, convert
+from grainsmith.classify.naming_table import mapped_elements, means_and_errors, name_grains
+from grainsmith.classify.element_ratios import Quantity, convert
 from grainsmith.classify.rules import Condition, Rule, RuleSet
 from grainsmith.errors import MismatchError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from grainsmith.classify.naming import Floats
+    from grainsmith.classify.naming_table import Floats
 
 _PRESENT_PCT = 2.0
 _PRESENT_SHARE = 0.1

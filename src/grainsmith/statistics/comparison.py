@@ -13,14 +13,14 @@ from scipy import stats
 
 from grainsmith.errors import MismatchError
 from grainsmith.statistics.measures import cumulative_curve, weighted_percentiles
-from grainsmith.statistics.population import choose_grains
+from grainsmith.statistics.counting import choose_grains
 from grainsmith.statistics.settings import StatisticsSettings
 from grainsmith.statistics.summary import curve_sizes, draw_grains
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grainsmith.statistics.population import Field, Population
+    from grainsmith.statistics.counting import Field, Population
 
 COMPARED = (10, 16, 50, 84, 90)
 """Percentiles whose differences are given."""

@@ -12,7 +12,7 @@ from grainsmith.samples.shapes import smooth_noise
 
 if TYPE_CHECKING:
     from grainsmith.data import LabelImage
-    from grainsmith.samples.looks import Picture, Scene
+    from grainsmith.samples.modalities import Picture, Scene
 
 
 def expose(rng: np.random.Generator, picture: Picture) -> Picture:

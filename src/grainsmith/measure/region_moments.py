@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.measure.compiled import compiled, in_threads, thread_count
+from grainsmith.measure._numba import compiled, in_threads, thread_count
 
 if TYPE_CHECKING:
     from grainsmith.data import LabelImage

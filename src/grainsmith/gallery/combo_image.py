@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grainsmith.gallery.colours import hue_of
+from grainsmith.gallery.colors import hue_of
 from grainsmith.gallery.text import width_of, wrapped, write
 
 if TYPE_CHECKING:
