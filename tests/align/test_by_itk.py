@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from grainsmith.align import AlignSettings, Moving, place
-from grainsmith.align import simpleitk as by_itk
+from grainsmith.align import simpleitk
 from grainsmith.errors import GrainsmithError
 
 SHAPE = (320, 340)
@@ -59,11 +59,11 @@ def test_plain_shift_is_left_as_it_is():
 def test_worse_answers_are_not_taken(monkeypatch):
     reference, counts, _ = pictures(np.array([[1.012, 0.01], [0.0, 0.99]]), (3.3, -2.2))
     before = placed(reference, counts)
-    monkeypatch.setattr(by_itk, "need_simpleitk", lambda settings: None)
+    monkeypatch.setattr(simpleitk, "need_simpleitk", lambda settings: None)
     monkeypatch.setattr("grainsmith.align.register.need_simpleitk", lambda settings: None)
     wrong = np.eye(3)
     wrong[:2, 2] = 9
-    monkeypatch.setattr(by_itk, "_by_mattes", lambda ours, theirs, matrix: wrong @ matrix)
+    monkeypatch.setattr(simpleitk, "_by_mattes", lambda ours, theirs, matrix: wrong @ matrix)
     after = placed(reference, counts, refine="affine")
     np.testing.assert_array_equal(after.moved, before.moved)
     assert "not taken" in after.note
@@ -79,7 +79,7 @@ def test_noise_is_not_moved_by_a_refinement_either():
 
 
 def test_missing_simpleitk_is_told_with_what_to_do(monkeypatch):
-    monkeypatch.setattr(by_itk, "find_spec", lambda name: None)
+    monkeypatch.setattr(simpleitk, "find_spec", lambda name: None)
     reference, counts, _ = pictures(np.eye(2), (0, 0))
     with pytest.raises(GrainsmithError, match=r"pip install 'grainsmith\[registration\]'"):
         placed(reference, counts, refine="affine")
@@ -89,8 +89,8 @@ def test_missing_simpleitk_is_told_with_what_to_do(monkeypatch):
 def test_itk_matrix_there_and_back():
     pytest.importorskip("SimpleITK")
     back = np.array([[1.01, 0.02, 3.0], [-0.03, 0.98, -4.0], [0, 0, 1]])
-    transform = by_itk._to_itk(back, SHAPE)
-    np.testing.assert_allclose(by_itk._from_itk(transform), back)
+    transform = simpleitk._to_itk(back, SHAPE)
+    np.testing.assert_allclose(simpleitk._from_itk(transform), back)
     y, x = back[:2, :2] @ (10, 20) + back[:2, 2]
     np.testing.assert_allclose(transform.TransformPoint((20.0, 10.0)), (x, y))
 

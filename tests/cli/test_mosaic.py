@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from grainsmith.cli import app
 from grainsmith.errors import MismatchError
-from grainsmith.pipeline.mosaic import segment as mosaic
+from grainsmith.pipeline.mosaic import segment as mosaic_segment
 from grainsmith.pipeline.recipe import Recipe
 from grainsmith.segment import SegmentSettings
 
@@ -26,7 +26,7 @@ def asked(tmp_path, monkeypatch):
     def note(_image, _output, settings, **_options):
         raise _AskedError(settings)
 
-    monkeypatch.setattr(mosaic, "segment_mosaic", note)
+    monkeypatch.setattr(mosaic_segment, "segment_mosaic", note)
     return ask
 
 

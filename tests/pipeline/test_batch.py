@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from grainsmith.clean import CleanSettings
 from grainsmith.cli import app
 from grainsmith.errors import MismatchError, WriteError
-from grainsmith.pipeline.batch import runner as batches
+from grainsmith.pipeline.batch import runner
 from grainsmith.pipeline.batch.runner import run_batch
 from grainsmith.pipeline.batch.discovery import find_fields
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe, ReportSettings
@@ -212,14 +212,14 @@ def test_a_full_disk_ends_the_batch_and_loses_nothing(tmp_path, monkeypatch):
     root = make_samples(tmp_path / "in", per_sample=3, samples=("A",))
     out = tmp_path / "out"
     fields = find_fields([root / "A"])
-    real = batches.do_field
+    real = runner.do_field
 
     def full(job, on_progress):
         if job.files.field == "f1":
             raise WriteError("no space left on device")
         return real(job, on_progress)
 
-    monkeypatch.setattr(batches, "do_field", full)
+    monkeypatch.setattr(runner, "do_field", full)
     result = run_batch(fields, QUICK, out)
     assert "no space left" in result.stopped
     assert [one.state for one in result.states.values()] == ["done", "failed", "waiting"]

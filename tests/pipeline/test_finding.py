@@ -2,7 +2,7 @@ import pytest
 from tests.pipeline.fields import make_field
 
 from grainsmith.errors import MismatchError, ReadError
-from grainsmith.io.mosaics import reader as mosaics
+from grainsmith.io.mosaics import reader as mosaic_reader
 from grainsmith.io.mosaics.ome_zarr import create_pyramid
 from grainsmith.pipeline.batch.discovery import FieldFiles, find_fields, read_sheet
 
@@ -95,7 +95,7 @@ def test_mosaics_are_told_where_to_go_and_those_beside_fields_are_left_alone(tmp
     assert "is a mosaic" in problems[0]
     assert f"`grainsmith mosaic '{tmp_path}/in/m.zarr' -o m-grains.zarr`" in problems[0]
     assert problems[2] == ""
-    monkeypatch.setattr(mosaics, "LARGE_PX", 10_000)
+    monkeypatch.setattr(mosaic_reader, "LARGE_PX", 10_000)
     (large,) = find_fields([picture])
     assert "grainsmith mosaic" in large.problem
 

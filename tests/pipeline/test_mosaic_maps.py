@@ -7,7 +7,7 @@ from tests.fakes import BrightIsGrain
 
 from grainsmith.data import ElementMap, Transform
 from grainsmith.errors import ReadError
-from grainsmith.io.mosaics import lazy_maps as bigmaps
+from grainsmith.io.mosaics import lazy_maps
 from grainsmith.io.mosaics.lazy_maps import open_big_maps
 from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.io.files.provenance import read_json
@@ -15,7 +15,7 @@ from grainsmith.io.tables.grain_table import read_table
 from grainsmith.io.transforms import read_transforms
 from grainsmith.measure import measure_maps
 from grainsmith.pipeline.mosaic import blocks
-from grainsmith.pipeline.mosaic import element_maps as mosaic_maps
+from grainsmith.pipeline.mosaic import element_maps
 from grainsmith.pipeline.mosaic import summary
 from grainsmith.pipeline.mosaic.segment import segment_mosaic
 from grainsmith.pipeline.mosaic.element_maps import align_big_maps, map_window, shrunk, write_placed
@@ -47,8 +47,8 @@ def _map_of(labels, true):
 def mapped(tmp_path, monkeypatch):
     """A mosaic, a map of it that is turned, stretched and shifted, and the truth."""
     monkeypatch.setattr(summary, "_RESAMPLINGS", (3, 3))
-    monkeypatch.setattr(mosaic_maps, "COARSE_PX", 300)
-    monkeypatch.setattr(mosaic_maps, "_TILE_PX", 420)
+    monkeypatch.setattr(element_maps, "COARSE_PX", 300)
+    monkeypatch.setattr(element_maps, "_TILE_PX", 420)
     labels = _blobs()
     picture = np.where(labels > 0, 150 + labels % 2 * 60, 20)
     picture = ndimage.gaussian_filter(picture.astype(float), 1).astype(np.uint8)
@@ -86,8 +86,8 @@ def test_parts_of_a_map_read_as_the_whole_map_does(mapped, monkeypatch):
     part = labels[300:900, 200:800]
     cut = np.unique(np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]]))
     ids = np.setdiff1d(np.unique(part), np.append(cut, 0))
-    placed = [mosaic_maps.PlacedMap(one, transform)]
-    rows = mosaic_maps.measure_big_maps(part, window, placed, ids)
+    placed = [element_maps.PlacedMap(one, transform)]
+    rows = element_maps.measure_big_maps(part, window, placed, ids)
     shape = one.mosaic.shape
     whole = ElementMap(values=one.mosaic.window(0, shape[0], 0, shape[1]), element="Si", line="Ka")
     expected = measure_maps(labels, [whole], [transform], only=ids.tolist())
@@ -101,14 +101,14 @@ def test_a_part_beside_the_map_has_one_pixel_and_no_coverage(mapped):
     y0, y1, x0, x1 = map_window(far, (0, 50, 0, 50), one.mosaic.shape)
     assert (y1 - y0, x1 - x0) == (1, 1)
     labels = np.ones((50, 50), np.int32)
-    placed = [mosaic_maps.PlacedMap(one, far)]
-    rows = mosaic_maps.measure_big_maps(labels, (0, 50, 0, 50), placed, np.array([1]))
+    placed = [element_maps.PlacedMap(one, far)]
+    rows = element_maps.measure_big_maps(labels, (0, 50, 0, 50), placed, np.array([1]))
     assert rows["Si_coverage"].iloc[0] == 0
     assert np.isnan(rows["Si_mean"].iloc[0])
 
 
 def test_shrinking_is_the_mean_of_blocks(mapped, monkeypatch):
-    monkeypatch.setattr(mosaic_maps, "_STRIP_PX", 100_000)
+    monkeypatch.setattr(element_maps, "_STRIP_PX", 100_000)
     mosaic = open_mosaic(mapped[0] / "m.tif")
     small, factor = shrunk(mosaic)
     assert factor == 5
@@ -141,14 +141,14 @@ def test_maps_placed_anew_are_read_anew(mapped):
     opened = open_big_maps([folder / "maps"])
     for shift in (0.0, 50.0):
         write_placed(folder, opened, [Transform.from_shift(shift, 0)], [{}], [folder / "maps"])
-        (found,) = mosaic_maps.placed_maps(str(folder))
+        (found,) = element_maps.placed_maps(str(folder))
         assert found.transform.matrix[0, 2] == shift
 
 
 def test_maps_that_cannot_be_used_are_named(tmp_path, monkeypatch):
     with pytest.raises(ReadError, match="does not exist"):
         open_big_maps([tmp_path / "none"])
-    monkeypatch.setattr(bigmaps, "is_mosaic", lambda path: path.suffix == ".tif")
+    monkeypatch.setattr(lazy_maps, "is_mosaic", lambda path: path.suffix == ".tif")
     tifffile.imwrite(tmp_path / "something.tif", np.zeros((64, 64), np.uint16), tile=(32, 32))
     with pytest.raises(ReadError, match="must say its element"):
         open_big_maps([tmp_path / "something.tif"])
@@ -179,12 +179,12 @@ def test_maps_below_a_mosaic_stay_on_disk_where_that_is_simple(
 ):
     path, values = tmp_path / "Si Ka.tif", np.arange(4096).reshape(64, 64).astype(dtype)
     tifffile.imwrite(path, values, photometric="minisblack", **how)
-    monkeypatch.setattr(bigmaps, "HELD_PX", 2000)
+    monkeypatch.setattr(lazy_maps, "HELD_PX", 2000)
     (one,) = open_big_maps([path])
     assert hasattr(one.mosaic.levels[0], "compute") == is_left
     assert np.array_equal(one.mosaic.window(10, 50, 5, 64), values[10:50, 5:64])
     assert (one.name, one.kind) == ("Si Ka", "picture" if dtype == "u1" else "counts")
-    monkeypatch.setattr(bigmaps, "HELD_PX", 5000)
+    monkeypatch.setattr(lazy_maps, "HELD_PX", 5000)
     (held,) = open_big_maps([path])
     assert isinstance(held.mosaic.levels[0], np.ndarray)
     assert (held.name, held.kind) == (one.name, one.kind)

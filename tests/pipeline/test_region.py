@@ -16,10 +16,10 @@ from grainsmith.io.mosaics.ome_zarr import create_pyramid, open_levels
 from grainsmith.io.files.provenance import read_json
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.measure import measure_grains
-from grainsmith.pipeline.mosaic import edit_replay as edits
+from grainsmith.pipeline.mosaic import edit_replay
 from grainsmith.pipeline.mosaic import region
 from grainsmith.pipeline.mosaic import summary
-from grainsmith.pipeline.mosaic import write_back as writeback
+from grainsmith.pipeline.mosaic import write_back
 from grainsmith.pipeline.mosaic.edit_replay import finish_interrupted
 from grainsmith.pipeline.mosaic.region import open_region, reopen_region
 from grainsmith.pipeline.mosaic.summary import grains_folder
@@ -236,13 +236,13 @@ def test_a_process_that_is_killed_leaves_nothing_half_written(mosaic):
     before = _all(mosaic)[0]
     code = f"""
         import os, signal
-        from grainsmith.io.mosaics import ome_zarr as omezarr
-        from grainsmith.pipeline.mosaic import edit_replay as edits
+        from grainsmith.io.mosaics import ome_zarr
+        from grainsmith.pipeline.mosaic import edit_replay
         from grainsmith.pipeline.mosaic import region
         region.GROWTH_PX = 60
         def die(*args, **kwargs):
             os.kill(os.getpid(), signal.SIGKILL)
-        edits.fill_coarser = die
+        edit_replay.fill_coarser = die
         piece = region.open_region({str(mosaic)!r}, {ASKED!r})
         labels = piece.labels.copy()
         label = max(set(labels.ravel().tolist()) - piece.locked)
@@ -271,7 +271,7 @@ def test_a_full_disk_changes_nothing_before_and_is_finished_after_the_note(mosai
     piece = open_region(mosaic, ASKED)
     labels = _edited(piece)[0]
     monkeypatch.setattr(
-        writeback.shutil, "disk_usage", lambda _path: type("Usage", (), {"free": 1000})
+        write_back.shutil, "disk_usage", lambda _path: type("Usage", (), {"free": 1000})
     )
     with pytest.raises(WriteError, match="Nothing was changed"):
         write_region(piece, labels)
@@ -281,7 +281,7 @@ def test_a_full_disk_changes_nothing_before_and_is_finished_after_the_note(mosai
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(edits, "fill_coarser", full)
+    monkeypatch.setattr(edit_replay, "fill_coarser", full)
     monkeypatch.setattr(region, "GROWTH_PX", 60)
     with pytest.raises(WriteError) as raised:
         write_region(piece, labels)
@@ -307,7 +307,7 @@ def test_a_damaged_file_under_a_noted_change_is_named_with_the_note(mosaic, monk
     chunk = grains_folder(mosaic) / "1" / "c" / "0" / "0"
     whole = chunk.read_bytes()
     chunk.write_bytes(whole[:40])
-    with pytest.raises(ReadError, match=r"labels.grains is damaged .* noted in .*edits.0001"):
+    with pytest.raises(ReadError, match=r"labels.grains is damaged .* noted in .*edit_replay.0001"):
         write_region(piece, _edited(piece)[0])
     with pytest.raises(ReadError, match="is damaged"):
         finish_interrupted(mosaic)

@@ -3,7 +3,7 @@ import tifffile
 from tests.fakes import BrightIsGrain
 
 from grainsmith.io.dataset import Dataset, read_dataset
-from grainsmith.train import novelty as likeness
+from grainsmith.train import novelty
 
 
 def test_the_picture_least_like_the_set_is_next(dataset, tiny, tmp_path):
@@ -17,7 +17,7 @@ def test_the_picture_least_like_the_set_is_next(dataset, tiny, tmp_path):
     (tmp_path / "broken.tif").write_bytes(b"no picture")
     pictures.append(tmp_path / "broken.tif")
     told = []
-    found = likeness.least_like(
+    found = novelty.least_like(
         pictures, read_dataset(dataset), str(tiny), on_progress=lambda *done: told.append(done)
     )
     assert found == tmp_path / "b.tif"
@@ -26,7 +26,7 @@ def test_the_picture_least_like_the_set_is_next(dataset, tiny, tmp_path):
 
 def test_without_anything_to_compare_the_first_is_next(tiny, dataset, tmp_path, monkeypatch):
     pictures = [tmp_path / "a.tif", tmp_path / "b.tif"]
-    assert likeness.least_like(pictures, Dataset(folder=tmp_path), str(tiny)) == pictures[0]
-    assert likeness.least_like([], read_dataset(dataset), str(tiny)) is None
-    monkeypatch.setattr(likeness, "load_model", lambda _: BrightIsGrain(0.0))
-    assert likeness.least_like(pictures, read_dataset(dataset), "sam") == pictures[0]
+    assert novelty.least_like(pictures, Dataset(folder=tmp_path), str(tiny)) == pictures[0]
+    assert novelty.least_like([], read_dataset(dataset), str(tiny)) is None
+    monkeypatch.setattr(novelty, "load_model", lambda _: BrightIsGrain(0.0))
+    assert novelty.least_like(pictures, read_dataset(dataset), "sam") == pictures[0]

@@ -21,7 +21,7 @@ from grainsmith.models.grainnet_model import GrainNetModel
 from grainsmith.samples import training_field
 from grainsmith.segment.normalize import BEYOND_PX
 from grainsmith.train import RunFolder, TuneSettings, places, tune
-from grainsmith.train import dataset as fields_module
+from grainsmith.train import dataset as dataset_module
 from grainsmith.train import trainer as trainer_module
 from grainsmith.train import tuning as tuning_module
 from grainsmith.train import validation as validation_module
@@ -119,7 +119,7 @@ def test_stop_is_heeded_after_one_piece_of_a_validation(dataset, settings, tmp_p
 def test_stop_is_heeded_while_the_fields_are_read_and_an_old_wish_is_not(
     dataset, settings, tmp_path, monkeypatch
 ):
-    run, look_at, seen = RunFolder(tmp_path / "m.run"), fields_module._look_at, []
+    run, look_at, seen = RunFolder(tmp_path / "m.run"), dataset_module._look_at, []
     run.begin({})
     run.ask_to_stop()
 
@@ -129,7 +129,7 @@ def test_stop_is_heeded_while_the_fields_are_read_and_an_old_wish_is_not(
         return look_at(one, role)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fields_module, "_look_at", look)
+        patch.setattr(dataset_module, "_look_at", look)
         tuned = tune(dataset, settings, run.path)
     assert (tuned.kind, tuned.model, len(seen)) == ("stopped", None, 1)
     assert "while the fields were read" in list(run.events())[-1]["reason"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from grainsmith.errors import ModelError
-from grainsmith.models import finetune as tunable
+from grainsmith.models import finetune
 from grainsmith.models.registry import load_model
 from grainsmith.train import tune, validation
 
@@ -49,7 +49,7 @@ def test_it_is_refused_where_there_is_no_gpu(dataset, settings, sam, tmp_path):
 def test_it_is_refused_where_the_gpu_is_too_small(sam, monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (8 * 10**9, 12 * 10**9))
     with pytest.raises(ModelError, match=r"about 16 GB .* 8\.0 GB are free.*--batch"):
-        tunable.refuse_untunable("sam", sam, torch.device("cuda"), batch=6)
+        finetune.refuse_untunable("sam", sam, torch.device("cuda"), batch=6)
 
 
 def test_it_is_tuned_at_a_hundredth_of_the_rate_and_comes_out_in_its_own_form(

@@ -15,7 +15,7 @@ from grainsmith.pipeline.batch.manifest import NAME
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe, read_recipe
 from grainsmith.segment import SegmentSettings
 from grainsmith.statistics import StatisticsSettings
-from grainsmith.ui.panels.batch import panel as batch_module
+from grainsmith.ui.panels.batch import panel as panel_module
 from grainsmith.ui.panels.batch.panel import BatchPanel
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.panels.base import WIDTH_PX
@@ -67,7 +67,7 @@ def test_a_batch_from_the_panel_is_whole_and_its_reports_open(
     assert panel.resume.isVisibleTo(panel)
     assert panel.resume.isChecked()
     opened = []
-    monkeypatch.setattr(batch_module, "_open", opened.append)
+    monkeypatch.setattr(panel_module, "_open", opened.append)
     for place in ("A/f0", "A"):
         panel.list.choose(place)
         panel.open_report()
@@ -96,7 +96,7 @@ def test_cancel_leaves_whole_fields_and_run_goes_on_from_there(panel, samples, q
     assert panel.list.state_of("A/f0") == "16 grains"
     assert panel.list.state_of("A/f1") == "not done"
     assert panel.list.state_of("B/f0") == "waiting"
-    out = batch_module.Path(panel.out)
+    out = panel_module.Path(panel.out)
     assert sorted(str(one.relative_to(out)) for one in out.glob("*/f*")) == ["A/f0"]
     panel._told.state.disconnect(cancel)
     panel.start()
@@ -187,7 +187,7 @@ def test_bad_input_is_told_in_the_panel(panel, samples, qtbot, tmp_path):
 def test_results_of_another_batch_are_not_touched_unasked(panel, samples, qtbot):
     found(panel, qtbot, samples)
     make_field(samples / "A" / "f9", 9)
-    out = batch_module.Path(panel.out)
+    out = panel_module.Path(panel.out)
     out.mkdir()
     (out / "manifest.jsonl").write_text("")
     panel.put_results(str(out))
@@ -272,7 +272,7 @@ def test_an_error_that_nobody_foresaw_ends_the_run_in_the_panel(panel, samples, 
         raise KeyError("nobody foresaw this")
 
     found(panel, qtbot, samples / "A")
-    monkeypatch.setattr(batch_module, "run_batch", broken)
+    monkeypatch.setattr(panel_module, "run_batch", broken)
     with qtbot.capture_exceptions() as raised:
         panel.start()
         finished(panel, qtbot)

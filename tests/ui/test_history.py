@@ -16,8 +16,8 @@ from napari.layers import Labels
 
 from grainsmith import clean
 from grainsmith.errors import GrainsmithError, MismatchError
-from grainsmith.ui.editing import undo_stack as timeline_module
-from grainsmith.ui.editing import label_writer as writer_module
+from grainsmith.ui.editing import undo_stack as undo_stack_module
+from grainsmith.ui.editing import label_writer as label_writer_module
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.convert import facts
 
@@ -325,7 +325,7 @@ def test_a_replaced_array_never_poisons_the_history(shape):
 
 
 def test_memory_has_a_budget(monkeypatch):
-    monkeypatch.setattr(timeline_module, "_BUDGET_BYTES", 20_000)
+    monkeypatch.setattr(undo_stack_module, "_BUDGET_BYTES", 20_000)
     layer = layer_of(grains())
     history = history_of(layer)
     for _ in range(30):
@@ -337,7 +337,7 @@ def test_memory_has_a_budget(monkeypatch):
 
 
 def test_native_history_is_bounded_too(monkeypatch):
-    monkeypatch.setattr(writer_module, "_NATIVE_BUDGET_BYTES", 10_000)
+    monkeypatch.setattr(label_writer_module, "_NATIVE_BUDGET_BYTES", 10_000)
     layer = layer_of(grains())
     history = history_of(layer)
     before = layer.data.copy()

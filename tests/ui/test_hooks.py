@@ -11,7 +11,7 @@ pytest.importorskip("napari")
 
 from grainsmith.io.labels.label_image import read_labels
 from grainsmith.io.images.reader import read_image
-from grainsmith.ui.plugin import reader as hooks
+from grainsmith.ui.plugin import reader
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, sem_image_of, transform_of
 from grainsmith.ui.session.active_layers import roles_of
 
@@ -22,8 +22,8 @@ ZEISS = "vendor_sem_tiff_metadata/test_tiff_Zeiss_SEM_512pix.tif"
 @pytest.fixture
 def said(monkeypatch):
     messages = []
-    monkeypatch.setattr(hooks, "show_info", messages.append)
-    monkeypatch.setattr(hooks, "show_error", messages.append)
+    monkeypatch.setattr(reader, "show_info", messages.append)
+    monkeypatch.setattr(reader, "show_error", messages.append)
     return messages
 
 
@@ -82,7 +82,7 @@ def test_a_labels_file_opens_as_grains_of_its_picture(viewer, tmp_path, said, fi
 
 @pytest.mark.parametrize("name", ["x.czi", "x.npy", "folder"])
 def test_other_files_are_left_to_others(name):
-    assert hooks.get_reader(name) is None
+    assert reader.get_reader(name) is None
 
 
 def test_layers_are_saved_with_their_pixel_size(viewer, tmp_path):

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import QMainWindow
 
 from grainsmith import clean
 from grainsmith.io.labels.autosave import AutosaveFolder, recoverable
-from grainsmith.ui.editing import autosave as keeper_module
+from grainsmith.ui.editing import autosave as autosave_module
 from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.plugin.reader import get_reader, write_labels_layer
@@ -41,7 +41,7 @@ def grains():
 @pytest.fixture
 def root(tmp_path, monkeypatch, qtbot):
     monkeypatch.setenv("GRAINSMITH_AUTOSAVE", str(tmp_path / "autosave"))
-    monkeypatch.setattr(keeper_module, "_QUIET_MS", 20)
+    monkeypatch.setattr(autosave_module, "_QUIET_MS", 20)
     return tmp_path / "autosave"
 
 
@@ -116,7 +116,7 @@ def test_saving_to_a_file_ends_the_warning_and_keeps_the_states(model, root, tmp
 
 def test_a_folder_that_cannot_be_written_is_told_once(model, root, monkeypatch, qtbot):
     said = []
-    monkeypatch.setattr(keeper_module, "show_warning", said.append)
+    monkeypatch.setattr(autosave_module, "show_warning", said.append)
     root.write_text("a file where the folder should be")
     keeper_of(model)
     layer = model.layers["grains"]
@@ -144,7 +144,7 @@ def test_closing_names_what_is_unsaved(model, root, qtbot, monkeypatch, may):
     keeper.watch_window(window)
     asked = []
     monkeypatch.setattr(keeper, "may_close", lambda *told: asked.append(told) or may)
-    monkeypatch.setattr(keeper_module, "_QUIET_MS", 60_000)  # it closes before the next save
+    monkeypatch.setattr(autosave_module, "_QUIET_MS", 60_000)  # it closes before the next save
     delete(model.layers["grains"], 1)
     assert manifests(root) == []
     close(window)
@@ -163,8 +163,8 @@ def close(window):
 
 def test_closing_says_where_the_work_cannot_be_kept(model, root, qtbot, monkeypatch):
     said, asked = [], []
-    monkeypatch.setattr(keeper_module, "show_warning", said.append)
-    monkeypatch.setattr(keeper_module.QMessageBox, "warning", lambda *args: asked.append(args[2]))
+    monkeypatch.setattr(autosave_module, "show_warning", said.append)
+    monkeypatch.setattr(autosave_module.QMessageBox, "warning", lambda *args: asked.append(args[2]))
     root.write_text("a file where the folder should be")
     window = QMainWindow()
     qtbot.addWidget(window)
@@ -230,7 +230,7 @@ def test_long_jobs_do_not_hold_up_the_autosave(model, root, qtbot):
 
 def test_a_save_that_does_not_end_is_told_on_closing(model, root, qtbot, monkeypatch):
     done = threading.Event()
-    monkeypatch.setattr(keeper_module, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(autosave_module, "_PATIENCE_S", 0.05)
     monkeypatch.setattr(AutosaveFolder, "write", lambda _folder, _taken: done.wait(30))
     layer = model.layers["grains"]
     kept = keeper_of(model).kept(layer)

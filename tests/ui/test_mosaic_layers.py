@@ -8,7 +8,7 @@ from grainsmith.io.mosaics.edit_journal import Journal
 from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, name_labels
 from grainsmith.pipeline.mosaic import summary
 from grainsmith.pipeline.mosaic.edit_replay import finish_interrupted
-from grainsmith.ui.layers import mosaics as mosaic_layers
+from grainsmith.ui.layers import mosaics
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.layers.element_maps import get_maps_reader
 from grainsmith.ui.panels.open import OpenPanel
@@ -49,10 +49,10 @@ def test_a_mosaic_of_one_level_opens_in_the_viewer(viewer, tmp_path, monkeypatch
     picture, grains = viewer.layers
     assert not grains.multiscale
     assert np.array_equal(np.asarray(grains.data), labels)
-    mosaic_layers.read_again(grains)
+    mosaics.read_again(grains)
     assert np.array_equal(np.asarray(grains.data), labels)
-    assert mosaic_layers.mosaic_shape(picture) == labels.shape
-    assert mosaic_layers.mosaic_shape(grains) == labels.shape
+    assert mosaics.mosaic_shape(picture) == labels.shape
+    assert mosaics.mosaic_shape(grains) == labels.shape
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def mosaic(tmp_path, monkeypatch):
 @pytest.mark.parametrize("part", ["labels/grains", "."])
 def test_a_broken_piece_is_shown_as_background_and_told_once(viewer, mosaic, monkeypatch, part):
     told = []
-    monkeypatch.setattr(mosaic_layers, "show_warning", told.append)
+    monkeypatch.setattr(mosaics, "show_warning", told.append)
     chunk = mosaic / part / "0" / "c" / "1" / "0"
     chunk.write_bytes(chunk.read_bytes()[:20])
     viewer.open(str(mosaic), plugin="grainsmith")
@@ -131,7 +131,7 @@ def test_an_interrupted_write_back_is_finished_while_the_window_goes_on(
         threads.append(threading.current_thread())
         return finish_interrupted(path)
 
-    monkeypatch.setattr(mosaic_layers, "finish_interrupted", finish)
+    monkeypatch.setattr(mosaics, "finish_interrupted", finish)
     viewer.open(str(folder), plugin="grainsmith")
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=20_000)
     assert threads
@@ -148,7 +148,7 @@ def test_a_mosaic_whose_write_back_cannot_be_finished_opens_with_a_reason(
     kept = folder / "edits" / "0001" / "labels.npz"
     kept.write_bytes(kept.read_bytes()[:40])
     told = []
-    monkeypatch.setattr(mosaic_layers, "show_warning", told.append)
+    monkeypatch.setattr(mosaics, "show_warning", told.append)
     viewer.open(str(folder), plugin="grainsmith")
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=20_000)
     assert len(told) == 1

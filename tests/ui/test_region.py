@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QAbstractButton
 from grainsmith import clean
 from grainsmith.io.labels.autosave import recoverable
 from grainsmith.io.mosaics.ome_zarr import open_levels
-from grainsmith.pipeline.mosaic import region as regions
+from grainsmith.pipeline.mosaic import region as region_module
 from grainsmith.pipeline.mosaic import summary
 from grainsmith.pipeline.mosaic.summary import grains_folder
 from grainsmith.ui.dock import PANELS, GrainsmithDock
@@ -30,7 +30,7 @@ SHAPE = (1200, 1100)
 
 @pytest.fixture
 def mosaic(tmp_path, monkeypatch):
-    monkeypatch.setattr(regions, "GROWTH_PX", 60)
+    monkeypatch.setattr(region_module, "GROWTH_PX", 60)
     monkeypatch.setattr(summary, "_RESAMPLINGS", (3, 3))
     monkeypatch.setenv("GRAINSMITH_AUTOSAVE", str(tmp_path / "autosave"))
     labels = discs(SHAPE)

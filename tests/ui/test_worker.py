@@ -10,7 +10,7 @@ pytest.importorskip("napari")
 from qtpy.QtWidgets import QPushButton
 
 from grainsmith.errors import ReadError
-from grainsmith.ui.widgets import background as worker
+from grainsmith.ui.widgets import background
 from grainsmith.ui.widgets.background import Progress, run
 
 
@@ -102,7 +102,7 @@ def test_cancel_stops_at_the_next_step(button, progress, qtbot):
 )
 def test_what_the_user_can_mend_is_a_message(button, qtbot, monkeypatch, error):
     shown = []
-    monkeypatch.setattr(worker, "show_error", shown.append)
+    monkeypatch.setattr(background, "show_error", shown.append)
 
     def fail():
         raise error

@@ -10,7 +10,7 @@ from grainsmith import __version__
 from grainsmith.io.files.atomic_write import whole_file
 from grainsmith.io.files.provenance import provenance
 from grainsmith.report import tables
-from grainsmith.report import figures as pictures
+from grainsmith.report import figures
 from grainsmith.report.methods import methods_paragraph
 from grainsmith.report.tables import Cell, Section, significant
 from grainsmith.report.write import page_template
@@ -167,14 +167,14 @@ def _figures(sample: SampleFacts) -> list[dict[str, str]]:
     if not statistics.n:
         return []
     shown = [
-        (pictures.curve_picture(statistics), "All fields together, with 95 % bands."),
+        (figures.curve_picture(statistics), "All fields together, with 95 % bands."),
         (
-            pictures.field_curves_picture(sample.spread, statistics),
+            figures.field_curves_picture(sample.spread, statistics),
             "Every field by itself (grey), by number.",
         ),
     ]
     if len(sample.curves) > 1:
-        uri = pictures.sample_curves_picture(sample.curves)
+        uri = figures.sample_curves_picture(sample.curves)
         shown.append((uri, "The samples, by number, with 95 % bands."))
     return [{"uri": uri, "caption": caption} for uri, caption in shown]
 

@@ -15,7 +15,7 @@ from grainsmith.io.files.atomic_write import whole_file
 from grainsmith.io.files.provenance import provenance, read_json, write_json
 from grainsmith.plots import readable
 from grainsmith.report import tables
-from grainsmith.report import figures as pictures
+from grainsmith.report import figures
 from grainsmith.report.methods import methods_paragraph
 from grainsmith.statistics import Field, SizeStatistics, StatisticsSettings, summarise
 
@@ -262,12 +262,12 @@ def _pictures(
     size = f"{statistics.settings.size}_{statistics.unit}"
     shown = [
         (
-            pictures.outline_picture(seen, labels, table, pixel_size_um=pixel_size_um),
+            figures.outline_picture(seen, labels, table, pixel_size_um=pixel_size_um),
             "Outlines: yellow grains are whole, pink ones are cut off by the edge.",
         ),
-        (pictures.field_picture(seen, pixel_size_um=pixel_size_um), "The field."),
+        (figures.field_picture(seen, pixel_size_um=pixel_size_um), "The field."),
         (
-            pictures.size_picture(labels, table[size], unit=statistics.unit),
+            figures.size_picture(labels, table[size], unit=statistics.unit),
             f"Grains coloured by {readable(size)}.",
         ),
     ]
@@ -279,13 +279,13 @@ def _figures(table: pd.DataFrame, statistics: SizeStatistics) -> list[dict[str, 
         return []
     size = f"{statistics.settings.size}_{statistics.unit}"
     shown = [
-        (pictures.curve_picture(statistics), "Cumulative curves with their 95 % bands."),
+        (figures.curve_picture(statistics), "Cumulative curves with their 95 % bands."),
         (
-            pictures.histogram_picture(table[size], readable(size), log=True),
+            figures.histogram_picture(table[size], readable(size), log=True),
             "Grains in classes of equal ratio; each counts once, uncorrected.",
         ),
         (
-            pictures.rose_picture(table.orientation_deg),
+            figures.rose_picture(table.orientation_deg),
             "Long axes; the area of a petal goes with its count.",
         ),
     ]

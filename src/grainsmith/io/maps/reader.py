@@ -15,9 +15,9 @@ import numpy as np
 
 from grainsmith.data import ElementMap, SemImage, no_progress
 from grainsmith.errors import GrainsmithError, MismatchError, ReadError
-from grainsmith.io.maps import cube_maps as cubemaps
-from grainsmith.io.maps import image_map as mappicture
-from grainsmith.io.maps import text_map as maptext
+from grainsmith.io.maps import cube_maps
+from grainsmith.io.maps import image_map
+from grainsmith.io.maps import text_map
 from grainsmith.io.maps.h5oina import read_h5oina
 from grainsmith.io.maps.filenames import parse_map_name
 from grainsmith.io.images.reader import read_image
@@ -33,8 +33,8 @@ KINDS = ("counts", "wt%", "at%", "picture")
 BAR_AUTO = -1
 """The bar of a picture is found by itself."""
 
-_TABLES, _PICTURES, _OINA = maptext.SUFFIXES, mappicture.SUFFIXES, (".h5oina",)
-_CUBES = cubemaps.SUFFIXES
+_TABLES, _PICTURES, _OINA = text_map.SUFFIXES, image_map.SUFFIXES, (".h5oina",)
+_CUBES = cube_maps.SUFFIXES
 SUFFIXES = (*_TABLES, *_PICTURES, *_OINA, *_CUBES)
 """Of the files in a folder that are looked at."""
 
@@ -61,7 +61,7 @@ class MapGuess:
     use : bool
         Whether it is opened.
     channel : str
-        Of a coloured picture: see `mappicture.CHANNELS`.
+        Of a coloured picture: see `image_map.CHANNELS`.
     bar_rows : int
         Of a picture: rows of a burnt-in bar at the bottom, which are cut off; `BAR_AUTO` = found.
     note : str
@@ -165,7 +165,7 @@ def _guess(path: Path) -> MapGuess:
 
 def _guess_cube(path: Path) -> MapGuess:
     try:
-        return MapGuess(path=str(path), what="container", note=cubemaps.facts_of_cube(path))
+        return MapGuess(path=str(path), what="container", note=cube_maps.facts_of_cube(path))
     except ReadError as error:
         # HDF5 holds many things; a header of Ripple that fails is a cube that is broken.
         if path.suffix.lower() == ".rpl":
@@ -240,7 +240,7 @@ def _joined(first: MapFolder, second: MapFolder) -> MapFolder:
 def _open(guess: MapGuess, tick: OnProgress) -> MapFolder:
     try:
         if Path(guess.path).suffix.lower() in _CUBES:
-            maps, notes = cubemaps.read_cube_maps(guess.path, guess.line, on_progress=tick)
+            maps, notes = cube_maps.read_cube_maps(guess.path, guess.line, on_progress=tick)
             return MapFolder(maps=maps, notes=tuple(f"{guess.name}: {note}" for note in notes))
         if guess.what == "container":
             inside = read_h5oina(guess.path)
@@ -277,13 +277,13 @@ def read_map(guess: MapGuess) -> tuple[ElementMap, tuple[str, ...]]:
     """
     size_um = 0.0
     if Path(guess.path).suffix.lower() in _TABLES:
-        values, notes = maptext.read_text_map(guess.path)
+        values, notes = text_map.read_text_map(guess.path)
         is_counts = bool(
             np.all(np.mod(values[np.isfinite(values)], 1) == 0) and not values.min() < 0
         )
         kind = guess.kind or ("counts" if is_counts else "wt%")
     else:
-        values, size_um, notes = mappicture.read_picture_map(
+        values, size_um, notes = image_map.read_picture_map(
             guess.path,
             channel=guess.channel,
             bar_rows="auto" if guess.bar_rows == BAR_AUTO else guess.bar_rows,

@@ -18,8 +18,7 @@ from weakref import WeakKeyDictionary, ref
 import numpy as np
 from psygnal import Signal
 
-from grainsmith.clean import Change, GrainIndex, difference, pack, refuse_locked
-from grainsmith.clean import resegment as renew
+from grainsmith.clean import Change, GrainIndex, difference, pack, refuse_locked, renew
 from grainsmith.errors import MismatchError
 from grainsmith.ui.layers.convert import facts
 from grainsmith.ui.editing.feature_rows import Rows, rows_after_edit, rows_now, rows_renumbered, rows_resegmented

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 
 from grainsmith.align import Alignment, AlignSettings, sharpness
 from grainsmith.errors import GrainsmithError
-from grainsmith.ui.layers import registration as placing
+from grainsmith.ui.layers import registration
 from grainsmith.ui.panels.align.table import AlignTable
 from grainsmith.ui.panels.align.preview import MODES, Comparison
 from grainsmith.ui.widgets.settings_form import Form
@@ -86,7 +86,7 @@ class AlignPanel(Panel):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
-        self._undo = placing.Undo()
+        self._undo = registration.Undo()
         self._look = Comparison(viewer)
         self._arrows = ArrowKeys(self.nudge)
         self._reference = QComboBox()
@@ -227,13 +227,13 @@ class AlignPanel(Panel):
             self.say("Name a pass for every map in the table, or let the passes be found.")
             return
         try:
-            job = placing.job_of(reference, layers, passes, self._form.settings())
+            job = registration.job_of(reference, layers, passes, self._form.settings())
         except (GrainsmithError, ValueError) as error:
             self.say(str(error))
             return
         self.say("")
         run(
-            placing.do,
+            registration.do,
             job,
             busy=self._align,
             then=partial(self._apply, reference, layers),
@@ -247,7 +247,7 @@ class AlignPanel(Panel):
             self.say("A layer was closed meanwhile; nothing was moved.")
             return
         self._undo.remember(layers)
-        placing.apply(found, layers, reference)
+        registration.apply(found, layers, reference)
         self._show()
         self.say(_summary(found))
 
@@ -279,14 +279,14 @@ class AlignPanel(Panel):
         together = [one for one in self.moving if facts(one).get("group", "") == group]
         layers = together if group and self._whole_pass.isChecked() else [layer]
         self._undo.remember(layers)
-        placing.nudge(layers, reference, dy_px, dx_px)
+        registration.nudge(layers, reference, dy_px, dx_px)
         self._show()
 
     def _on_points(self, transform: Transform) -> None:
         reference, layer = self.reference, self._table.layer
         if reference is not None and layer is not None:
             self._undo.remember([layer])
-            placing.keep_start(layer, reference)
+            registration.keep_start(layer, reference)
             place_map(layer, reference, transform)
             self._show()
 
@@ -297,7 +297,7 @@ class AlignPanel(Panel):
             self.say(_NOTHING)
             return
         try:
-            copy = Layer.create(*placing.straight_copy(layer, reference))
+            copy = Layer.create(*registration.straight_copy(layer, reference))
         except GrainsmithError as error:
             self.say(str(error))
             return
@@ -330,7 +330,7 @@ class AlignPanel(Panel):
             self.say(_NOTHING)
             return
         try:
-            placing.save(path, [layer] if path.endswith(".txt") else self.moving, reference)
+            registration.save(path, [layer] if path.endswith(".txt") else self.moving, reference)
         except (GrainsmithError, ValueError) as error:
             self.say(str(error))
             return
@@ -352,7 +352,7 @@ class AlignPanel(Panel):
         layers = self.moving if path.endswith(".json") else [layer]
         self._undo.remember(layers)
         try:
-            missing = placing.load(path, layers, reference)
+            missing = registration.load(path, layers, reference)
         except GrainsmithError as error:
             self._undo.back()
             self.say(str(error))
