@@ -8,7 +8,7 @@ from scipy import ndimage
 pytest.importorskip("napari")
 
 from qtpy.QtWidgets import QFileDialog
-from tests.ui.test_clean_by_hand import Hand
+from tests.ui.panels.edit.test_real_mouse import Hand
 
 from grainsmith.ui.session.gallery_field import naming_of
 from grainsmith.ui.layers.convert import facts, transform_of

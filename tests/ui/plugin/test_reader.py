@@ -15,7 +15,7 @@ from grainsmith.ui.plugin import reader
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, sem_image_of, transform_of
 from grainsmith.ui.session.active_layers import roles_of
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ZEISS = "vendor_sem_tiff_metadata/test_tiff_Zeiss_SEM_512pix.tif"
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 from tests.pipeline import clusters, disks
 from tests.pipeline.fields import QUICK, make_samples
-from tests.pipeline.test_batch import WHOLE, rows, tables
+from tests.pipeline.batch.test_runner import WHOLE, rows, tables
 
 from grainsmith.pipeline.batch.runner import run_batch
 from grainsmith.pipeline.batch.discovery import find_fields
