@@ -27,7 +27,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
-from grainsmith.align import AlignSettings, Moving, align_maps, place
+from grainsmith.align import AlignSettings, MovingImage, align_maps, place
 from grainsmith.io.images.reader import read_image
 from grainsmith.samples import sample_field
 
@@ -179,7 +179,7 @@ def by_us(still: Array, moving: Array, settings: AlignSettings | None = None) ->
     factor = still.shape[0] / moving.shape[0]
     start = np.diag([factor, factor, 1.0])
     start[:2, 2] = (factor - 1) / 2
-    row = place(still, [Moving(picture=moving, name="", start=start)], settings).rows[0]
+    row = place(still, [MovingImage(picture=moving, name="", start=start)], settings).rows[0]
     return row.moved, row.transform.verdict
 
 
@@ -321,7 +321,7 @@ def _align_large() -> dict[str, float]:
     for row in still:
         row += rng.integers(0, 9, row.shape, np.uint8)
     moving = [
-        Moving(picture=np.roll(255 - still, shift, (0, 1)), name=str(shift), start=np.eye(3))
+        MovingImage(picture=np.roll(255 - still, shift, (0, 1)), name=str(shift), start=np.eye(3))
         for shift in ((7, -5), (7, -5))
     ]
     before, started = _peak_mb(), time.perf_counter()
@@ -345,7 +345,7 @@ def measure_speed() -> dict[str, float]:
     field = sample_field("plain", seed=3)
     enlarge = np.s_[:1024, :1024]
     moving = [
-        Moving(
+        MovingImage(
             picture=rng.poisson(np.kron(one.values, np.ones((2, 2)))[enlarge]),
             name=one.element,
             start=np.eye(3),
@@ -354,7 +354,7 @@ def measure_speed() -> dict[str, float]:
     ]
     still = np.kron(field.image.field, np.ones((2, 2), np.uint8))[enlarge]
     place(
-        still[:256, :256], [Moving(picture=moving[0].picture[:256, :256], name="", start=np.eye(3))]
+        still[:256, :256], [MovingImage(picture=moving[0].picture[:256, :256], name="", start=np.eye(3))]
     )
     wall, cpu = time.perf_counter(), time.process_time()
     place(still, moving)

@@ -29,7 +29,7 @@ from grainsmith.clean import CleanSettings, clean_labels
 from grainsmith.data import SemImage
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.editing.editor import editor_of
-from grainsmith.ui.editing.autosave import keeper_of
+from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.layers.convert import image_layer, labels_options
 
 GRAIN_PX = 32
@@ -234,7 +234,7 @@ def measure(size: int, edits: int) -> dict:
         "whole_image_ms": whole,
         "refused": [said for said in run.failures if "W cuts" not in said],
     }
-    keeper_of(run.viewer).kept(run.layer).flush()  # Qt aborts where a thread outlives its window
+    autosave_of(run.viewer).kept(run.layer).flush()  # Qt aborts where a thread outlives its window
     run.viewer.close()
     return result
 

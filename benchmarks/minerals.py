@@ -24,7 +24,7 @@ from PIL import Image
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from grainsmith.align import align_maps, start_of
+from grainsmith.align import align_maps, initial_transform
 from grainsmith.classify.examples import ExampleSettings, classify_by_examples
 from grainsmith.classify.rule_matching import classify_by_rules, classify_pixels
 from grainsmith.classify.mixed import find_mixed
@@ -214,7 +214,7 @@ def _found(field: Any) -> dict[str, Transform]:
 
 
 def _as_they_came(field: Any) -> dict[str, Transform]:
-    return {each.element: start_of(each, field.image) for each in field.maps}
+    return {each.element: initial_transform(each, field.image) for each in field.maps}
 
 
 def _clicked(truth: pd.DataFrame, area: Any) -> dict[int, str]:

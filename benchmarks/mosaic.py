@@ -139,7 +139,7 @@ def in_process(func: Callable[..., None], *args: Any) -> Any:
     This one stays small: a process begins with the greatest memory of the one that started it.
     """
     spawn = multiprocessing.get_context("spawn")
-    results = spawn.Queue()
+    results = spawn.ReviewQueue()
     process = spawn.Process(target=func, args=(*args, results))
     process.start()
     process.join()

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from grainsmith.minerals import LIBRARY, Mineral, colours_of, parse_formula, tell_apart, visible_pct
+from grainsmith.minerals import LIBRARY, Mineral, colors_of, parse_formula, tell_apart, visible_pct
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_own_minerals_take_part():
 
 def test_every_name_gets_a_colour_of_its_own():
     names = ["quartz", "plagioclase", "cluster 1", "cluster 2", "glass", "unknown"]
-    colours = colours_of(names, {"quartz": "#123456", "glass": ""})
+    colours = colors_of(names, {"quartz": "#123456", "glass": ""})
     assert colours["quartz"] == "#123456"
     assert colours["plagioclase"] == LIBRARY["albite"].colour
     assert len(set(colours.values())) == len(names)

@@ -23,7 +23,7 @@ from grainsmith import clean
 from grainsmith.ui.editing.editor import editor_of
 from grainsmith.ui.layers.convert import labels_options
 from grainsmith.ui.editing.overlays import PREVIEW
-from grainsmith.ui.session.active_layers import roles_of
+from grainsmith.ui.session.active_layers import active_layers_of
 from grainsmith.ui.layers.camera import zoom_to
 
 
@@ -39,7 +39,7 @@ class Studio:
         labels, self.pairs = planted(truth.data)
         options = labels_options(picture, name="grains")
         layer = self.viewer.add_labels(labels, opacity=0.45, **options)
-        roles_of(self.viewer).grains = layer
+        active_layers_of(self.viewer).grains = layer
         for other in [one for one in self.viewer.layers if one not in (picture, layer)]:
             self.viewer.layers.remove(other)
         _, widget = self.viewer.window.add_plugin_dock_widget("grainsmith", "Grainsmith")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from grainsmith.io.files.atomic_write import fingerprint, whole_file
+from grainsmith.io.files.atomic_write import fingerprint, atomic_write
 
 
 def mixed(sources: list[str]) -> dict[str, torch.Tensor]:
@@ -48,7 +48,7 @@ def main() -> None:
     halves = {
         key: value.half() if value.is_floating_point() else value for key, value in state.items()
     }
-    with whole_file(args.target) as temporary:
+    with atomic_write(args.target) as temporary:
         torch.save(halves, temporary)
     card = json.loads(args.card.read_text("utf8")) if args.card else {}
     card |= {

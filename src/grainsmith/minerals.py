@@ -192,7 +192,7 @@ def visible_pct(mineral: Mineral, elements: Iterable[str]) -> dict[str, float]:
     return _as_pct({element: full.get(element, 0.0) for element in elements})
 
 
-def colours_of(names: Iterable[str], own: Mapping[str, str] | None = None) -> dict[str, str]:
+def colors_of(names: Iterable[str], own: Mapping[str, str] | None = None) -> dict[str, str]:
     """Give every mineral a colour, "#rrggbb".
 
     Parameters

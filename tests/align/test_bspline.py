@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from grainsmith.align import AlignSettings, Bend, Moving, place, straightened
+from grainsmith.align import AlignSettings, Bend, MovingImage, place, resample_bspline
 from grainsmith.data import Transform
 
 SHAPE = (256, 240)
@@ -38,7 +38,7 @@ def drifted():
 def test_drift_within_a_scan_is_found_and_recorded(drifted):
     pytest.importorskip("SimpleITK")
     reference, counts, points, went = drifted
-    moving = [Moving(picture=counts, name="Si Ka", start=np.eye(3))]
+    moving = [MovingImage(picture=counts, name="Si Ka", start=np.eye(3))]
     row = place(reference, moving, AlignSettings(refine="bspline")).rows[0]
     assert row.transform.verdict == "aligned"
     assert "with the recorded B-spline" in row.note
@@ -49,7 +49,7 @@ def test_drift_within_a_scan_is_found_and_recorded(drifted):
     ]
     assert np.median(off[0]) > 0.5
     assert np.median(off[1]) < 0.15
-    copy = straightened(counts, row.transform, row.bend)
+    copy = resample_bspline(counts, row.transform, row.bend)
     grey = -reference.astype(float)  # its contrast is the other way round
     fits = [np.corrcoef(one[20:-20, 20:-20].ravel(), grey[20:-20, 20:-20].ravel())[0, 1]
             for one in (counts, np.nan_to_num(copy))]  # fmt: skip
@@ -61,7 +61,7 @@ def test_a_plain_shift_has_no_bend(drifted):
     pytest.importorskip("SimpleITK")
     reference, *_ = drifted
     moved = ndimage.shift(reference, (2.4, -3.1), order=1, mode="nearest")
-    moving = [Moving(picture=255 - moved, name="XPL", start=np.eye(3))]
+    moving = [MovingImage(picture=255 - moved, name="XPL", start=np.eye(3))]
     row = place(reference, moving, AlignSettings(refine="bspline")).rows[0]
     assert row.bend is None
     assert row.model == "shift"
@@ -70,7 +70,7 @@ def test_a_plain_shift_has_no_bend(drifted):
 def test_a_constant_bend_is_a_shift():
     picture = np.arange(48.0).reshape(6, 8)
     before = picture.copy()
-    copy = straightened(picture, Transform(), constant_bend(1, -2))
+    copy = resample_bspline(picture, Transform(), constant_bend(1, -2))
     np.testing.assert_array_equal(copy[:-1, 2:], picture[1:, :-2])
     assert np.isnan(copy[-1]).all()
     np.testing.assert_array_equal(picture, before)
@@ -79,7 +79,7 @@ def test_a_constant_bend_is_a_shift():
 def test_a_bend_is_measured_in_pixels_of_the_reference():
     picture = np.arange(48.0).reshape(6, 8)
     coarse = Transform(matrix=np.diag([4.0, 4.0, 1.0]))
-    copy = straightened(picture, coarse, constant_bend(4, 0))
+    copy = resample_bspline(picture, coarse, constant_bend(4, 0))
     np.testing.assert_array_equal(copy[:-1], picture[1:])
 
 

@@ -4,14 +4,14 @@ from scipy import ndimage
 
 from grainsmith.align import (
     AlignSettings,
-    Moving,
+    MovingImage,
     align_maps,
     fit_points,
     leave_one_out_px,
     place,
     residuals_px,
     sharpness,
-    start_of,
+    initial_transform,
     turn_zoom_and_shear,
 )
 from grainsmith.data import ElementMap, SemImage
@@ -69,7 +69,7 @@ def test_coarse_map_covers_the_same_field(field):
     fine = shifted(kinds[1], 4.0, -6.0)
     coarse = fine.reshape(SIZE // 4, 4, SIZE // 4, 4).mean((1, 3))
     element_map = ElementMap(values=counted(coarse, 60, 5), element="Si")
-    np.testing.assert_allclose(start_of(element_map, image).matrix[0], (4, 0, 1.5))
+    np.testing.assert_allclose(initial_transform(element_map, image).matrix[0], (4, 0, 1.5))
     row = align_maps(image, [element_map]).rows[0]
     assert row.shift_px == pytest.approx((-4.0, 6.0), abs=0.4)
     np.testing.assert_allclose(row.transform.matrix[:2, 2], (1.5 - 4, 1.5 + 6), atol=0.4)
@@ -86,7 +86,7 @@ def test_coarse_map_covers_the_same_field(field):
     ],
 )
 def test_where_a_map_lies_by_what_its_file_says(field, element_map, ratio, first):
-    start = start_of(ElementMap(element="Si", **element_map), field[0])
+    start = initial_transform(ElementMap(element="Si", **element_map), field[0])
     np.testing.assert_allclose(start.matrix[0], (ratio, 0, first))
     assert start.verdict == "not aligned"
 
@@ -203,7 +203,7 @@ def test_turn_and_zoom_are_found(degrees, zoom, settings):
     truth = np.linalg.inv(crop) @ matrix @ crop
     pictures = [counted(one[16:-16, 16:-16], 60, 9) for one in (grey, 255 - moving)]
     row = place(
-        pictures[0], [Moving(picture=pictures[1], name="XPL", start=np.eye(3))], settings
+        pictures[0], [MovingImage(picture=pictures[1], name="XPL", start=np.eye(3))], settings
     ).rows[0]
     assert row.transform.verdict == "aligned"
     assert row.model == "similarity"
@@ -222,7 +222,7 @@ def test_colour_pictures_are_matched_by_their_outlines():
     crop = np.s_[16:-16, 16:-16]
     row = place(
         ppl[crop].astype(np.uint8),
-        [Moving(picture=xpl[crop].astype(np.uint8), name="XPL", start=np.eye(3))],
+        [MovingImage(picture=xpl[crop].astype(np.uint8), name="XPL", start=np.eye(3))],
     ).rows[0]
     assert row.shift_px == pytest.approx((-2.5, 1.5), abs=0.2)
 

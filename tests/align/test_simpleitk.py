@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from grainsmith.align import AlignSettings, Moving, place
+from grainsmith.align import AlignSettings, MovingImage, place
 from grainsmith.align import simpleitk
 from grainsmith.errors import GrainsmithError
 
@@ -26,7 +26,7 @@ def pictures(linear, shift, seed=0):
 
 
 def placed(reference, counts, **settings):
-    moving = [Moving(picture=counts, name="Si Ka", start=np.eye(3))]
+    moving = [MovingImage(picture=counts, name="Si Ka", start=np.eye(3))]
     return place(reference, moving, AlignSettings(**settings)).rows[0]
 
 

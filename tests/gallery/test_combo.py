@@ -6,7 +6,7 @@ from grainsmith.data import ElementMap, Transform
 from grainsmith.errors import MismatchError
 from grainsmith.gallery import (
     ComboSettings,
-    composite_picture,
+    composite_image,
     draw_combo,
     make_combo,
     prepare_field,
@@ -241,9 +241,9 @@ def test_bad_settings_are_refused(wrong, message):
 
 def test_principal_components_part_the_minerals(pieces):
     image, labels, maps, _ = pieces
-    picture = composite_picture(prepare_field(*pieces)).astype(float)
+    picture = composite_image(prepare_field(*pieces)).astype(float)
     assert picture.shape == (*maps[0].values.shape, 3)
     one, other = (picture[labels == label].mean(axis=0) for label in (1, 2))
     assert np.abs(one - other).max() > 60
     with pytest.raises(MismatchError, match="three aligned maps, got 2"):
-        composite_picture(prepare_field(image, labels, maps[:2]))
+        composite_image(prepare_field(image, labels, maps[:2]))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from grainsmith.segment.orientation import Turn
+from grainsmith.segment.orientation import Orientation
 from grainsmith.segment.types import ScalePrediction
 
 RNG = np.random.default_rng(4)
@@ -17,11 +17,11 @@ WAYS = [
 def test_all_turned_and_mirrored_copies_come_to_the_same_position(way, shape):
     picture = RNG.random(shape).astype(np.float32)
     copy = np.ascontiguousarray(way(picture))
-    expected = Turn.upright(picture).do(picture)
-    np.testing.assert_array_equal(Turn.upright(copy).do(copy), expected)
+    expected = Orientation.upright(picture).do(picture)
+    np.testing.assert_array_equal(Orientation.upright(copy).do(copy), expected)
 
 
-@pytest.mark.parametrize("turn", [Turn(a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)])
+@pytest.mark.parametrize("turn", [Orientation(a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)])
 def test_flows_are_turned_back_with_the_picture(turn):
     """Downhill of a turned surface, turned back, is downhill of the surface."""
     surface = RNG.random((30, 44)).astype(np.float32)

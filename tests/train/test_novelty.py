@@ -17,7 +17,7 @@ def test_the_picture_least_like_the_set_is_next(dataset, tiny, tmp_path):
     (tmp_path / "broken.tif").write_bytes(b"no picture")
     pictures.append(tmp_path / "broken.tif")
     told = []
-    found = novelty.least_like(
+    found = novelty.most_novel(
         pictures, read_dataset(dataset), str(tiny), on_progress=lambda *done: told.append(done)
     )
     assert found == tmp_path / "b.tif"
@@ -26,7 +26,7 @@ def test_the_picture_least_like_the_set_is_next(dataset, tiny, tmp_path):
 
 def test_without_anything_to_compare_the_first_is_next(tiny, dataset, tmp_path, monkeypatch):
     pictures = [tmp_path / "a.tif", tmp_path / "b.tif"]
-    assert novelty.least_like(pictures, Dataset(folder=tmp_path), str(tiny)) == pictures[0]
-    assert novelty.least_like([], read_dataset(dataset), str(tiny)) is None
+    assert novelty.most_novel(pictures, Dataset(folder=tmp_path), str(tiny)) == pictures[0]
+    assert novelty.most_novel([], read_dataset(dataset), str(tiny)) is None
     monkeypatch.setattr(novelty, "load_model", lambda _: BrightIsGrain(0.0))
-    assert novelty.least_like(pictures, read_dataset(dataset), "sam") == pictures[0]
+    assert novelty.most_novel(pictures, read_dataset(dataset), "sam") == pictures[0]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grainsmith.align.bspline import Bend, straightened
+from grainsmith.align.bspline import Bend, resample_bspline
 from grainsmith.align.simpleitk import need_simpleitk
-from grainsmith.align.register import Moving, place
+from grainsmith.align.register import MovingImage, place
 from grainsmith.align.landmarks import (
     MODELS,
     POINTS_NEEDED,
@@ -23,7 +23,7 @@ from grainsmith.align.landmarks import (
     residuals_px,
     turn_zoom_and_shear,
 )
-from grainsmith.align.result import VERDICTS, Aligned, Alignment
+from grainsmith.align.result import VERDICTS, MapRegistration, RegistrationResult
 from grainsmith.align.settings import AlignSettings
 from grainsmith.align.preprocess import sharpness
 from grainsmith.data import ElementMap, Transform, no_progress
@@ -38,10 +38,10 @@ __all__ = [
     "POINTS_NEEDED",
     "VERDICTS",
     "AlignSettings",
-    "Aligned",
-    "Alignment",
+    "MapRegistration",
+    "RegistrationResult",
     "Bend",
-    "Moving",
+    "MovingImage",
     "align_maps",
     "fit_points",
     "leave_one_out_px",
@@ -49,8 +49,8 @@ __all__ = [
     "place",
     "residuals_px",
     "sharpness",
-    "start_of",
-    "straightened",
+    "initial_transform",
+    "resample_bspline",
     "turn_zoom_and_shear",
 ]
 
@@ -62,7 +62,7 @@ def align_maps(
     *,
     groups: Sequence[str] = (),
     on_progress: OnProgress = no_progress,
-) -> Alignment:
+) -> RegistrationResult:
     """Find where element maps lie on the image of their field.
 
     Parameters
@@ -87,7 +87,7 @@ def align_maps(
     """
     still = _picture_of(reference)
     moving = [
-        Moving(picture=_picture_of(one), name=_name(one), start=start_of(one, reference).matrix)
+        MovingImage(picture=_picture_of(one), name=_name(one), start=initial_transform(one, reference).matrix)
         for one in maps
     ]
     return place(
@@ -100,7 +100,7 @@ def align_maps(
     )
 
 
-def start_of(element_map: ElementMap | SemImage, reference: SemImage | ElementMap) -> Transform:
+def initial_transform(element_map: ElementMap | SemImage, reference: SemImage | ElementMap) -> Transform:
     """Return where a map lies before anything is aligned, by what the files say.
 
     That is its window in the image where it has one; else the upper left corners meet, and the

@@ -1,7 +1,7 @@
 """A misfit that no matrix describes: drift and distortion within a scan, as a cubic B-spline.
 
 It is recorded beside the matrix and never part of it. Only what is asked for by name, as an
-explicit copy, shows it: `straightened`.
+explicit copy, shows it: `resample_bspline`.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Bend:
         return cls(**parts)
 
 
-def straightened(
+def resample_bspline(
     picture: npt.NDArray[Any], transform: Transform, bend: Bend
 ) -> npt.NDArray[np.float32]:
     """Return a copy of a picture that its matrix alone lays on the reference.

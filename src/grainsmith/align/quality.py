@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.align.mutual_information import Peak
-from grainsmith.align.result import Aligned
+from grainsmith.align.result import MapRegistration
 from grainsmith.align.search import (
     Found,
     Pairs,
@@ -92,7 +92,7 @@ class Verdicts:
 
     def row(
         self, number: int, names: Sequence[str], name: str, start: Matrix, evidence: Evidence
-    ) -> Aligned:
+    ) -> MapRegistration:
         """Return the row of one picture.
 
         Parameters
@@ -115,7 +115,7 @@ class Verdicts:
         matrix = known.matrix if moves and known else np.eye(3)
         alone = int(np.count_nonzero(self._passes == group)) == 1
         own_z = max(evidence.peak.z, known.peak.z) if alone and known else evidence.peak.z
-        return Aligned(
+        return MapRegistration(
             name=name,
             group=names[group] if known else "",
             transform=Transform(matrix=matrix @ start, z=own_z, verdict=verdict),

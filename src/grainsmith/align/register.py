@@ -13,7 +13,7 @@ from grainsmith.align.simpleitk import need_simpleitk, refine_affine, refine_bsp
 from grainsmith.align.pyramid import pyramid_of
 from grainsmith.align.acquisition_groups import Link, find_passes, link_all
 from grainsmith.align.refine import refine
-from grainsmith.align.result import Alignment
+from grainsmith.align.result import RegistrationResult
 from grainsmith.align.search import (
     Found,
     Pairs,
@@ -46,7 +46,7 @@ _BESIDE_PX = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moving:
+class MovingImage:
     """A picture to be placed.
 
     Attributes
@@ -66,13 +66,13 @@ class Moving:
 
 def place(
     reference: Image,
-    moving: Sequence[Moving],
+    moving: Sequence[MovingImage],
     settings: AlignSettings | None = None,
     *,
     groups: Sequence[str] = (),
     pixel_size_um: float = 0.0,
     on_progress: OnProgress = no_progress,
-) -> Alignment:
+) -> RegistrationResult:
     """Find where pictures of one field lie on a reference.
 
     Pictures of one pass share a transform, found from the evidence of all of them together; one
@@ -83,7 +83,7 @@ def place(
     ----------
     reference : (Y, X) or (Y, X, 3) array
         The picture that stays: the sharpest, mostly the BSE image without its data bar.
-    moving : sequence of Moving
+    moving : sequence of MovingImage
         Element maps, or other pictures of the same field.
     settings : AlignSettings
         What is tried, and what evidence is asked for.
@@ -111,7 +111,7 @@ def place(
     if groups and len(groups) != len(moving):
         raise ValueError(f"groups must name a pass for each of {len(moving)}, got {len(groups)}")
     if not moving:
-        return Alignment(rows=(), pixel_size_um=pixel_size_um)
+        return RegistrationResult(rows=(), pixel_size_um=pixel_size_um)
     steps = _Steps(2 * len(moving) + len(moving) * (len(moving) - 1) // 2 + 1, on_progress)
     evidence = [Evidence(pairs=pairs) for pairs in _all_pairs(reference, moving, steps)]
 
@@ -135,7 +135,7 @@ def place(
         verdicts.row(number, names, one.name, one.start, evidence[number])
         for number, one in enumerate(moving)
     ]
-    return Alignment(rows=tuple(rows), pixel_size_um=pixel_size_um)
+    return RegistrationResult(rows=tuple(rows), pixel_size_um=pixel_size_um)
 
 
 class _Steps:
@@ -148,11 +148,11 @@ class _Steps:
         self._on_progress(next(self._count), self._total)
 
 
-def _all_pairs(reference: Image, moving: Sequence[Moving], steps: _Steps) -> list[Pairs]:
+def _all_pairs(reference: Image, moving: Sequence[MovingImage], steps: _Steps) -> list[Pairs]:
     shape = (reference.shape[0], reference.shape[1])
     fixed = [pyramid_of(view, shape, np.eye(3)) for view in views_of(reference)]
 
-    def one(picture: Moving) -> Pairs:
+    def one(picture: MovingImage) -> Pairs:
         views = [pyramid_of(view, shape, picture.start) for view in views_of(picture.picture)]
         steps.one_more()
         if len(views) == len(fixed):

@@ -26,7 +26,7 @@ VERDICTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Aligned:
+class MapRegistration:
     """Where one picture lies, and why.
 
     Attributes
@@ -86,18 +86,18 @@ class Aligned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alignment:
+class RegistrationResult:
     """All maps of a field on their reference.
 
     Attributes
     ----------
-    rows : tuple of Aligned
+    rows : tuple of MapRegistration
         In the order in which the maps were given.
     pixel_size_um : float
         Side of a pixel of the reference; 0 = unknown.
     """
 
-    rows: tuple[Aligned, ...]
+    rows: tuple[MapRegistration, ...]
     pixel_size_um: float = 0.0
 
     def table(self) -> pd.DataFrame:

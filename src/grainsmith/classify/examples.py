@@ -61,7 +61,7 @@ class ExampleSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
+class LearnedExamples:
     """Names of all grains, and how far they can be trusted.
 
     Attributes
@@ -88,7 +88,7 @@ def classify_by_examples(
     table: pd.DataFrame,
     examples: Mapping[int, str],
     settings: ExampleSettings = ExampleSettings(),
-) -> Learned:
+) -> LearnedExamples:
     """Name grains like the examples.
 
     Parameters
@@ -135,7 +135,7 @@ def classify_by_examples(
         mapped=np.asarray((freedom > 0).any(axis=1)),
         groups={name: LIBRARY[name].group if name in LIBRARY else "" for name in names},
     )
-    return Learned(
+    return LearnedExamples(
         naming=naming,
         score=_right_share(answer, held_out),
         confusion=_confusion(names, answer, held_out),

@@ -5,7 +5,7 @@ any size. Clean-ups of all grains give a new array and say what they did.
 """
 
 from grainsmith.clean.cleanup import (
-    Cleaned,
+    CleanResult,
     CleanSettings,
     clean_labels,
     count_reasons,
@@ -34,9 +34,9 @@ from grainsmith.clean.grains import (
     smooth,
 )
 from grainsmith.clean.index import GrainIndex
-from grainsmith.clean.missed_grains import Missed, find_missed, likeness_from_grey, likeness_from_logit
+from grainsmith.clean.missed_grains import MissedGrains, find_missed, likeness_from_grey, likeness_from_logit
 from grainsmith.clean.patch import Box, Patch, apply_patches, refuse_locked, revert_patches
-from grainsmith.clean.resegment import renew
+from grainsmith.clean.resegment import resegment_grains
 from grainsmith.clean.split import (
     propose_seeds,
     split_by_chemistry,
@@ -50,9 +50,9 @@ __all__ = [
     "Candidate",
     "Change",
     "CleanSettings",
-    "Cleaned",
+    "CleanResult",
     "GrainIndex",
-    "Missed",
+    "MissedGrains",
     "Patch",
     "add_candidate",
     "add_mask",
@@ -80,7 +80,7 @@ __all__ = [
     "propose_seeds",
     "rank_suspicious",
     "refuse_locked",
-    "renew",
+    "resegment_grains",
     "reshape",
     "revert_patches",
     "shrink",

@@ -81,7 +81,7 @@ class CleanSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Cleaned:
+class CleanResult:
     """What a clean-up did.
 
     Attributes
@@ -168,7 +168,7 @@ def clean_labels(
     confidence: pd.Series[float] | None = None,
     locked: Iterable[int] = (),
     on_progress: OnProgress = no_progress,
-) -> Cleaned:
+) -> CleanResult:
     """Remove and mend grains as the settings say.
 
     Holes are filled and fragments dropped first, so that areas are those of the finished grains.
@@ -216,7 +216,7 @@ def clean_labels(
     removed = {label: reason for label, reason in unwanted.items() if label not in kept}
     _remove(labels, index, removed)
     renumbered = _renumber(labels) if settings.relabel else {}
-    return Cleaned(labels, removed, filled, trimmed, renumbered)
+    return CleanResult(labels, removed, filled, trimmed, renumbered)
 
 
 def _check_known(

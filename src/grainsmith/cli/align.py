@@ -13,7 +13,7 @@ from grainsmith.cli.terminal import print_json, progress_bar, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grainsmith.align import Alignment
+    from grainsmith.align import RegistrationResult
     from grainsmith.data import ElementMap, SemImage
 
 
@@ -42,7 +42,7 @@ def align(
             "(recorded beside the matrix)."
         ),
     ] = "none",
-    straightened: Annotated[
+    resample_bspline: Annotated[
         Path | None,
         typer.Option(help="A folder for straightened copies of maps that are bent (.tif)."),
     ] = None,
@@ -72,8 +72,8 @@ def align(
     rows = alignment_records(found, moving)
     if output is not None:
         write_alignment(output, found, rows, reference=str(reference))
-    if straightened is not None:
-        for written in write_straightened(straightened, found, moving):
+    if resample_bspline is not None:
+        for written in write_straightened(resample_bspline, found, moving):
             say(f"written: {written}")
     if json:
         print_json({"reference": str(reference), "maps": rows, "problems": problems})
@@ -145,7 +145,7 @@ def _groups(path: Path, moving: Sequence[ElementMap | SemImage]) -> list[str]:
     return groups
 
 
-def _print_table(found: Alignment) -> None:
+def _print_table(found: RegistrationResult) -> None:
     from grainsmith.align import VERDICTS
 
     typer.echo(

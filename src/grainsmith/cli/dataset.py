@@ -107,9 +107,9 @@ def split(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Choose fields for validation that stand for the rest; those for testing stay."""
-    from grainsmith.io.dataset import propose_roles, read_dataset, set_roles
+    from grainsmith.io.dataset import propose_split, read_dataset, set_roles
 
-    roles = propose_roles(read_dataset(folder), validation_share=validation)
+    roles = propose_split(read_dataset(folder), validation_share=validation)
     if not dry_run:
         set_roles(folder, roles)
     if json:

@@ -133,7 +133,7 @@ def _picture(path: Path | None, pixel_size: float) -> SemImage | None:
 def _maps(
     labels: LabelImage, picture: SemImage | None, folder: Path | None, transforms: Path | None
 ) -> tuple[Sequence[ElementMap], Mapping[str, Transform] | Sequence[Transform]]:
-    from grainsmith.align import start_of
+    from grainsmith.align import initial_transform
     from grainsmith.data import SemImage
     from grainsmith.io.maps.reader import open_maps
     from grainsmith.io.transforms import read_transforms
@@ -149,7 +149,7 @@ def _maps(
         return opened.maps, [known[""]] * len(opened.maps) if "" in known else known
     say("The maps were not aligned (no --transforms): they lie where their files say")
     reference = picture or SemImage(image=labels)
-    return opened.maps, [start_of(one, reference) for one in opened.maps]
+    return opened.maps, [initial_transform(one, reference) for one in opened.maps]
 
 
 def _write_report(

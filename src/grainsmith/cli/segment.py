@@ -47,7 +47,7 @@ def segment(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find the grains of IMAGE and write them as a label image of the same shape."""
-    from grainsmith.io.files.atomic_write import whole_file
+    from grainsmith.io.files.atomic_write import atomic_write
     from grainsmith.io.images.reader import read_image
     from grainsmith.pipeline import segment_field, with_pixel_size, write_segmented
     from grainsmith.segment import SegmentSettings
@@ -65,7 +65,7 @@ def segment(
     target = output or image.with_name(f"{image.stem}_masks.tif")
     write_segmented(target, result, settings, inputs=[image])
     if table:
-        with whole_file(table) as temporary:
+        with atomic_write(table) as temporary:
             result.table.to_csv(temporary)
     facts: dict[str, Any] = {"labels": str(target), **result.facts()}
     if json:

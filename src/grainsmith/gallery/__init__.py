@@ -5,7 +5,7 @@ picture of it and `save_combo` a file.
 """
 
 from grainsmith.gallery.combo import Combo, ComboSettings, make_combo
-from grainsmith.gallery.field import Field, composite_picture, prepare_field
+from grainsmith.gallery.field import Field, composite_image, prepare_field
 from grainsmith.gallery.files import combo_name, save_combo, save_combos
 from grainsmith.gallery.combo_image import draw_combo
 from grainsmith.gallery.map_readout import Reading
@@ -18,7 +18,7 @@ __all__ = [
     "Reading",
     "SheetSettings",
     "combo_name",
-    "composite_picture",
+    "composite_image",
     "contact_sheet",
     "draw_combo",
     "make_combo",

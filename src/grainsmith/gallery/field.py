@@ -150,7 +150,7 @@ def prepare_field(
     )
 
 
-def composite_picture(field_of_view: Field) -> Picture:
+def composite_image(field_of_view: Field) -> Picture:
     """Return principal components 1-3 of all maps as a (Y, X, 3) picture on the first map's grid.
 
     A check of a mineral map that needs no names (Buse & Kearns 2018): what differs in composition

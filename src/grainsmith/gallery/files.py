@@ -12,7 +12,7 @@ from grainsmith.errors import WriteError
 from grainsmith.gallery.combo import PLAIN_COMBO, make_combo
 from grainsmith.gallery.combo_image import draw_combo
 from grainsmith.gallery.text import wrapped
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.images.png import write_png
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _save_vector(path: Path, combo: Combo) -> None:
         left=0.01, right=0.99, bottom=0.06, top=top - 0.02, hspace=0.5, wspace=0.05
     )
     # Letters stay letters, so that they can be changed for print.
-    with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}), whole_file(path) as temporary:
+    with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}), atomic_write(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=200)
 
 

@@ -14,7 +14,7 @@ from grainsmith.errors import MismatchError
 from grainsmith.gallery.field import sample_nearest
 from grainsmith.gallery.map_readout import bar_of
 from grainsmith.gallery.text import write
-from grainsmith.minerals import colours_of
+from grainsmith.minerals import colors_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +105,7 @@ def contact_sheet(
     groups = _groups(field_of_view, grains)
     largest = max(float(grain.extent.max()) for grain in grains)
     zoom = settings.magnification or min(3.0, settings.width_px / 5 / largest)
-    outlines = {**colours_of(groups, colours), "grains": _PLAIN}
+    outlines = {**colors_of(groups, colours), "grains": _PLAIN}
     strips, done = [], 0
     for mineral, members in groups.items():
         shown = members[: settings.most_per_mineral]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import grainsmith
 from grainsmith.data import Transform
 from grainsmith.errors import ReadError
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ def write_transforms(
     if Path(path).suffix.lower() in (".txt", ".csv"):
         if len(transforms) != 1:
             raise ValueError(f"a .txt holds one matrix, got {len(transforms)}: save as .json")
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             np.savetxt(temporary, next(iter(transforms.values())).matrix, delimiter=",")
         return
     maps = [
@@ -73,7 +73,7 @@ def write_transforms(
         "numbers",
         "maps": maps,
     }
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         text = json.dumps(content, indent=1, ensure_ascii=False, default=_plain)
         temporary.write_text(text, encoding="utf-8")
 

@@ -11,7 +11,7 @@ import torch
 from grainsmith.errors import ModelError
 from grainsmith.io.files.atomic_write import fingerprint
 from grainsmith.models.grainnet import FLOW_SCALE, read_state
-from grainsmith.models.grainnet_model import choose_device, use_processors
+from grainsmith.models.grainnet_model import choose_device, limit_torch_threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ class CellposeSamModel:
 
     def predict(self, tile: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return (3, H, W): flow y, flow x in steps, logit of the grain probability."""
-        use_processors()
+        limit_torch_threads()
         grey = torch.from_numpy(np.ascontiguousarray(tile)).to(self.device)
         batch = grey.expand(1, 3, *tile.shape).to(self._net.dtype)
         with torch.inference_mode():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.errors import ModelError
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -62,7 +62,7 @@ def download_sam(
     try:
         with (
             urllib.request.urlopen(address + name, timeout=20) as answer,
-            whole_file(target) as temporary,
+            atomic_write(target) as temporary,
         ):
             _copy(answer, temporary, name, on_progress)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:

@@ -30,7 +30,7 @@ class GrainNetModel:
         self._inputs = net.channels[0]
         self._net = net.to(self.device).to(memory_format=torch.channels_last)
         # Twice as fast where the processor has instructions for it, far slower where it has not.
-        self._short = self.device.type == "cpu" and multiplies_bfloat16()
+        self._short = self.device.type == "cpu" and has_bfloat16_matmul()
 
     def predict(self, tile: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return (3, H, W): flow y, flow x in steps, logit of the grain probability."""
@@ -46,7 +46,7 @@ class GrainNetModel:
         return vector
 
     def _look(self, tile: npt.NDArray[np.float32]) -> tuple[torch.Tensor, torch.Tensor]:
-        use_processors()
+        limit_torch_threads()
         batch = torch.zeros((1, self._inputs, *tile.shape), device=self.device)
         batch[0, 0] = torch.from_numpy(tile)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._short):
@@ -80,14 +80,14 @@ def choose_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def multiplies_bfloat16() -> bool:
+def has_bfloat16_matmul() -> bool:
     """Say whether this processor has matrix instructions for 16-bit (bfloat16) numbers."""
     tell = getattr(torch.cpu, "get_capabilities", None)  # torch 2.4 does not tell
     capabilities = tell() if tell else {}
     return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
 
 
-def use_processors() -> None:
+def limit_torch_threads() -> None:
     """Let torch use all cores; with more than two, all but one, for the window's sake."""
     cores = os.cpu_count() or 1
     wanted = cores - 1 if cores > 2 else cores

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from platformdirs import user_data_path
 
 from grainsmith.errors import ModelError
-from grainsmith.io.files.atomic_write import fingerprint, whole_file
+from grainsmith.io.files.atomic_write import fingerprint, atomic_write
 
 if TYPE_CHECKING:
     from grainsmith.models.model import Model
@@ -116,11 +116,11 @@ def add_model(path: str | Path, *, name: str = "") -> ModelEntry:
         raise ModelError(f"{chosen!r} is the name of a built-in model: add it under another name")
     load_model(str(source))
     target = own_models_folder() / f"{chosen}.pt"
-    with whole_file(target) as temporary:
+    with atomic_write(target) as temporary:
         shutil.copyfile(source, temporary)
     card = source.with_suffix(".json")
     if card.is_file():
-        with whole_file(target.with_suffix(".json")) as temporary:
+        with atomic_write(target.with_suffix(".json")) as temporary:
             shutil.copyfile(card, temporary)
     return _entry(target, "own")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grainsmith.data import OnProgress, no_progress
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.images.reader import write_image
 from grainsmith.pipeline.field.segment import segment_field, settings_dict, write_segmented
 from grainsmith.segment import SegmentSettings
@@ -89,9 +89,9 @@ def _write(
 
     image = found.image
     write_segmented(out / "field_masks.tif", found, settings, inputs=[out / "field.tif"])
-    with whole_file(out / "grains.csv") as temporary:
+    with atomic_write(out / "grains.csv") as temporary:
         table.to_csv(temporary)
-    with whole_file(out / "overview.png") as temporary:
+    with atomic_write(out / "overview.png") as temporary:
         temporary.write_bytes(
             outline_png(image.image, found.labels, table, pixel_size_um=image.pixel_size_um)
         )

@@ -14,7 +14,7 @@ import yaml
 from grainsmith.align import AlignSettings
 from grainsmith.clean import CleanSettings
 from grainsmith.errors import MismatchError, ReadError
-from grainsmith.io.files.atomic_write import fingerprint, whole_file
+from grainsmith.io.files.atomic_write import fingerprint, atomic_write
 from grainsmith.segment import SegmentSettings
 from grainsmith.settings import attribute_docs, default_of, settings_from, unknown_key
 from grainsmith.statistics import StatisticsSettings
@@ -142,7 +142,7 @@ class Recipe:
 
     def write(self, path: str | Path) -> None:
         """Write the recipe; never half-written."""
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(self.as_text(), "utf-8")
 
 

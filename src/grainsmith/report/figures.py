@@ -29,13 +29,13 @@ _COUNTED = (1.0, 0.83, 0.0)
 _LEFT_OUT = (1.0, 0.2, 0.75)
 
 
-def field_picture(image: Image, *, pixel_size_um: float) -> str:
+def field_figure(image: Image, *, pixel_size_um: float) -> str:
     """Return the field as it is, with a scale bar, as a data URI."""
     step = _step(image.shape)
     return _figure_of(_stretched(image)[::step, ::step], step * pixel_size_um)
 
 
-def outline_picture(
+def outline_figure(
     image: Image, labels: LabelImage, table: pd.DataFrame, *, pixel_size_um: float
 ) -> str:
     """Return the field with outlines: yellow round grains, pink round those cut by the edge."""
@@ -53,11 +53,11 @@ def outline_png(
     image: Image, labels: LabelImage, table: pd.DataFrame, *, pixel_size_um: float
 ) -> bytes:
     """Return the same picture as the content of a PNG file."""
-    uri = outline_picture(image, labels, table, pixel_size_um=pixel_size_um)
+    uri = outline_figure(image, labels, table, pixel_size_um=pixel_size_um)
     return base64.b64decode(uri.partition(",")[2])
 
 
-def size_picture(labels: LabelImage, sizes: pd.Series[float], *, unit: str) -> str:
+def size_figure(labels: LabelImage, sizes: pd.Series[float], *, unit: str) -> str:
     """Return the grains coloured by their size, with its scale of colours, as a data URI."""
     step = _step(labels.shape)
     thin = labels[::step, ::step]
@@ -76,7 +76,7 @@ def size_picture(labels: LabelImage, sizes: pd.Series[float], *, unit: str) -> s
     return _png(figure)
 
 
-def curve_picture(statistics: SizeStatistics) -> str:
+def curve_figure(statistics: SizeStatistics) -> str:
     """Return the cumulative curve with its band, as a data URI."""
     return _drawn(
         lambda axes: plots.draw_curve(
@@ -85,7 +85,7 @@ def curve_picture(statistics: SizeStatistics) -> str:
     )
 
 
-def field_curves_picture(spread: FieldSpread, statistics: SizeStatistics) -> str:
+def field_curves_figure(spread: FieldSpread, statistics: SizeStatistics) -> str:
     """Return the curves of all fields under that of their sample, as a data URI."""
     return _drawn(
         lambda axes: plots.draw_field_curves(
@@ -94,19 +94,19 @@ def field_curves_picture(spread: FieldSpread, statistics: SizeStatistics) -> str
     )
 
 
-def sample_curves_picture(samples: Mapping[str, SizeStatistics]) -> str:
+def sample_curves_figure(samples: Mapping[str, SizeStatistics]) -> str:
     """Return the curves of several samples of one unit, as a data URI."""
     unit = next(iter(samples.values())).unit
     curves = {name: one.curve for name, one in samples.items()}
     return _drawn(lambda axes: plots.draw_sample_curves(axes, curves, unit=unit))
 
 
-def histogram_picture(values: npt.ArrayLike, name: str, *, log: bool) -> str:
+def histogram_figure(values: npt.ArrayLike, name: str, *, log: bool) -> str:
     """Return the histogram of a column, as a data URI."""
     return _drawn(lambda axes: plots.draw_histogram(axes, values, name=name, log=log))
 
 
-def rose_picture(angles_deg: npt.ArrayLike) -> str:
+def rose_figure(angles_deg: npt.ArrayLike) -> str:
     """Return the rose of the long axes, as a data URI."""
     return _drawn(lambda axes: plots.draw_rose(axes, angles_deg), polar=True)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from grainsmith import __version__
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.provenance import provenance
 from grainsmith.report import tables
 from grainsmith.report import figures
@@ -126,7 +126,7 @@ def write_sample_report(path: str | Path, sample: SampleFacts, *, result_name: s
         made=origin["made"],
         result_name=result_name,
     )
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(html, "utf-8")
     return summary
 
@@ -167,14 +167,14 @@ def _figures(sample: SampleFacts) -> list[dict[str, str]]:
     if not statistics.n:
         return []
     shown = [
-        (figures.curve_picture(statistics), "All fields together, with 95 % bands."),
+        (figures.curve_figure(statistics), "All fields together, with 95 % bands."),
         (
-            figures.field_curves_picture(sample.spread, statistics),
+            figures.field_curves_figure(sample.spread, statistics),
             "Every field by itself (grey), by number.",
         ),
     ]
     if len(sample.curves) > 1:
-        uri = figures.sample_curves_picture(sample.curves)
+        uri = figures.sample_curves_figure(sample.curves)
         shown.append((uri, "The samples, by number, with 95 % bands."))
     return [{"uri": uri, "caption": caption} for uri, caption in shown]
 

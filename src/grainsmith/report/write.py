@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from grainsmith import __version__
 from grainsmith.errors import MismatchError, ReadError
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.provenance import provenance, read_json, write_json
 from grainsmith.plots import readable
 from grainsmith.report import tables
@@ -34,7 +34,7 @@ LEAST_PER_MINERAL = 10
 _NAMES = {
     "source": "Image",
     "maps": "Element maps",
-    "alignment": "Alignment",
+    "alignment": "RegistrationResult",
     "model": "Model",
     "model_sha256": "Model, SHA-256",
     "model_settings": "Settings of the segmentation",
@@ -161,7 +161,7 @@ def write_report(
         result_name=result.name,
     )
     write_json(result, found)
-    with whole_file(page) as temporary:
+    with atomic_write(page) as temporary:
         temporary.write_text(html, "utf-8")
     return Report(page, result, summary)
 
@@ -262,12 +262,12 @@ def _pictures(
     size = f"{statistics.settings.size}_{statistics.unit}"
     shown = [
         (
-            figures.outline_picture(seen, labels, table, pixel_size_um=pixel_size_um),
+            figures.outline_figure(seen, labels, table, pixel_size_um=pixel_size_um),
             "Outlines: yellow grains are whole, pink ones are cut off by the edge.",
         ),
-        (figures.field_picture(seen, pixel_size_um=pixel_size_um), "The field."),
+        (figures.field_figure(seen, pixel_size_um=pixel_size_um), "The field."),
         (
-            figures.size_picture(labels, table[size], unit=statistics.unit),
+            figures.size_figure(labels, table[size], unit=statistics.unit),
             f"Grains coloured by {readable(size)}.",
         ),
     ]
@@ -279,13 +279,13 @@ def _figures(table: pd.DataFrame, statistics: SizeStatistics) -> list[dict[str, 
         return []
     size = f"{statistics.settings.size}_{statistics.unit}"
     shown = [
-        (figures.curve_picture(statistics), "Cumulative curves with their 95 % bands."),
+        (figures.curve_figure(statistics), "Cumulative curves with their 95 % bands."),
         (
-            figures.histogram_picture(table[size], readable(size), log=True),
+            figures.histogram_figure(table[size], readable(size), log=True),
             "Grains in classes of equal ratio; each counts once, uncorrected.",
         ),
         (
-            figures.rose_picture(table.orientation_deg),
+            figures.rose_figure(table.orientation_deg),
             "Long axes; the area of a petal goes with its count.",
         ),
     ]

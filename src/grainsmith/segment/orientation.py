@@ -22,7 +22,7 @@ _Plane = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Orientation:
     """First mirrored upside down, then left to right, then rows and columns exchanged; or not."""
 
     upside_down: bool

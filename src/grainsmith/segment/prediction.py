@@ -13,7 +13,7 @@ from grainsmith.data import OnProgress, no_progress
 from grainsmith.segment.masks import draw_scale
 from grainsmith.segment.normalize import BEYOND_PX, grid_shape, resize, scaled, to_grey, with_beyond
 from grainsmith.segment.stopwatch import Stopwatch
-from grainsmith.segment.orientation import Turn
+from grainsmith.segment.orientation import Orientation
 from grainsmith.segment.types import LARGE_PX, Prediction, ScalePrediction, SegmentSettings
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def predict(
 
         model = load_model(settings.model, device=settings.device)
         watch.lap("load")
-    turn = Turn.upright(grey)
+    turn = Orientation.upright(grey)
     grey = turn.do(grey)
     runner = _Runner(model, settings, on_progress)
     estimated = settings.diameter_px == 0

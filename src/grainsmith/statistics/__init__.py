@@ -7,7 +7,7 @@ from grainsmith.statistics.comparison import (
     field_spread,
 )
 from grainsmith.statistics.classes import SIZE_CLASSES, size_class
-from grainsmith.statistics.counting import Field, LeftOut, grid_hits
+from grainsmith.statistics.counting import Field, ExcludedCounts, grid_hits
 from grainsmith.statistics.qfl import qfl_shares
 from grainsmith.statistics.settings import StatisticsSettings
 from grainsmith.statistics.summary import SizeStatistics, summarise
@@ -17,7 +17,7 @@ __all__ = [
     "Comparison",
     "Field",
     "FieldSpread",
-    "LeftOut",
+    "ExcludedCounts",
     "SizeStatistics",
     "StatisticsSettings",
     "compare_samples",

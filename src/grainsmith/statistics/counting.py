@@ -43,7 +43,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class ExcludedCounts:
     """What does not count, said in every report.
 
     Attributes
@@ -74,14 +74,14 @@ class Population:
     fields : (N,) int array
         Number of the field that each comes from.
     unit : "um" or "px"
-    left_out : LeftOut
+    left_out : ExcludedCounts
     """
 
     sizes: npt.NDArray[np.float64]
     weights: dict[str, npt.NDArray[np.float64]]
     fields: npt.NDArray[np.intp]
     unit: str
-    left_out: LeftOut
+    left_out: ExcludedCounts
 
 
 def grid_hits(labels: LabelImage, spacing_px: float) -> pd.Series[int]:
@@ -142,7 +142,7 @@ def choose_grains(fields: Sequence[Field], settings: StatisticsSettings) -> Popu
         weights=weights,
         fields=np.repeat(np.arange(len(fields)), [len(table) for table in chosen]),
         unit=unit,
-        left_out=LeftOut(
+        left_out=ExcludedCounts(
             n_edge=sum(left.n_edge for _, left in parts),
             n_small=sum(left.n_small for _, left in parts),
             area_pct=100 * (1 - kept_area / all_area) if all_area else 0.0,
@@ -170,7 +170,7 @@ def _common_unit(fields: Sequence[Field], size: str) -> str:
 
 def _choose_in_field(
     one: Field, settings: StatisticsSettings
-) -> tuple[npt.NDArray[np.float64], LeftOut]:
+) -> tuple[npt.NDArray[np.float64], ExcludedCounts]:
     # The weight of every grain, 0 where it does not count.
     table = one.table
     height, width = table.height_px.to_numpy(), table.width_px.to_numpy()
@@ -186,7 +186,7 @@ def _choose_in_field(
         cut = np.zeros(len(table), dtype=bool)
     small = table.below_resolution.to_numpy(dtype=bool) & settings.drop_below_resolution & ~cut
     weight = np.where(cut | small, 0.0, weight)
-    return weight, LeftOut(n_edge=int(cut.sum()), n_small=int(small.sum()), area_pct=0.0)
+    return weight, ExcludedCounts(n_edge=int(cut.sum()), n_small=int(small.sum()), area_pct=0.0)
 
 
 def _in_guard_frame(one: Field, guard_px: float) -> npt.NDArray[np.bool_]:

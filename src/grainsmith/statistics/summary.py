@@ -20,7 +20,7 @@ from grainsmith.statistics.classes import (
     sorting_word,
 )
 from grainsmith.statistics.measures import cumulative_curve, size_measures
-from grainsmith.statistics.counting import Field, LeftOut, Population, choose_grains
+from grainsmith.statistics.counting import Field, ExcludedCounts, Population, choose_grains
 from grainsmith.statistics.settings import StatisticsSettings
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class SizeStatistics:
     more_grains : dict of basis to int
         How many more grains would narrow the interval of D50 to +-5 %, if they are like these;
         -1 where that cannot be said.
-    left_out : LeftOut
+    left_out : ExcludedCounts
     """
 
     n: int
@@ -70,7 +70,7 @@ class SizeStatistics:
     classes: pd.DataFrame
     curve: pd.DataFrame
     more_grains: dict[str, int]
-    left_out: LeftOut
+    left_out: ExcludedCounts
 
     @property
     def bases(self) -> tuple[str, ...]:

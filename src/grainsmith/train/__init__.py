@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from grainsmith.train.settings import TuneSettings
     from grainsmith.train.tiles import Tile, cut_tile, targets, vary
     from grainsmith.train.trainer import Trainer, TrainSettings, loss, run_training
-    from grainsmith.train.tuning import Tuned, tune
+    from grainsmith.train.tuning import TuningResult, tune
 
 _ROOMS = {
     "comparison": ("Comparison", "FieldComparison", "judge", "read_comparison"),
@@ -22,7 +22,7 @@ _ROOMS = {
     "settings": ("TuneSettings",),
     "tiles": ("Tile", "cut_tile", "targets", "vary"),
     "trainer": ("Trainer", "TrainSettings", "loss", "run_training"),
-    "tuning": ("Tuned", "tune"),
+    "tuning": ("TuningResult", "tune"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -34,7 +34,7 @@ __all__ = [
     "TrainSettings",
     "Trainer",
     "TuneSettings",
-    "Tuned",
+    "TuningResult",
     "cut_tile",
     "judge",
     "loss",

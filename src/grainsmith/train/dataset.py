@@ -12,7 +12,7 @@ import psutil
 
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.errors import GrainsmithError, MismatchError, ReadError
-from grainsmith.io.dataset import ROLES, propose_roles, read_dataset
+from grainsmith.io.dataset import ROLES, propose_split, read_dataset
 from grainsmith.io.files.atomic_write import fingerprint
 from grainsmith.segment.prediction import typical_diameter_px
 from grainsmith.segment.normalize import to_grey
@@ -27,7 +27,7 @@ _SHARE_OF_MEMORY = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Study:
+class TrainingData:
     """What is learnt from and what is judged on.
 
     Attributes
@@ -57,7 +57,7 @@ class Study:
 
 def prepare(
     folder: str | Path, validation: str = "auto", *, on_progress: OnProgress = no_progress
-) -> Study:
+) -> TrainingData:
     """Read every field once and say who trains and who validates.
 
     Parameters
@@ -107,7 +107,7 @@ def prepare(
             "no field validates: the curve is of what is trained on and cannot say whether "
             "training helps, and the last weights are kept"
         )
-    return Study(
+    return TrainingData(
         train=useful,
         validation=tuple(judged) or useful,
         diameters_px=diameters,
@@ -123,12 +123,12 @@ class Fields:
 
     Parameters
     ----------
-    study : Study
+    study : TrainingData
     most_bytes : int
         Memory to use; 0 = a quarter of what is free. One field is held whatever its size.
     """
 
-    def __init__(self, study: Study, most_bytes: int = 0) -> None:
+    def __init__(self, study: TrainingData, most_bytes: int = 0) -> None:
         self._members = {one.name: one for one in (*study.validation, *study.train)}
         self._most = most_bytes or int(_SHARE_OF_MEMORY * psutil.virtual_memory().available)
         self._held: OrderedDict[str, Tile] = OrderedDict()
@@ -190,7 +190,7 @@ def _split(
         return train, list(other), []
     if by_role["validation"] or not by_role["train"]:
         return by_role["train"], by_role["validation"], []
-    roles = propose_roles(dataset)
+    roles = propose_split(dataset)
     kept = [one for one in by_role["train"] if roles[one.name] == "validation"]
     train = [one for one in by_role["train"] if roles[one.name] != "validation"]
     if not kept:

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     import torch
 
     from grainsmith.models.registry import ModelEntry
-    from grainsmith.train.dataset import Study
+    from grainsmith.train.dataset import TrainingData
     from grainsmith.train.run_folder import RunFolder
     from grainsmith.train.settings import TuneSettings
 
 
 def run_record(
-    settings: TuneSettings, folder: str, study: Study, start: ModelEntry
+    settings: TuneSettings, folder: str, study: TrainingData, start: ModelEntry
 ) -> dict[str, Any]:
     """Say what a run is asked to do: everything that its outcome follows from."""
     return {

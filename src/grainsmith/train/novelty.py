@@ -28,7 +28,7 @@ MOST_LOOKED_AT = 60
 _SIDE_PX = 384
 
 
-def least_like(
+def most_novel(
     pictures: Sequence[Path],
     dataset: Dataset,
     model_name: str,

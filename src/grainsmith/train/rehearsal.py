@@ -21,7 +21,7 @@ _KEPT_BACK_SEED = 20261124
 
 
 @dataclass(frozen=True, slots=True)
-class MadeField:
+class SyntheticField:
     """A made field with its truth, to judge on.
 
     Attributes
@@ -40,9 +40,9 @@ class MadeField:
         return _kept_back(self.seed)
 
 
-def rehearsed_fields() -> tuple[MadeField, ...]:
+def rehearsed_fields() -> tuple[SyntheticField, ...]:
     """Return the made fields that no training ever sees."""
-    return tuple(MadeField(f"made-{k + 1}", k) for k in range(_KEPT_BACK))
+    return tuple(SyntheticField(f"made-{k + 1}", k) for k in range(_KEPT_BACK))
 
 
 @lru_cache(maxsize=_KEPT_BACK)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grainsmith.errors import ModelError, WriteError
-from grainsmith.io.files.atomic_write import reason_of, whole_file
+from grainsmith.io.files.atomic_write import reason_of, atomic_write
 from grainsmith.io.files.provenance import read_json, write_json
 from grainsmith.models.registry import own_models_folder
 
@@ -143,7 +143,7 @@ class RunFolder:
         kept = takewhile(
             lambda one: one.get("step", 0) <= step and one["kind"] not in ENDED, self.events()
         )
-        with whole_file(self.path / "events.jsonl") as temporary:
+        with atomic_write(self.path / "events.jsonl") as temporary:
             temporary.write_text("".join(json.dumps(one) + "\n" for one in kept), "utf8")
         self._sweep()
 
@@ -194,7 +194,7 @@ def save_tensors(path: Path, content: Any) -> None:
     # torch's own writer reports a full disk as a RuntimeError without a reason.
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
 
 

@@ -16,7 +16,7 @@ from grainsmith.train.tiles import Tile, cut_tile, targets, vary
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from grainsmith.train.dataset import Fields, Study
+    from grainsmith.train.dataset import Fields, TrainingData
     from grainsmith.train.settings import TuneSettings
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -33,7 +33,7 @@ class Batches:
 
     Parameters
     ----------
-    study : Study
+    study : TrainingData
     fields : Fields
         Of the study.
     settings : TuneSettings
@@ -47,7 +47,7 @@ class Batches:
 
     def __init__(
         self,
-        study: Study,
+        study: TrainingData,
         fields: Fields,
         settings: TuneSettings,
         *,

@@ -20,7 +20,7 @@ from grainsmith.train.run_folder import RunFolder, ignore_event
 from grainsmith.train.sampling import Batches
 from grainsmith.train.settings import TuneSettings, default_steps
 from grainsmith.train.trainer import Trainer, TrainSettings
-from grainsmith.train.validation import Stopped, Validator
+from grainsmith.train.validation import Cancelled, Validator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ _LOST_STEPS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tuned:
+class TuningResult:
     """How a run ended.
 
     Attributes
@@ -72,7 +72,7 @@ def tune(
     *,
     resume: bool = False,
     on_event: OnEvent = ignore_event,
-) -> Tuned:
+) -> TuningResult:
     """Tune a model to a training set.
 
     Parameters
@@ -100,7 +100,7 @@ def tune(
     run.forget_stop()
     try:
         return _Tuning(str(folder), settings, run, resume=resume).go()
-    except Stopped:
+    except Cancelled:
         return _stopped_early(run)
     except GrainsmithError as error:
         with suppress(WriteError):
@@ -112,11 +112,11 @@ def tune(
         raise ModelError(reason) from error
 
 
-def _stopped_early(run: RunFolder) -> Tuned:
+def _stopped_early(run: RunFolder) -> TuningResult:
     reason = "stopped while the fields were read; nothing was changed"
     run.event("stopped", reason=reason, step=0, best_step=0)
     unknown = float("nan")
-    return Tuned(
+    return TuningResult(
         model=None,
         kind="stopped",
         reason=reason,
@@ -179,14 +179,14 @@ class _Tuning:
         """Steps in all."""
         return self.trainer.settings.steps
 
-    def go(self) -> Tuned:
+    def go(self) -> TuningResult:
         """Learn until done, stopped, out of time or out of gain."""
         kind = "done"
         try:
             if self.trainer.step == 0:
                 self._validate()
             reason = self._learn()
-        except Stopped:
+        except Cancelled:
             kind, reason = "stopped", "stopped as asked; the best weights so far were kept"
             if self.trainer.step and (self.study.seen or not self.standing["best_step"]):
                 self._keep(self.trainer.best_guess())
@@ -234,7 +234,7 @@ class _Tuning:
 
     def _look_up(self, *_: int) -> None:
         if self.run.stop_wanted:
-            raise Stopped
+            raise Cancelled
 
     def _refuse_nonsense(self, lost: int) -> None:
         if lost >= _LOST_STEPS:
@@ -323,7 +323,7 @@ class _Tuning:
         self.used_s = state["used_s"]
         self.run.forget_after(self.trainer.step)
 
-    def _finish(self, kind: str, reason: str) -> Tuned:
+    def _finish(self, kind: str, reason: str) -> TuningResult:
         best_step = int(self.standing["best_step"])
         scores = {side: self.standing.get(side, float("nan")) for side in ("before", "after")}
         if best_step:
@@ -333,7 +333,7 @@ class _Tuning:
             reason = "stopped before the first step, so there is no model"
         self.run.event(kind, reason=reason, step=self.trainer.step, best_step=best_step)
         (self.run.path / "state.pt").unlink(missing_ok=True)
-        return Tuned(
+        return TuningResult(
             model=self.run.model_path if best_step else None,
             kind=kind,
             reason=reason,

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from grainsmith.models.model import Model
-    from grainsmith.train.dataset import Study
+    from grainsmith.train.dataset import TrainingData
     from grainsmith.train.sampling import Batch, Batches
 
 _KEYS = ("ap50", "ap75", "n_true", "n_pred", "d50_error_pct", "d84_error_pct")
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: the user's wish
+class Cancelled(Exception):  # noqa: N818 - not an error: the user's wish
     """Somebody asked to stop."""
 
 
@@ -33,18 +33,18 @@ class Validator:
 
     Parameters
     ----------
-    study : Study
+    study : TrainingData
     batches : Batches
         Of the study.
     as_model : callable
         Makes a network a Model.
     wants_stop : callable
-        Asked often; once it says yes, `Stopped` is raised.
+        Asked often; once it says yes, `Cancelled` is raised.
     """
 
     def __init__(
         self,
-        study: Study,
+        study: TrainingData,
         batches: Batches,
         as_model: Callable[[torch.nn.Module], Model],
         *,
@@ -91,7 +91,7 @@ class Validator:
 
     def _look_up(self, *_: int) -> None:
         if self._wants_stop():
-            raise Stopped
+            raise Cancelled
 
 
 def mean(values: list[float]) -> float:

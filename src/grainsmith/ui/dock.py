@@ -19,12 +19,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.ui.editing.autosave import keeper_of
+from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, role_of
 from grainsmith.ui.panels.base import WIDTH_PX, label
 from grainsmith.ui.panels.edit.recovery import RecoveryLine
 from grainsmith.ui.panels.mosaic_region import RegionPanel
-from grainsmith.ui.session.active_layers import RolesLine, roles_of, while_alive
+from grainsmith.ui.session.active_layers import LayerBar, active_layers_of, connect_while_alive
 from grainsmith.ui.status_bar import status_text
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ class GrainsmithDock(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._roles = roles_of(viewer)
+        self._roles = active_layers_of(viewer)
         self._tabs, self._steps = _step_bar()
-        keeper_of(viewer)
+        autosave_of(viewer)
         self._stack = QStackedWidget()
         self._built: dict[str, QWidget] = {}
         self._status = label("", tip="Grains · size · scale · unsaved edits")
@@ -80,7 +80,7 @@ class GrainsmithDock(QWidget):
         layout.setSpacing(6)
         layout.addWidget(RecoveryLine(viewer))
         layout.addWidget(RegionPanel(viewer, only_with_mosaic=True))
-        layout.addWidget(RolesLine(viewer))
+        layout.addWidget(LayerBar(viewer))
         layout.addWidget(self._tabs)
         layout.addWidget(self._stack, 1)
         layout.addWidget(self._status)
@@ -92,9 +92,9 @@ class GrainsmithDock(QWidget):
         self.setAcceptDrops(True)
         self._timer = QTimer(self, singleShot=True, interval=_STATUS_DELAY_MS)
         self._timer.timeout.connect(self._show_status)
-        while_alive(self, self._roles.changed, self._on_roles)
-        while_alive(self, self._roles.image_changed, self._on_image)
-        while_alive(self, self._roles.grains_edited, self._on_edited)
+        connect_while_alive(self, self._roles.changed, self._on_roles)
+        connect_while_alive(self, self._roles.image_changed, self._on_image)
+        connect_while_alive(self, self._roles.grains_edited, self._on_edited)
         self._on_roles()
         self._on_image(self._roles.image)  # files named on the command line are open already
         self.show_panel(PANELS[0][0])
@@ -102,7 +102,7 @@ class GrainsmithDock(QWidget):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's name)
         """From now on the window asks before it closes over unsaved grains."""
         super().showEvent(event)
-        keeper_of(self._viewer).watch_window(self)
+        autosave_of(self._viewer).watch_window(self)
 
     def sizeHint(self) -> QSize:  # noqa: N802  (Qt's name)
         """Open a little wider than a panel needs: the scroll bar takes its share."""

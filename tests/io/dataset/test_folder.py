@@ -12,7 +12,7 @@ from grainsmith.io.dataset import (
     add_field,
     count_unlabelled,
     find_problems,
-    propose_roles,
+    propose_split,
     read_dataset,
     remove_field,
     set_roles,
@@ -289,7 +289,7 @@ def test_the_split_is_by_whole_fields_of_some_fifth(tmp_path):
     for number in range(6):
         add_field(tmp_path, _made(number, name=f"f{number}"), Origin())
     set_roles(tmp_path, {"f5": "test"})
-    roles = propose_roles(read_dataset(tmp_path))
+    roles = propose_split(read_dataset(tmp_path))
     assert roles["f5"] == "test"
     assert sorted(roles.values()) == ["test", "train", "train", "train", "train", "validation"]
 
@@ -300,7 +300,7 @@ def test_the_validation_field_stands_for_the_rest(tmp_path):
     ):
         field = _made(number, name=f"f{number}", radius=radius, step=step, bright=bright)
         add_field(tmp_path, field, Origin())
-    assert propose_roles(read_dataset(tmp_path))["f4"] == "train"
+    assert propose_split(read_dataset(tmp_path))["f4"] == "train"
 
 
 def test_groups_and_same_places_stay_together(tmp_path):
@@ -310,7 +310,7 @@ def test_groups_and_same_places_stay_together(tmp_path):
     again = _made(3, name="again")
     again = LabelledField(labels=again.labels, name="again", image=again.image // 2 + 60)
     add_field(tmp_path, again, Origin())
-    roles = propose_roles(read_dataset(tmp_path))
+    roles = propose_split(read_dataset(tmp_path))
     assert roles["f0"] == roles["f1"]
     assert roles["f3"] == roles["again"]
     assert "validation" in roles.values()
@@ -318,7 +318,7 @@ def test_groups_and_same_places_stay_together(tmp_path):
 
 def test_one_field_is_for_training(tmp_path):
     add_field(tmp_path, _plain("a"), Origin())
-    assert propose_roles(read_dataset(tmp_path)) == {"a": "train"}
+    assert propose_split(read_dataset(tmp_path)) == {"a": "train"}
 
 
 def test_very_many_fields_are_split_quickly(tmp_path):
@@ -334,5 +334,5 @@ def test_very_many_fields_are_split_quickly(tmp_path):
                 folder=tmp_path, name=f"f{number}", image="", labels="", n_grains=10 + number % 3
             )
         )
-    roles = propose_roles(Dataset(folder=tmp_path, fields=tuple(fields)))
+    roles = propose_split(Dataset(folder=tmp_path, fields=tuple(fields)))
     assert 6 <= list(roles.values()).count("validation") <= 10

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from grainsmith.errors import MismatchError
-from grainsmith.io.exchange import LabelledField, rgb_of, write_picture
+from grainsmith.io.exchange import LabelledField, rgb_of, write_overlay_image
 from grainsmith.io.exchange.overlay_image import bar_um
 
 
@@ -23,7 +23,7 @@ def test_outlines_lie_inside_and_have_the_minerals_colour(tmp_path):
     field = LabelledField(
         labels=labels, name="f", image=image, minerals={1: "quartz"}, pixel_size_um=2.0
     )
-    write_picture(tmp_path / "f.png", field)
+    write_overlay_image(tmp_path / "f.png", field)
     with Image.open(tmp_path / "f.png") as picture:
         pixels = np.asarray(picture)
     assert tuple(pixels[10, 10]) == rgb_of("quartz")
@@ -36,4 +36,4 @@ def test_outlines_lie_inside_and_have_the_minerals_colour(tmp_path):
 def test_a_picture_is_needed(tmp_path):
     bare = LabelledField(labels=np.ones((3, 3), np.int32), name="bare")
     with pytest.raises(MismatchError, match="has no picture"):
-        write_picture(tmp_path / "f.png", bare)
+        write_overlay_image(tmp_path / "f.png", bare)

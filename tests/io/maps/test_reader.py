@@ -9,7 +9,7 @@ from PIL import Image
 from grainsmith.data import Transform
 from grainsmith.errors import MismatchError, ReadError
 from grainsmith.io.maps.h5oina import read_h5oina
-from grainsmith.io.maps.image_map import read_picture_map
+from grainsmith.io.maps.image_map import read_image_map
 from grainsmith.io.maps.reader import BAR_AUTO, MapGuess, guess_maps, open_maps, read_map
 from grainsmith.io.maps.text_map import read_text_map
 from grainsmith.io.images.reader import write_image
@@ -87,7 +87,7 @@ def green():
 
 def test_picture_of_one_hue_becomes_one_channel(tmp_path, green):
     save(tmp_path / "Al.png", green)
-    values, _, notes = read_picture_map(tmp_path / "Al.png")
+    values, _, notes = read_image_map(tmp_path / "Al.png")
     np.testing.assert_array_equal(values, green[..., 1])
     assert "one hue" in notes[-1]
 
@@ -95,7 +95,7 @@ def test_picture_of_one_hue_becomes_one_channel(tmp_path, green):
 def test_writing_on_a_coloured_map_is_not_measured(tmp_path, green):
     green[40:45, 3:20] = 255
     save(tmp_path / "Al.png", green)
-    values, _, _ = read_picture_map(tmp_path / "Al.png", bar_rows=0)
+    values, _, _ = read_image_map(tmp_path / "Al.png", bar_rows=0)
     assert np.isnan(values[41, 5])
     assert np.isfinite(values[:40]).all()
 
@@ -105,8 +105,8 @@ def test_several_hues_are_refused_with_a_question(tmp_path, green):
     green[:25, :, 1] = 0
     save(tmp_path / "Al.png", green)
     with pytest.raises(ReadError, match="Which channel holds the element"):
-        read_picture_map(tmp_path / "Al.png")
-    values, _, _ = read_picture_map(tmp_path / "Al.png", channel="red", bar_rows=0)
+        read_image_map(tmp_path / "Al.png")
+    values, _, _ = read_image_map(tmp_path / "Al.png", channel="red", bar_rows=0)
     assert values[0, 0] == 200
 
 

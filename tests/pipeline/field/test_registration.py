@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grainsmith.align import Aligned, Alignment, Bend
+from grainsmith.align import MapRegistration, RegistrationResult, Bend
 from grainsmith.data import ElementMap, Transform
 from grainsmith.io.images.reader import read_image
 from grainsmith.pipeline.field.registration import alignment_records, write_straightened
@@ -16,7 +16,7 @@ def test_only_bent_maps_get_a_copy(tmp_path):
     ]
     bend = Bend(knots_px=np.ones((7, 7, 2)), origin_px=np.zeros(2), spacing_px=np.full(2, 3.0))
     rows = [
-        Aligned(
+        MapRegistration(
             name=one.name,
             group="pass 1",
             transform=Transform(verdict="aligned"),
@@ -26,7 +26,7 @@ def test_only_bent_maps_get_a_copy(tmp_path):
         )
         for one in maps
     ]
-    found = Alignment(rows=tuple(rows))
+    found = RegistrationResult(rows=tuple(rows))
     (written,) = write_straightened(tmp_path / "straight", found, maps)
     assert written.name == "Fe straightened.tif"
     copy = read_image(written)

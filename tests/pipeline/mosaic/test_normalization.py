@@ -5,9 +5,9 @@ import tifffile
 from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.pipeline.mosaic import normalization
 from grainsmith.segment.normalize import to_grey
-from grainsmith.segment.orientation import Turn
+from grainsmith.segment.orientation import Orientation
 
-TURNS = [Turn(u, r, e) for u in (False, True) for r in (False, True) for e in (False, True)]
+TURNS = [Orientation(u, r, e) for u in (False, True) for r in (False, True) for e in (False, True)]
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -35,4 +35,4 @@ def test_greys_and_turn_are_those_of_the_picture_in_one_piece(tmp_path, monkeypa
     low, high = normalization.black_and_white(mosaic)
     grey, _ = to_grey(pixels)
     assert np.allclose(normalization.normalised(mosaic, (0, shape[0], 0, shape[1]), low, high), grey)
-    assert normalization.upright(mosaic, low, high) == Turn.upright(grey)
+    assert normalization.upright(mosaic, low, high) == Orientation.upright(grey)

@@ -27,7 +27,7 @@ from grainsmith.ui.editing import autosave as autosave_module
 from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.plugin.reader import get_reader, write_labels_layer
-from grainsmith.ui.editing.autosave import keeper_of
+from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.layers.convert import facts
 from grainsmith.ui.panels.edit.recovery import RecoveryLine
 
@@ -70,7 +70,7 @@ def manifests(root):
 
 
 def test_edits_are_saved_in_the_background_and_restored(model, root, qtbot):
-    keeper_of(model)
+    autosave_of(model)
     layer = model.layers["grains"]
     delete(layer, 1)
     history_of(layer).set_states("Accept 2", {2: "accepted"})
@@ -91,7 +91,7 @@ def test_edits_are_saved_in_the_background_and_restored(model, root, qtbot):
 
 
 def test_undoing_everything_leaves_nothing_to_recover(model, root, qtbot):
-    keeper_of(model)
+    autosave_of(model)
     layer = model.layers["grains"]
     delete(layer, 1)
     qtbot.waitUntil(lambda: len(manifests(root)) == 1, timeout=10_000)
@@ -100,7 +100,7 @@ def test_undoing_everything_leaves_nothing_to_recover(model, root, qtbot):
 
 
 def test_saving_to_a_file_ends_the_warning_and_keeps_the_states(model, root, tmp_path, qtbot):
-    keeper = keeper_of(model)
+    keeper = autosave_of(model)
     layer = model.layers["grains"]
     delete(layer, 1)
     history_of(layer).set_states("Accept 2", {2: "accepted"})
@@ -118,13 +118,13 @@ def test_a_folder_that_cannot_be_written_is_told_once(model, root, monkeypatch, 
     said = []
     monkeypatch.setattr(autosave_module, "show_warning", said.append)
     root.write_text("a file where the folder should be")
-    keeper_of(model)
+    autosave_of(model)
     layer = model.layers["grains"]
     delete(layer, 1)
     qtbot.waitUntil(lambda: bool(said), timeout=10_000)
     assert "in memory" in said[0]
     assert not (layer.data == 1).any()
-    kept = keeper_of(model).kept(layer)
+    kept = autosave_of(model).kept(layer)
     qtbot.waitUntil(lambda: not kept._writing)
     kept.save()  # tried again
     qtbot.waitUntil(lambda: not kept._writing)
@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_written_is_told_once(model, root, monkeypatch, 
 def test_closing_names_what_is_unsaved(model, root, qtbot, monkeypatch, may):
     window = QMainWindow()
     qtbot.addWidget(window)
-    keeper = keeper_of(model)
+    keeper = autosave_of(model)
     keeper.watch_window(window)
     asked = []
     monkeypatch.setattr(keeper, "may_close", lambda *told: asked.append(told) or may)
@@ -168,7 +168,7 @@ def test_closing_says_where_the_work_cannot_be_kept(model, root, qtbot, monkeypa
     root.write_text("a file where the folder should be")
     window = QMainWindow()
     qtbot.addWidget(window)
-    keeper_of(model).watch_window(window)
+    autosave_of(model).watch_window(window)
     delete(model.layers["grains"], 1)
     close(window)
     assert "'grains' (1 edits)" in asked[0]
@@ -185,7 +185,7 @@ def test_the_panel_clean_alone_keeps_warns_and_offers(model, root, qtbot, monkey
     window.show()
     delete(model.layers["grains"], 1)
     qtbot.waitUntil(lambda: [one["edits"] for one in manifests(root)] == [1], timeout=10_000)
-    monkeypatch.setattr(keeper_of(model), "may_close", lambda *told: bool(asked.append(told)))
+    monkeypatch.setattr(autosave_of(model), "may_close", lambda *told: bool(asked.append(told)))
     close(window)
     assert asked == [([("grains", 1)], "")]
     as_if_killed(root)
@@ -199,7 +199,7 @@ def test_the_panel_clean_alone_keeps_warns_and_offers(model, root, qtbot, monkey
 
 
 def test_exchanged_labels_are_unsaved_and_kept(model, root, qtbot):
-    keeper_of(model)
+    autosave_of(model)
     layer = model.layers["grains"]
     delete(layer, 1)
     history_of(layer).set_states("Accept 2", {2: "accepted"})
@@ -220,7 +220,7 @@ def test_long_jobs_do_not_hold_up_the_autosave(model, root, qtbot):
     for _ in range(pool.maxThreadCount()):
         pool.start(lambda: done.wait(30))
     try:
-        keeper_of(model)
+        autosave_of(model)
         delete(model.layers["grains"], 1)
         qtbot.waitUntil(lambda: [one["edits"] for one in manifests(root)] == [1], timeout=10_000)
     finally:
@@ -233,7 +233,7 @@ def test_a_save_that_does_not_end_is_told_on_closing(model, root, qtbot, monkeyp
     monkeypatch.setattr(autosave_module, "_PATIENCE_S", 0.05)
     monkeypatch.setattr(AutosaveFolder, "write", lambda _folder, _taken: done.wait(30))
     layer = model.layers["grains"]
-    kept = keeper_of(model).kept(layer)
+    kept = autosave_of(model).kept(layer)
     delete(layer, 1)
     kept.save()
     try:

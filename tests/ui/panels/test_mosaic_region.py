@@ -19,11 +19,11 @@ from grainsmith.pipeline.mosaic import summary
 from grainsmith.pipeline.mosaic.summary import grains_folder
 from grainsmith.ui.dock import PANELS, GrainsmithDock
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.editing.autosave import keeper_of
+from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.layers.convert import facts
 from grainsmith.ui.panels.edit.recovery import restored_layer
 from grainsmith.ui.panels.mosaic_region import RegionPanel, pieces_of
-from grainsmith.ui.session.active_layers import roles_of
+from grainsmith.ui.session.active_layers import active_layers_of
 
 SHAPE = (1200, 1100)
 
@@ -64,7 +64,7 @@ def _labels(mosaic):
 
 def test_a_grain_over_the_seam_of_two_blocks_is_split_and_written_back(viewer, qtbot, mosaic):
     panel, piece = _opened(viewer, qtbot, mosaic)
-    roles = roles_of(viewer)
+    roles = active_layers_of(viewer)
     assert (roles.image, roles.grains) == (piece.image, piece.grains)
     assert not viewer.layers["m grains"].visible
     y0, _, x0, _ = piece.region.window
@@ -143,7 +143,7 @@ def test_edits_are_asked_for_before_they_are_dropped(viewer, qtbot, mosaic, monk
     history = history_of(piece.grains)
     grain = next(n for n in history.index.boxes if n not in piece.region.locked)
     history.apply("Delete", clean.delete(piece.grains.data, history.index, [grain]))
-    kept = keeper_of(viewer).kept(piece.grains)
+    kept = autosave_of(viewer).kept(piece.grains)
     kept.save()
     qtbot.waitUntil(lambda: not kept._writing, timeout=10_000)
     folder = kept.folder.folder
@@ -191,7 +191,7 @@ def test_the_work_on_a_piece_outlives_a_crash(viewer, qtbot, mosaic, monkeypatch
     history = history_of(piece.grains)
     grain = next(n for n in history.index.boxes if n not in piece.region.locked)
     history.apply("Delete", clean.delete(piece.grains.data, history.index, [grain]))
-    kept = keeper_of(viewer).kept(piece.grains)
+    kept = autosave_of(viewer).kept(piece.grains)
     kept.save()
     qtbot.waitUntil(lambda: not kept._writing, timeout=10_000)
     monkeypatch.setattr("grainsmith.io.labels.autosave._alive", lambda _pid, _started: False)
@@ -200,7 +200,7 @@ def test_the_work_on_a_piece_outlives_a_crash(viewer, qtbot, mosaic, monkeypatch
     viewer.layers.remove(piece.grains)
     viewer.layers.remove(piece.image)
     layer = viewer.add_layer(restored_layer(found, viewer))
-    roles_of(viewer).grains = layer
+    active_layers_of(viewer).grains = layer
     panel.edit()
     qtbot.waitUntil(lambda: pieces_of(viewer).present is not None, timeout=10_000)
     assert layer not in viewer.layers

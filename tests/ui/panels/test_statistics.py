@@ -9,7 +9,7 @@ from grainsmith.data import SemImage
 from grainsmith.measure import measure_grains
 from grainsmith.report import read_result
 from grainsmith.statistics import Field, StatisticsSettings, summarise
-from grainsmith.ui.session.selection import chosen_of
+from grainsmith.ui.session.selection import selection_of
 from grainsmith.ui.layers.convert import features_of, image_layer, labels_options, table_of
 from grainsmith.ui.panels.statistics import StatisticsPanel, report_facts
 from grainsmith.ui.panels.table import NO_GRAINS
@@ -95,7 +95,7 @@ def test_lasso_chooses_grains_and_marks_their_points(panel):
     around += [(x.max() + 1, y.max() + 1), (middle, y.max() + 1)]
     panel._plot._lasso.onselect(around)
     expected = panel._labels[x > middle].tolist()
-    assert sorted(chosen_of(panel.viewer).labels) == sorted(expected)
+    assert sorted(selection_of(panel.viewer).labels) == sorted(expected)
     np.testing.assert_array_equal(points.get_facecolor()[:, 3] == 1, x > middle)
     marks = next(layer for layer in panel.viewer.layers if layer.name == "chosen grains")
     assert (marks.data > 0).sum() == np.isin(panel.roles.grains.data, expected).sum()

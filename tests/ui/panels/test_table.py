@@ -12,10 +12,10 @@ from qtpy.QtGui import QGuiApplication
 from grainsmith.data import ElementMap, SemImage, Transform
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.measure import measure_grains
-from grainsmith.ui.session.selection import chosen_of
+from grainsmith.ui.session.selection import selection_of
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.convert import features_of, image_layer, labels_options, map_layer, table_of
-from grainsmith.ui.session.measurements import measured_of
+from grainsmith.ui.session.measurements import measurements_of
 from grainsmith.ui.panels.table import NO_GRAINS, TablePanel
 from grainsmith.ui.widgets.grain_table_model import GrainTableModel, rows_that_fit, text_of
 
@@ -79,7 +79,7 @@ def _holds(check):
 
 def test_all_grains_are_measured_when_the_panel_opens(panel, grains, image):
     assert panel.model.rowCount() == len(np.unique(labels_of())) - 1
-    table = measured_of(grains, panel.viewer).table
+    table = measurements_of(grains, panel.viewer).table
     assert table.source.eq("model").all()
     assert {"ecd_um", "mean_image", "touches_edge"} <= set(panel.model.columns)
     pd.testing.assert_frame_equal(
@@ -178,7 +178,7 @@ def test_row_and_grain_choose_each_other(panel, grains):
     panel._view.selectRow(3)
     label = panel.model.labels[3]
     assert grains.selected_label == label
-    assert chosen_of(panel.viewer).labels == (label,)
+    assert selection_of(panel.viewer).labels == (label,)
     table = table_of(grains)
     middle = grains.data_to_world((table.y_px[label], table.x_px[label]))
     centre = panel.viewer.scene.camera.center[-2:]
@@ -187,23 +187,23 @@ def test_row_and_grain_choose_each_other(panel, grains):
     rows = [index.row() for index in panel._view.selectionModel().selectedRows()]
     assert [panel.model.labels[row] for row in rows] == [8]
     panel._on_picture_clicked(9, True)
-    assert chosen_of(panel.viewer).labels == (8, 9)
+    assert selection_of(panel.viewer).labels == (8, 9)
     panel._on_picture_clicked(8, True)
-    assert chosen_of(panel.viewer).labels == (9,)
+    assert selection_of(panel.viewer).labels == (9,)
 
 
 def test_outlines_are_drawn_round_the_chosen_and_only_there(panel, grains):
-    chosen_of(panel.viewer).choose([1, 8])
+    selection_of(panel.viewer).choose([1, 8])
     marks = next(layer for layer in panel.viewer.layers if layer.name == "chosen grains")
     np.testing.assert_array_equal(marks.data > 0, np.isin(grains.data, [1, 8]))
     np.testing.assert_array_equal(marks.data_to_world((3, 5)), grains.data_to_world((3, 5)))
     assert panel.roles.grains is grains
-    chosen_of(panel.viewer).choose([])
+    selection_of(panel.viewer).choose([])
     assert not marks.data.any()
 
 
 def test_chosen_rows_stay_chosen_when_sorted_and_filtered(panel):
-    chosen_of(panel.viewer).choose([8, 9])
+    selection_of(panel.viewer).choose([8, 9])
     panel._filter.setText("ecd_um > 0")
     panel._view.sortByColumn(1, panel._view.horizontalHeader().sortIndicatorOrder())
     rows = [index.row() for index in panel._view.selectionModel().selectedRows()]
@@ -255,7 +255,7 @@ def test_empty_viewer_says_what_is_missing_and_no_grains_are_no_crash(viewer, qt
     widget.save()
     layer = viewer.add_labels(np.zeros((50, 50), np.int32))
     layer = getattr(layer, "__wrapped__", layer)
-    qtbot.waitUntil(lambda: measured_of(layer, viewer).known, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: measurements_of(layer, viewer).known, timeout=WAIT_MS)
     assert widget._count.text() == "0 grains"
     layer.paint((20, 20), 1)
     qtbot.waitUntil(lambda: widget.model.rowCount() == 1, timeout=WAIT_MS)
@@ -358,7 +358,7 @@ def test_a_click_in_the_picture_chooses_the_row(shown_viewer, screenshots, qtbot
     for callback in list(viewer.mouse_drag_callbacks):
         for _ in callback(viewer, clicked) or ():
             clicked.type = "mouse_release"
-    assert chosen_of(viewer).labels == (int(labels_of()[10, 70]),)
+    assert selection_of(viewer).labels == (int(labels_of()[10, 70]),)
     rows = [index.row() for index in widget._view.selectionModel().selectedRows()]
     assert [widget.model.labels[row] for row in rows] == [int(labels_of()[10, 70])]
     qtbot.wait(300)

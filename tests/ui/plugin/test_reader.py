@@ -13,7 +13,7 @@ from grainsmith.io.labels.label_image import read_labels
 from grainsmith.io.images.reader import read_image
 from grainsmith.ui.plugin import reader
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, sem_image_of, transform_of
-from grainsmith.ui.session.active_layers import roles_of
+from grainsmith.ui.session.active_layers import active_layers_of
 
 ROOT = Path(__file__).parents[3]
 ZEISS = "vendor_sem_tiff_metadata/test_tiff_Zeiss_SEM_512pix.tif"
@@ -71,7 +71,7 @@ def test_a_labels_file_opens_as_grains_of_its_picture(viewer, tmp_path, said, fi
     labels = np.zeros((40, 60), np.int32)
     labels[3:9, 4:20] = 7
     tifffile.imwrite(tmp_path / "field_masks.tif", labels.astype(np.uint16))
-    roles = roles_of(viewer)
+    roles = active_layers_of(viewer)
     for name in (first, "field_masks.tif" if first == "field.tif" else "field.tif"):
         viewer.open(tmp_path / name, plugin="grainsmith")
     np.testing.assert_array_equal(roles.grains.data, labels)
@@ -100,7 +100,7 @@ def test_layers_are_saved_with_their_pixel_size(viewer, tmp_path):
 
 def test_samples_open_with_maps_and_truth(viewer):
     viewer.open_sample("grainsmith", "hard")
-    roles = roles_of(viewer)
+    roles = active_layers_of(viewer)
     assert sem_image_of(roles.image).data_bar_rows > 0
     assert len(roles.maps) == 10
     assert roles.grains is None  # the truth is to compare with, not to work on

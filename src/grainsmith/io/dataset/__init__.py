@@ -11,7 +11,7 @@ from grainsmith.io.dataset.folder import (
 from grainsmith.io.dataset.unlabelled import unlabelled
 from grainsmith.io.dataset.checks import Problem, count_unlabelled, find_problems
 from grainsmith.io.dataset.release import ReleaseSettings, write_release
-from grainsmith.io.dataset.split import propose_roles
+from grainsmith.io.dataset.split import propose_split
 from grainsmith.io.dataset.weights import region_of, trusted
 from grainsmith.io.dataset.schema import ROLES, Dataset, LoadedField, TrainingField
 
@@ -27,7 +27,7 @@ __all__ = [
     "add_field",
     "count_unlabelled",
     "find_problems",
-    "propose_roles",
+    "propose_split",
     "read_dataset",
     "region_of",
     "remove_field",

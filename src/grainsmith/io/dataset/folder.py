@@ -26,7 +26,7 @@ from grainsmith.errors import MismatchError, ReadError, WriteError
 from grainsmith.io.dataset.weights import trusted
 from grainsmith.io.dataset.schema import ROLES, Dataset, TrainingField
 from grainsmith.io.exchange.folders import as_8bit
-from grainsmith.io.files.atomic_write import fingerprint, whole_file
+from grainsmith.io.files.atomic_write import fingerprint, atomic_write
 from grainsmith.io.labels.label_image import read_labels, write_labels
 from grainsmith.io.files.provenance import read_json, write_json
 from grainsmith.io.images.reader import SUFFIXES, write_image
@@ -306,9 +306,9 @@ def _write_planes(
     )
     write_labels(folder / made.labels, labels, pixel_size_um=new.pixel_size_um)
     if weight:
-        with whole_file(folder / weight) as temporary:
+        with atomic_write(folder / weight) as temporary:
             Image.fromarray(np.where(trust, 255, 0).astype(np.uint8)).save(temporary)
-    with whole_file(made.thumbnail) as temporary:
+    with atomic_write(made.thumbnail) as temporary:
         make_thumbnail(image).save(temporary)
     files = [file for file in (made.image, made.labels, weight) if file]
     return replace(made, sha256={file: fingerprint(folder / file) for file in files})

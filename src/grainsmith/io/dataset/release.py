@@ -16,7 +16,7 @@ from grainsmith.data import OnProgress, no_progress
 from grainsmith.errors import MismatchError, WriteError
 from grainsmith.io.dataset.croissant import croissant
 from grainsmith.io.dataset.schema import ROLES
-from grainsmith.io.exchange import UNNAMED, LabelledField, colour_of, export_fields
+from grainsmith.io.exchange import UNNAMED, LabelledField, color_of, export_fields
 from grainsmith.io.files.atomic_write import fingerprint
 from grainsmith.io.labels.label_image import write_labels
 from grainsmith.io.files.provenance import write_json
@@ -194,7 +194,7 @@ def _write_lists(half: Path, dataset: Dataset, names: list[str]) -> None:
         rows.writerow(["id", "name", "formula", "colour"])
         for index, name in enumerate(names, start=1):
             formula = LIBRARY[name].formula if name in LIBRARY else ""
-            rows.writerow([index, name, formula, colour_of(name)])
+            rows.writerow([index, name, formula, color_of(name)])
 
 
 def _write_texts(half: Path, dataset: Dataset, settings: ReleaseSettings, names: list[str]) -> None:

@@ -21,7 +21,7 @@ _SHARE_WEIGHT = 4.0
 """How much a validation set of the wrong size weighs against one that looks different."""
 
 
-def propose_roles(
+def propose_split(
     dataset: Dataset, *, validation_share: float = 0.2, seed: int = 0
 ) -> dict[str, str]:
     """Propose which fields to train and which to validate on.

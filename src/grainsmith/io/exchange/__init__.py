@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from grainsmith.errors import GrainsmithError, ReadError
 from grainsmith.io.exchange.cellpose import read_seg, write_seg
 from grainsmith.io.exchange.coco import read_coco, write_coco
-from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_names, colour_of, rgb_of
+from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_names, color_of, rgb_of
 from grainsmith.io.exchange.folders import (
     as_8bit,
     read_pairs,
@@ -20,7 +20,7 @@ from grainsmith.io.exchange.folders import (
 from grainsmith.io.exchange.geojson import read_geojson, write_geojson, write_gis
 from grainsmith.io.exchange.imagej import read_rois, write_rois
 from grainsmith.io.exchange.masks import read_masks, write_masks, write_ome, write_png
-from grainsmith.io.exchange.overlay_image import write_picture
+from grainsmith.io.exchange.overlay_image import write_overlay_image
 from grainsmith.io.files.provenance import read_json
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ __all__ = [
     "LabelledField",
     "as_8bit",
     "class_names",
-    "colour_of",
+    "color_of",
     "export_fields",
     "guess_format",
     "import_fields",
     "rgb_of",
-    "write_picture",
+    "write_overlay_image",
 ]
 
 

@@ -13,7 +13,7 @@ from skimage.segmentation import find_boundaries, relabel_sequential
 from grainsmith.errors import ReadError
 from grainsmith.io.files.integrity import unreadable
 from grainsmith.io.exchange.field import LabelledField
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 
 _OURS = "grainsmith"
 _NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray", "numpy._core.numeric", "numpy")
@@ -51,7 +51,7 @@ def write_seg(path: Path, field: LabelledField) -> None:
     }
     if field.image is not None:
         content["img"] = field.image
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         np.save(temporary, np.array(content, dtype=object), allow_pickle=True)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.errors import ReadError
-from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_names, colour_of
+from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_names, color_of
 from grainsmith.io.exchange.outlines import Polygon, draw_grains, outlines, ring_of, signed_area
 from grainsmith.io.files.provenance import read_json, write_json
 
@@ -56,7 +56,7 @@ def write_coco(path: Path, fields: Sequence[LabelledField]) -> None:
             "id": numbers[name],
             "name": name,
             "supercategory": "grain" if name == UNNAMED else "mineral",
-            "color": colour_of(name),
+            "color": color_of(name),
         }
         for name in names
     ]

@@ -13,7 +13,7 @@ from grainsmith.io.exchange.coco import overlap_note
 from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_names
 from grainsmith.io.exchange.masks import read_masks
 from grainsmith.io.exchange.outlines import Polygon, draw_grains, one_ring, outlines, ring_of
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.labels.label_image import write_labels
 from grainsmith.io.images.reader import SUFFIXES, read_image, write_image
 
@@ -50,16 +50,16 @@ def write_yolo(folder: Path, fields: Sequence[LabelledField]) -> None:
             ring = one_ring(polygons)[:, ::-1] / (columns, rows)
             numbers = " ".join(f"{value:.7g}" for value in ring.ravel())
             lines.append(f"{names.index(field.class_of(label))} {numbers}\n")
-        with whole_file(folder / "labels" / role / f"{field.name}.txt") as temporary:
+        with atomic_write(folder / "labels" / role / f"{field.name}.txt") as temporary:
             temporary.write_text("".join(lines), "utf8")
-        with whole_file(folder / "images" / role / f"{field.name}.png") as temporary:
+        with atomic_write(folder / "images" / role / f"{field.name}.png") as temporary:
             Image.fromarray(as_8bit(field.image)).save(temporary)
     content: dict[str, Any] = {"path": ".", **{role: f"images/{role}" for role in used}}
     # Ultralytics wants both, also of a set without a split.
     content.setdefault("train", content[used[0]])
     content.setdefault("val", content["train"])
     content["names"] = dict(enumerate(names))
-    with whole_file(folder / "data.yaml") as temporary:
+    with atomic_write(folder / "data.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), "utf8")
 
 

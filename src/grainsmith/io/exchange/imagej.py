@@ -16,7 +16,7 @@ from grainsmith.io.exchange.coco import overlap_note
 from grainsmith.io.exchange.field import UNNAMED, LabelledField, rgb_of
 from grainsmith.io.exchange.geojson import extent
 from grainsmith.io.exchange.outlines import Polygon, draw_grains, outlines, ring_of, signed_area
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ def write_rois(path: Path, field: LabelledField) -> None:
     several pieces is a composite ROI. Both cover the very pixels of the grain.
     """
     rois = [_roi(field, label, polygons) for label, polygons in outlines(field.labels).items()]
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         roifile.roiwrite(temporary, rois, mode="w")
 
 

@@ -11,9 +11,9 @@ from PIL import Image, PngImagePlugin
 
 from grainsmith.errors import ReadError, WriteError
 from grainsmith.io.exchange.field import LabelledField
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.labels.label_image import read_labels, write_labels
-from grainsmith.io.images.sem_metadata import facts_of_tiff
+from grainsmith.io.images.sem_metadata import metadata_of_tiff
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def write_ome(path: Path, field: LabelledField) -> None:
     metadata = {"axes": "YX", "Name": field.name, **(scale if size > 0 else {})}
     largest = field.labels.max(initial=0)
     dtype = np.uint16 if largest <= np.iinfo(np.uint16).max else np.int32
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         tifffile.imwrite(
             temporary, field.labels.astype(dtype), ome=True, compression="zlib", metadata=metadata
         )
@@ -71,7 +71,7 @@ def write_png(path: Path, field: LabelledField) -> None:
     minerals = {str(label): name for label, name in field.minerals.items()}
     facts = {"pixel_size_um": field.pixel_size_um, "minerals": minerals}
     notes.add_text(_KEY, json.dumps(facts))
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         picture.save(temporary, pnginfo=notes)
 
 
@@ -88,7 +88,7 @@ def read_masks(path: Path) -> LabelledField:
 def _facts(path: Path, shape: tuple[int, ...]) -> tuple[float, dict[int, str]]:
     if path.suffix.lower() in (".tif", ".tiff"):
         with tifffile.TiffFile(path) as tiff:
-            facts = facts_of_tiff(tiff, path, rows=shape[0], columns=shape[1])
+            facts = metadata_of_tiff(tiff, path, rows=shape[0], columns=shape[1])
         return facts.pixel_size_um, {}
     with Image.open(path) as picture:
         text = getattr(picture, "text", {}).get(_KEY, "{}")

@@ -12,7 +12,7 @@ from skimage.segmentation import find_boundaries
 from grainsmith.errors import MismatchError
 from grainsmith.io.exchange.field import UNNAMED, LabelledField, rgb_of
 from grainsmith.io.exchange.folders import as_8bit
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ _PLAIN = (255, 200, 0)
 _BAR_SHARE = 0.2
 
 
-def write_picture(path: str | Path, field: LabelledField) -> None:
+def write_overlay_image(path: str | Path, field: LabelledField) -> None:
     """Write a PNG: the picture, the outlines in the colours of the minerals, a scale bar.
 
     Parameters
@@ -51,7 +51,7 @@ def write_picture(path: str | Path, field: LabelledField) -> None:
     picture = Image.fromarray(rgb)
     if field.pixel_size_um > 0:
         _draw_bar(picture, field.pixel_size_um)
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         picture.save(temporary)
 
 

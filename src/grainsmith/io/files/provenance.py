@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from grainsmith.errors import ReadError
-from grainsmith.io.files.atomic_write import fingerprint, whole_file
+from grainsmith.io.files.atomic_write import fingerprint, atomic_write
 
 _PACKAGES = ("grainsmith", "numpy", "scikit-image", "torch", "cellpose")
 
@@ -47,7 +47,7 @@ def provenance(
 
 def write_json(path: str | Path, content: dict[str, Any]) -> None:
     """Write a JSON file, whole or not at all; not-a-number becomes null, as JSON knows none."""
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", "utf8")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,6 @@ def write_png(path: str | Path, picture: npt.NDArray[np.uint8]) -> None:
     """
     from PIL import Image
 
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         # Level 1: drawn pictures shrink nearly as well, in a fifth of the time.
         Image.fromarray(picture).save(temporary, format="PNG", compress_level=1)

@@ -18,8 +18,8 @@ from grainsmith.data import SemImage
 from grainsmith.errors import ReadError, WriteError
 from grainsmith.io.files.integrity import AGAIN, TIFF_HEADS, check_tiff, unreadable
 from grainsmith.io.images.data_bar import find_data_bar
-from grainsmith.io.files.atomic_write import whole_file
-from grainsmith.io.images.sem_metadata import SemFacts, facts_beside, facts_of_tiff
+from grainsmith.io.files.atomic_write import atomic_write
+from grainsmith.io.images.sem_metadata import SemMetadata, metadata_beside, metadata_of_tiff
 
 if TYPE_CHECKING:
     from grainsmith.data import Image
@@ -47,7 +47,7 @@ class _Raw:
     """Pixels as their file holds them, and what it says about them."""
 
     pixels: npt.NDArray[Any]
-    facts: SemFacts
+    facts: SemMetadata
     notes: tuple[str, ...] = ()
 
 
@@ -119,7 +119,7 @@ def write_image(path: str | Path, image: Image, *, pixel_size_um: float = 0.0) -
         scale = {"imagej": True, "resolution": resolution, "metadata": {"unit": "um"}}
     photometric = "rgb" if image.ndim == 3 else "minisblack"
     try:
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             tifffile.imwrite(temporary, image, photometric=photometric, **scale)
     except ValueError as error:
         raise WriteError(f"{path} could not be written: {error}") from error
@@ -168,7 +168,7 @@ def _read_tiff(path: Path) -> _Raw:
         count = len(tiff.pages)
         if count > 1:
             notes = (*notes, f"{count} pages in the file: the first was read.")
-        return _Raw(pixels, facts_of_tiff(tiff, path, rows=rows, columns=columns), notes)
+        return _Raw(pixels, metadata_of_tiff(tiff, path, rows=rows, columns=columns), notes)
 
 
 def _check_claim(page: Any, path: Path) -> None:
@@ -229,7 +229,7 @@ def _read_picture(path: Path) -> _Raw:
         pixels = np.asarray(picture if as_is else picture.convert(target))
     rows, columns = pixels.shape[:2]
     notes = ("The camera's note on rotation was ignored.",) if turned else ()
-    return _Raw(pixels, facts_beside(path, rows=rows, columns=columns), notes)
+    return _Raw(pixels, metadata_beside(path, rows=rows, columns=columns), notes)
 
 
 # --- what both have in common
@@ -260,7 +260,7 @@ def _as_grey_or_rgb(pixels: npt.NDArray[Any], path: Path) -> tuple[Image, tuple[
 
 
 def _data_bar(
-    image: Image, facts: SemFacts, crop_databar: str | int
+    image: Image, facts: SemMetadata, crop_databar: str | int
 ) -> tuple[int, tuple[str, ...]]:
     rows = image.shape[0]
     if crop_databar == "no":

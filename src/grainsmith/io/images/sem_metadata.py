@@ -24,7 +24,7 @@ _LONGEST_TEXT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class SemFacts:
+class SemMetadata:
     """What a file says about its picture.
 
     Attributes
@@ -42,23 +42,23 @@ class SemFacts:
     data_bar_rows: int = 0
 
 
-def facts_of_tiff(tiff: tifffile.TiffFile, path: Path, *, rows: int, columns: int) -> SemFacts:
+def metadata_of_tiff(tiff: tifffile.TiffFile, path: Path, *, rows: int, columns: int) -> SemMetadata:
     """Return what a TIFF says about its first page of `rows` x `columns` pixels."""
-    makers: tuple[Callable[[tifffile.TiffFile, int, int], SemFacts], ...] = (
+    makers: tuple[Callable[[tifffile.TiffFile, int, int], SemMetadata], ...] = (
         _fei,
         _zeiss,
         _tescan_tag,
         _point_electronic,
     )
     found = [maker(tiff, rows, columns) for maker in makers]
-    found.append(facts_beside(path, rows=rows, columns=columns))
+    found.append(metadata_beside(path, rows=rows, columns=columns))
     found += [exchange(tiff, rows, columns) for exchange in (_imagej, _ome)]
-    size = next((one for one in found if one.pixel_size_um > 0), SemFacts())
+    size = next((one for one in found if one.pixel_size_um > 0), SemMetadata())
     bar = next((one.data_bar_rows for one in found if one.data_bar_rows > 0), 0)
-    return SemFacts(size.pixel_size_um, size.source, bar)
+    return SemMetadata(size.pixel_size_um, size.source, bar)
 
 
-def facts_beside(path: Path, *, rows: int, columns: int) -> SemFacts:
+def metadata_beside(path: Path, *, rows: int, columns: int) -> SemMetadata:
     """Return what a header file beside a picture says (TESCAN .hdr, Hitachi and JEOL .txt)."""
     suffix = path.suffix.removeprefix(".")
     for place in (path.with_suffix(".hdr"), path.with_name(f"{path.stem}-{suffix}.hdr")):
@@ -81,7 +81,7 @@ def um_per(unit: str) -> float:
 # --- in the TIFF
 
 
-def _fei(tiff: tifffile.TiffFile, rows: int, columns: int) -> SemFacts:
+def _fei(tiff: tifffile.TiffFile, rows: int, columns: int) -> SemMetadata:
     known: Mapping[str, Any] = tiff.fei_metadata or {}
     scan = known.get("Scan") or known.get("EScan") or {}
     width_m = _float(scan.get("PixelWidth"))
@@ -92,7 +92,7 @@ def _fei(tiff: tifffile.TiffFile, rows: int, columns: int) -> SemFacts:
     return _scaled(width_m * 1e6, "FEI/Thermo tag", full_columns, columns, bar)
 
 
-def _zeiss(tiff: tifffile.TiffFile, _rows: int, columns: int) -> SemFacts:
+def _zeiss(tiff: tifffile.TiffFile, _rows: int, columns: int) -> SemMetadata:
     known: Mapping[str, Any] = tiff.sem_metadata or {}
     # ap_pixel_size is that of the 1024-pixel store: wrong by 2 in a 512-pixel file, hence last.
     for key, divisor in (("ap_image_pixel_size", 1), ("ap_width", columns), ("ap_pixel_size", 1)):
@@ -101,18 +101,18 @@ def _zeiss(tiff: tifffile.TiffFile, _rows: int, columns: int) -> SemFacts:
             size = _float(entry[1]) * um_per(str(entry[2])) / divisor
             if size > 0:
                 how = f"{key} / {columns} columns" if divisor > 1 else key
-                return SemFacts(size, f"Zeiss tag ({how})")
-    return SemFacts()
+                return SemMetadata(size, f"Zeiss tag ({how})")
+    return SemMetadata()
 
 
-def _tescan_tag(tiff: tifffile.TiffFile, rows: int, _columns: int) -> SemFacts:
+def _tescan_tag(tiff: tifffile.TiffFile, rows: int, _columns: int) -> SemMetadata:
     tag = tiff.pages[0].tags.get(50431)
     # Ini-like text after a binary head.
     text = bytes(tag.value).decode("utf8", "ignore") if tag is not None else ""
     return _tescan_text(text, "TESCAN tag", rows)
 
 
-def _point_electronic(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> SemFacts:
+def _point_electronic(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> SemMetadata:
     tag = tiff.pages[0].tags.get(700)
     text = bytes(tag.value).decode("utf8", "ignore") if tag is not None else ""
     # As an attribute or as an element of its own.
@@ -120,16 +120,16 @@ def _point_electronic(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> Sem
     return _facts(width_m * 1e6, "point electronic XMP")
 
 
-def _imagej(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> SemFacts:
+def _imagej(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> SemMetadata:
     known: Mapping[str, Any] = tiff.imagej_metadata or {}
     tag = tiff.pages[0].tags.get("XResolution")
     if tag is None or not tag.value[0]:
-        return SemFacts()
+        return SemMetadata()
     pixels, units = tag.value
     return _facts(units / pixels * um_per(str(known.get("unit", ""))), "ImageJ metadata")
 
 
-def _ome(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> SemFacts:
+def _ome(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> SemMetadata:
     text = tiff.ome_metadata or ""
     size = _search(rf'PhysicalSizeX="{_NUMBER}"', text)
     unit = re.search(r'PhysicalSizeXUnit="([^"]{1,12})"', text)
@@ -139,23 +139,23 @@ def _ome(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> SemFacts:
 # --- beside the picture
 
 
-def _tescan_text(text: str, source: str, rows: int) -> SemFacts:
+def _tescan_text(text: str, source: str, rows: int) -> SemMetadata:
     width_m = _search(rf"PixelSizeX\s*=\s*{_NUMBER}", text)
     strip = int(_search(rf"ImageStripSize\s*=\s*{_NUMBER}", text))
     return _facts(width_m * 1e6, source, strip if 0 < strip < rows // 2 else 0)
 
 
-def _hitachi(text: str, rows: int, columns: int) -> SemFacts:
+def _hitachi(text: str, rows: int, columns: int) -> SemMetadata:
     width_nm = _search(rf"^PixelSize\s*=\s*{_NUMBER}", text)
     full = re.search(r"^DataSize\s*=\s*(\d+)\s*x\s*(\d+)", text, re.M)
     return _of_full_size(width_nm * 1e-3, "Hitachi text file", full, rows, columns)
 
 
-def _jeol(text: str, rows: int, columns: int) -> SemFacts:
+def _jeol(text: str, rows: int, columns: int) -> SemMetadata:
     bar_px = _search(rf"\$SM_MICRON_BAR\s+{_NUMBER}", text)
     marker = re.search(rf"\$SM_MICRON_MARKER\s+{_NUMBER}\s*(\S{{1,3}})", text)
     if bar_px <= 0 or marker is None:
-        return SemFacts()
+        return SemMetadata()
     size = float(marker.group(1)) * um_per(marker.group(2)) / bar_px
     full = re.search(r"\$CM_FULL_SIZE\s+(\d+)\s+(\d+)", text)
     return _of_full_size(size, "JEOL text file", full, rows, columns)
@@ -163,7 +163,7 @@ def _jeol(text: str, rows: int, columns: int) -> SemFacts:
 
 def _of_full_size(
     size_um: float, source: str, full: re.Match[str] | None, rows: int, columns: int
-) -> SemFacts:
+) -> SemMetadata:
     if full is None:
         return _facts(size_um, source)
     full_columns, full_rows = int(full.group(1)), int(full.group(2))
@@ -174,11 +174,11 @@ def _of_full_size(
 # --- small parts
 
 
-def _facts(size_um: float, source: str, bar: int = 0) -> SemFacts:
-    return SemFacts(size_um, source, bar) if size_um > 0 else SemFacts(data_bar_rows=bar)
+def _facts(size_um: float, source: str, bar: int = 0) -> SemMetadata:
+    return SemMetadata(size_um, source, bar) if size_um > 0 else SemMetadata(data_bar_rows=bar)
 
 
-def _scaled(size_um: float, source: str, full_columns: int, columns: int, bar: int) -> SemFacts:
+def _scaled(size_um: float, source: str, full_columns: int, columns: int, bar: int) -> SemMetadata:
     """Return the facts of a picture that was perhaps saved in another size than scanned."""
     if full_columns in (0, columns):
         return _facts(size_um, source, bar)

@@ -25,7 +25,7 @@ import psutil
 from platformdirs import user_data_path
 
 from grainsmith.errors import ReadError
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -151,11 +151,11 @@ class AutosaveFolder:
             files.pop(key, None)
             if pixels.any():
                 files[key] = f"{key}.{self._generation}.z"
-                with whole_file(self.folder / files[key]) as temporary:
+                with atomic_write(self.folder / files[key]) as temporary:
                     temporary.write_bytes(zlib.compress(pixels.tobytes(), 1))
         if taken.table is not None:
             table = f"table.{self._generation}.csv"
-            with whole_file(self.folder / table) as temporary:
+            with atomic_write(self.folder / table) as temporary:
                 taken.table.to_csv(temporary, index=False)
         manifest = self._head | {
             "saved_at": time.time(),
@@ -164,7 +164,7 @@ class AutosaveFolder:
             "tiles": files,
             "table": table,
         }
-        with whole_file(self.folder / _MANIFEST) as temporary:
+        with atomic_write(self.folder / _MANIFEST) as temporary:
             temporary.write_text(json.dumps(manifest), encoding="utf-8")
         return files, table
 

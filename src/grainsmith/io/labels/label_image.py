@@ -11,7 +11,7 @@ import tifffile
 
 from grainsmith.errors import ReadError
 from grainsmith.io.files.integrity import check_tiff, unreadable
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from grainsmith.data import LabelImage
@@ -68,7 +68,7 @@ def write_labels(path: str | Path, labels: LabelImage, *, pixel_size_um: float =
     )
     # ImageJ's form admits no compression.
     compression = None if scale.get("imagej") else "zlib"
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         tifffile.imwrite(temporary, labels.astype(dtype), compression=compression, **scale)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grainsmith.errors import ReadError
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ def write_states(labels: str | Path, states: Mapping[int, str]) -> list[str]:
     if not states:
         path.unlink(missing_ok=True)
         return []
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         ordered = {str(label): states[label] for label in sorted(states)}
         temporary.write_text(json.dumps({"states": ordered}, indent=1), encoding="utf-8")
     return [str(path)]

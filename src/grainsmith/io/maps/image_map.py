@@ -20,7 +20,7 @@ _PURE = 0.9
 _COLOURED = 30  # of 255: less is grey
 
 
-def read_picture_map(
+def read_image_map(
     path: str | Path, *, channel: str = "auto", bar_rows: int | str = "auto"
 ) -> tuple[npt.NDArray[Any], float, tuple[str, ...]]:
     """Read a picture of a map as one channel.

@@ -283,7 +283,7 @@ def read_map(guess: MapGuess) -> tuple[ElementMap, tuple[str, ...]]:
         )
         kind = guess.kind or ("counts" if is_counts else "wt%")
     else:
-        values, size_um, notes = image_map.read_picture_map(
+        values, size_um, notes = image_map.read_image_map(
             guess.path,
             channel=guess.channel,
             bar_rows="auto" if guess.bar_rows == BAR_AUTO else guess.bar_rows,

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.errors import ReadError
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.locks import alone
 from grainsmith.io.files.provenance import read_json, write_json
 from grainsmith.io.tables.grain_table import read_table, write_table
@@ -141,7 +141,7 @@ class Journal:
         folder = self.folder / f"{number:04d}"
         touched = sorted({*rows[0].index.tolist(), *rows[1].index.tolist()})
         try:
-            with whole_file(folder / "labels.npz") as temporary:
+            with atomic_write(folder / "labels.npz") as temporary:
                 np.savez_compressed(temporary, before=pixels[0], after=pixels[1])
             write_table(folder / "before.csv", rows[0])
             write_table(folder / "after.csv", rows[1])

@@ -13,7 +13,7 @@ import tifffile
 
 from grainsmith.errors import ReadError
 from grainsmith.io.files.integrity import AGAIN, check_tiff, unreadable
-from grainsmith.io.images.sem_metadata import facts_of_tiff
+from grainsmith.io.images.sem_metadata import metadata_of_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,7 +212,7 @@ def _open_tiff(path: Path) -> Mosaic:
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
         axes = series.axes.lower()
-        facts = facts_of_tiff(tiff, path, rows=series.shape[-2], columns=series.shape[-1])
+        facts = metadata_of_tiff(tiff, path, rows=series.shape[-2], columns=series.shape[-1])
         n_levels = len(series.levels)
         check_tiff((level.keyframe for level in series.levels), path)
         is_mappable = _is_mappable(series, path)

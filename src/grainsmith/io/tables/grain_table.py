@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from grainsmith.errors import ReadError, WriteError
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     if kind not in writers:
         raise WriteError(f"{path}: a table ends in {', '.join(KINDS)}, not in {kind!r}")
     try:
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             writers[kind](temporary)
     except ImportError as error:
         raise WriteError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from grainsmith.errors import ReadError
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -52,5 +52,5 @@ def read_grain_csv(path: str | Path, *, wanted: Collection[str] = ()) -> pd.Data
 
 def write_grain_csv(path: str | Path, table: pd.DataFrame) -> None:
     """Write a table with one row a grain; never half-written."""
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         table.to_csv(temporary, index_label="label")

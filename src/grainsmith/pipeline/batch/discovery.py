@@ -13,7 +13,7 @@ from grainsmith.errors import MismatchError, ReadError
 from grainsmith.io.maps.filenames import parse_map_name
 from grainsmith.io.maps.reader import SUFFIXES as MAP_SUFFIXES
 from grainsmith.io.mosaics.reader import is_mosaic
-from grainsmith.io.images.reader import SUFFIXES as PICTURE_SUFFIXES
+from grainsmith.io.images.reader import SUFFIXES as IMAGE_SUFFIXES
 from grainsmith.pipeline.batch.manifest import NAME as MANIFEST
 from grainsmith.settings import unknown_key
 
@@ -232,12 +232,12 @@ def _sorted_out(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
             continue
         elif parse_map_name(file).what == "element":
             maps.append(file)
-        elif kind in PICTURE_SUFFIXES and parse_map_name(file).what != "left out":
+        elif kind in IMAGE_SUFFIXES and parse_map_name(file).what != "left out":
             pictures.append(file)
     elements = Counter(parse_map_name(file).element for file in maps)
     if not pictures and elements and max(elements.values()) > 1:
         # S1.tif, S2.tif, ...: numbered samples, not maps of sulphur.
-        return [one for one in maps if one.suffix.lower() in PICTURE_SUFFIXES], []
+        return [one for one in maps if one.suffix.lower() in IMAGE_SUFFIXES], []
     return pictures, maps
 
 

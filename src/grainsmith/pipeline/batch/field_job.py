@@ -22,9 +22,9 @@ from grainsmith.io.tables.grain_table import write_table
 from grainsmith.pipeline.field.segment import segment_field, with_pixel_size, write_segmented
 from grainsmith.pipeline.field.measure import measure_field, name_by_rules
 from grainsmith.pipeline.batch.manifest import IN_WORK, Entry, write_entry
-from grainsmith.pipeline.batch.malloc import keep_freed_memory
+from grainsmith.pipeline.batch.malloc import disable_malloc_trim
 from grainsmith.pipeline.field.registration import alignment_records, write_alignment
-from grainsmith.pipeline.batch.outputs import DoneField, facts_of, write_pictures, write_statistics
+from grainsmith.pipeline.batch.outputs import DoneField, facts_of, write_figures, write_statistics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class FieldResult:
     """A finished field, in the work folder still.
 
     Attributes
@@ -92,7 +92,7 @@ def key_of(files: FieldFiles, recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def do_field(job: Job, on_progress: OnProgress) -> Made:
+def do_field(job: Job, on_progress: OnProgress) -> FieldResult:
     """Do all steps on one field.
 
     Parameters
@@ -111,7 +111,7 @@ def do_field(job: Job, on_progress: OnProgress) -> Made:
     GrainsmithError
         The field cannot be read, or its results cannot be written.
     """
-    keep_freed_memory()
+    disable_malloc_trim()
     out = Path(job.out)
     if job.files.problem:
         raise ReadError(job.files.problem)
@@ -138,7 +138,7 @@ class _Field:
         self._on_progress = on_progress
         self._notes: list[str] = []
 
-    def make(self) -> Made:
+    def make(self) -> FieldResult:
         recipe, folder = self._recipe, self._folder
         self._on_progress(0, 100)
         key = key_of(self._files, recipe)
@@ -169,7 +169,7 @@ class _Field:
         statistics = write_statistics(field, recipe, folder)
         self._on_progress(90, 100)
         if recipe.report.pictures:
-            write_pictures(field, folder)
+            write_figures(field, folder)
         entry = Entry(
             sample=self._files.sample,
             field=self._files.field,
@@ -177,7 +177,7 @@ class _Field:
             facts=facts_of(field, statistics),
         )
         self._on_progress(100, 100)
-        return Made(str(folder), write_entry(folder, entry))
+        return FieldResult(str(folder), write_entry(folder, entry))
 
     def _step(self, name: str) -> OnProgress:
         first, last = _SHARES[name]

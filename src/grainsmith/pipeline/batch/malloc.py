@@ -15,7 +15,7 @@ _KEPT = {
 
 
 @cache
-def keep_freed_memory() -> None:
+def disable_malloc_trim() -> None:
     """Let this process keep freed memory rather than ask the system for it again and again.
 
     The system hands out pages of zeros one by one: over the fields of a batch that was a quarter of

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from grainsmith.errors import MismatchError
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.provenance import write_json
 from grainsmith.pipeline.field.measure import field_of
 
@@ -69,7 +69,7 @@ def write_statistics(field: DoneField, recipe: Recipe, folder: Path) -> dict[str
     return statistics
 
 
-def write_pictures(field: DoneField, folder: Path) -> None:
+def write_figures(field: DoneField, folder: Path) -> None:
     """Write the outlines over the picture and, of a field with maps, its grains by mineral."""
     from grainsmith.gallery import contact_sheet, prepare_field
     from grainsmith.io.images.png import write_png
@@ -77,7 +77,7 @@ def write_pictures(field: DoneField, folder: Path) -> None:
 
     found, table = field.found, field.table
     size = found.image.pixel_size_um
-    with whole_file(folder / "overview.png") as temporary:
+    with atomic_write(folder / "overview.png") as temporary:
         drawn = outline_png(found.image.image, found.labels, table, pixel_size_um=size)
         temporary.write_bytes(drawn)
     if not (field.maps and len(table)):

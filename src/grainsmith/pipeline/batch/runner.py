@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from grainsmith.data import no_progress
 from grainsmith.errors import GrainsmithError, MismatchError, ReadError, WriteError
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.pipeline.executors.base import Scheduler, for_each
 from grainsmith.pipeline.batch.field_job import Job, do_field, key_of
 from grainsmith.pipeline.batch.manifest import IN_WORK, Manifest, output_folder
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grainsmith.data import OnProgress
-    from grainsmith.pipeline.executors.base import Finished
+    from grainsmith.pipeline.executors.base import TaskResult
     from grainsmith.pipeline.batch.discovery import FieldFiles
-    from grainsmith.pipeline.batch.field_job import Made
+    from grainsmith.pipeline.batch.field_job import FieldResult
     from grainsmith.pipeline.batch.manifest import Entry
 
 ERRORS, FIELDS = "errors.csv", "fields.csv"
@@ -61,7 +61,7 @@ class FieldState:
 OnState = Callable[[FieldState], None]
 
 
-class Pace:
+class ProgressEstimator:
     """How long the rest of a batch will take, judged by what it has done so far.
 
     Parameters
@@ -257,7 +257,7 @@ class _Batch:
                 raise
             self.result.stopped = str(error)
 
-    def _take(self, name: str, finished: Finished[Made]) -> None:
+    def _take(self, name: str, finished: TaskResult[FieldResult]) -> None:
         try:
             made = finished.result()
             self._done(self._manifest.take(Path(made.folder), made.entry), "done")
@@ -348,7 +348,7 @@ def _check_apart(fields: Sequence[FieldFiles], out: Path) -> None:
 
 
 def _write_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)

@@ -13,7 +13,7 @@ import pandas as pd
 from grainsmith.classify.modal import modal_percentages
 from grainsmith.data import no_progress
 from grainsmith.errors import GrainsmithError, MismatchError
-from grainsmith.io.files.atomic_write import whole_file
+from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.provenance import write_json
 from grainsmith.io.tables.grain_table import read_table, write_table
 from grainsmith.pipeline.field.measure import densities_of
@@ -52,7 +52,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Pooled:
+class SampleSummary:
     """What came of pooling.
 
     Attributes
@@ -69,7 +69,7 @@ class Pooled:
 
 def pool_samples(
     out: Path, samples: Sequence[Sample], recipe: Recipe, *, on_progress: OnProgress = no_progress
-) -> Pooled:
+) -> SampleSummary:
     """Write the tables, statistics and report of every sample, and how the samples differ.
 
     Parameters
@@ -101,7 +101,7 @@ def pool_samples(
         pool.others |= {a: one.turned_round() for (a, b), one in comparisons.items() if b == name}
         curves = {one: pools[one].statistics for one in sorted((name, *pool.others))}
         summaries[name] = _write_sample(out / name, pool, recipe, curves)
-    return Pooled(summaries, problems)
+    return SampleSummary(summaries, problems)
 
 
 @dataclass(slots=True)
@@ -264,5 +264,5 @@ def _common_pixel_size(sample: Sample) -> float:
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         table.to_csv(temporary, index=False)

@@ -31,7 +31,7 @@ PATIENCE_S = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Finished(Generic[R]):
+class TaskResult(Generic[R]):
     """What came of one item.
 
     Attributes
@@ -122,7 +122,7 @@ def for_each(
     on_progress: OnProgress = no_progress,
     on_item: Callable[[int, int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
-) -> Generator[Finished[R]]:
+) -> Generator[TaskResult[R]]:
     """Yield what a function makes of every item, in the order in which they get done.
 
     Parameters
@@ -175,17 +175,17 @@ def _one_by_one(
     items: Sequence[T],
     on_progress: OnProgress,
     on_item: Callable[[int, int, int], None],
-) -> Generator[Finished[R]]:
+) -> Generator[TaskResult[R]]:
     on_progress(0, len(items))
     for number, item in enumerate(items):
         report = _Report(number, len(items), on_progress, on_item)
         try:
-            outcome = Finished(number, func(item, report))
+            outcome = TaskResult(number, func(item, report))
         except Exception as error:
             # Steps that run in threads each get a stop of their own, or wrap it.
             if report.stop is not None:
                 raise report.stop from error
-            outcome = Finished(number, error=error)
+            outcome = TaskResult(number, error=error)
         yield outcome
         on_progress(number + 1, len(items))
 

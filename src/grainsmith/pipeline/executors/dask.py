@@ -15,7 +15,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin
 
 import grainsmith
 from grainsmith.errors import GrainsmithError, MismatchError
-from grainsmith.pipeline.executors.base import PATIENCE_S, Finished, no_scheduler
+from grainsmith.pipeline.executors.base import PATIENCE_S, TaskResult, no_scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +44,7 @@ def on_cluster(
     on_progress: OnProgress,
     on_item: Callable[[int, int, int], None],
     say: Callable[[str], None],
-) -> Iterator[Finished[R]]:
+) -> Iterator[TaskResult[R]]:
     """Do the work of `engine.for_each`, which see, on a cluster."""
     on_progress(0, len(items))
     with _client(scheduler, len(items)) as client:
@@ -61,7 +61,7 @@ def _collect(
     items: Sequence[T],
     on_progress: OnProgress,
     on_item: Callable[[int, int, int], None],
-) -> Iterator[Finished[R]]:
+) -> Iterator[TaskResult[R]]:
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
     topic = f"grainsmith-{uuid.uuid4().hex}"
     client.subscribe_topic(topic, lambda event: events.put(event[1]))
@@ -86,11 +86,11 @@ def _collect(
         client.cancel(list(waiting.values()), force=True) if client.status == "running" else None
 
 
-def _outcome(number: int, future: Future[Any], done: int, total: int) -> Finished[Any]:
+def _outcome(number: int, future: Future[Any], done: int, total: int) -> TaskResult[Any]:
     """Return what came of an item; raises where the scheduler is gone and with it all items."""
     if future.status == "finished":
         try:
-            return Finished(number, future.result(timeout=60))
+            return TaskResult(number, future.result(timeout=60))
         except Exception as error:
             raise _lost(done, total) from error
     if future.status != "error":
@@ -100,7 +100,7 @@ def _outcome(number: int, future: Future[Any], done: int, total: int) -> Finishe
         raised = GrainsmithError(
             "the workers that had it in work died one after another: out of memory?"
         )
-    return Finished(number, error=raised)
+    return TaskResult(number, error=raised)
 
 
 def _lost(done: int, total: int) -> GrainsmithError:

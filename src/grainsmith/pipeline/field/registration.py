@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grainsmith.align import straightened
+from grainsmith.align import resample_bspline
 from grainsmith.io.images.reader import write_image
 from grainsmith.io.transforms import write_transforms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grainsmith.align import Alignment
+    from grainsmith.align import RegistrationResult
     from grainsmith.data import ElementMap, SemImage
 
 
 def alignment_records(
-    found: Alignment, moving: Sequence[ElementMap | SemImage]
+    found: RegistrationResult, moving: Sequence[ElementMap | SemImage]
 ) -> list[dict[str, Any]]:
     """Return what is to be said of each aligned map, ready for JSON.
 
     Parameters
     ----------
-    found : Alignment
+    found : RegistrationResult
     moving : sequence of ElementMap or SemImage
         In the order in which they were aligned.
     """
@@ -45,7 +45,7 @@ def alignment_records(
 
 
 def write_alignment(
-    path: str | Path, found: Alignment, records: Sequence[dict[str, Any]], *, reference: str
+    path: str | Path, found: RegistrationResult, records: Sequence[dict[str, Any]], *, reference: str
 ) -> None:
     """Write where maps lie, with what `alignment_records` says of each."""
     write_transforms(
@@ -57,7 +57,7 @@ def write_alignment(
 
 
 def write_straightened(
-    folder: str | Path, found: Alignment, moving: Sequence[ElementMap | SemImage]
+    folder: str | Path, found: RegistrationResult, moving: Sequence[ElementMap | SemImage]
 ) -> list[Path]:
     """Write a straightened copy of every map that is bent; the maps themselves stay.
 
@@ -65,7 +65,7 @@ def write_straightened(
     ----------
     folder : str or Path
         Made where it is missing.
-    found : Alignment
+    found : RegistrationResult
     moving : sequence of ElementMap or SemImage
         In the order in which they were aligned.
 
@@ -81,7 +81,7 @@ def write_straightened(
         Path(folder).mkdir(parents=True, exist_ok=True)
         values = np.asarray(getattr(one, "values", getattr(one, "field", None)))
         path = Path(folder) / f"{Path(row.name).stem} straightened.tif"
-        straight = straightened(values, row.transform, row.bend)
+        straight = resample_bspline(values, row.transform, row.bend)
         write_image(path, straight, pixel_size_um=one.pixel_size_um)
         written.append(path)
     return written

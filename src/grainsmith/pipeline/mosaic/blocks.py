@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.data import no_progress
-from grainsmith.io.files.atomic_write import when_written, whole_file
+from grainsmith.io.files.atomic_write import when_written, atomic_write
 from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.io.mosaics.ome_zarr import open_levels
 from grainsmith.io.files.provenance import read_json
@@ -31,7 +31,7 @@ from grainsmith.pipeline.mosaic.normalization import (
 )
 from grainsmith.segment import SegmentSettings, draw_grains
 from grainsmith.segment.tiled import Layout, look_at_tile, plan, prediction_of_window
-from grainsmith.segment.orientation import Turn
+from grainsmith.segment.orientation import Orientation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ class Job:
     mosaic: Mosaic
     settings: SegmentSettings
     layout: Layout
-    turn: Turn
+    turn: Orientation
     low: float
     high: float
     diameter_px: float
@@ -126,7 +126,7 @@ def _open_job(folder: str, _written: tuple[int, int]) -> Job:
     settings = SegmentSettings(**said["settings"])
     mosaic = open_mosaic(said["image"])
     model = model_of(settings)
-    turn = Turn(*said["turn"])
+    turn = Orientation(*said["turn"])
     shape = turned_shape(turn, mosaic.shape)
     return Job(
         folder=Path(folder),
@@ -149,7 +149,7 @@ def do_tile(item: tuple[str, TileId], on_progress: OnProgress) -> None:
     if target.exists():
         return
     said = look_at_tile(job.layout, item[1], job.model(), job.turned_grey)
-    with whole_file(target) as temporary:
+    with atomic_write(target) as temporary:
         np.save(temporary, said.astype(np.float16))
     on_progress(1, 1)
 
@@ -172,7 +172,7 @@ def do_block(item: tuple[str, BlockId], on_progress: OnProgress) -> None:
     kept: dict[str, Any] = describe(
         turned_back(job.turn, grains.labels), window, job.core(block), job.mosaic.shape
     )
-    with whole_file(target) as temporary:
+    with atomic_write(target) as temporary:
         np.savez_compressed(temporary, **kept, **facts)
     on_progress(1, 1)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.align import AlignSettings, Moving, align_maps, place
+from grainsmith.align import AlignSettings, MovingImage, align_maps, place
 from grainsmith.align.landmarks import fit_points, residuals_px, robust_fit
 from grainsmith.data import ElementMap, SemImage, Transform, no_progress
 from grainsmith.errors import ReadError
@@ -175,7 +175,7 @@ def _by_tile(
         part = map_window(transforms[n], window, maps[n].mosaic.shape)
         local = local_transform(transforms[n], window, part)
         values = maps[n].window(*part).values
-        moving.append(Moving(picture=values, name=maps[n].name, start=local.matrix))
+        moving.append(MovingImage(picture=values, name=maps[n].name, start=local.matrix))
         starts.append(local.matrix)
     # A coarse pixel and a half is the most that the coarse level can be wrong by.
     settings = AlignSettings(model="shift", max_shift_px=max(4.0, 1.5 * factor))

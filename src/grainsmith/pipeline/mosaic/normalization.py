@@ -10,7 +10,7 @@ import numpy.typing as npt
 from grainsmith.errors import MismatchError
 from grainsmith.io.mosaics.reader import grey_of
 from grainsmith.segment.prediction import estimate_diameter
-from grainsmith.segment.orientation import Turn
+from grainsmith.segment.orientation import Orientation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,8 +61,8 @@ def normalised(mosaic: Mosaic, window: Window, low: float, high: float) -> npt.N
     return np.clip((grey - np.float32(low)) / np.float32(high - low), -1, 3).astype(np.float32)
 
 
-def upright(mosaic: Mosaic, low: float, high: float) -> Turn:
-    """Return the turn that `Turn.upright` gives for the whole picture, reading it in strips."""
+def upright(mosaic: Mosaic, low: float, high: float) -> Orientation:
+    """Return the turn that `Orientation.upright` gives for the whole picture, reading it in strips."""
     rows, columns = mosaic.shape
     half_rows, half_columns = rows // 2, columns // 2
     top = bottom = left = right = down = along = 0.0
@@ -79,7 +79,7 @@ def upright(mosaic: Mosaic, low: float, high: float) -> Turn:
         if rows == columns:
             down += float(np.abs(np.diff(seen, axis=0)).sum(dtype=np.float64))
             along += float(np.abs(np.diff(grey, axis=1)).sum(dtype=np.float64))
-    return Turn(
+    return Orientation(
         upside_down=bottom > top,
         left_right=right > left,
         exchanged=down > along if rows == columns else rows > columns,
@@ -91,7 +91,7 @@ def typical_diameter(
     model: Model,
     settings: SegmentSettings,
     *,
-    turn: Turn,
+    turn: Orientation,
     low: float,
     high: float,
 ) -> float:
@@ -107,32 +107,32 @@ def typical_diameter(
     return float(np.median(found))
 
 
-def turned_shape(turn: Turn, shape: tuple[int, int]) -> tuple[int, int]:
+def turned_shape(turn: Orientation, shape: tuple[int, int]) -> tuple[int, int]:
     """Return the shape of a picture after a turn."""
     return shape[::-1] if turn.exchanged else shape
 
 
-def turned_window(turn: Turn, window: Window, shape: tuple[int, int]) -> Window:
+def turned_window(turn: Orientation, window: Window, shape: tuple[int, int]) -> Window:
     """Return where a window of a picture of some shape lies after its turn."""
     y0, y1, x0, x1 = _mirrored(turn, window, shape)
     return (x0, x1, y0, y1) if turn.exchanged else (y0, y1, x0, x1)
 
 
-def window_before(turn: Turn, window: Window, shape: tuple[int, int]) -> Window:
+def window_before(turn: Orientation, window: Window, shape: tuple[int, int]) -> Window:
     """Return where a window of the turned picture lay in the picture, which has this shape."""
     y0, y1, x0, x1 = window
     return _mirrored(turn, (x0, x1, y0, y1) if turn.exchanged else window, shape)
 
 
-def turned_back(turn: Turn, labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Turn labels that were drawn in the turned picture back: the inverse of `Turn.do`."""
+def turned_back(turn: Orientation, labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Turn labels that were drawn in the turned picture back: the inverse of `Orientation.do`."""
     plane = labels.T if turn.exchanged else labels
     down = slice(None, None, -1 if turn.upside_down else 1)
     along = slice(None, None, -1 if turn.left_right else 1)
     return np.ascontiguousarray(plane[down, along])
 
 
-def _mirrored(turn: Turn, window: Window, shape: tuple[int, int]) -> Window:
+def _mirrored(turn: Orientation, window: Window, shape: tuple[int, int]) -> Window:
     y0, y1, x0, x1 = window
     if turn.upside_down:
         y0, y1 = shape[0] - y1, shape[0] - y0

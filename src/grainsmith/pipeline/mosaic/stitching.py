@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from grainsmith.pipeline.mosaic.blocks import BlockId
 
-    Kept = Mapping[str, npt.NDArray[Any]]
+    LayerAutosave = Mapping[str, npt.NDArray[Any]]
 
 _SAME = 0.5
 """Share of their common pixels on a seam from which two grains are one."""
@@ -44,7 +44,7 @@ class Joined:
     boxes: npt.NDArray[np.int64]
 
 
-def join(blocks: Mapping[BlockId, Kept]) -> Joined:
+def join(blocks: Mapping[BlockId, LayerAutosave]) -> Joined:
     """Join the grains of blocks over their seams and number them in reading order.
 
     A grain that two blocks see whole has one key, its first pixel: no comparison is needed. What a

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WriteBackResult:
     """What a write-back, or taking it back, has changed.
 
     Attributes
@@ -56,7 +56,7 @@ class Written:
 
 def write_region(
     region: Region, labels: LabelImage, *, on_progress: OnProgress = no_progress
-) -> Written:
+) -> WriteBackResult:
     """Write corrected grains of a piece back: labels of all levels, table and statistics.
 
     The change is noted in the mosaic's folder before it is done. What is interrupted later, by a
@@ -91,11 +91,11 @@ def write_region(
         on_progress(1, STEPS)
         changed = merged != region.labels
         if not changed.any():
-            return Written(new_labels={}, n_kept_px=n_kept)
+            return WriteBackResult(new_labels={}, n_kept_px=n_kept)
         edit = _note(region, mosaic, table, merged, changed)
         apply_edit(region.folder, edit, "after", on_progress)
     n_after = len(edit.rows("after"))
-    return Written(
+    return WriteBackResult(
         window=edit.window,
         n_changed=n_after,
         n_gone=len(edit.touched) - n_after,
@@ -104,7 +104,7 @@ def write_region(
     )
 
 
-def undo_write(folder: str | Path, *, on_progress: OnProgress = no_progress) -> Written:
+def undo_write(folder: str | Path, *, on_progress: OnProgress = no_progress) -> WriteBackResult:
     """Take the last write-back back that has not been taken back yet.
 
     Raising in `on_progress` stops it only before it is noted, as with `write_region`.
@@ -127,7 +127,7 @@ def undo_write(folder: str | Path, *, on_progress: OnProgress = no_progress) -> 
         edit.mark("unwanted")
         apply_edit(folder, edit, "before", on_progress)
     n_before = len(edit.rows("before"))
-    return Written(
+    return WriteBackResult(
         window=edit.window,
         n_changed=n_before,
         n_gone=len(edit.touched) - n_before,

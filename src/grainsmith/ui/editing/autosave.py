@@ -15,7 +15,7 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.io.labels.autosave import TILE_PX, AutosaveFolder, snapshot, tiles_at
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of
-from grainsmith.ui.session.active_layers import roles_of
+from grainsmith.ui.session.active_layers import active_layers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,18 +46,18 @@ _POOL = ThreadPoolExecutor(1, thread_name_prefix="autosave")
 _LONG_TABLE = 20_000
 """Rows; writing more of them as text would be felt while drawing."""
 
-_OF_VIEWER: WeakKeyDictionary[Any, Keeper] = WeakKeyDictionary()
+_OF_VIEWER: WeakKeyDictionary[Any, AutosaveManager] = WeakKeyDictionary()
 
 
-def keeper_of(viewer: napari.viewer.Viewer) -> Keeper:
+def autosave_of(viewer: napari.viewer.Viewer) -> AutosaveManager:
     """Return the keeper of a viewer; from the first call on its grains are kept safe."""
     real = getattr(viewer, "__wrapped__", viewer)
     if real not in _OF_VIEWER:
-        _OF_VIEWER[real] = Keeper(viewer)
+        _OF_VIEWER[real] = AutosaveManager(viewer)
     return _OF_VIEWER[real]
 
 
-class Keeper(QObject):
+class AutosaveManager(QObject):
     """Follows the grains of a viewer and saves them to a folder of their own.
 
     Attributes
@@ -69,8 +69,8 @@ class Keeper(QObject):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self.offers_recovery = False
-        self._roles = roles_of(viewer)
-        self._kept: WeakKeyDictionary[Labels, Kept] = WeakKeyDictionary()
+        self._roles = active_layers_of(viewer)
+        self._kept: WeakKeyDictionary[Labels, LayerAutosave] = WeakKeyDictionary()
         # The keepers are kept by viewer: a strong reference to its window would keep both for ever.
         self._window: Callable[[], QMainWindow | None] = lambda: None
         self._roles.grains_changed.connect(self._follow)
@@ -85,7 +85,7 @@ class Keeper(QObject):
             self._window = ref(window)
             window.installEventFilter(self)
 
-    def kept(self, layer: Labels) -> Kept | None:
+    def kept(self, layer: Labels) -> LayerAutosave | None:
         """Return what keeps a layer safe; None for one that cannot be edited."""
         self._follow(layer)
         return self._kept.get(layer)
@@ -141,10 +141,10 @@ class Keeper(QObject):
             history = history_of(layer)
         except GrainsmithError:
             return  # it cannot be edited, so there is nothing to lose
-        self._kept[layer] = Kept(history)
+        self._kept[layer] = LayerAutosave(history)
 
 
-class Kept(QObject):
+class LayerAutosave(QObject):
     """One layer that is kept safe.
 
     Attributes

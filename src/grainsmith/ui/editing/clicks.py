@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grainsmith.ui.session.active_layers import roles_of
+from grainsmith.ui.session.active_layers import active_layers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ def on_click(
     slot : callable
         Gets the label, 0 beside all grains, and whether Ctrl or Shift was held.
     """
-    roles = roles_of(viewer)
+    roles = active_layers_of(viewer)
 
     def on_drag(_viewer: object, event: Any) -> Iterator[None]:
         grains = roles.grains

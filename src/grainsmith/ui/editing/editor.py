@@ -15,12 +15,12 @@ from grainsmith import clean
 from grainsmith.errors import MismatchError
 from grainsmith.ui.editing.chemistry import channels_for
 from grainsmith.ui.editing.selection_tools import Choice, told_to_user
-from grainsmith.ui.session.selection import chosen_of
+from grainsmith.ui.session.selection import selection_of
 from grainsmith.ui.editing.insertion import Insertion
 from grainsmith.ui.layers.convert import role_of
 from grainsmith.ui.editing.overlays import PREVIEW
 from grainsmith.ui.editing.tools import box_of, called
-from grainsmith.ui.session.active_layers import roles_of
+from grainsmith.ui.session.active_layers import active_layers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -38,7 +38,7 @@ def editor_of(viewer: napari.viewer.Viewer) -> Editor:
     """Return the editor of a viewer, the same one to every panel."""
     real = getattr(viewer, "__wrapped__", viewer)
     if real not in _OF_VIEWER:
-        _OF_VIEWER[real] = Editor(real.layers, roles_of(viewer), chosen_of(viewer))
+        _OF_VIEWER[real] = Editor(real.layers, active_layers_of(viewer), selection_of(viewer))
     return _OF_VIEWER[real]
 
 

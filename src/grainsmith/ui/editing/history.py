@@ -18,13 +18,13 @@ from weakref import WeakKeyDictionary, ref
 import numpy as np
 from psygnal import Signal
 
-from grainsmith.clean import Change, GrainIndex, difference, pack, refuse_locked, renew
+from grainsmith.clean import Change, GrainIndex, difference, pack, refuse_locked, resegment_grains
 from grainsmith.errors import MismatchError
 from grainsmith.ui.layers.convert import facts
 from grainsmith.ui.editing.feature_rows import Rows, rows_after_edit, rows_now, rows_renumbered, rows_resegmented
 from grainsmith.ui.editing.step import BY_HAND, Step, put_states, states_after_edit, states_renumbered
 from grainsmith.ui.editing.paint_strokes import change_of_stroke, parted
-from grainsmith.ui.editing.undo_stack import Timeline
+from grainsmith.ui.editing.undo_stack import UndoStack
 from grainsmith.ui.editing.label_writer import Writer
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from napari.layers import Labels
 
-    from grainsmith.clean import Cleaned, Patch
+    from grainsmith.clean import CleanResult, Patch
     from grainsmith.clean.patch import Labels as LabelArray
 
 _AGAIN = "Segment again"
@@ -95,7 +95,7 @@ class History:
             layer.data = layer.data.copy()
         self._index = GrainIndex(layer.data)
         self._array = layer.data
-        self._timeline = Timeline()
+        self._timeline = UndoStack()
         self._writer = Writer(layer)
         self._stroke: Change | None = None
         layer.events.paint.connect(self._on_paint)
@@ -197,7 +197,7 @@ class History:
             self._tell()
         return touched
 
-    def clean(self, name: str, cleaned: Cleaned) -> set[int]:
+    def clean(self, name: str, cleaned: CleanResult) -> set[int]:
         """Do a clean-up of all grains as one step; states and rows follow a renumbering."""
         self._take_in_stroke()
         change = difference(self._array, cleaned.labels.astype(self._array.dtype, copy=False))
@@ -237,7 +237,7 @@ class History:
             self.undo()
         self._take_in_stroke()
         kept = {k for k, s in self.states.items() if s in BY_HAND and k in self._index}
-        renewed, numbers = renew(self._array, labels, kept)
+        renewed, numbers = resegment_grains(self._array, labels, kept)
         before = rows_now(self.layer, self._index.boxes)
         change = difference(self._array, renewed)
         self._write(change)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from grainsmith.ui.session.active_layers import roles_of
+from grainsmith.ui.session.active_layers import active_layers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ class Gestures:
 
     def __init__(self, viewer: napari.viewer.Viewer, listener: Listener) -> None:
         self._viewer = viewer
-        self._roles = roles_of(viewer)
+        self._roles = active_layers_of(viewer)
         self._listener = listener
 
     def connect(self) -> None:

@@ -52,7 +52,7 @@ class Entry:
         return f"{what} · {self.suspicion:.2f} · {self.reasons or 'nothing odd'}"
 
 
-def make_queue(
+def make_review_queue(
     labels: npt.NDArray[np.int32],
     table: pd.DataFrame | None,
     likeness: npt.NDArray[np.float32] | None,
@@ -83,7 +83,7 @@ def make_queue(
     return sorted(entries, key=lambda entry: -entry.suspicion)
 
 
-class Queue:
+class ReviewQueue:
     """Entries and the place in them.
 
     Attributes

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
     from grainsmith.data import LabelImage
-    from grainsmith.ui.session.active_layers import Roles
+    from grainsmith.ui.session.active_layers import ActiveLayers
 
 _SEAL = "drawn"
 """Fact of our own results: the fingerprint of the labels as we drew them."""
@@ -26,9 +26,9 @@ _OPACITY = 0.45
 """The picture must be seen through its grains."""
 
 
-def put_grains(
+def add_or_update_grains(
     viewer: Any,
-    roles: Roles,
+    roles: ActiveLayers,
     image: Image,
     labels: LabelImage,
     table: pd.DataFrame,
@@ -46,7 +46,7 @@ def put_grains(
     ----------
     viewer : napari viewer
         Where the layer goes.
-    roles : Roles
+    roles : ActiveLayers
         The new layer becomes the grains.
     image : Image layer
         That they were found in.
@@ -129,7 +129,7 @@ def _can_merge(layer: Labels, labels: LabelImage) -> bool:
     return bool(by_hand) and same and is_kept(layer) and not _has_names(layer)
 
 
-def _own_result(roles: Roles, image: Image) -> Labels | None:
+def _own_result(roles: ActiveLayers, image: Image) -> Labels | None:
     """Return the result of this picture that is worked on, or the last one made."""
     own = [
         layer for layer in roles.all_grains if _SEAL in facts(layer) and roles.belongs(layer, image)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from napari.layers import Labels
 
-    from grainsmith.ui.session.selection import Chosen
+    from grainsmith.ui.session.selection import Selection
     from grainsmith.ui.editing.insertion import Insertion
-    from grainsmith.ui.session.active_layers import Roles
+    from grainsmith.ui.session.active_layers import ActiveLayers
 
     Point = tuple[float, float]
 
@@ -62,7 +62,7 @@ class Choice:
     edited = Signal()
     told = Signal(str)
 
-    def __init__(self, layers: Any, roles: Roles, shared: Chosen) -> None:
+    def __init__(self, layers: Any, roles: ActiveLayers, shared: Selection) -> None:
         # The list, not the viewer: who is known by a viewer must not keep it alive.
         self._layers = layers
         self._roles = roles

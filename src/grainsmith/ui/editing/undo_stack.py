@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _BUDGET_BYTES = 256_000_000
 
 
-class Timeline:
+class UndoStack:
     """What can be undone and redone, within a budget of memory: the oldest steps go first.
 
     Attributes

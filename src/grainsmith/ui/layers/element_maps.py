@@ -10,7 +10,7 @@ from napari.layers import Image, Layer
 from napari.utils.colormaps import Colormap
 from napari.utils.notifications import show_error, show_info
 
-from grainsmith.align import start_of
+from grainsmith.align import initial_transform
 from grainsmith.data import SemImage
 from grainsmith.gallery.colors import hue_of
 from grainsmith.io.maps.filenames import parse_map_name
@@ -70,10 +70,10 @@ def _image_of_viewer() -> Image | None:
     """Return the image that is worked on in the viewer at hand, if there is one."""
     import napari
 
-    from grainsmith.ui.session.active_layers import roles_of
+    from grainsmith.ui.session.active_layers import active_layers_of
 
     viewer = napari.current_viewer()
-    return roles_of(viewer).image if viewer is not None else None
+    return active_layers_of(viewer).image if viewer is not None else None
 
 
 def layers_of(opened: MapFolder, image: Image | None) -> list[LayerData]:
@@ -103,7 +103,7 @@ def layers_of(opened: MapFolder, image: Image | None) -> list[LayerData]:
 
 def styled(element_map: ElementMap, reference: Image, still: SemImage) -> LayerData:
     """Return a map as an additive layer in its hue, unaligned."""
-    data, options, kind = map_layer(element_map, reference, start_of(element_map, still))
+    data, options, kind = map_layer(element_map, reference, initial_transform(element_map, still))
     options["metadata"]["grainsmith"]["window"] = element_map.window
     return data, {**options, **look_of(element_map)}, kind
 
@@ -131,7 +131,7 @@ def adopt_maps(layers: Sequence[Image], image: Image) -> None:
         if "transform" in known:
             continue
         element_map = element_map_of(layer)
-        place_map(layer, image, start_of(element_map, still))
+        place_map(layer, image, initial_transform(element_map, still))
         for name, value in look_of(element_map).items():
             setattr(layer, name, value)
 

@@ -20,7 +20,7 @@ _UNKNOWN = (0.55, 0.55, 0.55, 1.0)
 _BEFORE: WeakKeyDictionary[Labels, Any] = WeakKeyDictionary()
 
 
-def colour_grains(layer: Labels, column: pd.Series) -> str:
+def color_grains(layer: Labels, column: pd.Series) -> str:
     """Colour every grain by its value; those without one, and new ones, are grey.
 
     Parameters
@@ -43,7 +43,7 @@ def colour_grains(layer: Labels, column: pd.Series) -> str:
     return meaning
 
 
-def restore_colours(layer: Labels) -> None:
+def restore_colors(layer: Labels) -> None:
     """Give the grains back the colours that they had."""
     if layer in _BEFORE:
         layer.colormap = _BEFORE.pop(layer)

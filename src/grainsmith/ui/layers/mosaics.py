@@ -122,7 +122,7 @@ def editable_mosaic(layers: Iterable[Layer]) -> Labels | None:
     return found[-1] if found else None
 
 
-def picture_of_mosaic(grains: Labels, layers: Iterable[Layer]) -> Image | None:
+def image_of_mosaic(grains: Labels, layers: Iterable[Layer]) -> Image | None:
     """Return the picture of the mosaic that grains lie on."""
     source = facts(grains)["source"]
     found = [

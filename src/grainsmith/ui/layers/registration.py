@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grainsmith.align import (
-    Alignment,
+    RegistrationResult,
     AlignSettings,
     Bend,
-    Moving,
+    MovingImage,
     need_simpleitk,
     place,
-    start_of,
-    straightened,
+    initial_transform,
+    resample_bspline,
 )
 from grainsmith.data import Transform, no_progress
 from grainsmith.errors import MismatchError
@@ -47,7 +47,7 @@ def start_matrix(layer: Image, reference: Image) -> Any:
     lies_plain = np.allclose(world_matrix(layer), np.eye(3))
     if lies_plain and not layer.rgb and "transform" not in known:
         # Opened by another reader: fewer pixels cover the same field.
-        return start_of(element_map_of(layer), sem_image_of(reference)).matrix
+        return initial_transform(element_map_of(layer), sem_image_of(reference)).matrix
     return transform_of(layer, reference).matrix
 
 
@@ -63,7 +63,7 @@ class Job:
     """Everything that an alignment needs, taken from the layers before the thread starts."""
 
     reference: Any
-    moving: tuple[Moving, ...]
+    moving: tuple[MovingImage, ...]
     groups: tuple[str, ...]
     pixel_size_um: float
     settings: AlignSettings
@@ -88,7 +88,7 @@ def job_of(
         if layer.multiscale or layer.ndim != 2:
             raise MismatchError(f"'{layer.name}' is a stack or a pyramid: split it first.")
         start = keep_start(layer, reference)
-        moving.append(Moving(picture=np.asarray(layer.data), name=layer.name, start=start))
+        moving.append(MovingImage(picture=np.asarray(layer.data), name=layer.name, start=start))
     return Job(
         reference=still.field,
         moving=tuple(moving),
@@ -98,7 +98,7 @@ def job_of(
     )
 
 
-def do(job: Job, *, on_progress: Callable[[int, int], None] = no_progress) -> Alignment:
+def do(job: Job, *, on_progress: Callable[[int, int], None] = no_progress) -> RegistrationResult:
     """Align; touches no layer, so that a thread may do it."""
     return place(
         job.reference,
@@ -110,7 +110,7 @@ def do(job: Job, *, on_progress: Callable[[int, int], None] = no_progress) -> Al
     )
 
 
-def apply(alignment: Alignment, layers: Sequence[Image], reference: Image) -> None:
+def apply(alignment: RegistrationResult, layers: Sequence[Image], reference: Image) -> None:
     """Lay layers where an alignment found them; their data stay as they are."""
     for row, layer in zip(alignment.rows, layers, strict=True):
         place_map(layer, reference, row.transform)
@@ -145,7 +145,7 @@ def straight_copy(layer: Image, reference: Image) -> LayerData:
         raise MismatchError(
             f"The bend recorded for '{layer.name}' cannot be used ({error}): align it again."
         ) from error
-    data = straightened(np.asarray(layer.data), transform_of(layer, reference), known_bend)
+    data = resample_bspline(np.asarray(layer.data), transform_of(layer, reference), known_bend)
     name = f"{layer.name} straightened"
     options = {
         "name": name,

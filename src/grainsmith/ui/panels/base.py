@@ -8,8 +8,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QFormLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from grainsmith.ui.editing.autosave import keeper_of
-from grainsmith.ui.session.active_layers import roles_of, while_alive
+from grainsmith.ui.editing.autosave import autosave_of
+from grainsmith.ui.session.active_layers import active_layers_of, connect_while_alive
 from grainsmith.ui.widgets.background import Progress
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Panel(QWidget):
     ----------
     viewer : napari viewer
         The viewer that the panel works in.
-    roles : Roles
+    roles : ActiveLayers
         Its image, grains and maps.
     progress : Progress
         To be handed to `worker.run`.
@@ -38,7 +38,7 @@ class Panel(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self.viewer = viewer
-        self.roles = roles_of(viewer)
+        self.roles = active_layers_of(viewer)
         self.progress = Progress()
         self._missing = ""
         self._message = label("")
@@ -52,7 +52,7 @@ class Panel(QWidget):
         whole.addWidget(self.progress)
         whole.addWidget(self._message)
         whole.addStretch(1)
-        while_alive(self, self.roles.changed, self.refresh)
+        connect_while_alive(self, self.roles.changed, self.refresh)
 
     def refresh(self) -> None:
         """Show the present image, grains and maps; a panel says here what is missing."""
@@ -60,7 +60,7 @@ class Panel(QWidget):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's name)
         """From now on grains are kept safe, and the window asks before it closes over unsaved."""
         super().showEvent(event)
-        keeper_of(self.viewer).watch_window(self)
+        autosave_of(self.viewer).watch_window(self)
 
     def add(self, *widgets: QWidget) -> None:
         """Add rows at the end."""

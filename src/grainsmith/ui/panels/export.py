@@ -23,7 +23,7 @@ from grainsmith.io.exchange import (
     LabelledField,
     export_fields,
     import_fields,
-    write_picture,
+    write_overlay_image,
 )
 from grainsmith.io.tables.grain_table import write_table
 from grainsmith.ui.panels.base import Panel, button, label
@@ -119,7 +119,7 @@ class FilesPanel(Panel):
 
     def save_picture(self, path: str) -> None:
         """Write the picture with its grains."""
-        self._write(self._picture, lambda field: write_picture(path, field), path)
+        self._write(self._picture, lambda field: write_overlay_image(path, field), path)
 
     def import_grains(self, path: str) -> None:
         """Read grains of another program and show them as layers."""

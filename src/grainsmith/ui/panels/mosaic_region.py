@@ -18,11 +18,11 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.pipeline.mosaic.region import MOST_PX, open_region, reopen_region
 from grainsmith.pipeline.mosaic.write_back import undo_write, write_region
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.editing.autosave import keeper_of
+from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.layers.convert import facts
-from grainsmith.ui.layers.mosaics import editable_mosaic, mosaic_shape, picture_of_mosaic, read_again
+from grainsmith.ui.layers.mosaics import editable_mosaic, mosaic_shape, image_of_mosaic, read_again
 from grainsmith.ui.panels.base import Panel, button, label
-from grainsmith.ui.session.active_layers import while_alive
+from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.widgets.layouts import row_of
 from grainsmith.ui.widgets.background import run
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import napari
 
     from grainsmith.pipeline.mosaic.region import Region
-    from grainsmith.pipeline.mosaic.write_back import Written
+    from grainsmith.pipeline.mosaic.write_back import WriteBackResult
 
 _EMPTY = "No mosaic with grains is open: drop the folder that <i>grainsmith mosaic</i> has made."
 _DELAY_MS = 150
@@ -136,7 +136,7 @@ class RegionPanel(Panel):
         for event in (camera.zoom, camera.center):
             event.connect(self._on_view)
             self.destroyed.connect(lambda *_, event=event: event.disconnect(self._on_view))
-        while_alive(self, self._pieces.changed, self.refresh)
+        connect_while_alive(self, self._pieces.changed, self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -265,7 +265,7 @@ class RegionPanel(Panel):
     def _show(self, mosaic: Labels, region: Region, restored: Labels | None = None) -> None:
         name = f"piece of {Path(region.folder).stem}"
         place = _place(mosaic, region)
-        picture = picture_of_mosaic(mosaic, self.viewer.layers)
+        picture = image_of_mosaic(mosaic, self.viewer.layers)
         look = {}
         if picture is not None and not picture.rgb:
             look = {"contrast_limits": picture.contrast_limits, "colormap": "gray"}
@@ -304,7 +304,7 @@ class RegionPanel(Panel):
             history_of(grains).mark_unsaved()
         return grains
 
-    def _on_written(self, piece: Piece, pixels: int, written: Written) -> None:
+    def _on_written(self, piece: Piece, pixels: int, written: WriteBackResult) -> None:
         # Not by the place in the history: another edit may have come to the same place.
         if crc32(np.ascontiguousarray(piece.grains.data).data) != pixels:
             self._pieces.present = None
@@ -320,11 +320,11 @@ class RegionPanel(Panel):
     def _settle(self, piece: Piece) -> None:
         """Let go of what was kept of a piece for a crash: nothing of it is unsaved any more."""
         history_of(piece.grains).mark_saved()
-        kept = keeper_of(self.viewer).kept(piece.grains)
+        kept = autosave_of(self.viewer).kept(piece.grains)
         if kept is not None:
             kept.save()
 
-    def _on_undone(self, mosaic: Labels, written: Written) -> None:
+    def _on_undone(self, mosaic: Labels, written: WriteBackResult) -> None:
         self._read_again(mosaic)
         self.say(f"The last write-back was taken back: {_changes(written)}.")
 
@@ -351,12 +351,12 @@ def _place(mosaic: Labels, region: Region) -> dict[str, Any]:
     }
 
 
-def _changes(written: Written) -> str:
+def _changes(written: WriteBackResult) -> str:
     n, gone = written.n_changed, written.n_gone
     return f"{n} grain{'s' if n != 1 else ''} changed or new, {gone} gone"
 
 
-def _told(written: Written) -> str:
+def _told(written: WriteBackResult) -> str:
     kept = (
         f" {written.n_kept_px} px of locked grains had been drawn over and stay as they were."
         if written.n_kept_px

@@ -19,7 +19,7 @@ from grainsmith.ui.layers.data_bar import mark_data_bar
 from grainsmith.ui.plugin.reader import sample_layers
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, set_pixel_size
 from grainsmith.ui.panels.base import Panel, button, label, rows
-from grainsmith.ui.session.active_layers import while_alive
+from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.widgets.background import run
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class OpenPanel(Panel):
         self.add(self._open_button, self._what, self._form, self._notes, self._samples)
         self._size.valueChanged.connect(self._on_size)
         self._bar.valueChanged.connect(self._on_bar)
-        while_alive(self, self.roles.image_changed, lambda _layer: self.refresh())
+        connect_while_alive(self, self.roles.image_changed, lambda _layer: self.refresh())
         self.refresh()
 
     def refresh(self) -> None:

@@ -19,9 +19,9 @@ from grainsmith.ui.widgets.settings_form import Form
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, sem_image_of
 from grainsmith.ui.widgets.model_picker import ModelChoice
 from grainsmith.ui.panels.base import Panel, button, label, rows
-from grainsmith.ui.editing.segmentation_result import put_grains
-from grainsmith.ui.session.active_layers import while_alive
-from grainsmith.ui.session.panel_settings import shown_settings_of
+from grainsmith.ui.editing.segmentation_result import add_or_update_grains
+from grainsmith.ui.session.active_layers import connect_while_alive
+from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.widgets.background import run
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class SegmentPanel(Panel):
         self._draw_again = False
         self._lay_out()
         self._connect()
-        shown = shown_settings_of(viewer)
+        shown = panel_settings_of(viewer)
         shown.take_part("segment", self, self.settings, self.show_settings)
         self.refresh()
 
@@ -96,7 +96,7 @@ class SegmentPanel(Panel):
         self._more["min_area_px"].changed.connect(lambda _: self._redraw_timer.start())
         self._redraw_timer.timeout.connect(self._redraw)
         self._diameter.valueChanged.connect(lambda _: self._note_diameter())
-        while_alive(self, self.roles.grains_changed, self._on_grains)
+        connect_while_alive(self, self.roles.grains_changed, self._on_grains)
 
     # --- settings
 
@@ -202,7 +202,7 @@ class SegmentPanel(Panel):
         amend: bool = False,
     ) -> str:
         """Show grains as a layer, and return what is to be said of the user's own, if anything."""
-        _, said = put_grains(
+        _, said = add_or_update_grains(
             self.viewer,
             self.roles,
             image,

@@ -13,15 +13,15 @@ from grainsmith import plots
 from grainsmith.plots import readable
 from grainsmith.report import write_report
 from grainsmith.statistics import Field, SizeStatistics, StatisticsSettings, qfl_shares, summarise
-from grainsmith.ui.session.selection import chosen_of
+from grainsmith.ui.session.selection import selection_of
 from grainsmith.ui.widgets.settings_form import Form
 from grainsmith.ui.layers.convert import facts, sem_image_of
-from grainsmith.ui.session.measurements import AUTOMATIC_PX, measured_of
+from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.widgets.plot_canvas import Plot
-from grainsmith.ui.session.active_layers import while_alive
+from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.widgets.layouts import row_of
-from grainsmith.ui.session.panel_settings import shown_settings_of
+from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.panels.table import NO_GRAINS
 from grainsmith.ui.widgets.background import run
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from napari.layers import Labels
 
-    from grainsmith.ui.session.measurements import Measured
+    from grainsmith.ui.session.measurements import Measurements
 
 _KINDS = ("Cumulative curve", "Histogram", "Rose of long axes", "Scatter", "Ternary")
 
@@ -46,8 +46,8 @@ class StatisticsPanel(Panel):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
-        self._chosen = chosen_of(viewer)
-        self._measured: Measured | None = None
+        self._chosen = selection_of(viewer)
+        self._measured: Measurements | None = None
         self._statistics: SizeStatistics | None = None
         self._labels = np.empty(0, int)
         self._form = Form(
@@ -75,7 +75,7 @@ class StatisticsPanel(Panel):
         self._timer = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._lay_out()
         self._connect()
-        shown = shown_settings_of(viewer)
+        shown = panel_settings_of(viewer)
         shown.take_part("statistics", self, self._form.settings, self._form.show_settings)
         self._on_grains(self.roles.grains)
 
@@ -98,8 +98,8 @@ class StatisticsPanel(Panel):
         self._mineral.activated.connect(lambda _: self.compute())
         for combo in (self._kind, *self._axes):
             combo.activated.connect(lambda _: self.draw())
-        while_alive(self, self.roles.grains_changed, self._on_grains)
-        while_alive(self, self._chosen.changed, lambda _: self._mark())
+        connect_while_alive(self, self.roles.grains_changed, self._on_grains)
+        connect_while_alive(self, self._chosen.changed, lambda _: self._mark())
 
     # --- what is known
 
@@ -111,10 +111,10 @@ class StatisticsPanel(Panel):
     def _on_grains(self, grains: Labels | None) -> None:
         if self._measured is not None:
             self._measured.changed.disconnect(self._on_table)
-        self._measured = None if grains is None else measured_of(grains, self.viewer)
+        self._measured = None if grains is None else measurements_of(grains, self.viewer)
         self._statistics = None
         if self._measured is not None and grains is not None:
-            while_alive(self, self._measured.changed, self._on_table)
+            connect_while_alive(self, self._measured.changed, self._on_table)
             if not self._measured.known and grains.data.size <= AUTOMATIC_PX:
                 self._measure()
         self._on_table()

@@ -21,13 +21,13 @@ from qtpy.QtWidgets import (
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.tables.grain_table import write_table
 from grainsmith.plots import readable
-from grainsmith.ui.session.selection import chosen_of, zoom_to_grains
+from grainsmith.ui.session.selection import selection_of, zoom_to_grains
 from grainsmith.ui.editing.clicks import on_click
-from grainsmith.ui.layers.label_colors import colour_grains, restore_colours
+from grainsmith.ui.layers.label_colors import color_grains, restore_colors
 from grainsmith.ui.editing.mouse import at_work
-from grainsmith.ui.session.measurements import AUTOMATIC_PX, measured_of
+from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
 from grainsmith.ui.panels.base import Panel, button, label
-from grainsmith.ui.session.active_layers import while_alive
+from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.widgets.layouts import row_of
 from grainsmith.ui.widgets.grain_table_model import GrainTableModel
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from napari.layers import Labels
 
-    from grainsmith.ui.session.measurements import Measured
+    from grainsmith.ui.session.measurements import Measurements
 
 NO_GRAINS = "No grains yet: find them in the tab Segment, or drop a labels file into the window."
 
@@ -65,8 +65,8 @@ class TablePanel(Panel):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
-        self._chosen = chosen_of(viewer)
-        self._measured: Measured | None = None
+        self._chosen = selection_of(viewer)
+        self._measured: Measurements | None = None
         self._names: list[str] = []
         self._linking = False
         self._measure = button(
@@ -118,9 +118,9 @@ class TablePanel(Panel):
         self._view.selectionModel().selectionChanged.connect(lambda *_: self._on_rows_chosen())
         self._colour.activated.connect(lambda _: self._apply_colour())
         self._recolour.timeout.connect(self._apply_colour)
-        while_alive(self, self.roles.grains_changed, self._on_grains)
-        while_alive(self, self.roles.maps_changed, lambda _: self._measure_if_known())
-        while_alive(self, self._chosen.changed, self._on_chosen)
+        connect_while_alive(self, self.roles.grains_changed, self._on_grains)
+        connect_while_alive(self, self.roles.maps_changed, lambda _: self._measure_if_known())
+        connect_while_alive(self, self._chosen.changed, self._on_chosen)
         on_click(self.viewer, self, self._on_picture_clicked)
 
     # --- what is shown
@@ -146,10 +146,10 @@ class TablePanel(Panel):
         if self._measured is not None:
             self._measured.changed.disconnect(self._on_table)
             self._measured.lost.disconnect(self.measure)
-        self._measured = None if grains is None else measured_of(grains, self.viewer)
+        self._measured = None if grains is None else measurements_of(grains, self.viewer)
         if self._measured is not None:
-            while_alive(self, self._measured.changed, self._on_table)
-            while_alive(self, self._measured.lost, self.measure)
+            connect_while_alive(self, self._measured.changed, self._on_table)
+            connect_while_alive(self, self._measured.lost, self.measure)
             if not self._measured.known and grains is not None:
                 self._measure_soon(grains)
         self._on_table()
@@ -255,7 +255,7 @@ class TablePanel(Panel):
         if name in table:
             self.say(f"Colours: {colour_grains(grains, table[name])}")
         else:
-            restore_colours(grains)
+            restore_colors(grains)
             self.say("")
 
     # --- out

@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Layer
 
-_OF_VIEWER: WeakKeyDictionary[Any, Roles] = WeakKeyDictionary()
+_OF_VIEWER: WeakKeyDictionary[Any, ActiveLayers] = WeakKeyDictionary()
 
 
-def roles_of(viewer: napari.viewer.Viewer) -> Roles:
+def active_layers_of(viewer: napari.viewer.Viewer) -> ActiveLayers:
     """Return the roles of a viewer: the same object to every panel."""
     # A dock gets the viewer behind a proxy; the layers' identity counts here.
     real = getattr(viewer, "__wrapped__", viewer)
     if real not in _OF_VIEWER:
-        _OF_VIEWER[real] = Roles(real.layers)
+        _OF_VIEWER[real] = ActiveLayers(real.layers)
     return _OF_VIEWER[real]
 
 
-def while_alive(widget: QWidget, signal: SignalInstance, slot: Callable[..., Any]) -> None:
+def connect_while_alive(widget: QWidget, signal: SignalInstance, slot: Callable[..., Any]) -> None:
     """Connect a slot for as long as the widget lives: a closed dock must hear nothing more."""
     signal.connect(slot)
     widget.destroyed.connect(lambda: signal.disconnect(slot, missing_ok=True))
 
 
-class Roles:
+class ActiveLayers:
     """Image, grains and maps of one viewer, following its layer list.
 
     Attributes
@@ -227,12 +227,12 @@ class Roles:
         self.changed.emit()
 
 
-class RolesLine(QWidget):
+class LayerBar(QWidget):
     """One line: image · grains · maps, shared by all panels."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        self._roles = roles_of(viewer)
+        self._roles = active_layers_of(viewer)
         self._image = _combo("The picture that grains are found in")
         self._grains = _combo("The grains that all tabs work on")
         self._maps = QToolButton()
@@ -253,7 +253,7 @@ class RolesLine(QWidget):
             grid.setColumnStretch(column, stretch)
         self._image.activated.connect(self._on_image)
         self._grains.activated.connect(self._on_grains)
-        while_alive(self, self._roles.changed, self._show)
+        connect_while_alive(self, self._roles.changed, self._show)
         self._show()
 
     def _show(self) -> None:

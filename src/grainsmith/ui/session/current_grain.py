@@ -9,7 +9,7 @@ import numpy as np
 from grainsmith.errors import MismatchError
 from grainsmith.gallery.map_readout import box_of
 from grainsmith.ui.editing.clicks import on_click
-from grainsmith.ui.session.active_layers import roles_of, while_alive
+from grainsmith.ui.session.active_layers import active_layers_of, connect_while_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
 
-class Picked:
+class CurrentGrain:
     """Follows the grain that is looked at, for as long as a widget lives.
 
     A click on a grain picks it while the widget can be seen and no drawing tool has the mouse.
@@ -30,11 +30,11 @@ class Picked:
     ) -> None:
         self._viewer = viewer
         self._slot = slot
-        self._roles = roles_of(viewer)
+        self._roles = active_layers_of(viewer)
         self._watched: Labels | None = None
         on_click(viewer, widget, self._on_click)
         widget.destroyed.connect(lambda: self._watch(None))
-        while_alive(widget, self._roles.grains_changed, self._watch)
+        connect_while_alive(widget, self._roles.grains_changed, self._watch)
         self._watch(self._roles.grains)
 
     @property

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from grainsmith.data import ElementMap, Transform
     from grainsmith.gallery import Field
-    from grainsmith.ui.session.active_layers import Roles
+    from grainsmith.ui.session.active_layers import ActiveLayers
 
 NAMING = ("mineral", "score", "runner_up", "runner_up_score", "verdict")
 
@@ -48,7 +48,7 @@ def put_columns(grains: Labels, columns: pd.DataFrame) -> None:
     grains.features = features_of(merged.rename_axis("label"))
 
 
-def maps_of(roles: Roles) -> tuple[list[ElementMap], dict[str, Transform]]:
+def maps_of(roles: ActiveLayers) -> tuple[list[ElementMap], dict[str, Transform]]:
     """Return the element maps of a viewer and where they lie on its image.
 
     Of two maps of one element the first counts: a column of the table can hold one only.
@@ -62,7 +62,7 @@ def maps_of(roles: Roles) -> tuple[list[ElementMap], dict[str, Transform]]:
     return maps, transforms
 
 
-def field_of(roles: Roles) -> Field | None:
+def field_of(roles: ActiveLayers) -> Field | None:
     """Return everything that pictures of grains are made from; None without image or grains."""
     image, grains = roles.image, roles.grains
     if image is None or grains is None:

@@ -16,12 +16,12 @@ from grainsmith.ui.layers.convert import facts, labels_options, sem_image_of, ta
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Shapes
 
-    from grainsmith.ui.session.active_layers import Roles
+    from grainsmith.ui.session.active_layers import ActiveLayers
 
 NO_GRAINS = "No grains yet: find them first (tab Segment), or import them."
 
 
-def field_of(roles: Roles) -> LabelledField:
+def field_of(roles: ActiveLayers) -> LabelledField:
     """Return the present grains with their picture, table and minerals.
 
     Raises
@@ -57,7 +57,7 @@ def field_of(roles: Roles) -> LabelledField:
     )
 
 
-def training_field_of(roles: Roles, licence: str) -> tuple[LabelledField, Origin]:
+def training_field_of(roles: ActiveLayers, licence: str) -> tuple[LabelledField, Origin]:
     """Return the field without its data bar, and where it comes from.
 
     Raises
@@ -106,7 +106,7 @@ def minerals_in(table: pd.DataFrame) -> dict[int, str]:
     return {int(label): str(name) for label, name in named if label and name}
 
 
-def show_field(viewer: Any, roles: Roles, field: LabelledField, source: str) -> Labels:
+def show_field(viewer: Any, roles: ActiveLayers, field: LabelledField, source: str) -> Labels:
     """Show grains that were read, on the picture of their size; they become the grains."""
     numbers = [int(label) for label in np.unique(field.labels) if label]
     table = pd.DataFrame(index=pd.Index(numbers, name="label"))

@@ -25,7 +25,7 @@ from grainsmith.ui.layers.convert import (
     table_of,
     transform_of,
 )
-from grainsmith.ui.session.active_layers import roles_of
+from grainsmith.ui.session.active_layers import active_layers_of
 from grainsmith.ui.widgets.background import run
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from grainsmith.data import ElementMap, LabelImage, OnProgress, Transform
-    from grainsmith.ui.session.active_layers import Roles
+    from grainsmith.ui.session.active_layers import ActiveLayers
     from grainsmith.ui.widgets.background import Progress
 
 _DELAY_MS = 60
@@ -47,17 +47,17 @@ AUTOMATIC_PX = 80_000_000
 _MANY = 0.2
 """Where more of the tiles have changed, all is measured anew, in the background."""
 
-_OF_LAYER: WeakKeyDictionary[Labels, Measured] = WeakKeyDictionary()
+_OF_LAYER: WeakKeyDictionary[Labels, Measurements] = WeakKeyDictionary()
 
 
-def measured_of(layer: Labels, viewer: Any) -> Measured:
+def measurements_of(layer: Labels, viewer: Any) -> Measurements:
     """Return the measures of a layer: the same object to every panel."""
     if layer not in _OF_LAYER:
-        _OF_LAYER[layer] = Measured(layer, roles_of(viewer))
+        _OF_LAYER[layer] = Measurements(layer, active_layers_of(viewer))
     return _OF_LAYER[layer]
 
 
-class Measured:
+class Measurements:
     """Measures of one labels layer that follow its edits.
 
     Attributes
@@ -72,7 +72,7 @@ class Measured:
     changed = Signal()
     lost = Signal()
 
-    def __init__(self, layer: Labels, roles: Roles) -> None:
+    def __init__(self, layer: Labels, roles: ActiveLayers) -> None:
         self._layer = ref(layer)
         self._roles = roles
         self._own: pd.DataFrame | None = None

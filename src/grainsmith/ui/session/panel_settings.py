@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     import napari
     from qtpy.QtWidgets import QWidget
 
-_OF_VIEWER: WeakKeyDictionary[Any, ShownSettings] = WeakKeyDictionary()
+_OF_VIEWER: WeakKeyDictionary[Any, PanelSettings] = WeakKeyDictionary()
 
 
-def shown_settings_of(viewer: napari.viewer.Viewer) -> ShownSettings:
+def panel_settings_of(viewer: napari.viewer.Viewer) -> PanelSettings:
     """Return the shown settings of a viewer: the same object to every panel."""
     real = getattr(viewer, "__wrapped__", viewer)
     if real not in _OF_VIEWER:
-        _OF_VIEWER[real] = ShownSettings()
+        _OF_VIEWER[real] = PanelSettings()
     return _OF_VIEWER[real]
 
 
@@ -38,7 +38,7 @@ class _Part:
     """What it showed right after the last `put`: a box may round, or have no row for a setting."""
 
 
-class ShownSettings:
+class PanelSettings:
     """The settings of all steps as the panels show them.
 
     A step whose panel is not open has those of the recipe that was loaded last, or the defaults.

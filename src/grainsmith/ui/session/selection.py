@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.editing.overlays import CHOSEN
-from grainsmith.ui.session.active_layers import roles_of
+from grainsmith.ui.session.active_layers import active_layers_of
 from grainsmith.ui.editing.previews import Shown
 from grainsmith.ui.layers.camera import zoom_to
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Labels
 
-    from grainsmith.ui.session.active_layers import Roles
+    from grainsmith.ui.session.active_layers import ActiveLayers
 
-_OF_VIEWER: WeakKeyDictionary[Any, Chosen] = WeakKeyDictionary()
+_OF_VIEWER: WeakKeyDictionary[Any, Selection] = WeakKeyDictionary()
 
 
-def chosen_of(viewer: napari.viewer.Viewer) -> Chosen:
+def selection_of(viewer: napari.viewer.Viewer) -> Selection:
     """Return the chosen grains of a viewer: the same object to every panel."""
     real = getattr(viewer, "__wrapped__", viewer)
     if real not in _OF_VIEWER:
-        _OF_VIEWER[real] = Chosen(real.layers, roles_of(viewer))
+        _OF_VIEWER[real] = Selection(real.layers, active_layers_of(viewer))
     return _OF_VIEWER[real]
 
 
-class Chosen:
+class Selection:
     """Labels that are chosen.
 
     Attributes
@@ -45,7 +45,7 @@ class Chosen:
 
     changed = Signal(tuple)
 
-    def __init__(self, layers: Any, roles: Roles) -> None:
+    def __init__(self, layers: Any, roles: ActiveLayers) -> None:
         self.shown = Shown(layers)
         self._roles = roles
         self._labels: tuple[int, ...] = ()

@@ -23,7 +23,7 @@ _SIGNAL_INTERVAL_S = 0.1
 """More than ten signals a second slow the drawing down and nobody reads them."""
 
 
-class Stopped(Exception):  # noqa: N818  (no error: the user asked for it)
+class Cancelled(Exception):  # noqa: N818  (no error: the user asked for it)
     """The user pressed Cancel; raised in the working thread by `on_progress`."""
 
 
@@ -122,7 +122,7 @@ class _Job(QObject):
     def on_progress(self, done: int, total: int) -> None:
         """Report from the working thread; raises Stopped once that is asked for."""
         if self._stop or self.worker.abort_requested:
-            raise Stopped
+            raise Cancelled
         now = time.monotonic()
         if done >= total or now - self._last_signal_s >= _SIGNAL_INTERVAL_S:
             self._last_signal_s = now
@@ -153,7 +153,7 @@ def run(
         Called with the result, on the GUI thread.
     progress : Progress
         Where given, func is called with `on_progress=`: its steps are shown, and Cancel raises
-        `Stopped` from the next call of on_progress.
+        `Cancelled` from the next call of on_progress.
     title : str
         What is going on, in the user's words.
     stopped : callable
@@ -206,7 +206,7 @@ def _deliver(
 ) -> None:
     if outcome.error is None:
         then(outcome.value)
-    elif not isinstance(outcome.error, Stopped):
+    elif not isinstance(outcome.error, Cancelled):
         if failed is not None:
             failed()
         _show_error(outcome.error)

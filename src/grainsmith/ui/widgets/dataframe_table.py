@@ -20,7 +20,7 @@ _MOST_ROWS = 2000
 """Beyond that nobody reads on, and the table would be slow; files hold everything."""
 
 
-class FrameView(QTableWidget):
+class DataFrameTable(QTableWidget):
     """Shows a DataFrame with its index as first column; sends `row_chosen` with the index."""
 
     row_chosen = Signal(object)

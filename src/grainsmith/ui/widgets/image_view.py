@@ -17,7 +17,7 @@ _LEAST_TILE_PX, _MOST_TILE_PX = 84, 180
 _GAP_PX = 6
 
 
-class ComboView(QLabel):
+class ImageView(QLabel):
     """A picture of pixels, as wide as there is room; sends `resized` when that changes."""
 
     resized = Signal()

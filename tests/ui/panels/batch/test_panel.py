@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 from tests.pipeline.fields import QUICK, RULES, make_field, make_samples
 
 from grainsmith.clean import CleanSettings
-from grainsmith.pipeline.batch.runner import BatchResult, FieldState, Pace
+from grainsmith.pipeline.batch.runner import BatchResult, FieldState, ProgressEstimator
 from grainsmith.pipeline.batch.manifest import NAME
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe, read_recipe
 from grainsmith.segment import SegmentSettings
@@ -201,7 +201,7 @@ def test_results_of_another_batch_are_not_touched_unasked(panel, samples, qtbot)
 
 def test_the_time_left_is_judged_by_what_was_done_since_the_start():
     now = [0.0]
-    pace = Pace(5, clock=lambda: now[0])
+    pace = ProgressEstimator(5, clock=lambda: now[0])
     assert pace.seconds_left() != pace.seconds_left()  # not a number yet
     pace.note(FieldState(name="a", state="done before"))
     now[0] = 30.0

@@ -13,7 +13,7 @@ from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.editing.shortcuts import KEYS, keys_text
 from grainsmith.ui.editing.overlays import CHOSEN, PREVIEW, UNCOVERED
-from grainsmith.ui.session.active_layers import roles_of
+from grainsmith.ui.session.active_layers import active_layers_of
 
 SHAPE = (200, 260)
 CENTRES = [(40, 40), (40, 110), (40, 180), (110, 40), (110, 110), (110, 180), (170, 60)]
@@ -198,7 +198,7 @@ def test_grains_can_be_changed_and_tell_once(panel, viewer):
     panel.editor.told.connect(told.append)
     first, other = panel.layer, viewer.add_labels(field(), name="other").__wrapped__
     for layer in (other, first, other, first):
-        roles_of(viewer).grains = layer
+        active_layers_of(viewer).grains = layer
     assert told == []
     history_of(first).told.emit("locked")
     assert told == ["locked"]

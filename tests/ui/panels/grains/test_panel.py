@@ -256,7 +256,7 @@ def test_saving_all_combos_can_be_stopped(panel, grains, tmp_path, qtbot, monkey
     assert not panel.combo.progress.isHidden()
     qtbot.waitUntil(lambda: (folder / "idx5_ele_combo.png").exists(), timeout=WAIT_MS)
     panel.combo.progress.cancel()
-    qtbot.waitUntil(lambda: "Stopped" in panel.combo._message.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "Cancelled" in panel.combo._message.text(), timeout=WAIT_MS)
     assert panel.combo.progress.isHidden()
     assert files.all.isEnabled()
 

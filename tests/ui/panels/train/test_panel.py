@@ -15,7 +15,7 @@ from grainsmith.io.images.reader import read_image
 from grainsmith.models.registry import list_models
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import sample_field
-from grainsmith.train.novelty import least_like
+from grainsmith.train.novelty import most_novel
 from grainsmith.train.runs import free_name, runs_folder, unfinished_runs
 from grainsmith.train.settings import TuneSettings
 from grainsmith.ui.panels.base import duration
@@ -132,7 +132,7 @@ def test_train_judge_keep_and_go_on(panel, viewer, dataset, pictures, qtbot):
         assert np.isin(shown[name].data, [0, *np.unique(truth)]).all()
     assert panel.roles.image.name == "field_1"
     panel.judgement.keep()
-    qtbot.waitUntil(lambda: "Kept" in _message(panel), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "LayerAutosave" in _message(panel), timeout=WAIT_MS)
     assert {entry.name for entry in list_models()} == before | {"sand-1"}
     assert not any("gained" in layer.name for layer in viewer.layers)
     assert panel.model.name == "sand-1"
@@ -141,7 +141,7 @@ def test_train_judge_keep_and_go_on(panel, viewer, dataset, pictures, qtbot):
     qtbot.addWidget(segment)
     assert segment._model.findData("sand-1") >= 0
     left = [pictures / "field_2.tif", pictures / "field_3.tif"]
-    expected = least_like(left, read_dataset(dataset), "sand-1").stem
+    expected = most_novel(left, read_dataset(dataset), "sand-1").stem
     panel.next.segment()
     qtbot.waitUntil(lambda: panel.roles.image.name == expected, timeout=WAIT_MS)
     assert panel.roles.grains.metadata["grainsmith"]["model"]["name"] == "sand-1"

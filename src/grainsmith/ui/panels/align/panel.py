@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.align import Alignment, AlignSettings, sharpness
+from grainsmith.align import RegistrationResult, AlignSettings, sharpness
 from grainsmith.errors import GrainsmithError
 from grainsmith.ui.layers import registration
 from grainsmith.ui.panels.align.table import AlignTable
@@ -29,7 +29,7 @@ from grainsmith.ui.layers.convert import facts, place_map, role_of
 from grainsmith.ui.panels.align.nudge import ArrowKeys
 from grainsmith.ui.panels.base import Panel, button
 from grainsmith.ui.panels.align.landmarks import PointPairs
-from grainsmith.ui.session.panel_settings import shown_settings_of
+from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.widgets.background import run
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class AlignPanel(Panel):
         self._whole_pass = QCheckBox("Move its whole pass")
         self._form = Form(AlignSettings)
         self._lay_out()
-        shown = shown_settings_of(viewer)
+        shown = panel_settings_of(viewer)
         shown.take_part("align", self, self._form.settings, self._form.show_settings)
         self._table.chosen.connect(self._on_chosen)
         self._table.passes_edited.connect(lambda: self._keep_passes.setChecked(True))
@@ -242,7 +242,7 @@ class AlignPanel(Panel):
             stopped=lambda: self.say("Stopped. Nothing was moved."),
         )
 
-    def _apply(self, reference: Image, layers: Sequence[Image], found: Alignment) -> None:
+    def _apply(self, reference: Image, layers: Sequence[Image], found: RegistrationResult) -> None:
         if any(layer not in self.viewer.layers for layer in (reference, *layers)):
             self.say("A layer was closed meanwhile; nothing was moved.")
             return
@@ -361,7 +361,7 @@ class AlignPanel(Panel):
         self.say("Loaded." + (f" Nothing said of: {', '.join(missing)}." if missing else ""))
 
 
-def _summary(found: Alignment) -> str:
+def _summary(found: RegistrationResult) -> str:
     verdicts = [row.transform.verdict for row in found.rows]
     words = {
         "aligned": "aligned",

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.pipeline.batch.runner import Pace, run_batch
+from grainsmith.pipeline.batch.runner import ProgressEstimator, run_batch
 from grainsmith.pipeline.batch.discovery import checked, find_fields, read_sheet
 from grainsmith.pipeline.batch.manifest import holds_results
 from grainsmith.ui.panels.batch.field_list import FieldList
@@ -78,7 +78,7 @@ class BatchPanel(Panel):
         self.out = ""
         self._seen_results = ("", False)
         self._out_chosen = False
-        self._pace: Pace | None = None
+        self._pace: ProgressEstimator | None = None
         self._told = _Told()
         self._what = label(_NO_FIELDS)
         self._where = label("", dim=True)
@@ -243,7 +243,7 @@ class BatchPanel(Panel):
         self._left.setText("")
         self._left.show()
         self.list.begin()
-        self._pace = Pace(len(self.fields))
+        self._pace = ProgressEstimator(len(self.fields))
         run(
             _run,
             self.fields,

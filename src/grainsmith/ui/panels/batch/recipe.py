@@ -23,9 +23,9 @@ from grainsmith.pipeline.recipe import (
 )
 from grainsmith.ui.widgets.settings_form import Form
 from grainsmith.ui.panels.base import button, label
-from grainsmith.ui.session.active_layers import while_alive
+from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.widgets.layouts import across
-from grainsmith.ui.session.panel_settings import shown_settings_of
+from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.widgets.background import run
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class RecipePart(QWidget):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        self._shown = shown_settings_of(viewer)
+        self._shown = panel_settings_of(viewer)
         self._what = label("Recipe: the settings that the tabs show")
         self._named = QCheckBox("Name minerals")
         self._named.setToolTip("By rules: examples and clusters hold for one field only")
@@ -56,7 +56,7 @@ class RecipePart(QWidget):
         self._lay_out()
         self._shown.take_part("open", self, self._open.settings, self._open.show_settings)
         self._shown.take_part("report", self, self._report.settings, self._report.show_settings)
-        while_alive(self, self._shown.changed, self._show_rules)
+        connect_while_alive(self, self._shown.changed, self._show_rules)
 
     def _lay_out(self) -> None:
         save = button(

@@ -16,20 +16,20 @@ from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.widgets.background import run
 
 if TYPE_CHECKING:
-    from grainsmith.clean import Cleaned
+    from grainsmith.clean import CleanResult
     from grainsmith.ui.editing.editor import Editor
     from grainsmith.ui.editing.history import History
-    from grainsmith.ui.session.active_layers import Roles
+    from grainsmith.ui.session.active_layers import ActiveLayers
     from grainsmith.ui.widgets.background import Progress
 
 _MEANWHILE = "The grains were edited meanwhile; nothing was done. Do it again."
 _FOLDED = ("max_area_um2", "max_area_px", "min_confidence", "min_solidity")
 
 
-class CleanUp(QWidget):
+class BulkCleanup(QWidget):
     """A form of what to remove and mend; first the preview, then the deed, as one step."""
 
-    def __init__(self, editor: Editor, roles: Roles, progress: Progress) -> None:
+    def __init__(self, editor: Editor, roles: ActiveLayers, progress: Progress) -> None:
         super().__init__()
         self._editor, self._roles, self._progress = editor, roles, progress
         self.form = Form(CleanSettings, folded=_FOLDED)
@@ -83,7 +83,7 @@ class CleanUp(QWidget):
             locked=history.locked,
         )
 
-    def _show_preview(self, history: History, moves: int, found: Cleaned) -> None:
+    def _show_preview(self, history: History, moves: int, found: CleanResult) -> None:
         if history.moves != moves:
             self._said.setText(_MEANWHILE)
             return
@@ -92,7 +92,7 @@ class CleanUp(QWidget):
         would += f": {_why(found.removed)}" if found.removed else ""
         self._said.setText(". ".join([would, *_mended(found)]) + ".")
 
-    def _show_done(self, history: History, moves: int, done: Cleaned) -> None:
+    def _show_done(self, history: History, moves: int, done: CleanResult) -> None:
         if history.moves != moves:
             self._said.setText(_MEANWHILE)
             return
@@ -113,7 +113,7 @@ def _why(removed: dict[int, str]) -> str:
     return "; ".join(f"{label} ({reason})" for label, reason in removed.items())
 
 
-def _mended(cleaned: Cleaned) -> list[str]:
+def _mended(cleaned: CleanResult) -> list[str]:
     """Return what a clean-up does to the grains that stay, a sentence each."""
     counts = {
         "holes filled in": len(cleaned.filled),

@@ -18,7 +18,7 @@ _SHOW_MS = 60
 _BEGIN = "as opened"
 
 
-class StepsList(QWidget):
+class HistoryList(QWidget):
     """Every step, the latest at the bottom; those taken back are grey."""
 
     def __init__(self, editor: Editor) -> None:

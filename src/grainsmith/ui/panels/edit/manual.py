@@ -13,7 +13,7 @@ from grainsmith.ui.editing.shortcuts import KEYS, key_of
 from grainsmith.ui.layers.convert import pixel_size_um_of
 from grainsmith.ui.editing.tools import MODES
 from grainsmith.ui.panels.base import label
-from grainsmith.ui.session.active_layers import while_alive
+from grainsmith.ui.session.active_layers import connect_while_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -74,9 +74,9 @@ class Correct(QWidget):
         layout.addStretch(1)
         self._timer = QTimer(self, singleShot=True, interval=_SAY_MS)
         self._timer.timeout.connect(self._show)
-        while_alive(self, editor.chosen_changed, lambda _grains: self._timer.start())
-        while_alive(self, editor.edited, lambda: self._timer.start())
-        while_alive(self, editor.mode_changed, lambda _mode: self._timer.start())
+        connect_while_alive(self, editor.chosen_changed, lambda _grains: self._timer.start())
+        connect_while_alive(self, editor.edited, lambda: self._timer.start())
+        connect_while_alive(self, editor.mode_changed, lambda _mode: self._timer.start())
         self._show()
 
     def _grid(

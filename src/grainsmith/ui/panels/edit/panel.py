@@ -8,7 +8,7 @@ from napari.layers import Labels
 from qtpy.QtWidgets import QMessageBox, QTabWidget, QToolButton
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.ui.panels.edit.bulk_cleanup import CleanUp
+from grainsmith.ui.panels.edit.bulk_cleanup import BulkCleanup
 from grainsmith.ui.panels.edit.manual import Correct
 from grainsmith.ui.editing.editor import editor_of
 from grainsmith.ui.editing.mouse import Gestures
@@ -17,9 +17,9 @@ from grainsmith.ui.layers.convert import role_of
 from grainsmith.ui.panels.base import Panel
 from grainsmith.ui.panels.edit.recovery import RecoveryLine
 from grainsmith.ui.panels.edit.review import Review
-from grainsmith.ui.session.active_layers import while_alive
-from grainsmith.ui.session.panel_settings import shown_settings_of
-from grainsmith.ui.panels.edit.history_list import StepsList
+from grainsmith.ui.session.active_layers import connect_while_alive
+from grainsmith.ui.session.panel_settings import panel_settings_of
+from grainsmith.ui.panels.edit.history_list import HistoryList
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,9 +51,9 @@ class CleanPanel(Panel):
         self.editor = editor_of(viewer)
         actions = self._actions()
         self.correct = Correct(self.editor, actions)
-        self.clean_up = CleanUp(self.editor, self.roles, self.progress)
+        self.clean_up = BulkCleanup(self.editor, self.roles, self.progress)
         self.review = Review(viewer, self.editor, self.progress)
-        self.steps = StepsList(self.editor)
+        self.steps = HistoryList(self.editor)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.tabBar().setDrawBase(False)
@@ -68,11 +68,11 @@ class CleanPanel(Panel):
         self.add(RecoveryLine(viewer), self.tabs)
         self._gestures = Gestures(viewer, self.editor)
         self._keys = Shortcuts(self, viewer, actions)
-        while_alive(self, self.editor.told, self.say)
-        while_alive(self, self.editor.chosen_changed, lambda _grains: self.say(""))
+        connect_while_alive(self, self.editor.told, self.say)
+        connect_while_alive(self, self.editor.chosen_changed, lambda _grains: self.say(""))
         self.destroyed.connect(self._keys.end)
         form = self.clean_up.form
-        shown_settings_of(viewer).take_part("clean", self, form.settings, form.show_settings)
+        panel_settings_of(viewer).take_part("clean", self, form.settings, form.show_settings)
         self.refresh()
 
     def refresh(self) -> None:

@@ -12,10 +12,10 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.labels.autosave import recoverable
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.editing.autosave import keeper_of
+from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, place_of
 from grainsmith.ui.panels.base import label
-from grainsmith.ui.session.active_layers import roles_of
+from grainsmith.ui.session.active_layers import active_layers_of
 
 if TYPE_CHECKING:
     import napari
@@ -32,7 +32,7 @@ class RecoveryLine(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        keeper = keeper_of(viewer)
+        keeper = autosave_of(viewer)
         self._found = [] if keeper.offers_recovery else recoverable()
         if not keeper.offers_recovery:
             keeper.offers_recovery = True
@@ -71,8 +71,8 @@ class RecoveryLine(QWidget):
             self._found = self._found[1:]
             return
         self._viewer.add_layer(layer)
-        roles_of(self._viewer).grains = layer
-        kept = keeper_of(self._viewer).kept(layer)
+        active_layers_of(self._viewer).grains = layer
+        kept = autosave_of(self._viewer).kept(layer)
         if kept is not None:
             kept.replaces.append(found)
             history_of(layer).mark_unsaved()
@@ -127,6 +127,6 @@ def restored_layer(found: Recovery, viewer: Any) -> Labels:
 
 
 def _picture_of(found: Recovery, shape: tuple[int, ...], viewer: Any) -> Any:
-    fitting = [one for one in roles_of(viewer).pictures if one.data.shape[:2] == shape]
+    fitting = [one for one in active_layers_of(viewer).pictures if one.data.shape[:2] == shape]
     same = [one for one in fitting if facts(one).get("source", "") == found.source]
     return next(iter([*same, *fitting]), None)

@@ -14,7 +14,7 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.ui.layers.convert import facts, table_of
 from grainsmith.ui.editing.overlays import UNCOVERED
 from grainsmith.ui.panels.base import button, label
-from grainsmith.ui.editing.review_queue import Queue, make_queue
+from grainsmith.ui.editing.review_queue import ReviewQueue, make_review_queue
 from grainsmith.ui.layers.camera import zoom_to
 from grainsmith.ui.widgets.background import run
 
@@ -37,7 +37,7 @@ class Review(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer, editor: Editor, progress: Progress) -> None:
         super().__init__()
         self._viewer, self._editor, self._progress = viewer, editor, progress
-        self.queue = Queue([])
+        self.queue = ReviewQueue([])
         self._history: History | None = None
         self._bar = QProgressBar()
         self._what = label("Find the most suspicious grains first, then N walks through them.")
@@ -144,7 +144,7 @@ class Review(QWidget):
         return facts(layer).get("prediction"), self._editor.picture
 
     def _show_queue(self, history: History, entries: list[Entry]) -> None:
-        self.queue = Queue(entries)
+        self.queue = ReviewQueue(entries)
         self.rows.clear()
         self.rows.addItems([entry.text for entry in entries[:_LISTED]])
         self.follow(history)
@@ -220,4 +220,4 @@ def _queue_of(
         likeness = likeness_from_logit(prediction.probability, prediction.shape, prediction.scale)
     elif picture is not None and picture.shape[:2] == labels.shape:
         likeness = likeness_from_grey(labels, picture)
-    return make_queue(labels, table, likeness, on_progress=on_progress)
+    return make_review_queue(labels, table, likeness, on_progress=on_progress)

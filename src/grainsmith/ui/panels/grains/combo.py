@@ -12,13 +12,13 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox
 from grainsmith.errors import GrainsmithError
 from grainsmith.gallery import ComboSettings, draw_combo, make_combo
 from grainsmith.ui.panels.grains.combo_export import ComboFiles
-from grainsmith.ui.widgets.image_view import ComboView
+from grainsmith.ui.widgets.image_view import ImageView
 from grainsmith.ui.widgets.settings_form import Form
 from grainsmith.ui.session.gallery_field import field_of
 from grainsmith.ui.layers.convert import table_of
 from grainsmith.ui.panels.base import Panel, button, label
-from grainsmith.ui.session.current_grain import Picked
-from grainsmith.ui.session.active_layers import while_alive
+from grainsmith.ui.session.current_grain import CurrentGrain
+from grainsmith.ui.session.active_layers import connect_while_alive
 
 if TYPE_CHECKING:
     import napari
@@ -56,10 +56,10 @@ class ComboPanel(Panel):
             widget.setFixedWidth(34)
         self._overlay = [_overlay_box(name) for name in ("red", "green", "blue")]
         self._form = Form(ComboSettings, hidden=("tile_px",), folded=("scale", "margin_pct"))
-        self.view = ComboView()
+        self.view = ImageView()
         self._timer = QTimer(self, singleShot=True, interval=_REDRAW_DELAY_MS)
         self._lay_out()
-        self._picked = Picked(viewer, self, self._on_picked)
+        self._picked = CurrentGrain(viewer, self, self._on_picked)
         self._connect()
         self.refresh()
 
@@ -87,7 +87,7 @@ class ComboPanel(Panel):
         self._form.changed.connect(self._timer.start)
         for box in self._overlay:
             box.activated.connect(lambda _: self._timer.start())
-        while_alive(self, self.roles.maps_changed, self._show_elements)
+        connect_while_alive(self, self.roles.maps_changed, self._show_elements)
         self._show_elements()
 
     # --- what is shown

@@ -12,18 +12,18 @@ from qtpy.QtWidgets import QComboBox
 from grainsmith.classify.clusters import name_clusters
 from grainsmith.classify.naming_table import name_by_hand
 from grainsmith.errors import GrainsmithError
-from grainsmith.gallery import composite_picture
-from grainsmith.minerals import colours_of
-from grainsmith.ui.widgets.dataframe_table import FrameView
+from grainsmith.gallery import composite_image
+from grainsmith.minerals import colors_of
+from grainsmith.ui.widgets.dataframe_table import DataFrameTable
 from grainsmith.ui.session.gallery_field import field_of, maps_of, naming_of, put_columns
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, table_of, world_matrix
 from grainsmith.ui.layers.mineral_map import mineral_layer_of, show_minerals, show_only
 from grainsmith.ui.panels.grains.classifiers import ClustersWay, ExamplesWay, RulesWay, mineral_box
 from grainsmith.pipeline.field.classify import Named, Work, name_grains, summaries
 from grainsmith.ui.panels.base import Panel, button, label
-from grainsmith.ui.session.current_grain import Picked
+from grainsmith.ui.session.current_grain import CurrentGrain
 from grainsmith.ui.widgets.layouts import across, one_of
-from grainsmith.ui.session.panel_settings import shown_settings_of
+from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.widgets.background import run
 
 if TYPE_CHECKING:
@@ -58,15 +58,15 @@ class MineralsPanel(Panel):
             main=True,
         )
         self._told = label("", tip="How far the names can be trusted, and what is missing")
-        self._only, self._view, self.frame = QComboBox(), QComboBox(), FrameView()
+        self._only, self._view, self.frame = QComboBox(), QComboBox(), DataFrameTable()
         self._lay_out()
-        self._picked = Picked(viewer, self, self._on_picked)
+        self._picked = CurrentGrain(viewer, self, self._on_picked)
         self._only.activated.connect(lambda _: self._show_only(self._only.currentText()))
         self._view.activated.connect(lambda _: self._show_view())
         self.frame.setMinimumHeight(_TABLE_PX)
         self.frame.row_chosen.connect(self._on_row)
         rules = self._rules
-        shown_settings_of(viewer).take_part("classify", self, rules.settings, rules.show_settings)
+        panel_settings_of(viewer).take_part("classify", self, rules.settings, rules.show_settings)
         self.refresh()
 
     def _lay_out(self) -> None:
@@ -138,7 +138,7 @@ class MineralsPanel(Panel):
         if grains is None or not len(self._named.naming):
             return
         naming = naming_of(grains)
-        colours = colours_of(sorted(naming["mineral"].unique()), self._named.colours)
+        colours = colors_of(sorted(naming["mineral"].unique()), self._named.colours)
         show_minerals(self.viewer, grains, naming, colours)
         own = summaries(
             np.asarray(grains.data),
@@ -286,7 +286,7 @@ class MineralsPanel(Panel):
         first, image = self.roles.maps[0], self.roles.image
         place = {"units": image.units, "affine": world_matrix(first)} if image is not None else {}
         run(
-            composite_picture,
+            composite_image,
             field,
             busy=self._go,
             then=lambda picture: self.viewer.add_image(

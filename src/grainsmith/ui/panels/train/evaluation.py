@@ -29,7 +29,7 @@ _ROWS = (
 )
 
 
-class Judgement(QWidget):
+class ModelEvaluation(QWidget):
     """The comparison of a run, and the two buttons that end it."""
 
     kept = Signal(str)

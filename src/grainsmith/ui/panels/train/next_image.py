@@ -14,7 +14,7 @@ from grainsmith.pipeline import segment_field, settings_dict
 from grainsmith.segment import SegmentSettings
 from grainsmith.ui.layers.convert import facts, image_layer
 from grainsmith.ui.panels.base import button
-from grainsmith.ui.editing.segmentation_result import put_grains
+from grainsmith.ui.editing.segmentation_result import add_or_update_grains
 from grainsmith.ui.widgets.background import run
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class NextField(QWidget):
         layer = panel.viewer.add_image(data, **options)
         layer = getattr(layer, "__wrapped__", layer)
         panel.roles.image = layer
-        put_grains(
+        add_or_update_grains(
             panel.viewer,
             panel.roles,
             layer,
@@ -93,7 +93,7 @@ class NextField(QWidget):
 def _next(
     source: str, training_set: str, settings: SegmentSettings, *, on_progress: OnProgress
 ) -> tuple[SemImage, SegmentedField] | str:
-    from grainsmith.train.novelty import least_like
+    from grainsmith.train.novelty import most_novel
 
     if not source:
         return "Open a picture of the folder first: the next one is looked for beside it."
@@ -101,7 +101,7 @@ def _next(
         there = bool(training_set) and Path(training_set).is_dir()
         known = read_dataset(training_set) if there else Dataset(folder=Path())
         found = unlabelled(source, [one.source for one in known.fields])
-        path = least_like(found, known, settings.model, on_progress=on_progress)
+        path = most_novel(found, known, settings.model, on_progress=on_progress)
         if path is None:
             return "No picture of this folder is without labels."
         picture = read_image(path)

@@ -23,7 +23,7 @@ from grainsmith.train.run_folder import ENDED
 from grainsmith.train.runs import begin_run, free_name, judge_run, unfinished_runs
 from grainsmith.train.settings import TuneSettings
 from grainsmith.ui.widgets.settings_form import Form
-from grainsmith.ui.panels.train.evaluation import Judgement
+from grainsmith.ui.panels.train.evaluation import ModelEvaluation
 from grainsmith.ui.widgets.model_picker import ModelChoice
 from grainsmith.ui.panels.train.next_image import NextField
 from grainsmith.ui.panels.base import Panel, button, duration, label, rows
@@ -69,7 +69,7 @@ class TrainPanel(Panel):
         self._bar.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._stop = button("Stop and keep the best", self.stop, tip="Within two seconds")
         self._losses, self._curves = Plot(), Plot()
-        self.judgement = Judgement(viewer)
+        self.judgement = ModelEvaluation(viewer)
         self.next = NextField(self)
         self._lay_out()
         self.model.currentIndexChanged.connect(lambda _: self._warn())

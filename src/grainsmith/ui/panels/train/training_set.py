@@ -28,7 +28,7 @@ from grainsmith.io.dataset import (
     Dataset,
     add_field,
     find_problems,
-    propose_roles,
+    propose_split,
     read_dataset,
     remove_field,
     set_roles,
@@ -249,7 +249,7 @@ class TrainingSetPanel(Panel):
 
 
 def _split(dataset: Dataset) -> Dataset:
-    return set_roles(dataset.folder, propose_roles(dataset))
+    return set_roles(dataset.folder, propose_split(dataset))
 
 
 def _combo(tip: str) -> QComboBox:
