@@ -1,4 +1,4 @@
-"""How well pictures are aligned where the truth is known, and what is moved that must not be.
+"""How well images are aligned where the truth is known, and what is moved that must not be.
 
     python benchmarks/align.py [--trials 40] [--null-trials 200] [--only PART] [--json]
 
@@ -55,7 +55,7 @@ def real_rates() -> list[Array]:
 
 
 def reference_of(rates: Array, rng: np.random.Generator) -> Array:
-    """Return a picture of other contrast with noise of its own: bright is dark, and bent."""
+    """Return an image of other contrast with noise of its own: bright is dark, and bent."""
     share = 1 - rates / rates.max()
     return (200 * share**1.5 + rng.normal(0, 6, rates.shape)).clip(0, 255).astype(np.uint8)
 
@@ -77,7 +77,7 @@ def similarity(shape: tuple[int, ...], rng: np.random.Generator) -> Matrix:
 
 
 def moved(rates: Array, matrix: Matrix) -> Array:
-    """Return what the moving picture shows of rates on the grid of the reference."""
+    """Return what the moving image shows of rates on the grid of the reference."""
     return ndimage.affine_transform(
         rates, matrix[:2, :2], matrix[:2, 2], order=3, mode="nearest"
     ).clip(0)
@@ -122,9 +122,9 @@ def turned_trials(trials: int, rng: np.random.Generator) -> Iterator[tuple[str, 
 
 
 def pair_trials(trials: int, rng: np.random.Generator) -> Iterator[tuple[str, Array, Array, Any]]:
-    """Yield PPL against XPL moved, in four parts of the picture.
+    """Yield PPL against XPL moved, in four parts of the image.
 
-    It is put together of pictures of single grains, whose own PPL and XPL lie up to 0.15 px apart.
+    It is put together of images of single grains, whose own PPL and XPL lie up to 0.15 px apart.
     """
     folder = DATA / "thinsection_ppl_xpl_composite"
     if not folder.is_dir():
@@ -219,7 +219,7 @@ def by_mattes(still: Array, moving: Array) -> tuple[Matrix, str]:
 
 
 def by_stackreg(still: Array, moving: Array) -> tuple[Matrix, str]:
-    """Return the similarity that StackReg finds on grey pictures (Thévenaz et al. 1998)."""
+    """Return the similarity that StackReg finds on grey images (Thévenaz et al. 1998)."""
     from pystackreg import StackReg
 
     fixed, other = _greys(still, moving)
@@ -317,7 +317,7 @@ def _align_large() -> dict[str, float]:
     rng = np.random.default_rng(4)
     tile = sample_field("plain", seed=5).image.field[:512, :512]
     still = np.kron(tile, np.ones((16, 16), np.uint8))
-    # Row by row: the picture itself must not set the peak.
+    # Row by row: the image itself must not set the peak.
     for row in still:
         row += rng.integers(0, 9, row.shape, np.uint8)
     moving = [
@@ -429,7 +429,7 @@ def _show_memory(memory: dict[str, float]) -> None:
     print(
         f"8192 x 8192, two maps of one pass: {memory['wall_s']:.0f} s, off by "
         f"{memory['worst_px']:.2f} px; peak {memory['peak_mb']:.0f} MB, "
-        f"{memory['peak_beyond_mb']:.0f} MB beyond what making the pictures "
+        f"{memory['peak_beyond_mb']:.0f} MB beyond what making the images "
         f"({memory['pictures_mb']:.0f} MB) took"
     )
 

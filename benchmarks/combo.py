@@ -1,4 +1,4 @@
-"""Click to picture: a grain of a 4096 x 4096 field with 12 maps, and 500 combos saved to disk.
+"""Click to image: a grain of a 4096 x 4096 field with 12 maps, and 500 combos saved to disk.
 
     python benchmarks/combo.py [--json] [--size PX] [--save N]
 
@@ -72,7 +72,7 @@ def _measured(maps: list[ElementMap], n: int) -> tuple[pd.DataFrame, pd.DataFram
 
 
 def clicks(field: Field, n: int) -> dict[str, float]:
-    """Time from the number of a grain to its picture, over n grains at random."""
+    """Time from the number of a grain to its image, over n grains at random."""
     grains = np.random.default_rng(1).integers(1, field.labels.max(), n)
     settings = ComboSettings(tile_px=150)
     draw_combo(make_combo(field, int(grains[0]), settings))

@@ -56,7 +56,7 @@ OPERATIONS = (
 
 
 def field(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a picture and its labels: rounded squares with dark seams, half of each brighter."""
+    """Return an image and its labels: rounded squares with dark seams, half of each brighter."""
     rng = np.random.default_rng(0)
     count = size // GRAIN_PX
     y, x = np.indices((GRAIN_PX, GRAIN_PX)) - GRAIN_PX / 2 + 0.5

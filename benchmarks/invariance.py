@@ -1,8 +1,8 @@
-"""Whether the same picture, cropped by 2 px, flipped or turned, gives the same grains.
+"""Whether the same image, cropped by 2 px, flipped or turned, gives the same grains.
 
     python benchmarks/invariance.py [--model NAME|FILE] [--json]
 
-AP@0.5 between the grains of the picture and those of the changed picture, moved back. Cropping cuts
+AP@0.5 between the grains of the image and those of the changed image, moved back. Cropping cuts
 other pieces off the grains at the edge, so it is also given for the grains that touch no edge.
 """
 

@@ -4,7 +4,7 @@
                                 [--no-whole] [--json]
 
 A made field of 768 x 768 pixels with its true grains is laid side by side, every second one
-mirrored so that grains go on over the joints, until the picture is as large as asked for; it is
+mirrored so that grains go on over the joints, until the image is as large as asked for; it is
 written as a tiled BigTIFF, piece by piece. Each size is segmented by `segment_mosaic` in a process
 of its own, whose wall time, processor time (both without imports and compiling) and greatest memory
 are taken. Wanted: seconds per megapixel constant within 15 %, at most 2 GB at every size, and at
@@ -67,7 +67,7 @@ def write_mosaic(path: Path, field: npt.NDArray[np.uint8], size_px: int) -> None
             for x in range(0, size_px, TILE_PX):
                 yield mirrored(field, slice(y, y + TILE_PX), slice(x, x + TILE_PX))
 
-    # The last tiles of a TIFF reach beyond its picture.
+    # The last tiles of a TIFF reach beyond its image.
     tifffile.imwrite(
         path,
         tiles(),

@@ -31,7 +31,7 @@ CASES = ((1024, 400), (2048, 1600))
 
 
 def write_field(path: Path, size_px: int, n: int) -> None:
-    """Write a noisy picture of drawn grains, and beside it their true flows."""
+    """Write a noisy image of drawn grains, and beside it their true flows."""
     import tifffile
     from flows import drawn_grains
 

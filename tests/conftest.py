@@ -21,7 +21,7 @@ CAN_RENDER = os.environ.get("QT_QPA_PLATFORM", "") not in ("offscreen", "minimal
 
 
 def pytest_collection_modifyitems(items):
-    """Skip what needs a picture on the screen where there is no screen."""
+    """Skip what needs an image on the screen where there is no screen."""
     if CAN_RENDER:
         return
     skip = pytest.mark.skip(reason="no display that can render; run under Xvfb")

@@ -1,4 +1,4 @@
-"""Make the pictures of docs/clean.md: split preview, clean-up, review, history, coverage, keys.
+"""Make the images of docs/clean.md: split preview, clean-up, review, history, coverage, keys.
 
 Run it under Xvfb: xvfb-run -a -s "-screen 0 1600x1000x24" python tools/make_clean_screenshots.py
 FOLDER. The sample and its true grains, with errors planted: two pairs joined, two grains missing.
@@ -68,13 +68,13 @@ class Studio:
         zoom_to(self.viewer, self.editor.layer, self.editor.history.index.box(grain))
 
     def shoot(self, name: str) -> None:
-        """Take a picture of the window."""
+        """Take an image of the window."""
         self.settle()
         window = self.viewer.screenshot(canvas_only=False, flash=False)
         self.keep(window[:, 330:, :3], name)
 
     def keep(self, picture: np.ndarray, name: str) -> None:
-        """Save a picture in as few colours as it needs."""
+        """Save an image in as few colours as it needs."""
         few = Image.fromarray(np.ascontiguousarray(picture)).quantize(256, dither=0)
         few.save(self.folder / f"clean_{name}.png", optimize=True)
 
@@ -103,7 +103,7 @@ def planted(truth: np.ndarray) -> tuple[np.ndarray, list[tuple[int, np.ndarray]]
 
 
 def main() -> None:
-    """Walk through the panel and take the pictures."""
+    """Walk through the panel and take the images."""
     os.environ["GRAINSMITH_AUTOSAVE"] = tempfile.mkdtemp()
     studio = Studio(Path(sys.argv[1]))
     editor, panel = studio.editor, studio.panel

@@ -2,9 +2,9 @@
 
     python tools/make_meteorite_combos.py DATA OUT
 
-DATA is the folder `sem_eds_meteorite`: ten count maps in two passes and a saturated BSE picture.
+DATA is the folder `sem_eds_meteorite`: ten count maps in two passes and a saturated BSE image.
 The grains are segmented on the Mg map, the maps are aligned on it, and the combos of the ten
-largest grains with much Mg are written to OUT, with a contact sheet and the labels. The pictures
+largest grains with much Mg are written to OUT, with a contact sheet and the labels. The images
 are not part of this repository: the maps come from the American Museum of Natural History without
 a licence of their own.
 """

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QApplication
 
 
 def main() -> None:
-    """Open the sample, press Find grains, wait, take the picture."""
+    """Open the sample, press Find grains, wait, take the image."""
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1500, 900)
     viewer.open_sample("grainsmith", "plain")

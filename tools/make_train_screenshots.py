@@ -1,4 +1,4 @@
-"""Make the picture of docs/train.md: the curves of a run, and its judgement.
+"""Make the image of docs/train.md: the curves of a run, and its judgement.
 
 Run it under Xvfb: xvfb-run -a -s "-screen 0 1600x1000x24" python tools/make_train_screenshots.py
 FOLDER. Three fields cut from the hard sample, with their true grains, tuned for three minutes.
@@ -56,7 +56,7 @@ def wait(there: Any) -> None:
 
 
 def shoot(viewer: napari.Viewer, path: Path) -> None:
-    """Take a picture of the window."""
+    """Take an image of the window."""
     until = time.monotonic() + 1
     wait(lambda: time.monotonic() > until)
     window = viewer.screenshot(canvas_only=False, flash=False)
@@ -64,7 +64,7 @@ def shoot(viewer: napari.Viewer, path: Path) -> None:
 
 
 def main() -> None:
-    """Train, judge, and take the picture."""
+    """Train, judge, and take the image."""
     place = Path(tempfile.mkdtemp())
     os.environ["GRAINSMITH_MODELS"] = str(place / "models")
     os.environ["GRAINSMITH_AUTOSAVE"] = str(place / "autosave")

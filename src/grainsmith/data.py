@@ -29,7 +29,7 @@ def no_progress(done: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SemImage:
-    """One picture of a field of view, as its file holds it.
+    """One image of a field of view, as its file holds it.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class SemImage:
 
     @property
     def field(self) -> Image:
-        """The picture without its data bar, (Y', X) or (Y', X, 3)."""
+        """The image without its data bar, (Y', X) or (Y', X, 3)."""
         return self.image[: self.image.shape[0] - self.data_bar_rows]
 
 
@@ -121,12 +121,12 @@ def _identity() -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transform:
-    """Where a moving picture lies on its reference.
+    """Where a moving image lies on its reference.
 
     Attributes
     ----------
     matrix : (3, 3) float array
-        Takes homogeneous pixel coordinates (y, x, 1) of the moving picture to those of the
+        Takes homogeneous pixel coordinates (y, x, 1) of the moving image to those of the
         reference. Pixel centres are at whole numbers.
     z : float
         Confidence of the estimate (height of the peak in robust standard deviations); 0 = none.
@@ -150,7 +150,7 @@ class Transform:
         return cls(matrix=matrix, **facts)
 
     def apply(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Return (N, 2) points (y, x) of the moving picture as points of the reference."""
+        """Return (N, 2) points (y, x) of the moving image as points of the reference."""
         yx = np.asarray(points, dtype=float)
         moved: npt.NDArray[np.float64] = yx @ self.matrix[:2, :2].T + self.matrix[:2, 2]
         return moved
@@ -163,14 +163,14 @@ class Transform:
     def look_up(
         self, picture: npt.NDArray[Any], shape: tuple[int, int], *, outside: float = 0
     ) -> npt.NDArray[Any]:
-        """Return what of the reference lies under each pixel of the moving picture.
+        """Return what of the reference lies under each pixel of the moving image.
 
         Parameters
         ----------
         picture : (Y, X) or (Y, X, 3) array
             Lies on the grid of the reference, such as the labels of its grains.
         shape : (int, int)
-            Rows and columns of the moving picture.
+            Rows and columns of the moving image.
         outside : float
             Value where the reference has no pixel.
 

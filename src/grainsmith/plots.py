@@ -1,4 +1,4 @@
-"""Pictures of a table: drawn on given axes, so that panel, report and notebook share them."""
+"""Images of a table: drawn on given axes, so that panel, report and notebook share them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.collections import PathCollection
 
 BASIS_COLOURS = {"number": "#1f5fa8", "area": "#d2691e", "grid": "#2e7d32"}
-"""One colour for one basis, in every picture."""
+"""One colour for one basis, in every image."""
 
 _UNIT = {"um": "µm", "px": "px"}
 

@@ -91,7 +91,7 @@ def test_without_json_people_are_told_on_stderr_and_stdout_is_empty(weights, ima
 def test_bad_input_is_one_line_exit_code_2_and_nothing_written(image, arguments, message):
     here = image.parent
     (here / "empty.png").write_bytes(b"")
-    (here / "text.tif").write_text("no picture")
+    (here / "text.tif").write_text("no image")
     before = sorted(path.name for path in here.iterdir())
     done = run(*[a.format(here=here) for a in arguments])
     assert done.returncode == 2

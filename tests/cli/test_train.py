@@ -120,8 +120,8 @@ def no_room(path, *_, **__):
     [
         (cut_picture, (), "f0.tif is cut off: 900 bytes .* Copy or export it again"),
         (erase_grains, (), "no training field of .* holds a trusted grain: label or accept some"),
-        (cut_masks, (), r"f1: the picture is \(64, 64\), .* \(61, 64\) .*: export them again"),
-        (shutil.rmtree, (), "a set is no folder: a training set is a folder of pictures"),
+        (cut_masks, (), r"f1: the image is \(64, 64\), .* \(61, 64\) .*: export them again"),
+        (shutil.rmtree, (), "a set is no folder: a training set is a folder of images"),
         (None, ("--from", "nowhere.pt"), "no model 'nowhere.pt': give a file, or one of grains"),
         (None, ("--from", "junk.pt"), "not a readable model file: .* Give weights of the Cellpose"),
         (None, ("--validation", "empty"), "empty holds no field to validate on: add some, or"),

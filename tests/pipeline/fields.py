@@ -27,7 +27,7 @@ minerals:
 
 
 def make_field(folder, seed, *, maps=True, name="BSE", pixel_size_um=0.5):
-    """Write a field; return the path of its picture."""
+    """Write a field; return the path of its image."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     y, x = np.mgrid[:SIDE, :SIDE]

@@ -14,7 +14,7 @@ def test_the_picture_least_like_the_set_is_next(dataset, tiny, tmp_path):
     for name, image in {"a": own[::-1], "b": strange, "c": own[:, ::-1]}.items():
         pictures.append(tmp_path / f"{name}.tif")
         tifffile.imwrite(pictures[-1], image)
-    (tmp_path / "broken.tif").write_bytes(b"no picture")
+    (tmp_path / "broken.tif").write_bytes(b"no image")
     pictures.append(tmp_path / "broken.tif")
     told = []
     found = novelty.most_novel(

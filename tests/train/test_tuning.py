@@ -179,7 +179,7 @@ def test_sets_that_cannot_be_learnt_from_are_refused_by_name(dataset, settings, 
     (dataset / "f1.tif").write_bytes(whole)
     masks = tifffile.imread(dataset / "f1_masks.tif")
     tifffile.imwrite(dataset / "f1_masks.tif", masks[:-3])
-    refused(MismatchError, r"f1: the picture is \(64, 64\), its labels are \(61, 64\)")
+    refused(MismatchError, r"f1: the image is \(64, 64\), its labels are \(61, 64\)")
     for one in dataset.glob("*_masks.tif"):
         tifffile.imwrite(one, np.zeros((64, 64), np.uint16))
     refused(MismatchError, "no training field of .* holds a trusted grain")

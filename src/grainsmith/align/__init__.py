@@ -1,4 +1,4 @@
-"""Align element maps and other pictures of one field: found by evidence, never silent.
+"""Align element maps and other images of one field: found by evidence, never silent.
 
 The transform of a map is found from the maps of its acquisition pass together, by the mutual
 information of every shift; nothing is resampled, and what shows too little is not moved by what it
@@ -68,9 +68,9 @@ def align_maps(
     Parameters
     ----------
     reference : SemImage or ElementMap
-        The picture that stays. The data bar of an image takes no part.
+        The image that stays. The data bar of an image takes no part.
     maps : sequence of ElementMap or SemImage
-        Element maps, or other pictures of the field. A map with fewer pixels than the reference
+        Element maps, or other images of the field. A map with fewer pixels than the reference
         covers the same field, unless it says otherwise.
     settings : AlignSettings
         What is tried, and what evidence is asked for.
@@ -109,9 +109,9 @@ def initial_transform(element_map: ElementMap | SemImage, reference: SemImage | 
     Parameters
     ----------
     element_map : ElementMap or SemImage
-        The map, or another picture of the field.
+        The map, or another image of the field.
     reference : SemImage or ElementMap
-        The picture it lies on; the data bar is no part of the field.
+        The image it lies on; the data bar is no part of the field.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Which maps were taken together: found from the maps themselves, by all pairs of them.
 
 In the spirit of de Jong et al. (2020), "Quantitative analysis of spectroscopic low energy electron
-microscopy data", arXiv:1907.13510: every pair is measured, and the places of all pictures follow by
+microscopy data", arXiv:1907.13510: every pair is measured, and the places of all images follow by
 weighted least squares.
 """
 

@@ -22,9 +22,9 @@ _BAND_ROWS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bend:
-    """Where a picture is off after its matrix, as displacements over the field of the reference.
+    """Where an image is off after its matrix, as displacements over the field of the reference.
 
-    What the reference shows at p, the picture shows where its matrix puts p + displacement(p).
+    What the reference shows at p, the image shows where its matrix puts p + displacement(p).
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Bend:
 def resample_bspline(
     picture: npt.NDArray[Any], transform: Transform, bend: Bend
 ) -> npt.NDArray[np.float32]:
-    """Return a copy of a picture that its matrix alone lays on the reference.
+    """Return a copy of an image that its matrix alone lays on the reference.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def resample_bspline(
     -------
     (Y, X) or (Y, X, 3) float32 array
         On the same pixels: each has the value of the nearest pixel that belongs there, so that
-        counts stay counts; NaN where the picture does not reach.
+        counts stay counts; NaN where the image does not reach.
     """
     height, width = picture.shape[:2]
     result = np.full(picture.shape, np.nan, np.float32)

@@ -1,4 +1,4 @@
-"""Two pictures as one, to see whether they fit: for the screen only."""
+"""Two images as one, to see whether they fit: for the screen only."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 def checkerboard(
     reference: Image, moving: Image, transform: Transform, *, squares: int = 8
 ) -> npt.NDArray[np.uint8]:
-    """Return squares of one and the other picture by turns.
+    """Return squares of one and the other image by turns.
 
     Parameters
     ----------
     reference, moving : (Y, X) or (Y, X, 3) arrays
-        The pictures.
+        The images.
     transform : Transform
         From pixels of `moving` to those of `reference`.
     squares : int
@@ -43,12 +43,12 @@ def checkerboard(
 def before_after(
     reference: Image, moving: Image, before: Transform, after: Transform
 ) -> npt.NDArray[np.uint8]:
-    """Return two pictures side by side: the fit before, and the fit now.
+    """Return two images side by side: the fit before, and the fit now.
 
     Parameters
     ----------
     reference, moving : (Y, X) or (Y, X, 3) arrays
-        The pictures.
+        The images.
     before, after : Transform
         From pixels of `moving` to those of `reference`.
 
@@ -68,7 +68,7 @@ def before_after(
 
 
 def _stretched(picture: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Return a picture from black to white between its percentiles 1 and 99."""
+    """Return an image from black to white between its percentiles 1 and 99."""
     known = np.isfinite(picture)
     if not known.any():
         return np.zeros(picture.shape, np.uint8)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float64]
-"""(3, 3) float: takes (y, x, 1) of one picture to the other."""
+"""(3, 3) float: takes (y, x, 1) of one image to the other."""
 
 Points = npt.NDArray[np.float64]
 """(N, 2) float: (y, x) of each point, in pixels."""
@@ -21,12 +21,12 @@ POINTS_NEEDED = {"shift": 1, "similarity": 2, "affine": 3}
 def fit_points(
     moving: npt.ArrayLike, reference: npt.ArrayLike, model: str, weights: npt.ArrayLike = 1.0
 ) -> Matrix:
-    """Return the transform that takes points of one picture nearest to those of the other.
+    """Return the transform that takes points of one image nearest to those of the other.
 
     Parameters
     ----------
     moving, reference : (N, 2) float arrays
-        The same places (y, x) in both pictures.
+        The same places (y, x) in both images.
     model : str
         "shift", "similarity" (shift, turn and zoom) or "affine".
     weights : (N,) float array or float
@@ -49,7 +49,7 @@ def fit_points(
     """
     ours, theirs = _checked(moving, reference, model)
     trust = np.broadcast_to(np.asarray(weights, dtype=float), len(ours))
-    # Around their middle the points are well conditioned, wherever in the picture they lie.
+    # Around their middle the points are well conditioned, wherever in the image they lie.
     middle = np.average(ours, axis=0, weights=trust)
     target = np.average(theirs, axis=0, weights=trust)
     linear = np.eye(2)

@@ -1,4 +1,4 @@
-"""How much one picture tells of another, for every shift: mutual information by FFT.
+"""How much one image tells of another, for every shift: mutual information by FFT.
 
 After Öfverstedt, Lindblad and Sladoje (2022), "Fast computation of mutual information in the
 frequency domain with applications to global multimodal image alignment", Pattern Recognition
@@ -29,7 +29,7 @@ ENOUGH_PIXELS = 600_000
 
 _TREND_PX = 4.0
 _APART_PX = 4  # peaks nearer than this are one peak
-_BINS = 8  # levels of the moving picture, padded to a power of two
+_BINS = 8  # levels of the moving image, padded to a power of two
 _COUNTS = np.arange(1, 1 << 17, dtype=float)
 _N_LOG_N = np.append(0.0, _COUNTS * np.log(_COUNTS))  # looked up: most of the time went to logs
 
@@ -63,7 +63,7 @@ def every_shift(reference: Bytes, moving: Bytes, reach: tuple[int, int]) -> Surf
     Parameters
     ----------
     reference, moving : (Y, X) uint8 arrays
-        Pictures in levels.
+        Images in levels.
     reach : (int, int)
         Largest shift tried, in pixels, up and down, left and right.
 
@@ -77,7 +77,7 @@ def every_shift(reference: Bytes, moving: Bytes, reach: tuple[int, int]) -> Surf
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spectra:
-    """The Fourier transforms of the levels of a picture, for shifts up to a reach."""
+    """The Fourier transforms of the levels of an image, for shifts up to a reach."""
 
     levels: npt.NDArray[np.complex64]
     size: tuple[int, int]
@@ -85,7 +85,7 @@ class Spectra:
 
 
 def spectra_of(picture: Bytes, reach: tuple[int, int]) -> Spectra:
-    """Return what `between` needs of a picture; one that meets several others is prepared once."""
+    """Return what `between` needs of an image; one that meets several others is prepared once."""
     height, width = (
         fft.next_fast_len(n + r, real=True) for n, r in zip(picture.shape, reach, strict=True)
     )
@@ -95,7 +95,7 @@ def spectra_of(picture: Bytes, reach: tuple[int, int]) -> Spectra:
 
 
 def between(reference: Spectra, moving: Spectra) -> Surface:
-    """Return what `every_shift` does, of two pictures of one shape prepared for one reach."""
+    """Return what `every_shift` does, of two images of one shape prepared for one reach."""
     size, reach = reference.size, reference.reach
     theirs = np.conj(moving.levels)
     rows = np.arange(-reach[0], reach[0] + 1) % size[0]
@@ -114,7 +114,7 @@ def information(joint: npt.NDArray[np.float32]) -> Surface:
     Parameters
     ----------
     joint : (levels, levels, Y, X) float array
-        How often a level of one picture meets a level of the other, for every shift.
+        How often a level of one image meets a level of the other, for every shift.
 
     Returns
     -------
@@ -155,12 +155,12 @@ def _fill_information(joint, known, surface):  # type: ignore[no-untyped-def]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """The mutual information of tiles, and of the whole picture as the last of them.
+    """The mutual information of tiles, and of the whole image as the last of them.
 
     Attributes
     ----------
     surfaces : (tiles * tiles + 1, 2 * radius + 1, 2 * radius + 1) float array
-        In nats, for whole shifts of the moving picture in its own pixels.
+        In nats, for whole shifts of the moving image in its own pixels.
     moving, reference : (tiles * tiles + 1, 2) float arrays
         Mean place of the pixels that met at shift 0. A best shift s says that `moving` - s belongs
         to `reference`: exact although every single pixel was taken from the nearest place.
@@ -191,7 +191,7 @@ def around(
     Parameters
     ----------
     reference, moving : (Y, X) uint8 arrays
-        Pictures in levels.
+        Images in levels.
     matrix : (3, 3) float array
         From `moving` to `reference`, as known so far.
     radius : int
@@ -231,7 +231,7 @@ def _count_pairs(reference, moving, back, radius, stride, counts, places):  # ty
     tiles, width = counts.shape[0], 2 * radius + 1
     height, breadth = reference.shape
     for start in range(0, height - stride + 1, stride):
-        # Now this, now that row of the stride: enlarged pictures repeat every second row or so.
+        # Now this, now that row of the stride: enlarged images repeat every second row or so.
         y = start + (start // stride) % stride
         for x in range(breadth):
             ours = reference[y, x]

@@ -1,4 +1,4 @@
-"""What of a picture is compared: grey values, and edges where colour makes grey a poor guide."""
+"""What of an image is compared: grey values, and edges where colour makes grey a poor guide."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def views_of(picture: Image) -> list[npt.NDArray[Any]]:
-    """Return the grey pictures by which a picture is compared.
+    """Return the grey images by which an image is compared.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def views_of(picture: Image) -> list[npt.NDArray[Any]]:
     Returns
     -------
     list of (Y, X) arrays
-        A grey picture itself; of a coloured one the mean of its channels and the strongest
+        A grey image itself; of a coloured one the mean of its channels and the strongest
         gradient: between crossed polarisers the colour of a grain changes, its outline does not.
     """
     if picture.ndim == 2:
@@ -39,7 +39,7 @@ def _gradient(channel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def sharpness(picture: Image) -> float:
-    """Return how much fine structure a picture shows over its noise; more is sharper.
+    """Return how much fine structure an image shows over its noise; more is sharper.
 
     The variance between blurs of 1 and 4 pixels, over that of the noise as the median of the
     Laplacian estimates it (Immerkær 1996, Computer Vision and Image Understanding 64:300).

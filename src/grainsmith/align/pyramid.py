@@ -1,4 +1,4 @@
-"""Make pictures comparable: on one grid, free of most of their noise, in a few grey levels."""
+"""Make images comparable: on one grid, free of most of their noise, in a few grey levels."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ N_LEVELS = 6
 """Grey levels of mutual information: enough for contrast, few enough for sparse maps."""
 
 NOTHING = 255
-"""The level of a pixel that was not measured or lies outside of its picture."""
+"""The level of a pixel that was not measured or lies outside of its image."""
 
 COARSE_PX = 340
-"""Longest side of the picture on which every shift is tried."""
+"""Longest side of the image on which every shift is tried."""
 
 _BAND_ROWS = 512  # rows smoothed at a time, so that memory stays bounded
 _SIGMA_PX = 1.0
@@ -29,21 +29,21 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pyramid:
-    """One picture in levels on the grid of the reference, from rough to fine.
+    """One image in levels on the grid of the reference, from rough to fine.
 
     Attributes
     ----------
     steps : tuple of (int, uint8 array)
         Side of a block in pixels of the reference, and the block means in levels: 0 to
         N_LEVELS - 1, or `NOTHING`. The first step serves the search of turns, the second the
-        search of all shifts, the last is the full picture.
+        search of all shifts, the last is the full image.
     """
 
     steps: tuple[tuple[int, Bytes], ...]
 
     @property
     def is_flat(self) -> bool:
-        """True where the picture shows nothing, so that no evidence can come from it."""
+        """True where the image shows nothing, so that no evidence can come from it."""
         seen = np.bincount(self.steps[1][1].ravel(), minlength=256)[:N_LEVELS]
         return int(np.count_nonzero(seen)) < 2
 
@@ -104,12 +104,12 @@ def _factors(longest_px: int) -> list[int]:
 
 
 def _pixels_per_pixel(matrix: Matrix) -> float:
-    """Return how many pixels of the reference one pixel of the picture is wide."""
+    """Return how many pixels of the reference one pixel of the image is wide."""
     return float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
 
 
 def _range_of(picture: npt.NDArray[Any], sigma: float) -> tuple[float, float]:
-    """Return the values between which the levels lie, from bands spread over the picture."""
+    """Return the values between which the levels lie, from bands spread over the image."""
     starts = np.unique(np.linspace(0, max(0, len(picture) - 48), 8).astype(int))
     bands = [_smooth(picture, start, min(start + 48, len(picture)), sigma) for start in starts]
     values = np.concatenate([band[np.isfinite(band)] for band in bands])
@@ -144,7 +144,7 @@ def _on_grid(
     matrix: Matrix,
     sigma: float,
 ) -> npt.NDArray[np.float32]:
-    """Return the smoothed picture on rows of the reference; NaN where it does not reach."""
+    """Return the smoothed image on rows of the reference; NaN where it does not reach."""
     if picture.shape == shape and np.array_equal(matrix, np.eye(3)):
         return _smooth(picture, *rows, sigma)
     back = np.linalg.inv(matrix).astype(np.float64)
@@ -165,7 +165,7 @@ def _on_grid(
 
 
 def _needed_rows(back: Matrix, rows: tuple[int, int], width: int, height: int) -> tuple[int, int]:
-    """Return the rows of the picture that lie under rows of the reference."""
+    """Return the rows of the image that lie under rows of the reference."""
     corners = np.array([(y, x) for y in (rows[0], rows[1] - 1) for x in (0, width - 1)])
     ys = (corners @ back[:2, :2].T + back[:2, 2])[:, 0]
     top = int(np.clip(np.floor(ys.min()) - 2, 0, height - 1))

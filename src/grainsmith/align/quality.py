@@ -1,4 +1,4 @@
-"""From what was found for each pass to a verdict for each picture."""
+"""From what was found for each pass to a verdict for each image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from grainsmith.align.settings import AlignSettings
 
 NO_PEAK = Peak(dy_px=0.0, dx_px=0.0, z=0.0, runner_up=0.0, at_edge=False)
-"""Of pictures that show nothing."""
+"""Of images that show nothing."""
 
 _UNSURE_SHARE = 0.75  # of the evidence asked for: enough to tell the user, not to move a map
 _CLOSES_WITHIN_PX = 1.5
@@ -38,7 +38,7 @@ _SEEN_PX = 1.0
 
 @dataclass(slots=True)
 class Evidence:
-    """What one picture shows of the reference, by itself."""
+    """What one image shows of the reference, by itself."""
 
     pairs: Pairs
     surfaces: list[Surface] = field(default_factory=list)
@@ -58,16 +58,16 @@ class Evidence:
 
 
 class Verdicts:
-    """Weigh the places of all passes against one another, then say what becomes of each picture.
+    """Weigh the places of all passes against one another, then say what becomes of each image.
 
     Parameters
     ----------
     shape : (int, int)
         Of the reference.
     links : sequence of Link
-        What the pairs of pictures say.
+        What the pairs of images say.
     passes : (N,) int array
-        The number of the pass of each picture; -1 where nothing tells.
+        The number of the pass of each image; -1 where nothing tells.
     found : dict of int to Found
         Where each pass lies.
     settings : AlignSettings
@@ -93,16 +93,16 @@ class Verdicts:
     def row(
         self, number: int, names: Sequence[str], name: str, start: Matrix, evidence: Evidence
     ) -> MapRegistration:
-        """Return the row of one picture.
+        """Return the row of one image.
 
         Parameters
         ----------
         number : int
-            Of the picture.
+            Of the image.
         names : sequence of str
             Of the passes.
         name : str
-            Of the picture.
+            Of the image.
         start : (3, 3) float array
             Where it lay.
         evidence : Evidence

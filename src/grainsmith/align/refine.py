@@ -85,12 +85,12 @@ def by_shift(pairs: Pairs, matrix: Matrix, step: int, *, enough: int = ENOUGH_PI
 
 
 def _tells_more(pairs: Pairs, rich: Matrix, simple: Matrix) -> bool:
-    """Return whether the whole pictures, and not only their tiles, prefer the richer model."""
+    """Return whether the whole images, and not only their tiles, prefer the richer model."""
     return evidence_at(pairs, rich) > evidence_at(pairs, simple) + NOTICEABLE
 
 
 def evidence_at(pairs: Pairs, matrix: Matrix) -> float:
-    """Return how much the pictures tell of each other at a transform, in nats of likelihood."""
+    """Return how much the images tell of each other at a transform, in nats of likelihood."""
     seen = look_around(pairs, matrix, len(pairs[0][0].steps) - 1, radius=1)
     # Nearest pixels were taken: the transform itself lies a fraction beside the middle.
     back = np.linalg.inv(matrix)
@@ -162,7 +162,7 @@ def look_around(
 
 
 def _shifted(seen: Around, blocks: Matrix) -> Matrix:
-    """Return the transform with its shift set right by the whole picture."""
+    """Return the transform with its shift set right by the whole image."""
     top = summit(seen.surfaces[-1])
     if top is None:
         return blocks
@@ -205,7 +205,7 @@ def _agreed(seen: Around, by_shift: Matrix, settings: AlignSettings, factor: int
 
 
 def _tile_points(seen: Around) -> tuple[Points, Points, npt.NDArray[np.float64]]:
-    """Return the middles of the tiles that can be judged, in both pictures, and their evidence."""
+    """Return the middles of the tiles that can be judged, in both images, and their evidence."""
     moving, reference, trust = [], [], []
     for number, surface in enumerate(seen.surfaces[:-1]):
         height = (surface.max() - np.median(surface)) * seen.pixels[number] / _SMOOTHED_TOGETHER
@@ -225,7 +225,7 @@ def _fit(
     by_shift: Matrix,
 ) -> _Fit:
     if model == "shift" and np.array_equal(by_shift[:2, :2], np.eye(2)):
-        matrix = by_shift  # the whole picture knows its shift better than its tiles do
+        matrix = by_shift  # the whole image knows its shift better than its tiles do
     else:
         # The spread of a summit falls with its height: twice the evidence is two tiles.
         matrix, _ = robust_fit(moving, reference, model, trust=trust)

@@ -47,7 +47,7 @@ _BESIDE_PX = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MovingImage:
-    """A picture to be placed.
+    """An image to be placed.
 
     Attributes
     ----------
@@ -73,22 +73,22 @@ def place(
     pixel_size_um: float = 0.0,
     on_progress: OnProgress = no_progress,
 ) -> RegistrationResult:
-    """Find where pictures of one field lie on a reference.
+    """Find where images of one field lie on a reference.
 
-    Pictures of one pass share a transform, found from the evidence of all of them together; one
+    Images of one pass share a transform, found from the evidence of all of them together; one
     that shows too little to be found by itself goes with its pass. Nothing is resampled, and none
     of the arrays is changed.
 
     Parameters
     ----------
     reference : (Y, X) or (Y, X, 3) array
-        The picture that stays: the sharpest, mostly the BSE image without its data bar.
+        The image that stays: the sharpest, mostly the BSE image without its data bar.
     moving : sequence of MovingImage
-        Element maps, or other pictures of the same field.
+        Element maps, or other images of the same field.
     settings : AlignSettings
         What is tried, and what evidence is asked for.
     groups : sequence of str
-        The pass of each picture, where it is known; empty = found from the pictures.
+        The pass of each image, where it is known; empty = found from the images.
     pixel_size_um : float
         Side of a pixel of the reference; 0 = unknown.
     on_progress : callable
@@ -97,7 +97,7 @@ def place(
     Returns
     -------
     Alignment
-        One row a picture, in their order.
+        One row an image, in their order.
 
     Raises
     ------
@@ -165,9 +165,9 @@ def _all_pairs(reference: Image, moving: Sequence[MovingImage], steps: _Steps) -
 def _passes_found(
     links: Sequence[Link], evidence: Sequence[Evidence], settings: AlignSettings
 ) -> tuple[npt.NDArray[np.int64], dict[int, Found]]:
-    """Return the number of the pass of each picture (-1 where nothing tells), and their places."""
+    """Return the number of the pass of each image (-1 where nothing tells), and their places."""
     passes = find_passes(links, len(evidence), settings.same_pass_px)
-    # A picture that no other tells of, but the reference does, is a pass of its own.
+    # An image that no other tells of, but the reference does, is a pass of its own.
     for number, one in enumerate(evidence):
         alone = passes[number] < 0 and is_convincing(one.peak, settings)
         if alone or len(evidence) == 1:
@@ -277,7 +277,7 @@ def _losses(
 
 
 def _loss(pairs: Pairs, own: float, there: Found, is_sure: bool) -> float:
-    """Return how much less than their own pictures tell there; infinite where they tell nothing."""
+    """Return how much less than their own images tell there; infinite where they tell nothing."""
     # Noise fits anywhere: what does not convince must tell that place from near by.
     if not is_sure and not _stands_out(pairs, there.matrix):
         return np.inf
@@ -285,7 +285,7 @@ def _loss(pairs: Pairs, own: float, there: Found, is_sure: bool) -> float:
 
 
 def _stands_out(pairs: Pairs, matrix: Matrix) -> bool:
-    """Return whether pictures tell more at a place than a little beside it."""
+    """Return whether images tell more at a place than a little beside it."""
     beside = [
         evidence_at(pairs, shift_matrix(dy, dx) @ matrix)
         for dy, dx in ((_BESIDE_PX, 0), (-_BESIDE_PX, 0), (0, _BESIDE_PX), (0, -_BESIDE_PX))
@@ -296,7 +296,7 @@ def _stands_out(pairs: Pairs, matrix: Matrix) -> bool:
 def _renumbered(
     passes: npt.NDArray[np.int64], found: dict[int, Found]
 ) -> tuple[npt.NDArray[np.int64], dict[int, Found]]:
-    """Number the passes in the order of their first pictures."""
+    """Number the passes in the order of their first images."""
     order = {old: new for new, old in enumerate(dict.fromkeys(int(n) for n in passes if n >= 0))}
     numbers = np.array([order.get(int(number), -1) for number in passes], dtype=np.int64)
     return numbers, {new: found[old] for old, new in order.items()}

@@ -27,7 +27,7 @@ VERDICTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapRegistration:
-    """Where one picture lies, and why.
+    """Where one image lies, and why.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class MapRegistration:
     residual_px : float
         Median contradiction between its pairs with other maps and the places found; NaN = no pairs.
     misfit_px : float
-        Median distance of the tiles of the picture from the transform; NaN = could not be told.
+        Median distance of the tiles of the image from the transform; NaN = could not be told.
     note : str
         What the user should know, in one line.
     bend : Bend or None

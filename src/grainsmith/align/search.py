@@ -1,4 +1,4 @@
-"""Roughly where one set of pictures lies on another: all shifts, and turns where they fail."""
+"""Roughly where one set of images lies on another: all shifts, and turns where they fail."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _THREADS = min(8, nb.config.NUMBA_NUM_THREADS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Where pictures lie on the reference, and how sure that is.
+    """Where images lie on the reference, and how sure that is.
 
     Attributes
     ----------
     matrix : (3, 3) float array
-        From the grid of the moving pictures to that of the reference (both have its shape).
+        From the grid of the moving images to that of the reference (both have its shape).
     peak : Peak
-        The evidence of all pictures together; its shift is in coarse blocks.
+        The evidence of all images together; its shift is in coarse blocks.
     model : str
         "shift", "similarity" or "affine".
     misfit_px : float
@@ -71,7 +71,7 @@ def in_threads(func: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
 
 def is_convincing(peak: Peak, settings: AlignSettings) -> bool:
-    """Return whether evidence is good enough to move a picture by it."""
+    """Return whether evidence is good enough to move an image by it."""
     return (
         not peak.at_edge
         and peak.z >= settings.accept_z
@@ -87,7 +87,7 @@ def coarse_surfaces(pairs: Pairs, matrix: Matrix | None = None, *, step: int = 1
     pairs : sequence of (Pyramid, Pyramid)
         Reference and moving.
     matrix : (3, 3) float array, optional
-        Applied to the moving pictures first, on the grid of the reference.
+        Applied to the moving images first, on the grid of the reference.
     step : int
         Of the pyramids.
     """
@@ -113,7 +113,7 @@ def judge(surfaces: Sequence[Surface], limit_blocks: float = np.inf) -> tuple[Pe
     """Return the highest peak of a sum of surfaces, and its height in nats.
 
     Mutual information times the number of pixels is a log-likelihood, so that independent
-    pictures add up.
+    images add up.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def _moved(picture: Bytes, matrix: Matrix) -> Bytes:
 
 
 def search(pairs: Pairs, surfaces: Sequence[Surface], settings: AlignSettings) -> Found:
-    """Return roughly where the moving pictures lie on the reference, all by one transform.
+    """Return roughly where the moving images lie on the reference, all by one transform.
 
     Parameters
     ----------

@@ -10,13 +10,13 @@ REFINEMENTS = ("none", "affine", "bspline")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlignSettings:
-    """How pictures are matched, and what evidence is asked for.
+    """How images are matched, and what evidence is asked for.
 
     Attributes
     ----------
     model : str
         "shift", "similarity" (with turn and zoom), "affine", or "auto": the simplest that the
-        tiles of the picture agree with.
+        tiles of the image agree with.
     max_shift_px : float
         Largest shift tried, in pixels of the reference; 0 = half the field.
     max_rotation_deg : float

@@ -1,7 +1,7 @@
 """Refine an accepted transform by SimpleITK, where its tiles say that a shift is not enough.
 
 An extra of the installation (`grainsmith[registration]`). It only ever starts from a place that was
-accepted, and its answer only counts where our own evidence of all pictures prefers it.
+accepted, and its answer only counts where our own evidence of all images prefers it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def refine_affine(pairs: Pairs, found: Found, settings: AlignSettings) -> Found:
     """Return a better affine transform, or what was found where there is none.
 
     The Mattes mutual information (Mattes et al. 2003, IEEE Transactions on Medical Imaging 22:120)
-    of the most telling picture of the pass is climbed from the place that was found.
+    of the most telling image of the pass is climbed from the place that was found.
 
     Parameters
     ----------
@@ -88,8 +88,8 @@ def refine_affine(pairs: Pairs, found: Found, settings: AlignSettings) -> Found:
 def refine_bspline(pairs: Pairs, found: Found) -> Found:
     """Return what was found with the bend that a B-spline of SimpleITK leaves, or without one.
 
-    The most telling picture of the pass is compared by Mattes' mutual information. The answer is
-    taken only where our own evidence of all pictures of the pass gains more than one nat for each
+    The most telling image of the pass is compared by Mattes' mutual information. The answer is
+    taken only where our own evidence of all images of the pass gains more than one nat for each
     of its numbers (Akaike 1974, IEEE Transactions on Automatic Control 19:716), nothing is folded,
     and the tiles fit better.
 
@@ -125,7 +125,7 @@ def refine_bspline(pairs: Pairs, found: Found) -> Found:
 
 
 def _straight(moving: Pyramid, matrix: Matrix, bend: Bend | None) -> Pyramid:
-    """Return the finest step of a picture on the reference, each pixel from the nearest."""
+    """Return the finest step of an image on the reference, each pixel from the nearest."""
     levels = moving.steps[-1][1]
     result = np.full(levels.shape, NOTHING, np.uint8)
     back = np.linalg.inv(matrix)
@@ -150,7 +150,7 @@ def _is_folded(bend: Bend) -> bool:
 
 
 def _bent(pairs: Pairs, matrix: Matrix) -> Bend | None:
-    """Return the B-spline by which SimpleITK lays the most telling picture on the reference."""
+    """Return the B-spline by which SimpleITK lays the most telling image on the reference."""
     import SimpleITK as sitk  # noqa: N813
 
     reference, moving, factor = _most_telling(pairs, matrix, _BEND_PIXELS)
@@ -164,7 +164,7 @@ def _bent(pairs: Pairs, matrix: Matrix) -> Bend | None:
     method.SetInitialTransform(spline, inPlace=True)
     try:
         method.Execute(fixed, other)
-    except RuntimeError:  # the pictures no longer meet: no answer
+    except RuntimeError:  # the images no longer meet: no answer
         return None
     across, down = spline.GetCoefficientImages()
     knots = np.stack([sitk.GetArrayFromImage(one) for one in (down, across)], axis=-1)
@@ -201,7 +201,7 @@ def _by_mattes(reference: Bytes, moving: Bytes, matrix: Matrix) -> Matrix:
     method.SetInitialTransform(start, inPlace=True)
     try:
         method.Execute(_picture(reference), _picture(moving))
-    except RuntimeError:  # the pictures no longer meet: no answer
+    except RuntimeError:  # the images no longer meet: no answer
         return matrix
     return np.linalg.inv(_from_itk(start)).astype(np.float64)
 

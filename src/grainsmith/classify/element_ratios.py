@@ -146,7 +146,7 @@ def _symbols(side: str, text: str) -> tuple[str, ...]:
 
 def _no_way(kind: str, units: str) -> str:
     why = {
-        "picture": "pictures are stretched one by one, so their grey values are no amounts",
+        "picture": "images are stretched one by one, so their grey values are no amounts",
         "counts": "counts become amounts only with standards",
     }.get(kind, "the missing oxygen is not known")
     return (

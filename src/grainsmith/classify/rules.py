@@ -260,7 +260,7 @@ def _parse_rule(name: str, body: Any, units: str, faults: list[str]) -> Rule:
         return Rule(mineral=name)
     _refuse_unknown(body, _RULE_KEYS, name, faults)
     if body.get("ratio") and units == "picture":
-        faults.append(f"{name}: stretched pictures allow no ratio between elements")
+        faults.append(f"{name}: stretched images allow no ratio between elements")
     bounds = {**_mapping(body, "range", name, faults), **_mapping(body, "ratio", name, faults)}
     known = LIBRARY.get(name)
     return Rule(

@@ -122,7 +122,7 @@ def find_unwanted(
     pixel_size_um : float
         Side of a pixel; 0 = unknown.
     data_bar_rows : int
-        Rows at the bottom that are no picture.
+        Rows at the bottom that are no image.
     confidence : Series, optional
         Of the model in each grain, 0..1, by label. Needed for `min_confidence` only; grains that it
         does not know stay.

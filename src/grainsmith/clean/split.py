@@ -174,7 +174,7 @@ def split_by_chemistry(
     distribution does not reach (64 %).
     """
     if not maps:
-        raise MismatchError("splitting by chemistry needs an element map or a picture")
+        raise MismatchError("splitting by chemistry needs an element map or an image")
     box = index.box(grain)
     old = window(labels, box)
     mask = old == grain

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 def align(
     reference: Annotated[
-        Path, typer.Argument(help="The picture that stays: mostly the BSE image.")
+        Path, typer.Argument(help="The image that stays: mostly the BSE image.")
     ],
     maps: Annotated[
-        list[Path], typer.Argument(help="Maps or pictures to align, or a folder of them.")
+        list[Path], typer.Argument(help="Maps or images to align, or a folder of them.")
     ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the transforms (.json).")
@@ -101,7 +101,7 @@ def _reference(path: Path) -> SemImage | ElementMap:
 def _moving(
     paths: Sequence[Path], reference: Path
 ) -> tuple[list[ElementMap | SemImage], list[str]]:
-    """Return maps and pictures; what is named outright is opened, element or not."""
+    """Return maps and images; what is named outright is opened, element or not."""
     from dataclasses import replace
 
     from grainsmith.errors import ReadError

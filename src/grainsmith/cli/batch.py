@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def batch(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Folders of fields, or pictures.", show_default=False),
+        typer.Argument(help="Folders of fields, or images.", show_default=False),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
         "grainsmith-batch"
@@ -87,7 +87,7 @@ def _fields(paths: list[Path], sheet: Path | None) -> tuple[FieldFiles, ...]:
     from grainsmith.pipeline.batch.discovery import find_fields, read_sheet
 
     if bool(paths) == (sheet is not None):
-        raise MismatchError("give folders or pictures, or a sheet with --sheet: one of the two")
+        raise MismatchError("give folders or images, or a sheet with --sheet: one of the two")
     return read_sheet(sheet) if sheet else find_fields(paths)
 
 

@@ -44,7 +44,7 @@ def clean(
         float, typer.Option(min=0, help="Side of a pixel, µm; 0: as the file says.")
     ] = 0.0,
     data_bar_rows: Annotated[
-        int, typer.Option(min=0, help="Rows at the bottom that are no picture: cleared.")
+        int, typer.Option(min=0, help="Rows at the bottom that are no image: cleared.")
     ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

@@ -19,20 +19,20 @@ dataset = typer.Typer(
 @dataset.command()
 def add(
     folder: Annotated[Path, typer.Argument(help="The training set; made where it is missing.")],
-    image: Annotated[Path, typer.Argument(help="Picture; its data bar is left out.")],
-    labels: Annotated[Path, typer.Argument(help="Its grains, of the picture's size.")],
+    image: Annotated[Path, typer.Argument(help="Image; its data bar is left out.")],
+    labels: Annotated[Path, typer.Argument(help="Its grains, of the image's size.")],
     only_accepted: Annotated[
         bool, typer.Option("--only-accepted", help="Trust accepted grains only.")
     ] = False,
     region: Annotated[
-        Path | None, typer.Option(help="Mask of what is trusted (0 = not), of the picture's size.")
+        Path | None, typer.Option(help="Mask of what is trusted (0 = not), of the image's size.")
     ] = None,
     role: Annotated[str, typer.Option(help="train, validation or test.")] = "",
-    licence: Annotated[str, typer.Option(help="Of the picture, such as CC-BY-4.0.")] = "",
+    licence: Annotated[str, typer.Option(help="Of the image, such as CC-BY-4.0.")] = "",
     group: Annotated[str, typer.Option(help="Specimen: its fields get one role.")] = "",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Add a field, or bring it up to date where its picture is in the set already."""
+    """Add a field, or bring it up to date where its image is in the set already."""
     from grainsmith.errors import MismatchError
     from grainsmith.io.dataset import Origin, add_field
     from grainsmith.io.exchange import LabelledField

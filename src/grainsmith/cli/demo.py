@@ -19,7 +19,7 @@ def demo(
     view: Annotated[bool, typer.Option("--view", help="Open the results in napari.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Segment and measure the bundled sample: labels, table, picture and report."""
+    """Segment and measure the bundled sample: labels, table, image and report."""
     from grainsmith.pipeline import run_demo
 
     with progress_bar("Finding and measuring grains") as on_progress:
@@ -29,9 +29,9 @@ def demo(
     else:
         say(files.summary)
         say(
-            f"Labels, table, picture and report are in {output}{_separator()}: open "
+            f"Labels, table, image and report are in {output}{_separator()}: open "
             f"{files.report}, or look at the grains with `grainsmith demo --view`; then try "
-            "`grainsmith segment` on a picture of your own."
+            "`grainsmith segment` on an image of your own."
         )
     if view:
         open_viewer([files.image, files.labels])

@@ -22,7 +22,7 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="File or new folder.")],
     format_name: Annotated[str, typer.Option("--format", "-f", help=f"{_FORMATS}.")],
     image: Annotated[
-        Path | None, typer.Option(help="Picture of the grains; yolo and stardist need it.")
+        Path | None, typer.Option(help="Image of the grains; yolo and stardist need it.")
     ] = None,
     table: Annotated[
         Path | None,
@@ -66,7 +66,7 @@ def import_(
         str, typer.Option("--format", "-f", help=f"{_FORMATS}; default: by the name.")
     ] = "",
     image: Annotated[
-        Path | None, typer.Option(help="Picture of the grains: its size, where SOURCE has none.")
+        Path | None, typer.Option(help="Image of the grains: its size, where SOURCE has none.")
     ] = None,
     trust_pickle: Annotated[
         bool,
@@ -138,7 +138,7 @@ def _fields_of_set(folder: Path) -> list[LabelledField]:
 
     dataset = read_dataset(folder)
     if not dataset.fields:
-        raise ReadError(f"{folder} holds no pairs of pictures and masks")
+        raise ReadError(f"{folder} holds no pairs of images and masks")
     loaded = ((one, one.load()) for one in dataset.fields)
     return [
         LabelledField(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def gallery(
     labels: Annotated[Path, typer.Argument(help="Label image (TIFF or PNG).")],
-    image: Annotated[Path, typer.Option(help="The picture that the labels lie on.")],
+    image: Annotated[Path, typer.Option(help="The image that the labels lie on.")],
     maps: Annotated[
         Path | None, typer.Option(help="Folder of element maps.", show_default=False)
     ] = None,
@@ -142,7 +142,7 @@ def _maps(folder: Path | None) -> list[ElementMap]:
     opened = open_maps(folder)
     for problem in opened.problems:
         say(f"left out: {problem}")
-    # The first map of an element counts, as a picture has one place for each.
+    # The first map of an element counts, as an image has one place for each.
     return list({one.element: one for one in reversed(opened.maps)}.values())[::-1]
 
 

@@ -31,7 +31,7 @@ def measure(
     ] = None,
     image: Annotated[
         Path | None,
-        typer.Option(help="Picture of the grains: grey values, pixel size, data bar."),
+        typer.Option(help="Image of the grains: grey values, pixel size, data bar."),
     ] = None,
     maps: Annotated[
         Path | None, typer.Option(help="Folder of element maps: what each grain is made of.")

@@ -1,4 +1,4 @@
-"""grainsmith mosaic: a picture too large for memory -> OME-Zarr with its labels, and a table."""
+"""grainsmith mosaic: an image too large for memory -> OME-Zarr with its labels, and a table."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def mosaic(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Find the grains of a mosaic block by block; memory goes with the block, not the picture."""
+    """Find the grains of a mosaic block by block; memory goes with the block, not the image."""
     from grainsmith.pipeline.mosaic.segment import segment_mosaic
     from grainsmith.segment import SegmentSettings
 

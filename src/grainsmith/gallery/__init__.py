@@ -1,7 +1,7 @@
-"""One grain in all its pictures: element combos and contact sheets.
+"""One grain in all its images: element combos and contact sheets.
 
 `prepare_field` reads what is needed once, `make_combo` gathers one grain, `draw_combo` makes a
-picture of it and `save_combo` a file.
+image of it and `save_combo` a file.
 """
 
 from grainsmith.gallery.combo import Combo, ComboSettings, make_combo

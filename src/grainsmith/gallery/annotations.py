@@ -1,4 +1,4 @@
-"""What is written and drawn beside a grain's pictures: name, size, and the grains it is like."""
+"""What is written and drawn beside a grain's images: name, size, and the grains it is like."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One hue for each element, the same in every picture."""
+"""One hue for each element, the same in every image."""
 
 from __future__ import annotations
 

@@ -45,9 +45,9 @@ class ComboSettings:
     margin_pct : float
         Room around the grain, in per cent of its longer side.
     tile_px : int
-        Side of one picture.
+        Side of one image.
     columns : int
-        Pictures in a row; 0 = about as wide as high.
+        Images in a row; 0 = about as wide as high.
     """
 
     scale: str = field(default="per map", metadata={"choices": ["per map", "shared"]})
@@ -69,7 +69,7 @@ class ComboSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """One picture of a combo, (tile_px, tile_px, 3), with what is written about it.
+    """One image of a combo, (tile_px, tile_px, 3), with what is written about it.
 
     `scale_bar` is the length of a bar drawn into it, as a share of its side; 0 = none.
     """
@@ -84,7 +84,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Combo:
-    """One grain in all its pictures.
+    """One grain in all its images.
 
     Attributes
     ----------
@@ -121,7 +121,7 @@ PLAIN_COMBO = ComboSettings()
 
 
 def make_combo(field_of_view: Field, label: int, settings: ComboSettings = PLAIN_COMBO) -> Combo:
-    """Gather one grain in all its pictures.
+    """Gather one grain in all its images.
 
     Parameters
     ----------

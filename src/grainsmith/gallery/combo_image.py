@@ -1,4 +1,4 @@
-"""Compose a combo into one picture of pixels."""
+"""Compose a combo into one image of pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A field of view, made ready for pictures of its grains."""
+"""A field of view, made ready for images of its grains."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class Composite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """Everything that pictures of grains are made from.
+    """Everything that images of grains are made from.
 
     Attributes
     ----------
     image : (Y, X) or (Y, X, 3) array
-        BSE, SE or light picture.
+        BSE, SE or light image.
     labels : (Y, X) int32 array
         Grains on it.
     maps : tuple of ElementMap
@@ -107,7 +107,7 @@ def prepare_field(
     naming: pd.DataFrame | None = None,
     pixel_size_um: float = 0.0,
 ) -> Field:
-    """Learn once what all pictures of a field share: limits of the greys, colours of the maps.
+    """Learn once what all images of a field share: limits of the greys, colours of the maps.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def prepare_field(
 
 
 def composite_image(field_of_view: Field) -> Picture:
-    """Return principal components 1-3 of all maps as a (Y, X, 3) picture on the first map's grid.
+    """Return principal components 1-3 of all maps as a (Y, X, 3) image on the first map's grid.
 
     A check of a mineral map that needs no names (Buse & Kearns 2018): what differs in composition
     differs in colour.
@@ -187,21 +187,21 @@ def composite_image(field_of_view: Field) -> Picture:
 def sample_nearest(
     picture: npt.NDArray[np.generic], to_picture: Floats, rows: Floats, columns: Floats
 ) -> Floats:
-    """Return the nearest pixels of a picture at points of the reference.
+    """Return the nearest pixels of an image at points of the reference.
 
     Parameters
     ----------
     picture : (Y, X) or (Y, X, 3) array
-        Any picture.
+        Any image.
     to_picture : (3, 3) float array
-        Pixel coordinates of the reference -> of the picture.
+        Pixel coordinates of the reference -> of the image.
     rows, columns : float arrays of one shape
         Points on the reference.
 
     Returns
     -------
     float array of their shape, and 3 for colour
-        NaN outside the picture.
+        NaN outside the image.
     """
     y = to_picture[0, 0] * rows + to_picture[0, 1] * columns + to_picture[0, 2]
     x = to_picture[1, 0] * rows + to_picture[1, 1] * columns + to_picture[1, 2]

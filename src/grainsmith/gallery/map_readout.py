@@ -269,7 +269,7 @@ def nice_length(longest: float) -> float:
 
 
 def bar_of(pixel_size_um: float, side_px: float) -> tuple[float, str]:
-    """Return the length of a scale bar as a share of a picture's side, and its text."""
+    """Return the length of a scale bar as a share of an image's side, and its text."""
     side = side_px * (pixel_size_um or 1.0)
     length = nice_length(0.4 * side)
     return length / side, f"{length:g} {'µm' if pixel_size_um else 'px'}"

@@ -174,7 +174,7 @@ def _cut_out(
 
 
 def _shelves(pictures: list[Picture], width_px: int) -> Picture:
-    """Lay pictures in rows from left to right, each row as high as its highest one."""
+    """Lay images in rows from left to right, each row as high as its highest one."""
     rows: list[list[Picture]] = [[]]
     free = width_px - _GAP
     for picture in pictures:

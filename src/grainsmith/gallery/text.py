@@ -1,4 +1,4 @@
-"""Text as pixels, fast: a picture per click leaves no time for a plotting library."""
+"""Text as pixels, fast: an image per click leaves no time for a plotting library."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write(
     bold: bool = False,
     room_px: int = 0,
 ) -> None:
-    """Write one line of text into a picture, in place.
+    """Write one line of text into an image, in place.
 
     Parameters
     ----------

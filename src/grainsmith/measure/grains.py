@@ -71,7 +71,7 @@ def measure_grains(
     pixel_size_um : float
         Side of a pixel in µm; 0 = unknown: then there are no columns in µm.
     image : (Y, X) or (Y, X, 3) array, or mapping of name to (Y, X) array, optional
-        Channels whose grey values are wanted; a single picture is named "image", a coloured one
+        Channels whose grey values are wanted; a single image is named "image", a coloured one
         "red", "green", "blue".
     only : iterable of int, optional
         Measure these labels alone (those that an edit has changed); all by default. The numbers

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from grainsmith.measure.region_moments import Scan
 
 CORE_PX = 2
-"""The core lies deeper than this under the grain's edge, in pixels of the picture or map."""
+"""The core lies deeper than this under the grain's edge, in pixels of the image or map."""
 
 LEAST_CORE = 9
 """A core of fewer pixels says little: then pixels nearer to the edge are taken too."""
@@ -26,7 +26,7 @@ _GRAINS_PER_CHUNK = 512
 def channels_of(
     image: Image | Mapping[str, npt.NDArray[Any]] | None,
 ) -> dict[str, npt.NDArray[Any]]:
-    """Return the channels of a picture by name; an empty dict for no picture."""
+    """Return the channels of an image by name; an empty dict for no image."""
     if image is None:
         return {}
     if isinstance(image, Mapping):

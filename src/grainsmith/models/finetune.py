@@ -1,4 +1,4 @@
-"""Networks that can be tuned, of either form, and how they want to be shown pictures."""
+"""Networks that can be tuned, of either form, and how they want to be shown images."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Tunable:
     net : torch Module
         Gives (N, 3, H, W) flows times 5 and logit, and the style.
     diameter_px : float
-        Grain diameter that pictures are scaled to; 0 = it takes them as they are.
+        Grain diameter that images are scaled to; 0 = it takes them as they are.
     inputs : int
         Input channels.
     grey_in_all : bool
-        Whether all of them hold the grey picture; else only the first, and the others are 0.
+        Whether all of them hold the grey image; else only the first, and the others are 0.
     tile_px : int
         Side of the only tiles that it takes; 0 = any.
     rate : float

@@ -153,7 +153,7 @@ class GrainNet(nn.Module):
         output : (N, 3, H, W) tensor
             Flow along y times 5, flow along x times 5, logit of the grain probability.
         style : (N, S) tensor
-            Unit vectors: what kind of picture the network takes it for.
+            Unit vectors: what kind of image the network takes it for.
         """
         levels = self.downsample(x)
         style = levels[-1].float().mean(dim=(2, 3))

@@ -39,7 +39,7 @@ class GrainNetModel:
         return np.ascontiguousarray(said)
 
     def style(self, picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return what kind of picture the network takes a normalised (H, W) one for: (S,)."""
+        """Return what kind of image the network takes a normalised (H, W) one for: (S,)."""
         height, width = (-n % self.stride for n in picture.shape)
         padded = np.pad(picture, ((0, height), (0, width)), mode="symmetric")
         vector: npt.NDArray[np.float32] = self._look(padded)[1][0].float().cpu().numpy()

@@ -26,7 +26,7 @@ class DemoFiles:
     Attributes
     ----------
     image, labels, table, overview, report : Path
-        Picture, label image, table of grains, outlines over the picture, HTML page.
+        Image, label image, table of grains, outlines over the image, HTML page.
     summary : str
         One line on what was found.
     """

@@ -30,14 +30,14 @@ _KINDS = ["", "counts", "wt%", "at%", "picture"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSettings:
-    """How a picture is opened.
+    """How an image is opened.
 
     Attributes
     ----------
     pixel_size_um : float
         Side of a pixel in µm for all fields; 0 = as the file, or the sheet, says.
     data_bar_rows : int
-        Rows at the bottom that are no picture; -1 = found by themselves, 0 = none.
+        Rows at the bottom that are no image; -1 = found by themselves, 0 = none.
     """
 
     pixel_size_um: float = field(
@@ -83,7 +83,7 @@ class ReportSettings:
     """
 
     report: bool = field(default=True, metadata={"label": "Reports"})
-    pictures: bool = field(default=True, metadata={"label": "Pictures"})
+    pictures: bool = field(default=True, metadata={"label": "Images"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +93,13 @@ class Recipe:
     Attributes
     ----------
     open : OpenSettings
-        How a picture is opened.
+        How an image is opened.
     segment : SegmentSettings
         How grains are found.
     clean : CleanSettings
         Which grains are removed and mended; as it stands, none.
     align : AlignSettings
-        How the element maps are matched to the picture.
+        How the element maps are matched to the image.
     classify : ClassifySettings
         How grains get their minerals.
     statistics : StatisticsSettings

@@ -1,4 +1,4 @@
-"""The report's pictures, as data that an HTML file can hold."""
+"""The report's images, as data that an HTML file can hold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from grainsmith.statistics import FieldSpread, SizeStatistics
 
 WIDEST_PX = 1200
-"""Pictures are thinned out to this, so that a report stays a file that can be mailed."""
+"""Images are thinned out to this, so that a report stays a file that can be mailed."""
 
 _COUNTED = (1.0, 0.83, 0.0)
 _LEFT_OUT = (1.0, 0.2, 0.75)
@@ -52,7 +52,7 @@ def outline_figure(
 def outline_png(
     image: Image, labels: LabelImage, table: pd.DataFrame, *, pixel_size_um: float
 ) -> bytes:
-    """Return the same picture as the content of a PNG file."""
+    """Return the same image as the content of a PNG file."""
     uri = outline_figure(image, labels, table, pixel_size_um=pixel_size_um)
     return base64.b64decode(uri.partition(",")[2])
 

@@ -72,7 +72,7 @@ def write_report(
 ) -> Report:
     """Write one HTML page about a field, and `<name>.json` with the same numbers beside it.
 
-    The page stands alone: pictures are inside, nothing is fetched. All of this is enough::
+    The page stands alone: images are inside, nothing is fetched. All of this is enough::
 
         table = measure_grains(labels, pixel_size_um=image.pixel_size_um, image=image.image)
         write_report(
@@ -101,7 +101,7 @@ def write_report(
         Of `measure.measure_grains` for these labels. A column `mineral`, where it has one, is
         summed up too. Its columns in µm say the pixel size.
     image : (Y, X) or (Y, X, 3) array, optional
-        The picture on which the grains were drawn; without it there are no pictures.
+        The image on which the grains were drawn; without it there are no images.
     facts : mapping, optional
         What is known: "title", "source", "pixel_size_source", "data_bar_rows", "model",
         "model_sha256", "model_settings" (a dict), "edits" (how many, by hand), "maps" and

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def expose(rng: np.random.Generator, picture: Picture) -> Picture:
-    """Put a picture through a camera in daylight: uneven light, defocus, a little noise."""
+    """Put an image through a camera in daylight: uneven light, defocus, a little noise."""
     shape = picture.shape
     picture = _shaded(rng, picture)
     picture = ndimage.gaussian_filter(picture, rng.uniform(0.2, 1.2))
@@ -25,14 +25,14 @@ def expose(rng: np.random.Generator, picture: Picture) -> Picture:
 
 
 def record(rng: np.random.Generator, picture: Picture, scene: Scene) -> Picture:
-    """Put a picture through a microscope: shading, charging, defocus, noise, scan lines."""
+    """Put an image through a microscope: shading, charging, defocus, noise, scan lines."""
     shape = picture.shape
     picture = _shaded(rng, picture)
     if rng.random() < 0.08:
         picture = _charge(rng, picture, scene)
     picture = ndimage.gaussian_filter(picture, rng.uniform(0.2, 1.6))
     if rng.random() < 0.7:
-        # Small grains need a quieter picture to be there at all.
+        # Small grains need a quieter image to be there at all.
         size = float(np.median(scene.radius[1:])) if len(scene.radius) > 1 else 10.0
         fewest = np.clip(600 / size**2, 15, 60)
         counts = np.exp(rng.uniform(np.log(fewest), np.log(2000)))
@@ -50,7 +50,7 @@ def record(rng: np.random.Generator, picture: Picture, scene: Scene) -> Picture:
 
 
 def _shaded(rng: np.random.Generator, picture: Picture) -> Picture:
-    """Light half of the pictures unevenly."""
+    """Light half of the images unevenly."""
     if rng.random() >= 0.5:
         return picture
     shape = picture.shape
@@ -60,7 +60,7 @@ def _shaded(rng: np.random.Generator, picture: Picture) -> Picture:
 
 
 def burn_in(rng: np.random.Generator, picture: Picture, labels: LabelImage) -> None:
-    """Put a data bar, a scale bar or a ruler over picture and labels (in place)."""
+    """Put a data bar, a scale bar or a ruler over image and labels (in place)."""
     low, high = float(picture.min()), float(picture.max())
     height, width = picture.shape
     kind = rng.random()

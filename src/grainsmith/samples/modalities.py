@@ -50,7 +50,7 @@ class Scene:
         return cls(labels, depth, radius)
 
     def per_grain(self, values: npt.ArrayLike) -> Picture:
-        """Spread one value per label (index 0: background) over the picture."""
+        """Spread one value per label (index 0: background) over the image."""
         spread: Picture = np.asarray(values, np.float32)[self.labels]
         return spread
 

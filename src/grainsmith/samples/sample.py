@@ -222,7 +222,7 @@ def _spread(
     value: dict[str, float],
     background: float,
 ) -> npt.NDArray[np.float32]:
-    """Picture of a property of the minerals."""
+    """Image of a property of the minerals."""
     first = np.array([background, *(value[m] for m in minerals["mineral"])], np.float32)
     second = np.array(
         [background, *(value[m] if m else 0.0 for m in minerals["second_mineral"])], np.float32

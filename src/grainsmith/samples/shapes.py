@@ -177,7 +177,7 @@ def smooth_noise(
 ) -> npt.NDArray[np.float32]:
     """Return value noise of zero mean and unit spread whose features are `scale_px` across."""
     scale_px = max(scale_px, 1.0)
-    # A turned grid, so that its axes never run along the picture's.
+    # A turned grid, so that its axes never run along the image's.
     reach = int(np.hypot(*shape) / scale_px) + 4
     grid = rng.standard_normal((reach, reach), dtype=np.float32)
     angle = rng.uniform(0, 2 * np.pi)

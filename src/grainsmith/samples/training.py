@@ -1,4 +1,4 @@
-"""Fields without end for training: pictures with their true labels."""
+"""Fields without end for training: images with their true labels."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from grainsmith.data import Image
 
 BEYOND_PX = 16
-"""Network pixels by which a picture goes on beyond its edges, as its mirror image: what an edge
+"""Network pixels by which an image goes on beyond its edges, as its mirror image: what an edge
 cuts is then seen as something whole, whose middle lies on the edge."""
 _FEWEST_BLOCKS = 64
 """Of fewer, the scatter says little."""
@@ -64,7 +64,7 @@ def _has_structure(grey: npt.NDArray[np.float32]) -> bool:
     """Say whether neighbouring pixels have anything in common.
 
     In pure noise the means of blocks of k x k pixels have 1 / k^2 of the variance of the pixels,
-    with a standard error that follows from the pixels' kurtosis. In a picture they have more, by
+    with a standard error that follows from the pixels' kurtosis. In an image they have more, by
     over five standard errors, at some size of block.
     """
     away = grey - grey.mean()
@@ -73,7 +73,7 @@ def _has_structure(grey: npt.NDArray[np.float32]) -> bool:
     for k in (2, 4, 8, 16):
         rows, columns = grey.shape[0] // k, grey.shape[1] // k
         if rows * columns < _FEWEST_BLOCKS:
-            return k == 2  # noise or not: so small a picture cannot tell
+            return k == 2  # noise or not: so small an image cannot tell
         blocks = away[: rows * k, : columns * k].reshape(rows, k, columns, k).mean(axis=(1, 3))
         error = np.sqrt((2 + excess_kurtosis / k**2) / blocks.size)
         if float(blocks.var()) * k**2 > variance * (1 + 5 * error):
@@ -129,7 +129,7 @@ def scaled(shape: tuple[int, int], scale: float) -> tuple[int, int]:
 def with_beyond(
     plane: npt.NDArray[np.float32], beyond_px: int = BEYOND_PX
 ) -> npt.NDArray[np.float32]:
-    """Continue a picture beyond its edges as its mirror image."""
+    """Continue an image beyond its edges as its mirror image."""
     return np.pad(plane, beyond_px, mode="symmetric") if beyond_px else plane
 
 

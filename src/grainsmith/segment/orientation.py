@@ -1,7 +1,7 @@
-"""The way round in which the network sees a picture: chosen by its content, not by who took it.
+"""The way round in which the network sees an image: chosen by its content, not by who took it.
 
-A network does not see quite the same in a picture and in its mirror image. So every picture is
-first turned into a position that its own content decides; turned or mirrored copies of a picture
+A network does not see quite the same in an image and in its mirror image. So every image is
+first turned into a position that its own content decides; turned or mirrored copies of an image
 then come to the same position, and give the same grains.
 """
 
@@ -31,9 +31,9 @@ class Orientation:
 
     @classmethod
     def upright(cls, grey: _Plane) -> Self:
-        """Return the turn after which a (Y, X) picture is wide and bright at its top and left.
+        """Return the turn after which a (Y, X) image is wide and bright at its top and left.
 
-        A square picture has no long side: there the stronger gradients run along its rows.
+        A square image has no long side: there the stronger gradients run along its rows.
         """
         height, width = grey.shape
         if height == width:
@@ -49,12 +49,12 @@ class Orientation:
         )
 
     def do(self, plane: _Plane) -> _Plane:
-        """Turn the last two axes of a picture."""
+        """Turn the last two axes of an image."""
         turned = self._mirrored(plane)
         return np.ascontiguousarray(turned.swapaxes(-1, -2) if self.exchanged else turned)
 
     def undo(self, said: ScalePrediction) -> ScalePrediction:
-        """Turn back what was said of the turned picture; flows change their direction with it."""
+        """Turn back what was said of the turned image; flows change their direction with it."""
         flows, probability = said.flows, said.probability
         if self.exchanged:
             flows, probability = flows[::-1].swapaxes(-1, -2), probability.T

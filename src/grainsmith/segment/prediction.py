@@ -27,7 +27,7 @@ _OVERLAP_PX = 64
 _USUAL_DIAMETER_PX = 30.0
 _MOST_PASSES = 3
 FINEST = 3.5
-"""Enlarging a picture more than this costs time and shows nothing new."""
+"""Enlarging an image more than this costs time and shows nothing new."""
 _STEPS = 4
 """Estimated diameters in each doubling."""
 _SAME_SCALE = 0.25
@@ -185,7 +185,7 @@ def _estimate_diameter(
         if abs(np.log(asked / scale)) < _SAME_SCALE:
             break
         scale = asked
-    # In steps, so that a picture cropped by a few pixels is looked at on the same scale.
+    # In steps, so that an image cropped by a few pixels is looked at on the same scale.
     return float(wanted * 2 ** (round(_STEPS * np.log2(diameter_px / wanted)) / _STEPS))
 
 

@@ -87,7 +87,7 @@ class Population:
 def grid_hits(labels: LabelImage, spacing_px: float) -> pd.Series[int]:
     """Lay a square grid of points over a field and count the hits on each grain.
 
-    Wolman's pebble count (1954, doi 10.1029/TR035i006p00951) on a picture: a grain that is hit
+    Wolman's pebble count (1954, doi 10.1029/TR035i006p00951) on an image: a grain that is hit
     twice counts twice. The grid is centred on the image.
 
     Parameters

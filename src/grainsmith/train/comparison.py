@@ -43,7 +43,7 @@ class Field(Protocol):
         ...
 
     def load(self) -> LoadedField:
-        """Return picture, true labels and weight."""
+        """Return image, true labels and weight."""
         ...
 
 

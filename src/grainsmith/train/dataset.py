@@ -75,7 +75,7 @@ def prepare(
     ReadError
         A file is missing or broken, or larger than the memory.
     MismatchError
-        A picture and its labels differ in size, or no training field holds a grain.
+        An image and its labels differ in size, or no training field holds a grain.
     """
     dataset = read_dataset(folder)
     if not dataset.fields:

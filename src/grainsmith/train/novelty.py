@@ -1,4 +1,4 @@
-"""How like pictures are to the network: what to label next is what it has seen least of."""
+"""How like images are to the network: what to label next is what it has seen least of."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from grainsmith.io.dataset import Dataset
 
 MOST_LOOKED_AT = 60
-"""Of more pictures, so many evenly spread ones are looked at: about 0.1 s each."""
+"""Of more images, so many evenly spread ones are looked at: about 0.1 s each."""
 _SIDE_PX = 384
 
 
@@ -35,7 +35,7 @@ def most_novel(
     *,
     on_progress: OnProgress = no_progress,
 ) -> Path | None:
-    """Return the picture that is least like any field of a training set.
+    """Return the image that is least like any field of a training set.
 
     Parameters
     ----------
@@ -44,15 +44,15 @@ def most_novel(
     dataset : Dataset
     model_name : str
         Whose style vectors are compared, by the cosine of their angle: the network averages what it
-        sees in a picture to one such vector (Stringer et al. 2021).
+        sees in an image to one such vector (Stringer et al. 2021).
     on_progress : callable
-        Told (pictures looked at, pictures in all); raising in it stops the work.
+        Told (images looked at, images in all); raising in it stops the work.
 
     Returns
     -------
     Path or None
         The first one where the set is empty or the model knows no styles; None without a readable
-        picture.
+        image.
     """
     if len(pictures) > MOST_LOOKED_AT:
         places = np.linspace(0, len(pictures) - 1, MOST_LOOKED_AT).astype(int)
@@ -77,6 +77,6 @@ def most_novel(
 
 
 def style(image: Image, model: GrainNetModel) -> npt.NDArray[np.float32]:
-    """Return the style vector of a whole picture, looked at from afar: a unit vector."""
+    """Return the style vector of a whole image, looked at from afar: a unit vector."""
     grey, _ = to_grey(image)
     return model.style(resize(grey, min(1.0, _SIDE_PX / max(grey.shape))))

@@ -100,7 +100,7 @@ def judge_run(run: RunFolder, *, on_progress: OnProgress = no_progress) -> Compa
 
 
 def judged_field(run: RunFolder, name: str) -> LoadedField:
-    """Return picture and true grains of a field that a run was judged on."""
+    """Return image and true grains of a field that a run was judged on."""
     record = run.record()
     other = record["settings"]["validation"]
     folder = record["folder"] if other in ("auto", "none") else other

@@ -38,11 +38,11 @@ class Batches:
         Of the study.
     settings : TuneSettings
     diameter_px : float
-        Grain diameter of the network; 0 = it takes pictures as they are.
+        Grain diameter of the network; 0 = it takes images as they are.
     channels : int
         Inputs of the network.
     grey_in_all : bool
-        Whether all of them hold the grey picture; else all but the first stay 0.
+        Whether all of them hold the grey image; else all but the first stay 0.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Batches:
         rng = np.random.default_rng((self._settings.seed, step))
         own = [self._own_tile(rng) for _ in range(self.own)]
         made = [self._made_tile(rng) for _ in range(self._settings.batch - self.own)]
-        # Pictures to come are from the same instrument, so dark stays dark.
+        # Images to come are from the same instrument, so dark stays dark.
         varied = [replace(one, image=vary(rng, one.image, inverted=0.0)) for one in own]
         varied += [replace(one, image=vary(rng, one.image)) for one in made]
         return self._stack(varied)

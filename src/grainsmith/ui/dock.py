@@ -57,7 +57,7 @@ QToolButton:checked { background: rgba(80, 110, 235, 190); color: white; font-we
 _COLUMNS = 5
 """Ten words do not fit into one row of 320 px; two rows of five do."""
 
-_NOTHING = "Open a picture to begin: File > Open, or drop it here."
+_NOTHING = "Open an image to begin: File > Open, or drop it here."
 
 _STATUS_DELAY_MS = 300
 """A stroke of the brush sends many events; the status is counted once they have stopped."""
@@ -149,7 +149,7 @@ class GrainsmithDock(QWidget):
         self._timer.start()
 
     def _drop_orphans(self) -> None:
-        """Remove the marks of data bars whose pictures are gone."""
+        """Remove the marks of data bars whose images are gone."""
         names = {layer.name for layer in self._roles.pictures}
         for layer in list(self._viewer.layers):
             if role_of(layer) == "data bar" and facts(layer).get("image") not in names:

@@ -113,7 +113,7 @@ def test_what_is_not_trusted_gets_weight_0(tmp_path):
     assert loaded.weight[4, 13] == 0  # grain 2, which nobody accepted
     assert loaded.weight[18, 28] == 0
     assert field.trusted_pct < 30
-    # Accepted altogether, the same picture takes its own place, and the weights go.
+    # Accepted altogether, the same image takes its own place, and the weights go.
     add_field(tmp_path, _plain("again"), Origin())
     (field,) = read_dataset(tmp_path).fields
     assert (field.name, field.weight, field.n_grains) == ("a", "", 2)
@@ -131,7 +131,7 @@ def test_nothing_to_learn_from_is_refused(tmp_path):
     with pytest.raises(MismatchError, match="accept grains first"):
         add_field(tmp_path / "s", _plain("a"), Origin(), only_accepted=True)
     bare = LabelledField(labels=np.ones((2, 2), np.int32), name="bare")
-    with pytest.raises(MismatchError, match="has no picture"):
+    with pytest.raises(MismatchError, match="has no image"):
         add_field(tmp_path / "s", bare, Origin())
     assert not (tmp_path / "s").exists()
 

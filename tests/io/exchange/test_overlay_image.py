@@ -1,4 +1,4 @@
-"""The picture with its grains: outlines in the minerals' colours, and a bar of a round length."""
+"""The image with its grains: outlines in the minerals' colours, and a bar of a round length."""
 
 import numpy as np
 import pytest
@@ -35,5 +35,5 @@ def test_outlines_lie_inside_and_have_the_minerals_colour(tmp_path):
 
 def test_a_picture_is_needed(tmp_path):
     bare = LabelledField(labels=np.ones((3, 3), np.int32), name="bare")
-    with pytest.raises(MismatchError, match="has no picture"):
+    with pytest.raises(MismatchError, match="has no image"):
         write_overlay_image(tmp_path / "f.png", bare)

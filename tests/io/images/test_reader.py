@@ -1,4 +1,4 @@
-"""One picture from one file: makers' tags, kinds of pixels, data bars, broken files."""
+"""One image from one file: makers' tags, kinds of pixels, data bars, broken files."""
 
 import numpy as np
 import pytest
@@ -249,7 +249,7 @@ def test_several_channels_are_refused(tmp_path):
         read_image(tmp_path / "a.tif")
 
 
-# --- the data bar in the picture
+# --- the data bar in the image
 
 
 def _draw_bar(field, *, paper, ink, rows, frame=0, loose=0):
@@ -281,7 +281,7 @@ def test_a_drawn_bar_is_found(tmp_path, bar, rows, jpeg):
     image = read_image(path)
     assert abs(image.data_bar_rows - rows) <= (2 if jpeg else 0)
     assert image.image.shape == BIG.shape
-    assert any("seen in the picture" in note for note in image.notes)
+    assert any("seen in the image" in note for note in image.notes)
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])

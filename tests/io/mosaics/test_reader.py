@@ -61,7 +61,7 @@ def test_a_tiled_tiff_is_read_by_windows(tmp_path, picture):
     tifffile.imwrite(tmp_path / "t.tif", picture, tile=(256, 256))
     mosaic = open_mosaic(tmp_path / "t.tif")
     assert np.array_equal(mosaic.window(700, 1400, 600, 1300), picture[700:1400, 600:1300])
-    assert not is_mosaic(tmp_path / "t.tif")  # small: an ordinary picture
+    assert not is_mosaic(tmp_path / "t.tif")  # small: an ordinary image
 
 
 def test_what_is_no_mosaic_is_refused_with_a_reason(tmp_path, picture):
@@ -71,8 +71,8 @@ def test_what_is_no_mosaic_is_refused_with_a_reason(tmp_path, picture):
     with pytest.raises(ReadError, match="cannot be read as a mosaic"):
         open_mosaic(tmp_path / "empty.zarr")
     zarr.open_group(tmp_path / "plain.zarr", mode="w")
-    with pytest.raises(ReadError, match="no OME-Zarr picture"):
+    with pytest.raises(ReadError, match="no OME-Zarr image"):
         open_mosaic(tmp_path / "plain.zarr")
     tifffile.imwrite(tmp_path / "stack.ome.tif", np.stack([picture] * 5), metadata={"axes": "ZYX"})
-    with pytest.raises(ReadError, match="5 pictures along the axis 'z'"):
+    with pytest.raises(ReadError, match="5 images along the axis 'z'"):
         open_mosaic(tmp_path / "stack.ome.tif")

@@ -65,8 +65,8 @@ def test_the_backscattered_picture_is_taken_of_several_and_doubt_is_told(touch):
     )  # fmt: skip
     found = {one.name: one for one in find_fields([root / "S"])}
     assert found["S/1"].image.endswith("BSE.tif")
-    assert "which of x.tif, y.tif is the picture" in found["S/2"].problem
-    assert "no picture" in found["S/3"].problem
+    assert "which of x.tif, y.tif is the image" in found["S/2"].problem
+    assert "no image" in found["S/3"].problem
 
 
 def test_numbered_pictures_are_no_maps_of_sulphur(touch):
@@ -107,7 +107,7 @@ def test_two_fields_of_one_name_are_refused(touch):
 
 
 def test_nothing_to_find_is_told(touch, tmp_path):
-    with pytest.raises(ReadError, match="no picture"):
+    with pytest.raises(ReadError, match="no image"):
         find_fields([touch("e/readme.md") / "e"])
     with pytest.raises(ReadError, match="does not exist"):
         find_fields([tmp_path / "missing"])

@@ -103,7 +103,7 @@ def test_samples_are_pooled_by_field_and_compared(done):
 def test_one_bad_field_stops_nobody_and_is_listed_with_its_reason(tmp_path):
     root = make_samples(tmp_path / "in", per_sample=1)
     (root / "A" / "broken").mkdir()
-    (root / "A" / "broken" / "BSE.tif").write_bytes(b"II*\0 no picture")
+    (root / "A" / "broken" / "BSE.tif").write_bytes(b"II*\0 no image")
     (root / "A" / "mapless").mkdir()
     make_field(root / "A" / "mapless", 7, maps=False)
     bad_maps = make_field(root / "B" / "badmaps", 8, maps=False).parent
@@ -283,7 +283,7 @@ def test_the_command_prints_json_and_its_exit_code_tells_of_failures(run, tmp_pa
     [
         (["{root}", "--scheduler", "loca"], "must be none, local"),
         (["{root}", "--scheduler", "tcp://127.0.0.1:9"], "no scheduler answers at tcp://127"),
-        ([], "give folders or pictures, or a sheet"),
+        ([], "give folders or images, or a sheet"),
         (["{root}", "--sheet", "{root}"], "one of the two"),
         (["{root}/missing"], "does not exist"),
     ],

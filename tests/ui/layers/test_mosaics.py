@@ -92,13 +92,13 @@ def test_panels_and_status_say_what_is_true_beside_a_mosaic(viewer, qtbot, mosai
         segment, table, opened = panels
         return [segment._message.text(), table._message.text(), opened._what.text()]
 
-    qtbot.waitUntil(lambda: "Open a picture" in dock.status)
+    qtbot.waitUntil(lambda: "Open an image" in dock.status)
     assert ["No " in one for one in said()] == [True] * 3
     viewer.open(str(mosaic), plugin="grainsmith")
     word = "A mosaic is open and no piece of it: zoom in, then press 'Edit this region'."
     qtbot.waitUntil(lambda: dock.status == word)
     assert said() == [word] * 3
-    assert not dock._roles.pictures  # it cannot be chosen as the picture to work on
+    assert not dock._roles.pictures  # it cannot be chosen as the image to work on
     viewer.layers.remove("m grains")
     qtbot.waitUntil(lambda: "A mosaic without grains is open" in dock.status)
     viewer.add_image(np.ones((40, 40)), name="picture")

@@ -27,7 +27,7 @@ def _labels(shape=(90, 120)):
 
 @pytest.fixture
 def field(viewer):
-    """A picture with a data bar and three grains, one of them accepted."""
+    """An image with a data bar and three grains, one of them accepted."""
     labels = _labels()
     noise = np.random.default_rng(0).integers(0, 9, labels.shape)
     picture = SemImage(
@@ -125,7 +125,7 @@ def test_grains_of_another_picture_are_not_mixed_up(files, field, viewer, tmp_pa
     viewer.add_labels(np.ones((8, 8), np.int32))
     files.roles.grains = viewer.layers[-1]
     files.export(str(tmp_path / "x.tif"))
-    assert "choose the picture" in files._message.text()
+    assert "choose the image" in files._message.text()
 
 
 def test_a_set_grows_and_is_split_and_checked(training, field, viewer, tmp_path, qtbot):
@@ -144,7 +144,7 @@ def test_a_set_grows_and_is_split_and_checked(training, field, viewer, tmp_path,
     training.only_accepted.setChecked(True)
     training.add_present()
     _said(training, qtbot, "1 grains")
-    assert training.rows.count() == 1  # the same picture takes its own place
+    assert training.rows.count() == 1  # the same image takes its own place
     training.role.setCurrentText("test")
     training.role.activated.emit(2)
     assert read_dataset(tmp_path / "set").fields[0].role == "test"

@@ -1,4 +1,4 @@
-"""The Open tab: facts of the picture, mended by hand; samples; dropped files."""
+"""The Open tab: facts of the image, mended by hand; samples; dropped files."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def image(panel, viewer):
             pixel_size_source="Zeiss tag",
             data_bar_rows=4,
             source="field.tif",
-            notes=("The lowest 4 rows are a data bar (seen in the picture).",),
+            notes=("The lowest 4 rows are a data bar (seen in the image).",),
         )
     )
     return viewer.add_image(data, **options)

@@ -66,7 +66,7 @@ def test_roles_follow_insertion_removal_and_the_user(model):
     roles.image_changed.connect(lambda layer: seen.append(layer and layer.name))
     plain = model.add_image(np.zeros((10, 20)), name="plain")
     field = _add(model, image_layer(SEM))
-    assert roles.image is field  # the newest that was opened as a picture
+    assert roles.image is field  # the newest that was opened as an image
     roles.image = plain
     model.layers.remove(plain)
     assert roles.image is field

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LOOK_PX = 24
 _SAME_LOOK = 0.98
-"""Correlation of two small pictures above which they show the same place."""
+"""Correlation of two small images above which they show the same place."""
 
 _OTHER_SCALE = 3.0
 _MOST_LIKE_GRAINS = 0.4
@@ -197,7 +197,7 @@ def _pairs_alike(looks: dict[str, npt.NDArray[np.float64]]) -> list[tuple[str, s
 
 
 def _look(image: object) -> npt.NDArray[np.float64]:
-    """Return a picture as 24 x 24 grey values with mean 0; all 0 where it is plain."""
+    """Return an image as 24 x 24 grey values with mean 0; all 0 where it is plain."""
     small = make_thumbnail(image).convert("L").resize((_LOOK_PX, _LOOK_PX), Image.Resampling.BOX)
     values = np.asarray(small, float).ravel()
     return values - values.mean() if values.std() > 1 else np.zeros_like(values)

@@ -1,6 +1,6 @@
-"""A training set as a plain folder: pictures and masks that Cellpose reads, `dataset.json` beside.
+"""A training set as a plain folder: images and masks that Cellpose reads, `dataset.json` beside.
 
-    field.tif            the picture, without its data bar
+    field.tif            the image, without its data bar
     field_masks.tif      its true grains
     weights/field.png    255 where they are trusted; only where that is not everywhere
     thumbnails/field.png
@@ -48,14 +48,14 @@ class Origin:
     Attributes
     ----------
     source : str
-        File of the picture.
+        File of the image.
     pixel_size_source : str
     states : dict of int to str
         State of the grains that have one other than "auto".
     model, settings : dict
         That found the grains first.
     licence : str
-        Of the picture, best as an SPDX name such as "CC-BY-4.0"; "" = not stated.
+        Of the image, best as an SPDX name such as "CC-BY-4.0"; "" = not stated.
     group : str
         Specimen or mosaic; its fields are never split between training and validation.
     """
@@ -85,7 +85,7 @@ def read_dataset(folder: str | Path) -> Dataset:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ReadError(f"{folder} is no folder: a training set is a folder of pictures and masks")
+        raise ReadError(f"{folder} is no folder: a training set is a folder of images and masks")
     listed = _listed(folder)
     known = {one.labels for one in listed}
     return Dataset(folder=folder, fields=(*listed, *_pairs(folder, known)))
@@ -99,15 +99,15 @@ def add_field(
     only_accepted: bool = False,
     region: npt.NDArray[np.bool_] | None = None,
 ) -> TrainingField:
-    """Add a field to a training set, or bring it up to date where its picture is in it already.
+    """Add a field to a training set, or bring it up to date where its image is in it already.
 
     Parameters
     ----------
     folder : str or Path
         Made where it is missing.
     new : LabelledField
-        With its picture, both without the data bar. Its role is kept; "" is the role that the
-        picture had, or "train".
+        With its image, both without the data bar. Its role is kept; "" is the role that the
+        image had, or "train".
     origin : Origin
     only_accepted : bool
         Trust accepted grains only; all else is not learnt from.
@@ -122,13 +122,13 @@ def add_field(
     Raises
     ------
     MismatchError
-        There is no picture, or nothing in it is trusted.
+        There is no image, or nothing in it is trusted.
     WriteError
         The folder cannot be written; the set is as it was.
     """
     folder = Path(folder)
     if new.image is None:
-        raise MismatchError(f"'{new.name}' has no picture: nothing can be learnt from labels alone")
+        raise MismatchError(f"'{new.name}' has no image: nothing can be learnt from labels alone")
     if region is not None and region.shape != new.labels.shape:
         raise ValueError(f"region must be {new.labels.shape}, got {region.shape}")
     labels, trust = trusted(new.labels, origin.states, only_accepted=only_accepted, region=region)
@@ -194,7 +194,7 @@ def remove_field(folder: str | Path, name: str) -> Dataset:
 
 
 def make_thumbnail(image: Any) -> Image.Image:
-    """Return a small grey or colour picture, at most 96 px on its longer side."""
+    """Return a small grey or colour image, at most 96 px on its longer side."""
     picture = Image.fromarray(as_8bit(image))
     picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     return picture
@@ -324,7 +324,7 @@ def grain_facts(labels: npt.NDArray[np.int32]) -> dict[str, Any]:
 
 def _free_name(wanted: str, folder: Path, present: Dataset) -> str:
     stem = re.sub(r"[^\w.+-]+", "_", wanted).strip("._") or "field"
-    # Cellpose takes such endings for masks, and "x_image" for the picture of "x".
+    # Cellpose takes such endings for masks, and "x_image" for the image of "x".
     if _RESERVED.search(stem):
         stem = f"{_RESERVED.sub('', stem)}_field"
     taken = {one.name.lower() for one in present.fields}

@@ -135,7 +135,7 @@ def _refuse(dataset: Dataset, settings: ReleaseSettings, target: Path) -> None:
     if foreign:
         named = ", ".join(f"{one.name} ({one.licence})" for one in foreign)
         raise MismatchError(
-            f"these pictures came under another licence than {settings.licence}: {named}. "
+            f"these images came under another licence than {settings.licence}: {named}. "
             "Take them out of the set, or publish under a licence that all of them allow"
         )
 
@@ -153,7 +153,7 @@ def _write_planes(half: Path, dataset: Dataset, on_progress: OnProgress) -> None
 
 
 def _write_field(half: Path, one: TrainingField) -> LabelledField:
-    """Write the planes of a field; return its grains for the list of all, without the picture."""
+    """Write the planes of a field; return its grains for the list of all, without the image."""
     loaded, file = one.load(), f"{one.name}.tif"
     size = one.pixel_size_um
     write_image(half / one.role / "images" / file, loaded.image, pixel_size_um=size)
@@ -232,7 +232,7 @@ def data_sheet(dataset: Dataset, settings: ReleaseSettings, names: list[str]) ->
         unknown,
         "",
         "## Composition",
-        "A field is a picture (`images`) with a mask of its grains (`masks`: 0 is background,",
+        "A field is an image (`images`) with a mask of its grains (`masks`: 0 is background,",
         "every other number one grain); `instances.json` (COCO) holds all fields of a role.",
         "",
         "| role | fields | grains |",
@@ -290,7 +290,7 @@ def _makers(fields: tuple[TrainingField, ...]) -> str:
 def _pixel_sizes(fields: tuple[TrainingField, ...]) -> str:
     known = sorted({one.pixel_size_um for one in fields if one.pixel_size_um > 0})
     if not known:
-        return "The pixel size of the pictures is unknown."
+        return "The pixel size of the images is unknown."
     span = f"{known[0]:.4g}" + (f" to {known[-1]:.4g}" if len(known) > 1 else "")
     without = sum(one.pixel_size_um <= 0 for one in fields)
     return f"Pixels are {span} µm wide" + (f"; {without} fields do not say." if without else ".")
@@ -299,5 +299,5 @@ def _pixel_sizes(fields: tuple[TrainingField, ...]) -> str:
 def _unlicensed(fields: tuple[TrainingField, ...]) -> str:
     silent = [one.name for one in fields if not one.licence]
     if not silent:
-        return "The licence of every picture is on record."
+        return "The licence of every image is on record."
     return f"**The source of these fields states no licence; check it: {', '.join(silent)}.**"

@@ -51,7 +51,7 @@ class TrainingField:
     name : str
         Unique in the set.
     image, labels : str
-        Files of the picture and of its true grains.
+        Files of the image and of its true grains.
     weight : str
         File of what is trusted; "" = everything.
     role : str
@@ -66,14 +66,14 @@ class TrainingField:
     pixel_size_um : float
         0 where unknown.
     pixel_size_source, source, licence, added : str
-        Where the pixel size and the picture came from, under which terms, when.
+        Where the pixel size and the image came from, under which terms, when.
     origins : dict of int to str
         Who made a grain: "edited", "drawn" or "accepted"; those left out are the model's.
     minerals : dict of int to str
     model, settings : dict
         That found the grains first.
     sha256 : dict of str to str
-        Fingerprints: of the files, and of the picture's pixels (`pixels`).
+        Fingerprints: of the files, and of the image's pixels (`pixels`).
     """
 
     folder: Path
@@ -103,7 +103,7 @@ class TrainingField:
 
     @property
     def thumbnail(self) -> Path:
-        """A small PNG of the picture; it need not be there."""
+        """A small PNG of the image; it need not be there."""
         return self.folder / "thumbnails" / f"{self.name}.png"
 
     def load(self) -> LoadedField:
@@ -124,7 +124,7 @@ class TrainingField:
         sizes = {image.shape[:2], labels.shape, weight.shape}
         if len(sizes) > 1:
             raise MismatchError(
-                f"{self.name}: the picture is {image.shape[:2]}, its labels are {labels.shape} and "
+                f"{self.name}: the image is {image.shape[:2]}, its labels are {labels.shape} and "
                 f"its weights {weight.shape} (rows, columns): export them again at one size"
             )
         return LoadedField(image, labels, weight)

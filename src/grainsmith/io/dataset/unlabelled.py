@@ -1,4 +1,4 @@
-"""Which pictures of a folder nobody has labelled."""
+"""Which images of a folder nobody has labelled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ENDINGS = ("_masks.tif", "_masks.tiff", "_masks.png", "_seg.npy")
 
 
 def unlabelled(picture: str | Path, done: Collection[str] = ()) -> list[Path]:
-    """Return the pictures of a folder that nobody has labelled.
+    """Return the images of a folder that nobody has labelled.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ class Format:
     of_sets : bool
         One file or folder holds a whole set.
     needs_image : bool
-        The picture is written too.
+        The image is written too.
     options : tuple of str
         Of `read`: "shape", "trust_pickle".
     """
@@ -214,7 +214,7 @@ def export_fields(
     WriteError
         It could not be written; nothing that was there before is changed.
     MismatchError
-        The format holds pictures, and a field has none.
+        The format holds images, and a field has none.
     """
     form, path = format_of(format_name), Path(path)
     if not fields:
@@ -247,7 +247,7 @@ def import_fields(
     format_name : str
         A key of `FORMATS`; "" goes by the name and what is in the file.
     shape : (int, int) or ()
-        Rows and columns of the picture, for formats that do not know them.
+        Rows and columns of the image, for formats that do not know them.
     trust_pickle : bool
         A `_seg.npy` may be read, which is a pickle.
 

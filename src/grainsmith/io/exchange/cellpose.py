@@ -39,7 +39,7 @@ def write_seg(path: Path, field: LabelledField) -> None:
         "outlines": (masks * find_boundaries(masks, mode="inner")).astype(dtype),
         "chan_choose": [0, 0],
         "ismanual": np.zeros(int(masks.max(initial=0)), bool),
-        # By this name Cellpose looks for the picture in the folder of the file.
+        # By this name Cellpose looks for the image in the folder of the file.
         "filename": f"{field.name}.tif",
         "flows": [[], [], [], [], [[]]],
         "diameter": np.nan,
@@ -79,7 +79,7 @@ def read_seg(path: Path, *, trust_pickle: bool = False) -> LabelledField:
     content = _unpickled(path)
     masks = np.asarray(content.get("masks", np.zeros(0)))
     if masks.ndim != 2 or masks.dtype.kind not in "iu":
-        raise ReadError(f"{path}: wanted masks (Y, X) of one picture, got {masks.shape}")
+        raise ReadError(f"{path}: wanted masks (Y, X) of one image, got {masks.shape}")
     # Cellpose 0.6 counted from -1.
     masks = (masks.astype(np.int64) - min(0, int(masks.min(initial=0)))).astype(np.int32)
     ours = content.get(_OURS, {})

@@ -164,5 +164,5 @@ def _from_runs(runs: dict[str, Any], shape: tuple[int, int]) -> npt.NDArray[np.i
     values = np.arange(len(counts)) % 2
     flat = np.repeat(values, counts)
     if list(shape) != list(runs["size"]) or len(flat) != shape[0] * shape[1]:
-        raise ValueError(f"run lengths of {len(flat)} pixels for a picture of {shape}")
+        raise ValueError(f"run lengths of {len(flat)} pixels for an image of {shape}")
     return flat.reshape(shape, order="F").astype(np.int32)

@@ -35,7 +35,7 @@ class LabelledField:
     table : DataFrame
         Measures, index `label`; may be empty.
     image : (Y, X) or (Y, X, 3) array or None
-        The picture, for the formats that hold one.
+        The image, for the formats that hold one.
     pixel_size_um : float
         0 where unknown.
     role : str

@@ -1,4 +1,4 @@
-"""Folders of a whole set: YOLO segmentation, and picture/mask pairs for StarDist and torch-em."""
+"""Folders of a whole set: YOLO segmentation, and image/mask pairs for StarDist and torch-em."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def write_yolo(folder: Path, fields: Sequence[LabelledField]) -> None:
     Notes
     -----
     YOLO gives a grain one ring. Holes and further pieces are joined to it by cuts without width, so
-    that filling by the even-odd rule gives the very pixels back. Pictures become 8 bit.
+    that filling by the even-odd rule gives the very pixels back. Images become 8 bit.
 
     Raises
     ------
     MismatchError
-        A field comes without its picture.
+        A field comes without its image.
     """
     _refuse_without_image(fields, "YOLO")
     _refuse_full(folder)
@@ -64,12 +64,12 @@ def write_yolo(folder: Path, fields: Sequence[LabelledField]) -> None:
 
 
 def read_yolo(folder: Path) -> list[LabelledField]:
-    """Read a YOLO segmentation set; each `labels/**/x.txt` needs its picture under `images`.
+    """Read a YOLO segmentation set; each `labels/**/x.txt` needs its image under `images`.
 
     Raises
     ------
     ReadError
-        `data.yaml`, a picture or a line is missing or broken.
+        `data.yaml`, an image or a line is missing or broken.
     """
     folder = folder.parent if folder.name == "data.yaml" else folder
     try:
@@ -90,7 +90,7 @@ def write_pairs(folder: Path, fields: Sequence[LabelledField]) -> None:
     Raises
     ------
     MismatchError
-        A field comes without its picture.
+        A field comes without its image.
     """
     _refuse_without_image(fields, "StarDist's folder")
     _refuse_full(folder)
@@ -113,9 +113,9 @@ def read_pairs(folder: Path) -> list[LabelledField]:
     Raises
     ------
     ReadError
-        There are no masks, or one has no picture.
+        There are no masks, or one has no image.
     MismatchError
-        Picture and mask differ in size.
+        Image and mask differ in size.
     """
     files = sorted(path for path in folder.rglob("masks/*") if path.suffix.lower() in SUFFIXES)
     if not files:
@@ -126,7 +126,7 @@ def read_pairs(folder: Path) -> list[LabelledField]:
         picture = read_image(_picture(file.parent.parent / "images", file.stem))
         if picture.image.shape[:2] != read.labels.shape:
             raise MismatchError(
-                f"{file} is {read.labels.shape}, its picture {picture.image.shape[:2]} px"
+                f"{file} is {read.labels.shape}, its image {picture.image.shape[:2]} px"
             )
         role = _OUR_ROLES.get(file.parent.parent.name, "")
         fields.append(
@@ -142,7 +142,7 @@ def read_pairs(folder: Path) -> list[LabelledField]:
 
 
 def as_8bit(image: Any) -> np.ndarray:
-    """Return a picture as uint8; others are stretched between their 0.1 and 99.9 percentiles."""
+    """Return an image as uint8; others are stretched between their 0.1 and 99.9 percentiles."""
     pixels = np.asarray(image)
     if pixels.dtype == np.uint8:
         return pixels
@@ -188,14 +188,14 @@ def _picture(folder: Path, stem: str) -> Path:
     for suffix in SUFFIXES:
         if (folder / f"{stem}{suffix}").is_file():
             return folder / f"{stem}{suffix}"
-    raise ReadError(f"{folder / stem}: the picture of these labels is missing")
+    raise ReadError(f"{folder / stem}: the image of these labels is missing")
 
 
 def _refuse_without_image(fields: Sequence[LabelledField], what: str) -> None:
     bare = [field.name for field in fields if field.image is None]
     if bare:
         raise MismatchError(
-            f"{what} holds pictures too, but {', '.join(bare)} comes without one: "
+            f"{what} holds images too, but {', '.join(bare)} comes without one: "
             "name it (--image), or choose a format of labels only"
         )
 

@@ -1,4 +1,4 @@
-"""GeoJSON: for QuPath (pixels, y downwards) and for GIS (y upwards, as QGIS lays a picture)."""
+"""GeoJSON: for QuPath (pixels, y downwards) and for GIS (y upwards, as QGIS lays an image)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write_geojson(path: Path, field: LabelledField) -> None:
 
 
 def write_gis(path: Path, field: LabelledField) -> None:
-    """Write grains with y upwards: they lie on the picture where QGIS opens it unreferenced."""
+    """Write grains with y upwards: they lie on the image where QGIS opens it unreferenced."""
     write_json(path, _collection(field, up=True))
 
 
@@ -39,7 +39,7 @@ def read_geojson(path: Path, *, shape: tuple[int, int] | tuple[()] = ()) -> Labe
     path : Path
         A FeatureCollection, or a bare list of features as QuPath may write it.
     shape : (int, int) or ()
-        Rows and columns of the picture; () takes what the file says, or what its polygons need.
+        Rows and columns of the image; () takes what the file says, or what its polygons need.
 
     Raises
     ------
@@ -77,8 +77,8 @@ def extent(grains: list[list[Polygon]]) -> tuple[tuple[int, int], tuple[str, ...
     corners = np.concatenate([polygon.exterior for polygons in grains for polygon in polygons])
     rows, columns = np.maximum(1, np.ceil(corners.max(axis=0))).astype(int).tolist()
     note = (
-        f"The file does not say how large its picture is: {columns} × {rows} px hold all grains. "
-        "Name the picture (--image) to get its size."
+        f"The file does not say how large its image is: {columns} × {rows} px hold all grains. "
+        "Name the image (--image) to get its size."
     )
     return (rows, columns), (note,)
 

@@ -45,7 +45,7 @@ def read_rois(path: Path, *, shape: tuple[int, int] | tuple[()] = ()) -> Labelle
     path : Path
         .zip or .roi.
     shape : (int, int) or ()
-        Rows and columns of the picture, which the file does not know; () takes what the ROIs need.
+        Rows and columns of the image, which the file does not know; () takes what the ROIs need.
 
     Raises
     ------

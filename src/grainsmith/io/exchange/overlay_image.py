@@ -1,4 +1,4 @@
-"""The picture with its grains drawn on it, for a talk or a report."""
+"""The image with its grains drawn on it, for a talk or a report."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _BAR_SHARE = 0.2
 
 
 def write_overlay_image(path: str | Path, field: LabelledField) -> None:
-    """Write a PNG: the picture, the outlines in the colours of the minerals, a scale bar.
+    """Write a PNG: the image, the outlines in the colours of the minerals, a scale bar.
 
     Parameters
     ----------
     path : str or Path
         Ends in .png.
     field : LabelledField
-        With its picture; the bar is drawn where the pixel size is known.
+        With its image; the bar is drawn where the pixel size is known.
 
     Raises
     ------
     MismatchError
-        There is no picture.
+        There is no image.
     """
     if field.image is None:
-        raise MismatchError(f"'{field.name}' has no picture to draw its grains on")
+        raise MismatchError(f"'{field.name}' has no image to draw its grains on")
     grey = as_8bit(field.image)
     rgb = np.dstack([grey] * 3) if grey.ndim == 2 else grey.copy()
     colours = np.full((int(field.labels.max(initial=0)) + 1, 3), _PLAIN, np.uint8)

@@ -1,4 +1,4 @@
-"""Find a burnt-in data bar in the picture itself, where no tag tells of it.
+"""Find a burnt-in data bar in the image itself, where no tag tells of it.
 
 A drawn bar differs from a specimen in three ways, and must do so in all of them: its background
 is one flat grey over most of every row, writing stands on it, and it begins with a sharp edge
@@ -108,6 +108,6 @@ def _is_written_on(bar: _Grey, background: float) -> bool:
 
 
 def _has_edge(bar: _Grey, above: _Grey) -> bool:
-    """Return whether the bar's first row differs from the picture above nearly all along."""
+    """Return whether the bar's first row differs from the image above nearly all along."""
     step = np.abs(bar[0] - above).min(axis=0) > _FLAT
     return bool(step.mean() >= 0.6)

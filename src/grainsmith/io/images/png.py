@@ -1,4 +1,4 @@
-"""Pictures for people: PNG files of what the gallery drew."""
+"""Images for people: PNG files of what the gallery drew."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def write_png(path: str | Path, picture: npt.NDArray[np.uint8]) -> None:
-    """Write a (Y, X, 3) picture as PNG; never half-written.
+    """Write a (Y, X, 3) image as PNG; never half-written.
 
     Raises
     ------
@@ -24,5 +24,5 @@ def write_png(path: str | Path, picture: npt.NDArray[np.uint8]) -> None:
     from PIL import Image
 
     with atomic_write(path) as temporary:
-        # Level 1: drawn pictures shrink nearly as well, in a fifth of the time.
+        # Level 1: drawn images shrink nearly as well, in a fifth of the time.
         Image.fromarray(picture).save(temporary, format="PNG", compress_level=1)

@@ -1,4 +1,4 @@
-"""Open one picture of a field of view: SEM TIFFs of all makers, PNG, JPEG, BMP."""
+"""Open one image of a field of view: SEM TIFFs of all makers, PNG, JPEG, BMP."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class _Raw:
 
 
 def read_image(path: str | Path, *, crop_databar: str | int = "auto") -> SemImage:
-    """Read a picture with its pixel size and data bar.
+    """Read an image with its pixel size and data bar.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def read_image(path: str | Path, *, crop_databar: str | int = "auto") -> SemImag
         TIFF, PNG, JPEG or BMP; 8 or 16 bit, float, grey or colour. Header files of TESCAN, Hitachi
         and JEOL beside it are read too.
     crop_databar : "auto", "no" or int
-        How many rows at the bottom are a data bar. "auto" asks the file, then the picture.
+        How many rows at the bottom are a data bar. "auto" asks the file, then the image.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def read_image(path: str | Path, *, crop_databar: str | int = "auto") -> SemImag
     Raises
     ------
     ReadError
-        The file is missing, empty, cut off, no picture, or claims more than it can hold.
+        The file is missing, empty, cut off, no image, or claims more than it can hold.
     ValueError
         `crop_databar` is none of the above.
     """
@@ -95,7 +95,7 @@ def read_image(path: str | Path, *, crop_databar: str | int = "auto") -> SemImag
 
 
 def write_image(path: str | Path, image: Image, *, pixel_size_um: float = 0.0) -> None:
-    """Write a picture as a TIFF that ImageJ and `read_image` understand.
+    """Write an image as a TIFF that ImageJ and `read_image` understand.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def write_image(path: str | Path, image: Image, *, pixel_size_um: float = 0.0) -
     Raises
     ------
     WriteError
-        The file could not be written, or the picture is of a kind that TIFF cannot hold.
+        The file could not be written, or the image is of a kind that TIFF cannot hold.
     """
     # ImageJ knows these four kinds only; others lose their pixel size rather than their values.
     simple = image.dtype in (np.uint8, np.uint16, np.float32)
@@ -135,11 +135,11 @@ def _read_raw(path: Path) -> _Raw:
     except ReadError:
         raise
     except _BROKEN as error:
-        raise unreadable(path, "a picture", error) from error
+        raise unreadable(path, "an image", error) from error
     if raw.pixels.ndim not in (2, 3) or 0 in raw.pixels.shape:
-        raise ReadError(f"{path} holds no picture: an array of {raw.pixels.shape}")
+        raise ReadError(f"{path} holds no image: an array of {raw.pixels.shape}")
     if raw.pixels.dtype.kind not in "buif":
-        raise ReadError(f"{path} holds {raw.pixels.dtype} values; a picture has real numbers")
+        raise ReadError(f"{path} holds {raw.pixels.dtype} values; an image has real numbers")
     return raw
 
 
@@ -220,7 +220,7 @@ def _read_picture(path: Path) -> _Raw:
         opened = Pillow.open(path, formats=_PICTURE_FORMATS)
     except UnidentifiedImageError as error:
         reason = "it is no TIFF, PNG, JPEG or BMP"
-        raise unreadable(path, "a picture", error, reason) from error
+        raise unreadable(path, "an image", error, reason) from error
     with opened as picture:
         # 0x0112: photographs that were taken upright; labels keep the shape of the file.
         turned = picture.getexif().get(0x0112, 1) != 1
@@ -249,7 +249,7 @@ def _as_grey_or_rgb(pixels: npt.NDArray[Any], path: Path) -> tuple[Image, tuple[
         notes.append("The transparency (alpha) was dropped.")
     if pixels.shape[-1] not in (1, 3):
         raise ReadError(
-            f"{path} has {samples} channels in one picture; save one channel, or split the stack"
+            f"{path} has {samples} channels in one image; save one channel, or split the stack"
         )
     if pixels.shape[-1] == 1:
         return np.ascontiguousarray(pixels[..., 0]), tuple(notes)
@@ -268,12 +268,12 @@ def _data_bar(
     if crop_databar == "auto":
         if facts.data_bar_rows > 0:
             return _said(facts.data_bar_rows, "says the file")
-        return _said(find_data_bar(image), "seen in the picture")
+        return _said(find_data_bar(image), "seen in the image")
     if isinstance(crop_databar, str) and not crop_databar.isdecimal():
         raise ValueError(f'crop_databar must be "auto", "no" or rows, got {crop_databar!r}')
     wanted = int(crop_databar)
     if not 0 <= wanted < rows:
-        raise ValueError(f"crop_databar must be 0..{rows - 1} rows of this picture, got {wanted}")
+        raise ValueError(f"crop_databar must be 0..{rows - 1} rows of this image, got {wanted}")
     return _said(wanted, "as you asked")
 
 

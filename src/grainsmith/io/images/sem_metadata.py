@@ -25,7 +25,7 @@ _LONGEST_TEXT = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class SemMetadata:
-    """What a file says about its picture.
+    """What a file says about its image.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class SemMetadata:
     source : str
         Who said so, e.g. "Zeiss tag (ap_image_pixel_size)".
     data_bar_rows : int
-        0 where the file names none: there may still be one in the picture.
+        0 where the file names none: there may still be one in the image.
     """
 
     pixel_size_um: float = 0.0
@@ -59,7 +59,7 @@ def metadata_of_tiff(tiff: tifffile.TiffFile, path: Path, *, rows: int, columns:
 
 
 def metadata_beside(path: Path, *, rows: int, columns: int) -> SemMetadata:
-    """Return what a header file beside a picture says (TESCAN .hdr, Hitachi and JEOL .txt)."""
+    """Return what a header file beside an image says (TESCAN .hdr, Hitachi and JEOL .txt)."""
     suffix = path.suffix.removeprefix(".")
     for place in (path.with_suffix(".hdr"), path.with_name(f"{path.stem}-{suffix}.hdr")):
         found = _tescan_text(_text(place), "TESCAN header file", rows)
@@ -136,7 +136,7 @@ def _ome(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> SemMetadata:
     return _facts(size * um_per(unit.group(1) if unit else "um"), "OME metadata")
 
 
-# --- beside the picture
+# --- beside the image
 
 
 def _tescan_text(text: str, source: str, rows: int) -> SemMetadata:
@@ -179,7 +179,7 @@ def _facts(size_um: float, source: str, bar: int = 0) -> SemMetadata:
 
 
 def _scaled(size_um: float, source: str, full_columns: int, columns: int, bar: int) -> SemMetadata:
-    """Return the facts of a picture that was perhaps saved in another size than scanned."""
+    """Return the facts of an image that was perhaps saved in another size than scanned."""
     if full_columns in (0, columns):
         return _facts(size_um, source, bar)
     how = f"{source} (scanned with {full_columns} columns)"

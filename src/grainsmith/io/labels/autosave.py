@@ -196,7 +196,7 @@ class Recovery:
     name : str
         Of the layer.
     source : str
-        File of the picture it belongs to; "" where unknown.
+        File of the image it belongs to; "" where unknown.
     pixel_size_um : float
         0 where unknown.
     saved_at : float

@@ -1,4 +1,4 @@
-"""Element maps as pictures: grey, or one hue from black."""
+"""Element maps as images: grey, or one hue from black."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grainsmith.errors import ReadError
 from grainsmith.io.images.reader import SUFFIXES, read_image
 
 CHANNELS = ("auto", "red", "green", "blue", "brightest")
-"""What may be taken of a coloured picture."""
+"""What may be taken of a coloured image."""
 
 __all__ = ["CHANNELS", "SUFFIXES", "hue_purity", "read_picture_map"]
 
@@ -23,15 +23,15 @@ _COLOURED = 30  # of 255: less is grey
 def read_image_map(
     path: str | Path, *, channel: str = "auto", bar_rows: int | str = "auto"
 ) -> tuple[npt.NDArray[Any], float, tuple[str, ...]]:
-    """Read a picture of a map as one channel.
+    """Read an image of a map as one channel.
 
     Parameters
     ----------
     path : str or Path
         TIFF, PNG, JPEG or BMP.
     channel : str
-        Of a coloured picture: "red", "green", "blue", "brightest" of the three, or "auto": the
-        brightest where the picture has a single hue.
+        Of a coloured image: "red", "green", "blue", "brightest" of the three, or "auto": the
+        brightest where the image has a single hue.
     bar_rows : int or "auto"
         Rows of a burnt-in bar at the bottom, which are cut off.
 
@@ -65,10 +65,10 @@ def _one_channel(
 ) -> tuple[npt.NDArray[Any], str]:
     if channel in ("red", "green", "blue"):
         number = ("red", "green", "blue").index(channel)
-        return colours[..., number], f"the {channel} channel of a coloured picture"
+        return colours[..., number], f"the {channel} channel of a coloured image"
     brightest = colours.max(-1)
     if channel == "brightest":
-        return brightest, "the brightest channel of a coloured picture"
+        return brightest, "the brightest channel of a coloured image"
     purity, foreign = hue_purity(colours)
     if purity < _PURE:
         raise ReadError(
@@ -78,17 +78,17 @@ def _one_channel(
         )
     if foreign.any():
         measured = np.where(foreign, np.nan, brightest.astype(np.float32))
-        return measured, f"a picture of one hue; {int(foreign.sum())} pixels of writing left out"
-    return brightest, "a picture of one hue"
+        return measured, f"an image of one hue; {int(foreign.sum())} pixels of writing left out"
+    return brightest, "an image of one hue"
 
 
 def hue_purity(colours: npt.NDArray[Any]) -> tuple[float, npt.NDArray[np.bool_]]:
-    """Return how nearly a picture has one hue, and where something white is written on it.
+    """Return how nearly an image has one hue, and where something white is written on it.
 
     Parameters
     ----------
     colours : (Y, X, 3) array
-        A coloured picture of any dtype.
+        A coloured image of any dtype.
 
     Returns
     -------

@@ -31,7 +31,7 @@ KINDS = ("counts", "wt%", "at%", "picture")
 """What the numbers of a map may be."""
 
 BAR_AUTO = -1
-"""The bar of a picture is found by itself."""
+"""The bar of an image is found by itself."""
 
 _TABLES, _PICTURES, _OINA = text_map.SUFFIXES, image_map.SUFFIXES, (".h5oina",)
 _CUBES = cube_maps.SUFFIXES
@@ -93,7 +93,7 @@ class MapFolder:
     maps : tuple of ElementMap
         The element maps that could be read.
     images : tuple of SemImage
-        The electron or optical pictures beside them.
+        The electron or optical images beside them.
     problems : tuple of GrainsmithError
         One for each file that could not be opened; the others are there all the same.
     notes : tuple of str
@@ -118,7 +118,7 @@ def guess_maps(paths: str | Path | Iterable[str | Path]) -> tuple[MapGuess, ...]
     -------
     tuple of MapGuess
         Elements in the order of the periodic table, then images, then what is left out. Of several
-        files for one element only the first is used: tables before pictures.
+        files for one element only the first is used: tables before images.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def _guess_cube(path: Path) -> MapGuess:
 
 def _order(guess: MapGuess) -> tuple[int, bool, bool, str]:
     kinds = ("container", "map", "image", "left out")
-    # K and L lines before M, and the measured table before its picture.
+    # K and L lines before M, and the measured table before its image.
     is_picture = Path(guess.path).suffix.lower() in _PICTURES
     return kinds.index(guess.what), is_picture, "b" in guess.line, guess.path
 
@@ -288,7 +288,7 @@ def read_map(guess: MapGuess) -> tuple[ElementMap, tuple[str, ...]]:
             channel=guess.channel,
             bar_rows="auto" if guess.bar_rows == BAR_AUTO else guess.bar_rows,
         )
-        # 8 bits are a stretched picture as a rule; more are counts or concentrations.
+        # 8 bits are a stretched image as a rule; more are counts or concentrations.
         kind = guess.kind or ("picture" if values.dtype == np.uint8 else "counts")
     if not guess.element:
         raise ReadError(f"{guess.name}: which element is this? Enter its symbol in the table.")

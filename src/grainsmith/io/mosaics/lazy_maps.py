@@ -104,7 +104,7 @@ def _is_read_by_pieces(path: Path) -> bool:
         with tifffile.TiffFile(path) as tiff:
             page = tiff.pages[0]
             is_plain = len(tiff.pages) == 1 and page.samplesperpixel == 1 and page.photometric == 1
-            # Of 8 bits: small, and pictures, which may carry a bar.
+            # Of 8 bits: small, and images, which may carry a bar.
             bits, pixels = page.bitspersample, page.imagelength * page.imagewidth
             return bool(is_plain and bits > 8 and pixels > HELD_PX and _has_small_pieces(page))
     except (OSError, ValueError, IndexError, tifffile.TiffFileError):
@@ -122,7 +122,7 @@ def _large(path: Path) -> BigMap:
     mosaic = open_mosaic(path)
     if mosaic.levels[0].ndim != 2:
         raise ReadError(f"{path} is coloured: an element map has one value a pixel")
-    # 8 bits are a stretched picture as a rule, as with maps of single fields.
+    # 8 bits are a stretched image as a rule, as with maps of single fields.
     kind = "picture" if mosaic.levels[0].dtype.itemsize == 1 else said.unit or "counts"
     return BigMap(element=said.element, line=said.line, kind=kind, mosaic=mosaic)
 

@@ -1,4 +1,4 @@
-"""Write pyramids as OME-Zarr 0.5: a picture, and the labels on it."""
+"""Write pyramids as OME-Zarr 0.5: an image, and the labels on it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def create_pyramid(
     folder : str or Path
         Of the pyramid's group; what is there is replaced.
     name : str
-        Of the picture.
+        Of the image.
     shape : (Y, X) or (Y, X, 3)
     dtype : dtype
     pixel_size_um : float
@@ -79,7 +79,7 @@ def create_pyramid(
 
 
 def name_labels(folder: str | Path, names: list[str]) -> None:
-    """Write the group `labels` that lists the labels of a picture."""
+    """Write the group `labels` that lists the labels of an image."""
     import zarr
 
     group = zarr.open_group(Path(folder) / "labels", mode="a", zarr_format=3)

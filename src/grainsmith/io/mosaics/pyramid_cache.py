@@ -50,7 +50,7 @@ def with_overview(path: str | Path, *, on_progress: OnProgress = no_progress) ->
     ReadError
         See `open_mosaic`.
     WriteError
-        There is no room for the coarser levels, a third of the picture.
+        There is no room for the coarser levels, a third of the image.
     """
     mosaic = open_mosaic(path)
     rows, columns = mosaic.shape
@@ -76,7 +76,7 @@ def _make(mosaic: Mosaic, place: Path, on_progress: OnProgress) -> None:
         if shutil.disk_usage(part.parent).free < needed:
             raise WriteError(
                 f"{part.parent} has no room for the overview of {mosaic.source}, "
-                f"{needed / 1e6:.0f} MB: free some space, or save the picture with a pyramid"
+                f"{needed / 1e6:.0f} MB: free some space, or save the image with a pyramid"
             )
         levels = create_pyramid(
             part, name="overview", shape=(*half, *full.shape[2:]), dtype=full.dtype, pixel_size_um=0

@@ -38,7 +38,7 @@ NEEDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mosaic:
-    """A picture that is read piece by piece.
+    """An image that is read piece by piece.
 
     Attributes
     ----------
@@ -169,7 +169,7 @@ def multiscale_of(group: Any, path: str | Path) -> dict[str, Any]:
     found = attributes.get("ome", attributes).get("multiscales")
     if not isinstance(found, list) or not found:
         raise ReadError(
-            f"{path} is no OME-Zarr picture: its metadata name no 'multiscales' (0.4 or 0.5)"
+            f"{path} is no OME-Zarr image: its metadata name no 'multiscales' (0.4 or 0.5)"
         )
     described: dict[str, Any] = found[0]
     return described
@@ -218,7 +218,7 @@ def _open_tiff(path: Path) -> Mosaic:
         is_mappable = _is_mappable(series, path)
     levels: list[Any] = []
     if n_levels == 1 and is_mappable:
-        # Strips may be as long as the picture; of bytes as they are any window can be taken.
+        # Strips may be as long as the image; of bytes as they are any window can be taken.
         mapped = tifffile.memmap(path, mode="r")
         levels.append(_plane(da.from_array(mapped, chunks=_MAPPED_PX), list(axes), path))
         n_levels = 0
@@ -260,7 +260,7 @@ def _plane(array: Any, axes: list[str], path: Path) -> Any:
     if len(axes) != array.ndim:
         raise ReadError(f"{path} names {len(axes)} axes for an array of {array.ndim}: {axes}")
     if "y" not in axes or "x" not in axes:
-        raise ReadError(f"{path} has the axes {axes}: a picture has y and x")
+        raise ReadError(f"{path} has the axes {axes}: an image has y and x")
     colour = [a for a in axes if a in ("s", "c") and array.shape[axes.index(a)] in (3, 4)]
     for axis in reversed(axes):
         n = array.shape[axes.index(axis)]
@@ -268,7 +268,7 @@ def _plane(array: Any, axes: list[str], path: Path) -> Any:
             continue
         if n != 1:
             raise ReadError(
-                f"{path} has {n} pictures along the axis {axis!r} (shape {array.shape}): "
+                f"{path} has {n} images along the axis {axis!r} (shape {array.shape}): "
                 "save the one that shows the grains as a mosaic of its own"
             )
         array = array[(slice(None),) * axes.index(axis) + (0,)]

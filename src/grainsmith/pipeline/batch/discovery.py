@@ -1,4 +1,4 @@
-"""Which pictures and maps are a field: by folders, by names, or by a sheet."""
+"""Which images and maps are a field: by folders, by names, or by a sheet."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FieldFiles:
     sample, field : str
         Its names; the results go to OUT/<sample>/<field>.
     image : str
-        The picture.
+        The image.
     maps : tuple of str
         Files of its element maps, or folders of them; may be empty.
     pixel_size_um : float
@@ -69,8 +69,8 @@ class FieldFiles:
 def find_fields(paths: Sequence[str | Path]) -> tuple[FieldFiles, ...]:
     """Find the fields in folders and among files.
 
-    A folder with one picture is a field, its other files are its maps; a folder of several pictures
-    is a sample, each picture a field with the maps that begin with its name (`03.tif`,
+    A folder with one image is a field, its other files are its maps; a folder of several images
+    is a sample, each image a field with the maps that begin with its name (`03.tif`,
     `03_Si.tif`, or a folder `03` or `03_maps`); a folder of folders is a sample of such fields, or
     several samples.
 
@@ -105,7 +105,7 @@ def find_fields(paths: Sequence[str | Path]) -> tuple[FieldFiles, ...]:
         ]
     if not found:
         raise ReadError(
-            f"{', '.join(map(str, paths))}: no picture in there; looked for files that end in "
+            f"{', '.join(map(str, paths))}: no image in there; looked for files that end in "
             f"{', '.join(PICTURE_SUFFIXES)}"
         )
     return checked(found)
@@ -210,19 +210,19 @@ def _subfolder(folder: Path, sample: str) -> list[FieldFiles]:
         backscattered = [one for one in pictures if _BACKSCATTERED.search(one.stem)]
         if len(backscattered) != 1:
             names = ", ".join(one.name for one in pictures)
-            problem = f"which of {names} is the picture? Say so in a sheet (--sheet)"
+            problem = f"which of {names} is the image? Say so in a sheet (--sheet)"
             return [FieldFiles(sample=sample, field=folder.name, problem=problem)]
         pictures = backscattered
     if len(pictures) == 1 and not any(_holds_pictures(one) for one in inside):
         return [replace(_field(sample, pictures[0], [*maps, *inside]), field=folder.name)]
     if maps and not pictures:
-        problem = f"{folder} holds maps but no picture to lay them on"
+        problem = f"{folder} holds maps but no image to lay them on"
         return [FieldFiles(sample=sample, field=folder.name, problem=problem)]
     return _in_folder(folder, folder.name)
 
 
 def _sorted_out(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the pictures and the maps among files, by their names."""
+    """Return the images and the maps among files, by their names."""
     pictures, maps = [], []
     for file in files:
         kind = file.suffix.lower()
@@ -242,7 +242,7 @@ def _sorted_out(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def _holds_pictures(folder: Path) -> bool:
-    """Return whether there are pictures in a folder, or in one of its own folders."""
+    """Return whether there are images in a folder, or in one of its own folders."""
     inside = _visible(folder)
     if _sorted_out([one for one in inside if one.is_file()])[0]:
         return True
@@ -250,7 +250,7 @@ def _holds_pictures(folder: Path) -> bool:
 
 
 def _named_after(picture: Path, others: Iterable[Path]) -> list[Path]:
-    """Return the files and folders whose names begin with the picture's."""
+    """Return the files and folders whose names begin with the image's."""
     start = re.compile(rf"{re.escape(picture.stem)}(?:[ _.-].*)?", re.I | re.S)
     return [one for one in others if start.fullmatch(one.stem if one.is_file() else one.name)]
 

@@ -246,7 +246,7 @@ class _Field:
 
 
 def _opened(path: str, data_bar: str | int) -> tuple[SemImage, tuple[ElementMap, ...]]:
-    """Read a picture; a file of Oxford holds the maps too."""
+    """Read an image; a file of Oxford holds the maps too."""
     if Path(path).suffix.lower() != ".h5oina":
         return read_image(path, crop_databar=data_bar), ()
     inside = open_maps(path)

@@ -70,7 +70,7 @@ def write_statistics(field: DoneField, recipe: Recipe, folder: Path) -> dict[str
 
 
 def write_figures(field: DoneField, folder: Path) -> None:
-    """Write the outlines over the picture and, of a field with maps, its grains by mineral."""
+    """Write the outlines over the image and, of a field with maps, its grains by mineral."""
     from grainsmith.gallery import contact_sheet, prepare_field
     from grainsmith.io.images.png import write_png
     from grainsmith.report.figures import outline_png

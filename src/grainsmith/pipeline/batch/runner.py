@@ -342,7 +342,7 @@ def _check_apart(fields: Sequence[FieldFiles], out: Path) -> None:
         image = Path(one.image)
         if one.image and (out / one.name) in (image.parent, *image.parent.parents):
             raise MismatchError(
-                f"the results of {one.name} would go among its pictures in {image.parent}: choose "
+                f"the results of {one.name} would go among its images in {image.parent}: choose "
                 "another --output"
             )
 

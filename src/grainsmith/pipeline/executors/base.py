@@ -132,7 +132,7 @@ def for_each(
         processes; it depends on nothing but its item, as an item is given to another worker where
         its own one died. What it raises is the item's error and stops no other item.
     items : sequence
-        Small: paths and numbers, not pictures.
+        Small: paths and numbers, not images.
     scheduler : str
         none, local, local:N or tcp://HOST:PORT.
     on_progress : callable

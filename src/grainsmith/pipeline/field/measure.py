@@ -55,7 +55,7 @@ def measure_field(
     picture : SemImage or None
         Its pixel size counts where there is one.
     pixel_size_um : float
-        Where there is no picture; 0 = unknown.
+        Where there is no image; 0 = unknown.
     maps, transforms
         See `measure.measure_maps`.
     mixed : bool

@@ -1,4 +1,4 @@
-"""Maps of a field: opened, placed on its picture, and that written down."""
+"""Maps of a field: opened, placed on its image, and that written down."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Job:
     """A mosaic being segmented: all that its workers must agree on.
 
     The network sees the mosaic turned, as it would see it in one piece: `layout` is that of the
-    turned picture.
+    turned image.
     """
 
     folder: Path
@@ -98,7 +98,7 @@ class Job:
         return self.folder / "blocks" / f"{block[0]}-{block[1]}.npz"
 
     def turned_grey(self, window: Window) -> npt.NDArray[np.float32]:
-        """Return normalised grey values of a window of the turned picture."""
+        """Return normalised grey values of a window of the turned image."""
         before = window_before(self.turn, window, self.mosaic.shape)
         return self.turn.do(normalised(self.mosaic, before, self.low, self.high))
 
@@ -275,7 +275,7 @@ def measure_inside(
     window : Window
         Where that is, in pixels of the mosaic; beyond the box of every grain by `AROUND_PX`.
     mosaic : Mosaic
-        The picture.
+        The image.
     ids : (N,) int array
         The grains to be measured.
     placed : sequence of PlacedMap

@@ -58,7 +58,7 @@ def align_big_maps(
 ) -> tuple[list[Transform], list[dict[str, Any]]]:
     """Find where the maps of a mosaic lie on it.
 
-    All are looked at on a coarse level first. Where that finds a map, tiles of the full picture
+    All are looked at on a coarse level first. Where that finds a map, tiles of the full image
     correct it: each says how far it is off there, and one transform is laid through them all.
 
     Parameters
@@ -117,7 +117,7 @@ def align_big_maps(
 
 
 def shrunk(mosaic: Mosaic) -> tuple[npt.NDArray[Any], int]:
-    """Return a grey picture or map of at most `COARSE_PX`, by means of blocks, and their side.
+    """Return a grey image or map of at most `COARSE_PX`, by means of blocks, and their side.
 
     It is read in strips, so memory is that of a strip.
     """

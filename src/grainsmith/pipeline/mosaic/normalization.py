@@ -33,7 +33,7 @@ def strips(shape: tuple[int, int], multiple: int = 1) -> Iterator[tuple[int, int
 
 
 def black_and_white(mosaic: Mosaic) -> tuple[float, float]:
-    """1st and 99th percentile of every k-th pixel, as `to_grey` takes them of one picture.
+    """1st and 99th percentile of every k-th pixel, as `to_grey` takes them of one image.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def normalised(mosaic: Mosaic, window: Window, low: float, high: float) -> npt.N
 
 
 def upright(mosaic: Mosaic, low: float, high: float) -> Orientation:
-    """Return the turn that `Orientation.upright` gives for the whole picture, reading it in strips."""
+    """Return the turn that `Orientation.upright` gives for the whole image, reading it in strips."""
     rows, columns = mosaic.shape
     half_rows, half_columns = rows // 2, columns // 2
     top = bottom = left = right = down = along = 0.0
@@ -108,24 +108,24 @@ def typical_diameter(
 
 
 def turned_shape(turn: Orientation, shape: tuple[int, int]) -> tuple[int, int]:
-    """Return the shape of a picture after a turn."""
+    """Return the shape of an image after a turn."""
     return shape[::-1] if turn.exchanged else shape
 
 
 def turned_window(turn: Orientation, window: Window, shape: tuple[int, int]) -> Window:
-    """Return where a window of a picture of some shape lies after its turn."""
+    """Return where a window of an image of some shape lies after its turn."""
     y0, y1, x0, x1 = _mirrored(turn, window, shape)
     return (x0, x1, y0, y1) if turn.exchanged else (y0, y1, x0, x1)
 
 
 def window_before(turn: Orientation, window: Window, shape: tuple[int, int]) -> Window:
-    """Return where a window of the turned picture lay in the picture, which has this shape."""
+    """Return where a window of the turned image lay in the image, which has this shape."""
     y0, y1, x0, x1 = window
     return _mirrored(turn, (x0, x1, y0, y1) if turn.exchanged else window, shape)
 
 
 def turned_back(turn: Orientation, labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Turn labels that were drawn in the turned picture back: the inverse of `Orientation.do`."""
+    """Turn labels that were drawn in the turned image back: the inverse of `Orientation.do`."""
     plane = labels.T if turn.exchanged else labels
     down = slice(None, None, -1 if turn.upside_down else 1)
     along = slice(None, None, -1 if turn.left_right else 1)

@@ -51,7 +51,7 @@ class Region:
     labels : (Y, X) int32 array
         Its grains, with their numbers in the mosaic; not to be written into.
     image : (Y, X) or (Y, X, 3) array
-        Its picture.
+        Its image.
     locked : frozenset of int
         Grains that its edge cuts.
     pixel_size_um : float
@@ -121,7 +121,7 @@ def reopen_region(address: str) -> Region:
 
 
 def opened(folder: str | Path, *, alone: bool = False) -> tuple[Mosaic, Mosaic, pd.DataFrame]:
-    """Return picture, grains and table of a mosaic, after finishing what was interrupted."""
+    """Return image, grains and table of a mosaic, after finishing what was interrupted."""
     folder = Path(folder)
     missing = [name for name in ("labels/grains", TABLE, FACTS) if not (folder / name).exists()]
     if missing:
@@ -132,7 +132,7 @@ def opened(folder: str | Path, *, alone: bool = False) -> tuple[Mosaic, Mosaic, 
     mosaic, grains = open_mosaic(folder), open_mosaic(grains_folder(folder))
     if mosaic.shape != grains.shape or grains.levels[0].dtype.kind not in "iu":
         raise MismatchError(
-            f"{folder}: the picture is {mosaic.shape} and its grains are {grains.shape} "
+            f"{folder}: the image is {mosaic.shape} and its grains are {grains.shape} "
             f"{grains.levels[0].dtype}: they must be whole numbers on the same pixels"
         )
     return mosaic, grains, read_table(folder / TABLE)

@@ -276,7 +276,7 @@ def _worded(names: Sequence[str]) -> str:
 
 
 def _create(job: Job) -> None:
-    """Make the OME-Zarr with the picture and empty labels, unless an earlier run has."""
+    """Make the OME-Zarr with the image and empty labels, unless an earlier run has."""
     out, mosaic = job.folder / "out.zarr", job.mosaic
     labels = out / "labels" / "grains"
     same: dict[str, Any] = {"pixel_size_um": mosaic.pixel_size_um}

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 def channels_for(
     image: Image | None, maps: Iterable[Image], grains: Labels
 ) -> list[tuple[npt.NDArray[Any], Transform]]:
-    """Return the element maps with their transforms, or where there are none the picture.
+    """Return the element maps with their transforms, or where there are none the image.
 
     Parameters
     ----------
     image : Image layer or None
-        The picture that the grains lie on.
+        The image that the grains lie on.
     maps : iterable of Image layers
         Element maps.
     grains : Labels layer

@@ -1,4 +1,4 @@
-"""A click on a grain in the picture, told from the drag that moves the view."""
+"""A click on a grain in the image, told from the drag that moves the view."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class Editor(Choice):
 
     @told_to_user
     def split_by_chemistry(self) -> None:
-        """Cut the chosen grain where two compositions meet, by the maps or else the picture."""
+        """Cut the chosen grain where two compositions meet, by the maps or else the image."""
         grain = self._one()
         maps = channels_for(self._roles.image, self._roles.maps, self.layer)
         patches = clean.split_by_chemistry(self.layer.data, self.history.index, grain, maps)

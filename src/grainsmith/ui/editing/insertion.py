@@ -77,11 +77,11 @@ class Insertion:
 
 def _pixels_of(image: Image | None, layer: Labels) -> npt.NDArray[Any]:
     if image is None:
-        raise MismatchError("adding a grain by a click needs a picture or a prediction")
+        raise MismatchError("adding a grain by a click needs an image or a prediction")
     pixels = np.asarray(image.data)
     if pixels.shape[:2] != layer.data.shape:
         raise MismatchError(
-            f"the picture is {pixels.shape[:2]}, the labels {layer.data.shape}: not the same field"
+            f"the image is {pixels.shape[:2]}, the labels {layer.data.shape}: not the same field"
         )
     return pixels
 

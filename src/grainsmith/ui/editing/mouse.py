@@ -24,7 +24,7 @@ class Listener(Protocol):
 
     @property
     def draws(self) -> bool:
-        """Whether dragging draws a line now, and does not move the picture."""
+        """Whether dragging draws a line now, and does not move the image."""
 
     def on_click(self, point: Point, *, more: bool) -> None:
         """Take a click at (y, x); `more` with Shift: it adds to what was chosen."""

@@ -79,7 +79,7 @@ class Marks:
             _put(layer, box, np.zeros((box.y1 - box.y0, box.x1 - box.x0), np.uint8))
 
     def is_shown(self, kind: str) -> bool:
-        """Say whether there are marks of this kind on the picture."""
+        """Say whether there are marks of this kind on the image."""
         return kind in self._boxes
 
     def remove(self, *kinds: str) -> None:

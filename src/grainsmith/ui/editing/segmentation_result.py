@@ -23,7 +23,7 @@ _SEAL = "drawn"
 """Fact of our own results: the fingerprint of the labels as we drew them."""
 
 _OPACITY = 0.45
-"""The picture must be seen through its grains."""
+"""The image must be seen through its grains."""
 
 
 def add_or_update_grains(
@@ -51,7 +51,7 @@ def add_or_update_grains(
     image : Image layer
         That they were found in.
     labels : (Y, X) int32 array
-        Of the picture's shape; becomes the layer's own.
+        Of the image's shape; becomes the layer's own.
     table : DataFrame
         Index `label`.
     amend : bool
@@ -130,7 +130,7 @@ def _can_merge(layer: Labels, labels: LabelImage) -> bool:
 
 
 def _own_result(roles: ActiveLayers, image: Image) -> Labels | None:
-    """Return the result of this picture that is worked on, or the last one made."""
+    """Return the result of this image that is worked on, or the last one made."""
     own = [
         layer for layer in roles.all_grains if _SEAL in facts(layer) and roles.belongs(layer, image)
     ]

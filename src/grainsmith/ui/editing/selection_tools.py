@@ -84,7 +84,7 @@ class Choice:
     def layer(self) -> Labels:
         """The grains' layer; MismatchError where there is none."""
         if self._roles.grains is None:
-            raise MismatchError("there are no grains yet: segment the picture, or open labels")
+            raise MismatchError("there are no grains yet: segment the image, or open labels")
         return self._roles.grains
 
     @property
@@ -104,7 +104,7 @@ class Choice:
 
     @property
     def picture(self) -> npt.NDArray[Any] | None:
-        """Pixels of the picture that the grains lie on."""
+        """Pixels of the image that the grains lie on."""
         return None if self._roles.image is None else np.asarray(self._roles.image.data)
 
     @property

@@ -66,11 +66,11 @@ def place_of(layer: Layer) -> dict[str, Any]:
     }
 
 
-# --- pictures
+# --- images
 
 
 def image_layer(image: SemImage, *, name: str = "") -> LayerData:
-    """Return a picture as the layer that `sem_image_of` reads back."""
+    """Return an image as the layer that `sem_image_of` reads back."""
     field = image.field
     options: dict[str, Any] = {
         "name": name or Path(image.source).stem or "image",
@@ -93,7 +93,7 @@ def image_layer(image: SemImage, *, name: str = "") -> LayerData:
 
 
 def sem_image_of(layer: Image) -> SemImage:
-    """Return the picture of an image layer, whoever opened it.
+    """Return the image of an image layer, whoever opened it.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def sem_image_of(layer: Image) -> SemImage:
     if layer.multiscale or layer.ndim != 2:
         raise MismatchError(
             f"'{layer.name}' has {layer.data[0].ndim if layer.multiscale else layer.ndim} axes or "
-            "several resolutions: one picture is wanted. Right-click the layer and split the stack."
+            "several resolutions: one image is wanted. Right-click the layer and split the stack."
         )
     known = facts(layer)
     pixels = np.asarray(layer.data)
@@ -120,7 +120,7 @@ def sem_image_of(layer: Image) -> SemImage:
 def set_pixel_size(
     image: Image, pixel_size_um: float, source: str, layers: Iterable[Layer]
 ) -> None:
-    """Give a picture another pixel size, and take along all that lies on it.
+    """Give an image another pixel size, and take along all that lies on it.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def set_pixel_size(
     source : str
         Where the number comes from.
     layers : iterable of layers
-        Those that may lie on the picture.
+        Those that may lie on the image.
     """
     others = [layer for layer in layers if layer is not image]
     transforms = {layer: transform_of(layer, image) for layer in others if role_of(layer) == "map"}
@@ -152,7 +152,7 @@ def set_pixel_size(
 def labels_options(
     image: Image, *, name: str, table: pd.DataFrame | None = None, **known: Any
 ) -> dict[str, Any]:
-    """Return the keyword arguments of a labels layer that lies on a picture.
+    """Return the keyword arguments of a labels layer that lies on an image.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def labels_options(
 
 
 def adopt(grains: Labels, image: Image) -> None:
-    """Lay opened grains on the picture of their shape, unless somebody has placed them already."""
+    """Lay opened grains on the image of their shape, unless somebody has placed them already."""
     known = facts(grains)
     fits = grains.data.shape == image.data.shape[:2]
     if "source" not in known or known.get("image") or not fits:
@@ -218,9 +218,9 @@ def map_layer(element_map: ElementMap, reference: Image, transform: Transform) -
     element_map : ElementMap
         In its native pixels.
     reference : Image layer
-        The picture that it lies on.
+        The image that it lies on.
     transform : Transform
-        Pixels of the map -> pixels of the picture.
+        Pixels of the map -> pixels of the image.
     """
     options = {
         "name": element_map.name,
@@ -256,7 +256,7 @@ def element_map_of(layer: Image) -> ElementMap:
 
 
 def transform_of(layer: Layer, reference: Image) -> Transform:
-    """Return where a layer lies on a picture, by what is on the screen."""
+    """Return where a layer lies on an image, by what is on the screen."""
     known = facts(layer).get("transform", {})
     return Transform(
         matrix=np.linalg.inv(world_matrix(reference)) @ world_matrix(layer),
@@ -266,7 +266,7 @@ def transform_of(layer: Layer, reference: Image) -> Transform:
 
 
 def place_map(layer: Layer, reference: Image, transform: Transform) -> None:
-    """Lay a map on a picture through its affine; the inverse of `transform_of`."""
+    """Lay a map on an image through its affine; the inverse of `transform_of`."""
     own = _own_matrix(layer)
     layer.units = reference.units
     layer.affine = world_matrix(reference) @ transform.matrix @ np.linalg.inv(own)
@@ -303,7 +303,7 @@ def _scale(pixel_size_um: float) -> dict[str, Any]:
 
 
 def _contrast(field: npt.NDArray[Any]) -> tuple[float, float]:
-    # One bright speck must not make the whole picture black; every 4th pixel says enough.
+    # One bright speck must not make the whole image black; every 4th pixel says enough.
     sample = field[::4, ::4]
     finite = sample[np.isfinite(sample)]
     if not finite.size:

@@ -23,13 +23,13 @@ def bar_layer(name: str, shape: tuple[int, ...], rows: int, place: dict[str, obj
     Parameters
     ----------
     name : str
-        Of the picture's layer.
+        Of the image's layer.
     shape : (Y, X) or (Y, X, 3)
-        Of the picture, data bar included.
+        Of the image, data bar included.
     rows : int
         Height of the bar in pixels, at the bottom.
     place : dict
-        Scale, units and so on of the picture.
+        Scale, units and so on of the image.
     """
     top, bottom, right = shape[0] - rows - 0.5, shape[0] - 0.5, shape[1] - 0.5
     corners = [[top, -0.5], [top, right], [bottom, right], [bottom, -0.5]]
@@ -44,7 +44,7 @@ def bar_layer(name: str, shape: tuple[int, ...], rows: int, place: dict[str, obj
 
 
 def mark_data_bar(viewer: napari.viewer.Viewer, image: Image) -> None:
-    """Draw, move or remove the mark of a picture's data bar."""
+    """Draw, move or remove the mark of an image's data bar."""
     rows = int(facts(image).get("data_bar_rows", 0))
     for layer in [one for one in viewer.layers if _marks(one, image)]:
         viewer.layers.remove(layer)

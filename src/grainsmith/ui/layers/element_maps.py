@@ -41,9 +41,9 @@ def get_maps_reader(path: str | Sequence[str]) -> Any:
 
 
 def is_surely_a_map(path: Path) -> bool:
-    """Return whether a picture's name says element and line or unit, or ends with the element.
+    """Return whether an image's name says element and line or unit, or ends with the element.
 
-    A picture by itself may be called anything; in a folder of maps less is enough.
+    An image by itself may be called anything; in a folder of maps less is enough.
     """
     name = parse_map_name(path)
     says_more = bool(name.line or name.unit)
@@ -141,7 +141,7 @@ def _image_name(image: SemImage) -> str:
 
 
 def _plain(element_map: ElementMap) -> tuple[Image, SemImage]:
-    """Return a picture of the first map's grid, for maps that come without an image."""
+    """Return an image of the first map's grid, for maps that come without an image."""
     still = SemImage(
         image=element_map.values,
         pixel_size_um=element_map.pixel_size_um,

@@ -1,4 +1,4 @@
-"""The coloured mineral layer: one label per mineral, over the picture."""
+"""The coloured mineral layer: one label per mineral, over the image."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class GainedLost:
         self._seen: list[Layer] = []
 
     def show(self, found: FieldComparison, loaded: LoadedField) -> None:
-        """Show picture, and grains by what became of them; their numbers are the truth's."""
+        """Show image, and grains by what became of them; their numbers are the truth's."""
         self.stop()
         self._seen = [layer for layer in self._viewer.layers if layer.visible]
         for layer in self._seen:

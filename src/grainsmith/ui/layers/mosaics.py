@@ -36,7 +36,7 @@ def mosaic_layers(path: Path) -> list[LayerData]:
     A large TIFF without coarser levels opens later, when these are made in the background, and so
     does a mosaic with a write-back that was interrupted: then there is no layer yet.
 
-    They are shown only: the panels work on single pictures, so the layers have no role there. A
+    They are shown only: the panels work on single images, so the layers have no role there. A
     piece of them is opened for editing by `ui.region`.
     """
     viewer, first = napari.current_viewer(), _to_be_done_first(path)
@@ -75,7 +75,7 @@ def layers_of_mosaic(mosaic: Mosaic, path: Path) -> list[LayerData]:
         if labels.shape != mosaic.shape or labels.levels[0].dtype.kind not in "iu":
             show_warning(
                 f"The labels '{name}' of {path.name} are left out: {labels.shape} "
-                f"{labels.levels[0].dtype} do not fit the picture, {mosaic.shape}"
+                f"{labels.levels[0].dtype} do not fit the image, {mosaic.shape}"
             )
             continue
         overlay = options(labels, f"{path.stem} {name}", name) | {"opacity": 0.5}
@@ -123,7 +123,7 @@ def editable_mosaic(layers: Iterable[Layer]) -> Labels | None:
 
 
 def image_of_mosaic(grains: Labels, layers: Iterable[Layer]) -> Image | None:
-    """Return the picture of the mosaic that grains lie on."""
+    """Return the image of the mosaic that grains lie on."""
     source = facts(grains)["source"]
     found = [
         layer

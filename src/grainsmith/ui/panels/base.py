@@ -73,7 +73,7 @@ class Panel(QWidget):
         self._message.setVisible(bool(text))
 
     def say_missing(self, word: str) -> None:
-        """Say what is missing, a picture or grains; "" takes back what was said of that before."""
+        """Say what is missing, an image or grains; "" takes back what was said of that before."""
         missing = self.roles.missing(word) if word else ""
         if missing or self._message.text() == self._missing:
             self.say(missing)

@@ -1,4 +1,4 @@
-"""Panel: take grains, table, picture and training pairs home; fetch grains of other programs."""
+"""Panel: take grains, table, image and training pairs home; fetch grains of other programs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ExportPanel(QTabWidget):
 
 
 class FilesPanel(Panel):
-    """Grains in the form of another program, the table, a picture; and grains from there."""
+    """Grains in the form of another program, the table, an image; and grains from there."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -73,9 +73,9 @@ class FilesPanel(Panel):
             "Save table …", self._ask_table, tip="Every measure of every grain: CSV, Excel, Parquet"
         )
         self._picture = button(
-            "Save picture …",
+            "Save image …",
             self._ask_picture,
-            tip="The picture with outlines in the minerals' colours and a scale bar, as PNG",
+            tip="The image with outlines in the minerals' colours and a scale bar, as PNG",
         )
         self._import = button(
             "Import grains …",
@@ -118,7 +118,7 @@ class FilesPanel(Panel):
         self._write(self._table, lambda field: _save_table(path, field), path)
 
     def save_picture(self, path: str) -> None:
-        """Write the picture with its grains."""
+        """Write the image with its grains."""
         self._write(self._picture, lambda field: write_overlay_image(path, field), path)
 
     def import_grains(self, path: str) -> None:
@@ -168,7 +168,7 @@ class FilesPanel(Panel):
             self.save_table(path)
 
     def _ask_picture(self) -> None:
-        path = self._ask_name("Save picture", "_grains.png", "PNG (*.png)")
+        path = self._ask_name("Save image", "_grains.png", "PNG (*.png)")
         if path:
             self.save_picture(path)
 

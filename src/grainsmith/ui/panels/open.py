@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
     from grainsmith.samples import SampleField
 
-_EMPTY = "No picture is open: choose one, or drop its file here."
+_EMPTY = "No image is open: choose one, or drop its file here."
 
 
 class OpenPanel(Panel):
-    """Facts of the picture; pixel size and data bar can be mended here."""
+    """Facts of the image; pixel size and data bar can be mended here."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
@@ -50,7 +50,7 @@ class OpenPanel(Panel):
             ("Pixel size", self._size), ("", self._size_source), ("Data bar", self._bar)
         )
         self._open_button = button(
-            "Open picture …",
+            "Open image …",
             self._open,
             tip="Choose SEM images or photographs (TIFF, PNG, JPEG, BMP), or their label files",
             key="Alt+O",
@@ -64,7 +64,7 @@ class OpenPanel(Panel):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the picture's facts."""
+        """Show the image's facts."""
         image = self.roles.image
         self._form.setVisible(image is not None)
         self._notes.setVisible(image is not None)
@@ -88,7 +88,7 @@ class OpenPanel(Panel):
     def _open(self) -> None:
         patterns = " ".join(f"*{suffix}" for suffix in SUFFIXES)
         paths, _ = QFileDialog.getOpenFileNames(
-            self, "Open pictures", "", f"Pictures ({patterns});;All files (*)"
+            self, "Open images", "", f"Images ({patterns});;All files (*)"
         )
         for path in paths:
             self.viewer.open(path, plugin="grainsmith")

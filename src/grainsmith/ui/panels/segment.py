@@ -39,7 +39,7 @@ _OWN_ROWS = ("model", "diameter_px", "probability_threshold", "flow_threshold")
 _REDRAW_DELAY_MS = 40
 """While a slider moves it sends many values; only the last one of a moment is drawn."""
 
-_NO_IMAGE = "No picture is open: open one first (tab Open, or drop a file into the window)."
+_NO_IMAGE = "No image is open: open one first (tab Open, or drop a file into the window)."
 
 
 class SegmentPanel(Panel):
@@ -54,7 +54,7 @@ class SegmentPanel(Panel):
         self._find = button(
             "Find grains",
             self.find,
-            tip="Find the grains of the picture with the model; nothing of yours is overwritten",
+            tip="Find the grains of the image with the model; nothing of yours is overwritten",
             key="Ctrl+Shift+G",
             main=True,
         )
@@ -117,7 +117,7 @@ class SegmentPanel(Panel):
         self._redraw_timer.stop()
 
     def refresh(self) -> None:
-        """Show what belongs to the present picture and its grains."""
+        """Show what belongs to the present image and its grains."""
         self._note_diameter()
         self._hint.setVisible(self._prediction() is not None)
         self.say_missing(_NO_IMAGE if self.roles.image is None else "")
@@ -148,7 +148,7 @@ class SegmentPanel(Panel):
         by_hand = self._diameter.value()
         diameter = by_hand or (prediction.diameter_px if prediction is not None else 0.0)
         if diameter <= 0:
-            self._diameter_note.setText("estimated from the picture")
+            self._diameter_note.setText("estimated from the image")
             return
         size = pixel_size_um_of(image) if image is not None else 0.0
         micrometres = f" = {diameter * size:.3g} µm" if size > 0 else ""
@@ -158,7 +158,7 @@ class SegmentPanel(Panel):
     # --- find
 
     def find(self) -> None:
-        """Find the grains of the picture in the background."""
+        """Find the grains of the image in the background."""
         image = self.roles.image
         if image is None:
             self.say_missing(_NO_IMAGE)
@@ -184,7 +184,7 @@ class SegmentPanel(Panel):
         self, image: Image, settings: SegmentSettings, started_s: float, found: SegmentedField
     ) -> None:
         if image not in self.roles.pictures:
-            self.say("The picture was closed meanwhile; its grains were dropped.")
+            self.say("The image was closed meanwhile; its grains were dropped.")
             return
         kept = self._show(image, found.labels, found.table, found.prediction, settings)
         self.refresh()

@@ -69,7 +69,7 @@ class StatisticsPanel(Panel):
             main=True,
         )
         self._report = button(
-            "Report…", self.report, tip="Write an HTML page with pictures, tables and Methods"
+            "Report…", self.report, tip="Write an HTML page with images, tables and Methods"
         )
         self._picture = button("Save plot…", self.save_plot, tip="Save the plot: SVG, PDF or PNG")
         self._timer = QTimer(self, singleShot=True, interval=_SETTLE_MS)
@@ -255,7 +255,7 @@ class StatisticsPanel(Panel):
 
     def _on_lasso(self, rows: Any) -> None:
         self._chosen.choose(self._labels[rows].tolist())
-        self.say(f"{len(rows)} grains chosen: see the table and the outlines in the picture.")
+        self.say(f"{len(rows)} grains chosen: see the table and the outlines in the image.")
 
     def _mark(self) -> None:
         if self._kind.currentText() == "Scatter":
@@ -267,7 +267,7 @@ class StatisticsPanel(Panel):
         """Save the plot as it is; asks for a file where none is given."""
         if not path:
             path, _ = QFileDialog.getSaveFileName(
-                self, "Save the plot", "plot.svg", "Pictures (*.svg *.pdf *.png)"
+                self, "Save the plot", "plot.svg", "Images (*.svg *.pdf *.png)"
             )
         if path:
             self._plot.figure.savefig(path, dpi=300)

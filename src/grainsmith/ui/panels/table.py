@@ -1,4 +1,4 @@
-"""Panel: the grain table, linked with the picture both ways."""
+"""Panel: the grain table, linked with the image both ways."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _NOTHING: list[Any] = [(None,)]
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
-    """Return the reader of one or several pictures; None for what cannot be one."""
+    """Return the reader of one or several images; None for what cannot be one."""
     from grainsmith.io.images.reader import SUFFIXES
 
     paths = [path] if isinstance(path, str) else list(path)
@@ -36,7 +36,7 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
 
 
 def read(path: str | Sequence[str]) -> list[LayerData]:
-    """Read pictures and label files as layers; what cannot be read is said, the rest opens."""
+    """Read images and label files as layers; what cannot be read is said, the rest opens."""
     layers: list[LayerData] = []
     for one in [path] if isinstance(path, str) else path:
         try:
@@ -134,7 +134,7 @@ def _sample(difficulty: Literal["plain", "hard"]) -> list[LayerData]:
 
 
 def sample_layers(sample: SampleField, *, name: str) -> list[LayerData]:
-    """Return a made field as layers: picture, maps as they come from the microscope, truth."""
+    """Return a made field as layers: image, maps as they come from the microscope, truth."""
     layers = _picture_layers(sample.image, name=name)
     return [layers[0], *_sample_maps(sample, layers[0]), *layers[1:], _truth(sample, name, layers)]
 

@@ -81,7 +81,7 @@ class ActiveLayers:
 
     @property
     def image(self) -> Image | None:
-        """The picture that is worked on, or None."""
+        """The image that is worked on, or None."""
         return self._image
 
     @image.setter
@@ -122,7 +122,7 @@ class ActiveLayers:
         for layer in self.pictures:
             if layer in layers:
                 facts(layer).update({"role": "map"})
-                # A picture that the user calls a map: its greys need not be counts.
+                # An image that the user calls a map: its greys need not be counts.
                 facts(layer).setdefault("element", layer.name)
                 facts(layer).setdefault("kind", "picture")
             elif role_of(layer) == "map":
@@ -141,7 +141,7 @@ class ActiveLayers:
         )
 
     def missing(self, word: str) -> str:
-        """Return the word on a missing picture or grains, or what else is true beside a mosaic."""
+        """Return the word on a missing image or grains, or what else is true beside a mosaic."""
         mosaics = [one for one in self._layers if role_of(one) == "mosaic"]
         if self._image is not None or not mosaics:
             return word
@@ -160,7 +160,7 @@ class ActiveLayers:
 
     @staticmethod
     def belongs(grains: Labels, image: Image) -> bool:
-        """Return whether the grains were found in, or fit, this picture."""
+        """Return whether the grains were found in, or fit, this image."""
         of = facts(grains).get("image", "")
         return bool(of == image.name if of else grains.data.shape[:2] == image.data.shape[:2])
 
@@ -233,7 +233,7 @@ class LayerBar(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._roles = active_layers_of(viewer)
-        self._image = _combo("The picture that grains are found in")
+        self._image = _combo("The image that grains are found in")
         self._grains = _combo("The grains that all tabs work on")
         self._maps = QToolButton()
         self._maps.setToolTip("Which layers are element maps")

@@ -63,7 +63,7 @@ def maps_of(roles: ActiveLayers) -> tuple[list[ElementMap], dict[str, Transform]
 
 
 def field_of(roles: ActiveLayers) -> Field | None:
-    """Return everything that pictures of grains are made from; None without image or grains."""
+    """Return everything that images of grains are made from; None without image or grains."""
     image, grains = roles.image, roles.grains
     if image is None or grains is None:
         return None

@@ -22,12 +22,12 @@ NO_GRAINS = "No grains yet: find them first (tab Segment), or import them."
 
 
 def field_of(roles: ActiveLayers) -> LabelledField:
-    """Return the present grains with their picture, table and minerals.
+    """Return the present grains with their image, table and minerals.
 
     Raises
     ------
     MismatchError
-        There are no grains, or they are of another size than the picture.
+        There are no grains, or they are of another size than the image.
     """
     grains, image = roles.grains, roles.image
     if grains is None:
@@ -47,7 +47,7 @@ def field_of(roles: ActiveLayers) -> LabelledField:
     if picture.image.shape[:2] != field.labels.shape:
         raise MismatchError(
             f"'{grains.name}' is {field.labels.shape}, '{image.name}' {picture.image.shape[:2]} "
-            "(rows, columns): choose the picture of these grains in the line at the top"
+            "(rows, columns): choose the image of these grains in the line at the top"
         )
     return replace(
         field,
@@ -63,11 +63,11 @@ def training_field_of(roles: ActiveLayers, licence: str) -> tuple[LabelledField,
     Raises
     ------
     MismatchError
-        As `field_of`, and where there is no picture.
+        As `field_of`, and where there is no image.
     """
     field, grains, image = field_of(roles), roles.grains, roles.image
     if image is None or grains is None:
-        raise MismatchError("Nothing can be learnt without a picture: open it first (tab Open).")
+        raise MismatchError("Nothing can be learnt without an image: open it first (tab Open).")
     picture, known = sem_image_of(image), facts(grains)
     rows = picture.field.shape[0]
     origin = Origin(
@@ -83,7 +83,7 @@ def training_field_of(roles: ActiveLayers, licence: str) -> tuple[LabelledField,
 
 
 def region_on(shapes: Shapes, image: Image, rows: int) -> Any:
-    """Return what shapes cover of a picture's first rows, (rows, X) bool.
+    """Return what shapes cover of an image's first rows, (rows, X) bool.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def minerals_in(table: pd.DataFrame) -> dict[int, str]:
 
 
 def show_field(viewer: Any, roles: ActiveLayers, field: LabelledField, source: str) -> Labels:
-    """Show grains that were read, on the picture of their size; they become the grains."""
+    """Show grains that were read, on the image of their size; they become the grains."""
     numbers = [int(label) for label in np.unique(field.labels) if label]
     table = pd.DataFrame(index=pd.Index(numbers, name="label"))
     if field.minerals:

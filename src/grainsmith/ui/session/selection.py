@@ -1,4 +1,4 @@
-"""The grains that are chosen together in table, scatter and picture, with outlines round them."""
+"""The grains that are chosen together in table, scatter and image, with outlines round them."""
 
 from __future__ import annotations
 

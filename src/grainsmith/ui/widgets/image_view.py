@@ -1,4 +1,4 @@
-"""A picture of pixels in a panel, laid out for the room that there is."""
+"""An image of pixels in a panel, laid out for the room that there is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GAP_PX = 6
 
 
 class ImageView(QLabel):
-    """A picture of pixels, as wide as there is room; sends `resized` when that changes."""
+    """An image of pixels, as wide as there is room; sends `resized` when that changes."""
 
     resized = Signal()
 
@@ -29,7 +29,7 @@ class ImageView(QLabel):
         self.setWordWrap(True)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802  (Qt's word)
-        """Keep the dock from growing with the picture."""
+        """Keep the dock from growing with the image."""
         return QSize(0, self.pixmap().height() if not self.pixmap().isNull() else 40)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  (Qt's word)
@@ -39,7 +39,7 @@ class ImageView(QLabel):
             self.resized.emit()
 
     def show_picture(self, picture: npt.NDArray[np.uint8]) -> None:
-        """Show a (Y, X, 3) picture."""
+        """Show a (Y, X, 3) image."""
         self.setPixmap(QPixmap.fromImage(image_of(picture)))
 
     def layout_of(self, places: int) -> tuple[int, int]:
@@ -51,7 +51,7 @@ class ImageView(QLabel):
 
 
 def image_of(picture: npt.NDArray[np.uint8]) -> QImage:
-    """Return a (Y, X, 3) picture as Qt's own, with its own memory."""
+    """Return a (Y, X, 3) image as Qt's own, with its own memory."""
     pixels = np.ascontiguousarray(picture)
     height, width = pixels.shape[:2]
     return QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()

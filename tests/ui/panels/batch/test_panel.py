@@ -168,7 +168,7 @@ def test_bad_input_is_told_in_the_panel(panel, samples, qtbot, tmp_path):
     assert "Choose a field" in panel._message.text()
     (tmp_path / "empty").mkdir()
     panel.add_folder(str(tmp_path / "empty"))
-    qtbot.waitUntil(lambda: "no picture in there" in panel._message.text())
+    qtbot.waitUntil(lambda: "no image in there" in panel._message.text())
     sheet = tmp_path / "sheet.csv"
     sheet.write_text("sample,field,image\nA,1,missing.tif\nA,2,in/A/f0/BSE.tif\n")
     panel.open_sheet(str(sheet))

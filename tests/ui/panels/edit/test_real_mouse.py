@@ -145,7 +145,7 @@ def test_a_dragged_line_splits_and_keys_undo_it(hand):
     hand.drag((15, 50), (85, 50))
     assert set(np.unique(hand.layer.data)) == {0, 1, 2, 3, 4}
     np.testing.assert_array_equal(hand.layer.data > 0, before > 0)
-    assert hand.viewer.scene.camera.center == centre  # the picture did not move along
+    assert hand.viewer.scene.camera.center == centre  # the image did not move along
     after = hand.layer.data.copy()
     hand.press(hand.canvas, Qt.Key.Key_Z, CONTROL)
     np.testing.assert_array_equal(hand.layer.data, before)

@@ -128,7 +128,7 @@ def test_walking_in_three_orders(panel, grains, qtbot):
 
 
 def test_what_is_missing_is_said(viewer, panel):
-    assert "No picture is open" in panel.combo._message.text()
+    assert "No image is open" in panel.combo._message.text()
     assert "No grains yet" in panel.minerals._message.text()
     panel.minerals.name_grains()
     panel.combo.step(1)

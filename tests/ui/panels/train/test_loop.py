@@ -23,7 +23,7 @@ WAIT_MS = 400_000
 
 @pytest.fixture
 def pictures(tmp_path):
-    """Four pictures cut from the sample, without labels; the last is turned inside out."""
+    """Four images cut from the sample, without labels; the last is turned inside out."""
     image = sample_field("plain").image.image
     folder = tmp_path / "pictures"
     folder.mkdir()

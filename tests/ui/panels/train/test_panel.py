@@ -39,7 +39,7 @@ def made():
 
 @pytest.fixture
 def pictures(tmp_path, made):
-    """Four pictures cut from the sample, without labels."""
+    """Four images cut from the sample, without labels."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     for k in range(4):
@@ -198,7 +198,7 @@ def test_a_killed_run_is_offered_and_goes_on(panel, dataset, tiny, qtbot):
 def test_a_set_that_vanishes_while_training_is_said(panel, dataset, qtbot):
     panel.open(str(dataset))
     for file in dataset.glob("field_0*"):
-        file.write_bytes(b"no picture")
+        file.write_bytes(b"no image")
     panel.train()
     qtbot.waitUntil(lambda: _message(panel).startswith("Failed:"), timeout=WAIT_MS)
     assert "field_0" in _message(panel)

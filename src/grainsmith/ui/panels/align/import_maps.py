@@ -195,7 +195,7 @@ def _bar_box(rows: int) -> QSpinBox:
     box.setRange(BAR_AUTO, 99_999)
     box.setSpecialValueText("auto")
     box.setValue(rows)
-    box.setToolTip("Of a picture: rows at the bottom that are a burnt-in bar; they are cut off")
+    box.setToolTip("Of an image: rows at the bottom that are a burnt-in bar; they are cut off")
     return box
 
 

@@ -60,7 +60,7 @@ class PointPairs(QWidget):
         return self._layers is not None
 
     def choose(self, reference: Image | None, moving: Image | None) -> None:
-        """Say which pictures the points belong to; others end what was begun."""
+        """Say which images the points belong to; others end what was begun."""
         wanted = None if reference is None or moving is None else (reference, moving)
         if wanted != self._pictures:
             self.stop()

@@ -90,7 +90,7 @@ class AlignPanel(Panel):
         self._look = Comparison(viewer)
         self._arrows = ArrowKeys(self.nudge)
         self._reference = QComboBox()
-        self._reference.setToolTip("The picture that stays; all others move")
+        self._reference.setToolTip("The image that stays; all others move")
         self._reference.setMinimumContentsLength(8)
         self._align = button(
             "Align", self.align, tip="Find where the maps lie, pass by pass", key="Alt+G", main=True
@@ -100,7 +100,7 @@ class AlignPanel(Panel):
         self._keep_passes.setToolTip("Else they are found from the maps; edit them in the table")
         self._points = PointPairs(viewer)
         self._by_keys = QCheckBox("Arrow keys move it (Shift 10, Alt 0.1 px)")
-        self._by_keys.setToolTip("Moves the chosen map while the picture has the focus")
+        self._by_keys.setToolTip("Moves the chosen map while the image has the focus")
         self._whole_pass = QCheckBox("Move its whole pass")
         self._form = Form(AlignSettings)
         self._lay_out()
@@ -164,7 +164,7 @@ class AlignPanel(Panel):
 
     @property
     def reference(self) -> Image | None:
-        """The picture that stays."""
+        """The image that stays."""
         name = self._reference.currentText()
         pictures = self._pictures()
         if name == _SHARPEST and pictures:
@@ -173,7 +173,7 @@ class AlignPanel(Panel):
 
     @property
     def moving(self) -> list[Image]:
-        """The maps; without maps, all other pictures (a pair of PPL and XPL)."""
+        """The maps; without maps, all other images (a pair of PPL and XPL)."""
         reference = self.reference
         chosen: Sequence[Image] = self.roles.maps or self._pictures()
         return [one for one in chosen if one is not reference]

@@ -101,7 +101,7 @@ class Comparison:
         self._viewer.reset_view()
 
     def _add(self, name: str, picture: Any, reference: Image, moving: Image) -> None:
-        """Show a picture made for looking instead of the two it was made of."""
+        """Show an image made for looking instead of the two it was made of."""
         self._made = self._viewer.add_image(
             picture,
             name=name,

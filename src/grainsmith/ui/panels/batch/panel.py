@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from grainsmith.pipeline.batch.discovery import FieldFiles
 
 _NO_FIELDS = (
-    "Add a folder of fields: a folder per field with its maps, or pictures whose maps begin with "
+    "Add a folder of fields: a folder per field with its maps, or images whose maps begin with "
     "their names. Or open a sheet."
 )
 _LINK = "#4a90d9"

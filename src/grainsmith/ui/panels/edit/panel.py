@@ -96,7 +96,7 @@ class CleanPanel(Panel):
         self.refresh()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  (Qt's name)
-        """Give mouse and keys back, and leave no marks on the picture."""
+        """Give mouse and keys back, and leave no marks on the image."""
         super().hideEvent(event)
         self._gestures.disconnect()
         self._keys.follow(None)

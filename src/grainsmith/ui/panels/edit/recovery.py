@@ -100,7 +100,7 @@ class RecoveryLine(QWidget):
 
 
 def restored_layer(found: Recovery, viewer: Any) -> Labels:
-    """Return saved work as a layer, on its picture where that is open.
+    """Return saved work as a layer, on its image where that is open.
 
     Raises
     ------

@@ -140,7 +140,7 @@ class Review(QWidget):
         self.coverage.setChecked(not self.coverage.isChecked())
 
     def _evidence(self, layer: Labels) -> tuple[Any, Any]:
-        """Return the prediction that the grains came from, and the picture they lie on."""
+        """Return the prediction that the grains came from, and the image they lie on."""
         return facts(layer).get("prediction"), self._editor.picture
 
     def _show_queue(self, history: History, entries: list[Entry]) -> None:

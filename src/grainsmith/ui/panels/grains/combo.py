@@ -1,4 +1,4 @@
-"""Panel: click a grain and see it in every picture."""
+"""Panel: click a grain and see it in every image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _REDRAW_DELAY_MS = 30
 _MOST_LABEL = 2_000_000_000
 _ORDERS = ("ID", "size", "doubt")
-_HINT = "Click a grain in the picture, or type its number."
+_HINT = "Click a grain in the image, or type its number."
 
 
 class ComboPanel(Panel):
@@ -96,13 +96,13 @@ class ComboPanel(Panel):
         """Say what is missing, else draw the grain anew."""
         missing = ""
         if self.roles.image is None:
-            missing = self.roles.missing("No picture is open: open one first (tab Open).")
+            missing = self.roles.missing("No image is open: open one first (tab Open).")
         elif self.roles.grains is None:
             missing = self.roles.missing(
                 "No grains yet: find them first (tab Segment), or open labels."
             )
         elif not self.roles.maps:
-            missing = "No element maps: the combo shows the picture alone."
+            missing = "No element maps: the combo shows the image alone."
         self.say(missing)
         self._timer.start()
 

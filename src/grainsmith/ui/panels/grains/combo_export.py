@@ -45,7 +45,7 @@ class ComboFiles(QWidget):
         for place, widget in enumerate(
             (
                 button("Save …", self.save, tip="As PNG, SVG or PDF", key="Alt+S"),
-                button("Copy", self.copy, tip="To the clipboard, as a picture", key="Alt+C"),
+                button("Copy", self.copy, tip="To the clipboard, as an image", key="Alt+C"),
                 self.all,
                 button("Sheet …", self.save_sheet, tip="All grains by mineral and size, as PNG"),
             )
@@ -67,7 +67,7 @@ class ComboFiles(QWidget):
         if field is None or not grain:
             self._say("Click a grain first.")
             return
-        path = self._ask_file(combo_name(grain), "Picture (*.png *.svg *.pdf)")
+        path = self._ask_file(combo_name(grain), "Image (*.png *.svg *.pdf)")
         if path:
             combo = make_combo(field, grain, self._panel.settings(tile_px=_PLENTY_PX))
             run(
@@ -100,7 +100,7 @@ class ComboFiles(QWidget):
     def save_sheet(self) -> None:
         """Ask for a file and write the contact sheet."""
         field = self._panel.field()
-        path = self._ask_file("contact_sheet.png", "Picture (*.png)") if field else ""
+        path = self._ask_file("contact_sheet.png", "Image (*.png)") if field else ""
         if field is not None and path:
             run(
                 contact_sheet,

@@ -278,7 +278,7 @@ class MineralsPanel(Panel):
         return grains is not None and grain > 0 and bool((np.asarray(grains.data) == grain).any())
 
     def show_components(self) -> None:
-        """Add principal components 1-3 of the maps as a picture."""
+        """Add principal components 1-3 of the maps as an image."""
         field = field_of(self.roles)
         if field is None or not field.maps:
             self.refresh()

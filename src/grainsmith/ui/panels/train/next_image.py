@@ -1,4 +1,4 @@
-"""The picture to label next: the least known one, segmented with the kept model, and opened."""
+"""The image to label next: the least known one, segmented with the kept model, and opened."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class NextField(QWidget):
         self._button = button(
             "Segment next field",
             self.segment,
-            tip="Of the pictures without labels in this folder, open the one that is least like "
+            tip="Of the images without labels in this folder, open the one that is least like "
             "the set, segmented by the kept model",
         )
         lines = QVBoxLayout(self)
@@ -46,7 +46,7 @@ class NextField(QWidget):
         self.setVisible(bool(self.model))
 
     def segment(self) -> None:
-        """Find the next picture, segment and open it, in the background."""
+        """Find the next image, segment and open it, in the background."""
         image = self._panel.roles.image
         source = facts(image).get("source", "") if image is not None else ""
         settings = SegmentSettings(model=self.model)
@@ -96,14 +96,14 @@ def _next(
     from grainsmith.train.novelty import most_novel
 
     if not source:
-        return "Open a picture of the folder first: the next one is looked for beside it."
+        return "Open an image of the folder first: the next one is looked for beside it."
     try:
         there = bool(training_set) and Path(training_set).is_dir()
         known = read_dataset(training_set) if there else Dataset(folder=Path())
         found = unlabelled(source, [one.source for one in known.fields])
         path = most_novel(found, known, settings.model, on_progress=on_progress)
         if path is None:
-            return "No picture of this folder is without labels."
+            return "No image of this folder is without labels."
         picture = read_image(path)
         return picture, segment_field(picture, settings, on_progress=on_progress)
     except GrainsmithError as error:

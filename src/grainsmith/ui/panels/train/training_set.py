@@ -61,11 +61,11 @@ class TrainingSetPanel(Panel):
         self.region = _combo("Nothing outside these rectangles and polygons is learnt")
         self.licence = QLineEdit()
         self.licence.setPlaceholderText("such as CC-BY-4.0")
-        self.licence.setToolTip("Terms of the picture: kept with it, asked for when publishing")
+        self.licence.setToolTip("Terms of the image: kept with it, asked for when publishing")
         self._add = button(
             "Add to training set",
             self.add_present,
-            tip="Store picture, grains and who made them; the same picture takes its own place",
+            tip="Store image, grains and who made them; the same image takes its own place",
             key="Ctrl+Shift+A",
             main=True,
         )
