@@ -22,8 +22,8 @@ from skimage.feature import peak_local_max
 from skimage.filters import gaussian, threshold_otsu
 from skimage.segmentation import watershed
 
-from grainsmith.io.labels.label_image import read_labels
 from grainsmith.io.images.reader import read_image
+from grainsmith.io.labels.label_image import read_labels
 from grainsmith.models.registry import find_model, load_model
 from grainsmith.score import score_labels
 from grainsmith.segment import SegmentSettings, draw_grains, predict

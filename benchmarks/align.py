@@ -354,7 +354,8 @@ def measure_speed() -> dict[str, float]:
     ]
     still = np.kron(field.image.field, np.ones((2, 2), np.uint8))[enlarge]
     place(
-        still[:256, :256], [MovingImage(picture=moving[0].picture[:256, :256], name="", start=np.eye(3))]
+        still[:256, :256],
+        [MovingImage(picture=moving[0].picture[:256, :256], name="", start=np.eye(3))],
     )
     wall, cpu = time.perf_counter(), time.process_time()
     place(still, moving)

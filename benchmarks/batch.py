@@ -25,8 +25,8 @@ from typing import Any
 import tifffile
 
 from grainsmith.io.images.reader import write_image
-from grainsmith.pipeline.batch.runner import run_batch
 from grainsmith.pipeline.batch.discovery import find_fields
+from grainsmith.pipeline.batch.runner import run_batch
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe
 from grainsmith.samples import sample_field
 from grainsmith.segment import SegmentSettings

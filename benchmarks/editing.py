@@ -28,8 +28,8 @@ from qtpy.QtWidgets import QApplication
 from grainsmith.clean import CleanSettings, clean_labels
 from grainsmith.data import SemImage
 from grainsmith.ui.dock import GrainsmithDock
-from grainsmith.ui.editing.editor import editor_of
 from grainsmith.ui.editing.autosave import autosave_of
+from grainsmith.ui.editing.editor import editor_of
 from grainsmith.ui.layers.convert import image_layer, labels_options
 
 GRAIN_PX = 32

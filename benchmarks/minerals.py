@@ -25,10 +25,10 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from grainsmith.align import align_maps, initial_transform
-from grainsmith.classify.examples import ExampleSettings, classify_by_examples
-from grainsmith.classify.rule_matching import classify_by_rules, classify_pixels
-from grainsmith.classify.mixed import find_mixed
 from grainsmith.classify.element_ratios import Quantity
+from grainsmith.classify.examples import ExampleSettings, classify_by_examples
+from grainsmith.classify.mixed import find_mixed
+from grainsmith.classify.rule_matching import classify_by_rules, classify_pixels
 from grainsmith.classify.rules import Condition, Rule, RuleSet
 from grainsmith.data import ElementMap, Transform
 from grainsmith.measure import measure_maps

@@ -33,8 +33,8 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from grainsmith.io.mosaics.ome_zarr import open_levels
 from grainsmith.io.files.provenance import read_json, write_json
+from grainsmith.io.mosaics.ome_zarr import open_levels
 from grainsmith.measure import measure_grains
 from grainsmith.pipeline.mosaic.segment import segment_mosaic
 from grainsmith.samples import sample_field

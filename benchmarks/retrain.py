@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from accuracy import DATA, IGNORE_BORDER, VALIDATION, labelled_images
 
-from grainsmith.io.labels.label_image import read_labels
 from grainsmith.io.images.reader import read_image
+from grainsmith.io.labels.label_image import read_labels
 from grainsmith.models.registry import load_model
 from grainsmith.score import match_labels, score_labels
 from grainsmith.segment import SegmentSettings, draw_grains, predict

@@ -18,9 +18,9 @@ import numpy as np
 
 from grainsmith.align import align_maps
 from grainsmith.gallery import contact_sheet, prepare_field, save_combos
+from grainsmith.io.images.png import write_png
 from grainsmith.io.labels.label_image import write_labels
 from grainsmith.io.maps.reader import guess_maps, open_maps
-from grainsmith.io.images.png import write_png
 from grainsmith.measure import measure_grains, measure_maps
 from grainsmith.segment import segment_image
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from grainsmith.io.files.atomic_write import fingerprint, atomic_write
+from grainsmith.io.files.atomic_write import atomic_write, fingerprint
 
 
 def mixed(sources: list[str]) -> dict[str, torch.Tensor]:

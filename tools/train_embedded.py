@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from grainsmith.io.labels.label_image import read_labels
 from grainsmith.io.images.reader import read_image
+from grainsmith.io.labels.label_image import read_labels
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import training_field
 from grainsmith.segment.normalize import to_grey

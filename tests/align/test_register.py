@@ -7,11 +7,11 @@ from grainsmith.align import (
     MovingImage,
     align_maps,
     fit_points,
+    initial_transform,
     leave_one_out_px,
     place,
     residuals_px,
     sharpness,
-    initial_transform,
     turn_zoom_and_shear,
 )
 from grainsmith.data import ElementMap, SemImage

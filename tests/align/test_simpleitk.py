@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from grainsmith.align import AlignSettings, MovingImage, place
-from grainsmith.align import simpleitk
+from grainsmith.align import AlignSettings, MovingImage, place, simpleitk
 from grainsmith.errors import GrainsmithError
 
 SHAPE = (320, 340)

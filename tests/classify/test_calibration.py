@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from grainsmith.classify.calibration import in_weight_pct, learn_standards
 from grainsmith.classify.rule_matching import classify_by_rules
 from grainsmith.classify.rules import library_rules
-from grainsmith.classify.calibration import in_weight_pct, learn_standards
 from grainsmith.errors import MismatchError
 from grainsmith.minerals import LIBRARY
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grainsmith.classify.rule_matching import classify_by_rules, classify_pixels
 from grainsmith.classify.element_ratios import Quantity, convert
+from grainsmith.classify.rule_matching import classify_by_rules, classify_pixels
 from grainsmith.classify.rules import advice_on_elements, library_rules, read_rules
 from grainsmith.errors import MismatchError, ReadError
 from grainsmith.minerals import LIBRARY

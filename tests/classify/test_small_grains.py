@@ -3,8 +3,8 @@ import pytest
 from scipy import ndimage
 from skimage.draw import disk
 
-from grainsmith.classify.small_grains import SmallGrains
 from grainsmith.classify.mixed import MixedSettings, find_mixed
+from grainsmith.classify.small_grains import SmallGrains
 from grainsmith.data import ElementMap, Transform
 
 # Si, Al, K in counts a pixel: epoxy, quartz, feldspar, zircon's silicon alone

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from grainsmith.cli import app
 from grainsmith.errors import MismatchError, ReadError
 from grainsmith.io.dataset import read_dataset
-from grainsmith.io.labels.label_image import read_labels, write_labels
 from grainsmith.io.images.reader import write_image
+from grainsmith.io.labels.label_image import read_labels, write_labels
 from grainsmith.io.labels.review_states import write_states
 from grainsmith.io.tables.grain_table import read_table, write_table
 

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 from grainsmith.cli import app
 from grainsmith.data import Transform
 from grainsmith.errors import MismatchError
-from grainsmith.io.labels.label_image import write_labels
 from grainsmith.io.images.reader import write_image
+from grainsmith.io.labels.label_image import write_labels
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.io.transforms import write_transforms
 from grainsmith.measure import measure_grains

@@ -4,8 +4,8 @@ import threading
 import pytest
 
 from grainsmith.errors import ModelError
-from grainsmith.models.registry import add_model, find_model, load_model
 from grainsmith.models.download import download_sam, sam_path
+from grainsmith.models.registry import add_model, find_model, load_model
 
 CONTENT = bytes(range(256)) * 12_000
 

@@ -21,7 +21,9 @@ def test_all_turned_and_mirrored_copies_come_to_the_same_position(way, shape):
     np.testing.assert_array_equal(Orientation.upright(copy).do(copy), expected)
 
 
-@pytest.mark.parametrize("turn", [Orientation(a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)])
+@pytest.mark.parametrize(
+    "turn", [Orientation(a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)]
+)
 def test_flows_are_turned_back_with_the_picture(turn):
     """Downhill of a turned surface, turned back, is downhill of the surface."""
     surface = RNG.random((30, 44)).astype(np.float32)

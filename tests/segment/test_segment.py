@@ -5,8 +5,8 @@ from tests.fakes import BrightIsGrain
 from grainsmith.samples import sample_field
 from grainsmith.score import score_labels
 from grainsmith.segment import SegmentSettings, draw_grains, predict, segment_image
-from grainsmith.segment.prediction import typical_diameter_px
 from grainsmith.segment.normalize import to_grey
+from grainsmith.segment.prediction import typical_diameter_px
 
 RNG = np.random.default_rng(0)
 

@@ -15,9 +15,9 @@ import torch
 from grainsmith.errors import MismatchError, ModelError, ReadError, WriteError
 from grainsmith.io.dataset import Origin, add_field
 from grainsmith.io.exchange import LabelledField
-from grainsmith.models.registry import list_models, load_model
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.models.grainnet_model import GrainNetModel
+from grainsmith.models.registry import list_models, load_model
 from grainsmith.samples import training_field
 from grainsmith.segment.normalize import BEYOND_PX
 from grainsmith.train import RunFolder, TuneSettings, places, tune

@@ -13,13 +13,13 @@ from qtpy.QtCore import QTimer
 from qtpy.QtTest import QTest
 
 from grainsmith import clean
-from grainsmith.io.mosaics.ome_zarr import open_levels
 from grainsmith.io.files.provenance import write_json
+from grainsmith.io.mosaics.ome_zarr import open_levels
 from grainsmith.pipeline.mosaic.summary import grains_folder
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.panels.mosaic_region import RegionPanel, pieces_of
 from grainsmith.ui.layers.camera import zoom_to
+from grainsmith.ui.panels.mosaic_region import RegionPanel, pieces_of
 
 pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -10,10 +10,10 @@ pytest.importorskip("napari")
 from qtpy.QtWidgets import QFileDialog
 from tests.ui.panels.edit.test_real_mouse import Hand
 
-from grainsmith.ui.session.gallery_field import naming_of
 from grainsmith.ui.layers.convert import facts, transform_of
 from grainsmith.ui.layers.mineral_map import mineral_layer_of
 from grainsmith.ui.session.active_layers import active_layers_of
+from grainsmith.ui.session.gallery_field import naming_of
 
 pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(900)]
 

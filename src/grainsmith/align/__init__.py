@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grainsmith.align.bspline import Bend, resample_bspline
-from grainsmith.align.simpleitk import need_simpleitk
-from grainsmith.align.register import MovingImage, place
 from grainsmith.align.landmarks import (
     MODELS,
     POINTS_NEEDED,
@@ -23,9 +21,11 @@ from grainsmith.align.landmarks import (
     residuals_px,
     turn_zoom_and_shear,
 )
+from grainsmith.align.preprocess import sharpness
+from grainsmith.align.register import MovingImage, place
 from grainsmith.align.result import VERDICTS, MapRegistration, RegistrationResult
 from grainsmith.align.settings import AlignSettings
-from grainsmith.align.preprocess import sharpness
+from grainsmith.align.simpleitk import need_simpleitk
 from grainsmith.data import ElementMap, Transform, no_progress
 
 if TYPE_CHECKING:
@@ -38,19 +38,19 @@ __all__ = [
     "POINTS_NEEDED",
     "VERDICTS",
     "AlignSettings",
-    "MapRegistration",
-    "RegistrationResult",
     "Bend",
+    "MapRegistration",
     "MovingImage",
+    "RegistrationResult",
     "align_maps",
     "fit_points",
+    "initial_transform",
     "leave_one_out_px",
     "need_simpleitk",
     "place",
+    "resample_bspline",
     "residuals_px",
     "sharpness",
-    "initial_transform",
-    "resample_bspline",
     "turn_zoom_and_shear",
 ]
 
@@ -87,7 +87,11 @@ def align_maps(
     """
     still = _picture_of(reference)
     moving = [
-        MovingImage(picture=_picture_of(one), name=_name(one), start=initial_transform(one, reference).matrix)
+        MovingImage(
+            picture=_picture_of(one),
+            name=_name(one),
+            start=initial_transform(one, reference).matrix,
+        )
         for one in maps
     ]
     return place(
@@ -100,7 +104,9 @@ def align_maps(
     )
 
 
-def initial_transform(element_map: ElementMap | SemImage, reference: SemImage | ElementMap) -> Transform:
+def initial_transform(
+    element_map: ElementMap | SemImage, reference: SemImage | ElementMap
+) -> Transform:
     """Return where a map lies before anything is aligned, by what the files say.
 
     That is its window in the image where it has one; else the upper left corners meet, and the

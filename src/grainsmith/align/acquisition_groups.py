@@ -23,8 +23,8 @@ from grainsmith.align.search import in_threads, is_convincing, judge, reach_of, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from grainsmith.align.pyramid import Pyramid
     from grainsmith.align.landmarks import Matrix
+    from grainsmith.align.pyramid import Pyramid
     from grainsmith.align.settings import AlignSettings
 
 _REACH_BLOCKS = 22  # passes of one session differ by less

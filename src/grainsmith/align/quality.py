@@ -23,9 +23,9 @@ from grainsmith.data import Transform
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grainsmith.align.mutual_information import Surface
     from grainsmith.align.acquisition_groups import Link
     from grainsmith.align.landmarks import Matrix, Points
+    from grainsmith.align.mutual_information import Surface
     from grainsmith.align.settings import AlignSettings
 
 NO_PEAK = Peak(dy_px=0.0, dx_px=0.0, z=0.0, runner_up=0.0, at_edge=False)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grainsmith.align.mutual_information import ENOUGH_PIXELS, Around, Surface, around, top_of
 from grainsmith.align.landmarks import (
     MODELS,
     Matrix,
@@ -16,6 +15,7 @@ from grainsmith.align.landmarks import (
     robust_fit,
     turn_zoom_and_shear,
 )
+from grainsmith.align.mutual_information import ENOUGH_PIXELS, Around, Surface, around, top_of
 from grainsmith.align.search import (
     Found,
     Pairs,

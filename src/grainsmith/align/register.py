@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.align.simpleitk import need_simpleitk, refine_affine, refine_bspline
-from grainsmith.align.pyramid import pyramid_of
 from grainsmith.align.acquisition_groups import Link, find_passes, link_all
+from grainsmith.align.preprocess import views_of
+from grainsmith.align.pyramid import pyramid_of
 from grainsmith.align.refine import refine
 from grainsmith.align.result import RegistrationResult
 from grainsmith.align.search import (
@@ -24,20 +24,20 @@ from grainsmith.align.search import (
     shift_matrix,
 )
 from grainsmith.align.settings import AlignSettings
-from grainsmith.align.preprocess import views_of
+from grainsmith.align.simpleitk import need_simpleitk, refine_affine, refine_bspline
 from grainsmith.data import no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from grainsmith.align.refine import NOTICEABLE, evidence_at
 from grainsmith.align.quality import NO_PEAK, Evidence, Verdicts
+from grainsmith.align.refine import NOTICEABLE, evidence_at
 
 if TYPE_CHECKING:
+    from grainsmith.align.landmarks import Matrix
     from grainsmith.align.mutual_information import Surface
     from grainsmith.align.pyramid import Pyramid
-    from grainsmith.align.landmarks import Matrix
     from grainsmith.data import Image, OnProgress
 
 

@@ -21,8 +21,8 @@ from grainsmith.errors import GrainsmithError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from grainsmith.align.pyramid import Bytes
     from grainsmith.align.landmarks import Matrix
+    from grainsmith.align.pyramid import Bytes
     from grainsmith.align.search import Found, Pairs
     from grainsmith.align.settings import AlignSettings
 

@@ -24,8 +24,8 @@ from grainsmith.errors import MismatchError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from grainsmith.classify.small_grains import Halves
     from grainsmith.classify.naming_table import Floats
+    from grainsmith.classify.small_grains import Halves
     from grainsmith.data import ElementMap, LabelImage, OnProgress
 
 _WINDOW_PX = 5

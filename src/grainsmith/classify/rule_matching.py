@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy.special import ndtr
 from scipy.stats import chi2
 
-from grainsmith.classify.naming_table import mapped_elements, means_and_errors, name_grains
 from grainsmith.classify.element_ratios import Quantity, convert
+from grainsmith.classify.naming_table import mapped_elements, means_and_errors, name_grains
 from grainsmith.classify.rules import Condition, Rule, RuleSet
 from grainsmith.errors import MismatchError
 

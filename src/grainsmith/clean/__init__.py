@@ -12,13 +12,6 @@ from grainsmith.clean.cleanup import (
     find_unwanted,
     touching_edge,
 )
-from grainsmith.clean.run_length_delta import Change, compose, difference, from_pixels, pack
-from grainsmith.clean.seed_grain import (
-    Candidate,
-    add_candidate,
-    candidate_from_flows,
-    candidate_from_grey,
-)
 from grainsmith.clean.grains import (
     add_mask,
     copy_grain,
@@ -34,23 +27,35 @@ from grainsmith.clean.grains import (
     smooth,
 )
 from grainsmith.clean.index import GrainIndex
-from grainsmith.clean.missed_grains import MissedGrains, find_missed, likeness_from_grey, likeness_from_logit
+from grainsmith.clean.missed_grains import (
+    MissedGrains,
+    find_missed,
+    likeness_from_grey,
+    likeness_from_logit,
+)
 from grainsmith.clean.patch import Box, Patch, apply_patches, refuse_locked, revert_patches
 from grainsmith.clean.resegment import resegment_grains
+from grainsmith.clean.review_ranking import rank_suspicious
+from grainsmith.clean.run_length_delta import Change, compose, difference, from_pixels, pack
+from grainsmith.clean.seed_grain import (
+    Candidate,
+    add_candidate,
+    candidate_from_flows,
+    candidate_from_grey,
+)
 from grainsmith.clean.split import (
     propose_seeds,
     split_by_chemistry,
     split_by_line,
     split_by_seeds,
 )
-from grainsmith.clean.review_ranking import rank_suspicious
 
 __all__ = [
     "Box",
     "Candidate",
     "Change",
-    "CleanSettings",
     "CleanResult",
+    "CleanSettings",
     "GrainIndex",
     "MissedGrains",
     "Patch",

@@ -14,8 +14,8 @@ from grainsmith.errors import MismatchError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from grainsmith.clean.run_length_delta import Change
     from grainsmith.clean.patch import Labels
+    from grainsmith.clean.run_length_delta import Change
 
 _REBUILD = 2000  # from so many touched grains on, a new index is quicker than mending the old one
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from grainsmith.clean.seed_grain import on_labels
 from grainsmith.clean.index import GrainIndex
 from grainsmith.clean.patch import Box
+from grainsmith.clean.seed_grain import on_labels
 
 if TYPE_CHECKING:
     from grainsmith.clean.patch import Labels

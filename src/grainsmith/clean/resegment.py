@@ -19,7 +19,9 @@ _COVERED = 0.5  # a new grain of which more is covered by kept ones is the same 
 _ROWS = 512
 
 
-def resegment_grains(labels: Labels, fresh: Labels, keep: Iterable[int]) -> tuple[Labels, dict[int, int]]:
+def resegment_grains(
+    labels: Labels, fresh: Labels, keep: Iterable[int]
+) -> tuple[Labels, dict[int, int]]:
     """Replace all grains but the kept ones by those of a new segmentation.
 
     Parameters

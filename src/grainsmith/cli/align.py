@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 
 def align(
-    reference: Annotated[
-        Path, typer.Argument(help="The image that stays: mostly the BSE image.")
-    ],
+    reference: Annotated[Path, typer.Argument(help="The image that stays: mostly the BSE image.")],
     maps: Annotated[
         list[Path], typer.Argument(help="Maps or images to align, or a folder of them.")
     ],
@@ -50,7 +48,11 @@ def align(
 ) -> None:
     """Find where MAPS lie on REFERENCE, with a confidence and a verdict for each."""
     from grainsmith.align import AlignSettings, align_maps
-    from grainsmith.pipeline.field.registration import alignment_records, write_alignment, write_straightened
+    from grainsmith.pipeline.field.registration import (
+        alignment_records,
+        write_alignment,
+        write_straightened,
+    )
 
     try:
         settings = AlignSettings(
@@ -83,10 +85,10 @@ def align(
 
 def _reference(path: Path) -> SemImage | ElementMap:
     from grainsmith.errors import ReadError
+    from grainsmith.io.images.reader import read_image
     from grainsmith.io.maps.h5oina import read_h5oina
     from grainsmith.io.maps.reader import MapGuess, read_map
     from grainsmith.io.maps.text_map import SUFFIXES
-    from grainsmith.io.images.reader import read_image
 
     if path.suffix.lower() == ".h5oina":
         images = read_h5oina(path).images

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from grainsmith.data import OnProgress
-    from grainsmith.pipeline.batch.runner import BatchResult, FieldState, OnState
     from grainsmith.pipeline.batch.discovery import FieldFiles
+    from grainsmith.pipeline.batch.runner import BatchResult, FieldState, OnState
 
 
 def batch(

@@ -50,8 +50,8 @@ def clean(
 ) -> None:
     """Remove grains of LABELS by size, shape or place, mend the others, write all to OUTPUT."""
     from grainsmith.clean import CleanSettings, GrainIndex, clean_labels, count_reasons
-    from grainsmith.io.labels.label_image import read_labels, write_labels
     from grainsmith.io.images.reader import read_image
+    from grainsmith.io.labels.label_image import read_labels, write_labels
 
     try:
         settings = CleanSettings(

@@ -36,8 +36,8 @@ def add(
     from grainsmith.errors import MismatchError
     from grainsmith.io.dataset import Origin, add_field
     from grainsmith.io.exchange import LabelledField
-    from grainsmith.io.labels.label_image import read_labels
     from grainsmith.io.images.reader import read_image
+    from grainsmith.io.labels.label_image import read_labels
     from grainsmith.io.labels.review_states import read_states
 
     picture, grains = read_image(image), read_labels(labels)

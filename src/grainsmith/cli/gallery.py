@@ -112,9 +112,9 @@ def _field(
     table: Path | None,
 ) -> Field:
     from grainsmith.gallery import prepare_field
+    from grainsmith.io.images.reader import read_image
     from grainsmith.io.labels.label_image import read_labels
     from grainsmith.io.tables.mineral_table import read_grain_csv
-    from grainsmith.io.images.reader import read_image
 
     picture = read_image(image)
     opened = _maps(maps)

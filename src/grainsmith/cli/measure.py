@@ -72,8 +72,8 @@ def measure(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure the grains of LABELS: one row per grain, in px and, where the scale is known, µm."""
-    from grainsmith.io.labels.label_image import read_labels
     from grainsmith.io.files.provenance import write_json
+    from grainsmith.io.labels.label_image import read_labels
     from grainsmith.io.tables.grain_table import write_table
     from grainsmith.pipeline.field.measure import field_of, measure_field
     from grainsmith.statistics import summarise

@@ -79,8 +79,8 @@ def download(
 ) -> None:
     """Download Cellpose-SAM (1.2 GB; trained on CC-BY-NC data)."""
     from grainsmith.errors import ModelError
-    from grainsmith.models.registry import SAM_NAMES
     from grainsmith.models.download import SAM_CARD, download_sam
+    from grainsmith.models.registry import SAM_NAMES
 
     if name not in SAM_NAMES:
         raise ModelError(f"{name!r} cannot be downloaded: there are {', '.join(SAM_NAMES)}")

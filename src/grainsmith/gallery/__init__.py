@@ -5,9 +5,9 @@ image of it and `save_combo` a file.
 """
 
 from grainsmith.gallery.combo import Combo, ComboSettings, make_combo
+from grainsmith.gallery.combo_image import draw_combo
 from grainsmith.gallery.field import Field, composite_image, prepare_field
 from grainsmith.gallery.files import combo_name, save_combo, save_combos
-from grainsmith.gallery.combo_image import draw_combo
 from grainsmith.gallery.map_readout import Reading
 from grainsmith.gallery.sheet import SheetSettings, contact_sheet
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from grainsmith.errors import MismatchError
-from grainsmith.gallery.colors import hue_of
 from grainsmith.gallery.annotations import Bar, bars_of, richer_of, subtitle_of, title_of
+from grainsmith.gallery.colors import hue_of
 from grainsmith.gallery.field import sample_nearest
 from grainsmith.gallery.map_readout import (
     Reading,

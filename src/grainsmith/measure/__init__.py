@@ -1,7 +1,12 @@
 """What the grains are: sizes, forms, grey values and elements, one row per grain."""
 
-from grainsmith.measure.incremental import changed_labels, replace_rows, tile_checksums, update_grains
 from grainsmith.measure.grains import RESOLUTION_PX, measure_grains
+from grainsmith.measure.incremental import (
+    changed_labels,
+    replace_rows,
+    tile_checksums,
+    update_grains,
+)
 from grainsmith.measure.maps import measure_maps
 
 __all__ = [

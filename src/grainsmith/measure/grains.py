@@ -11,6 +11,9 @@ import pandas as pd
 from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError
 from grainsmith.measure._numba import compiled, in_threads, thread_count
+from grainsmith.measure.intensity import channels_of, intensity_columns
+from grainsmith.measure.region_moments import Scan, all_labels, scan_grains
+from grainsmith.measure.roundness import wadell_roundness
 from grainsmith.measure.shape import (
     MARGIN,
     calipers,
@@ -19,9 +22,6 @@ from grainsmith.measure.shape import (
     inscribed_radius,
     perimeters,
 )
-from grainsmith.measure.intensity import channels_of, intensity_columns
-from grainsmith.measure.roundness import wadell_roundness
-from grainsmith.measure.region_moments import Scan, all_labels, scan_grains
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

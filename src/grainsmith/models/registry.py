@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from platformdirs import user_data_path
 
 from grainsmith.errors import ModelError
-from grainsmith.io.files.atomic_write import fingerprint, atomic_write
+from grainsmith.io.files.atomic_write import atomic_write, fingerprint
 
 if TYPE_CHECKING:
     from grainsmith.models.model import Model

@@ -14,7 +14,7 @@ import yaml
 from grainsmith.align import AlignSettings
 from grainsmith.clean import CleanSettings
 from grainsmith.errors import MismatchError, ReadError
-from grainsmith.io.files.atomic_write import fingerprint, atomic_write
+from grainsmith.io.files.atomic_write import atomic_write, fingerprint
 from grainsmith.segment import SegmentSettings
 from grainsmith.settings import attribute_docs, default_of, settings_from, unknown_key
 from grainsmith.statistics import StatisticsSettings

@@ -9,8 +9,7 @@ from urllib.parse import quote
 from grainsmith import __version__
 from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.provenance import provenance
-from grainsmith.report import tables
-from grainsmith.report import figures
+from grainsmith.report import figures, tables
 from grainsmith.report.methods import methods_paragraph
 from grainsmith.report.tables import Cell, Section, significant
 from grainsmith.report.write import page_template

@@ -14,8 +14,7 @@ from grainsmith.errors import MismatchError, ReadError
 from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.provenance import provenance, read_json, write_json
 from grainsmith.plots import readable
-from grainsmith.report import tables
-from grainsmith.report import figures
+from grainsmith.report import figures, tables
 from grainsmith.report.methods import methods_paragraph
 from grainsmith.statistics import Field, SizeStatistics, StatisticsSettings, summarise
 

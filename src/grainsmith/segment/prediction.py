@@ -12,8 +12,8 @@ import numpy.typing as npt
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.segment.masks import draw_scale
 from grainsmith.segment.normalize import BEYOND_PX, grid_shape, resize, scaled, to_grey, with_beyond
-from grainsmith.segment.stopwatch import Stopwatch
 from grainsmith.segment.orientation import Orientation
+from grainsmith.segment.stopwatch import Stopwatch
 from grainsmith.segment.types import LARGE_PX, Prediction, ScalePrediction, SegmentSettings
 
 if TYPE_CHECKING:

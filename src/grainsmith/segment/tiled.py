@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from grainsmith.segment.normalize import BEYOND_PX, grid_shape, reach_px, resize_part, scaled
 from grainsmith.segment.prediction import (
     network_scale,
     network_scales,
@@ -21,7 +22,6 @@ from grainsmith.segment.prediction import (
     predict_tile,
     tile_weights,
 )
-from grainsmith.segment.normalize import BEYOND_PX, grid_shape, reach_px, resize_part, scaled
 from grainsmith.segment.types import Prediction, ScalePrediction
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from grainsmith.segment.trajectories import Paths
 from grainsmith.segment.normalize import scaled
+from grainsmith.segment.trajectories import Paths
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,8 +12,8 @@ import pandas as pd
 from scipy import stats
 
 from grainsmith.errors import MismatchError
-from grainsmith.statistics.measures import cumulative_curve, weighted_percentiles
 from grainsmith.statistics.counting import choose_grains
+from grainsmith.statistics.measures import cumulative_curve, weighted_percentiles
 from grainsmith.statistics.settings import StatisticsSettings
 from grainsmith.statistics.summary import curve_sizes, draw_grains
 

@@ -19,8 +19,8 @@ from grainsmith.statistics.classes import (
     skewness_word,
     sorting_word,
 )
+from grainsmith.statistics.counting import ExcludedCounts, Field, Population, choose_grains
 from grainsmith.statistics.measures import cumulative_curve, size_measures
-from grainsmith.statistics.counting import Field, ExcludedCounts, Population, choose_grains
 from grainsmith.statistics.settings import StatisticsSettings
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from grainsmith.data import OnProgress, no_progress
-from grainsmith.io.labels.label_image import read_labels, write_labels
 from grainsmith.io.files.provenance import read_json, write_json
+from grainsmith.io.labels.label_image import read_labels, write_labels
 from grainsmith.models.registry import load_model
 from grainsmith.score import Score, match_labels, score_labels
 from grainsmith.segment import SegmentSettings, draw_grains, predict

@@ -14,8 +14,8 @@ from grainsmith.data import OnProgress, no_progress
 from grainsmith.errors import GrainsmithError, MismatchError, ReadError
 from grainsmith.io.dataset import ROLES, propose_split, read_dataset
 from grainsmith.io.files.atomic_write import fingerprint
-from grainsmith.segment.prediction import typical_diameter_px
 from grainsmith.segment.normalize import to_grey
+from grainsmith.segment.prediction import typical_diameter_px
 from grainsmith.train.tiles import Tile
 
 if TYPE_CHECKING:

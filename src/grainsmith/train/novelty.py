@@ -10,8 +10,8 @@ import numpy as np
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.images.reader import read_image
-from grainsmith.models.registry import load_model
 from grainsmith.models.grainnet_model import GrainNetModel
+from grainsmith.models.registry import load_model
 from grainsmith.segment.normalize import resize, to_grey
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grainsmith.errors import ModelError, WriteError
-from grainsmith.io.files.atomic_write import reason_of, atomic_write
+from grainsmith.io.files.atomic_write import atomic_write, reason_of
 from grainsmith.io.files.provenance import read_json, write_json
 from grainsmith.models.registry import own_models_folder
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from grainsmith.errors import GrainsmithError, ModelError, WriteError
-from grainsmith.models.grainnet_model import choose_device
 from grainsmith.models.finetune import load_tunable
-from grainsmith.train.model_card import run_record, save_model, start_notes
+from grainsmith.models.grainnet_model import choose_device
 from grainsmith.train.dataset import Fields, prepare
-from grainsmith.train.run_setup import asked_before, find_start, pace, refuse_changed
+from grainsmith.train.model_card import run_record, save_model, start_notes
 from grainsmith.train.run_folder import RunFolder, ignore_event
+from grainsmith.train.run_setup import asked_before, find_start, pace, refuse_changed
 from grainsmith.train.sampling import Batches
 from grainsmith.train.settings import TuneSettings, default_steps
 from grainsmith.train.trainer import Trainer, TrainSettings

@@ -8,10 +8,10 @@ from PIL import Image
 from grainsmith.errors import ReadError
 from grainsmith.io.exchange.cellpose import read_seg, write_seg
 from grainsmith.io.exchange.field import LabelledField
+from grainsmith.io.images.reader import read_image
 from grainsmith.io.labels.label_image import read_labels
 from grainsmith.io.maps.reader import guess_maps, open_maps
 from grainsmith.io.mosaics.reader import open_mosaic
-from grainsmith.io.images.reader import read_image
 
 PIXELS = np.random.default_rng(0).integers(0, 200, (600, 500)).astype(np.uint8)
 

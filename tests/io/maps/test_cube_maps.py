@@ -5,8 +5,8 @@ import pytest
 from grainsmith.eds import LINES_KEV, find_lines, line_maps, resolution_ev
 from grainsmith.errors import MismatchError
 from grainsmith.io.maps.cube_maps import lines_in, read_cube_maps
-from grainsmith.io.maps.spectrum_cube import open_cube
 from grainsmith.io.maps.reader import guess_maps, open_maps
+from grainsmith.io.maps.spectrum_cube import open_cube
 
 HEIGHT, WIDTH, CHANNELS = 24, 20, 1000
 

@@ -8,11 +8,11 @@ from PIL import Image
 
 from grainsmith.data import Transform
 from grainsmith.errors import MismatchError, ReadError
+from grainsmith.io.images.reader import write_image
 from grainsmith.io.maps.h5oina import read_h5oina
 from grainsmith.io.maps.image_map import read_image_map
 from grainsmith.io.maps.reader import BAR_AUTO, MapGuess, guess_maps, open_maps, read_map
 from grainsmith.io.maps.text_map import read_text_map
-from grainsmith.io.images.reader import write_image
 from grainsmith.io.transforms import read_transforms, write_transforms
 
 NUMBERS = np.arange(12.0).reshape(3, 4) - 2

@@ -3,8 +3,8 @@ import pytest
 import tifffile
 
 from grainsmith.errors import ReadError, WriteError
-from grainsmith.io.mosaics import reader as mosaic_reader
 from grainsmith.io.mosaics import pyramid_cache
+from grainsmith.io.mosaics import reader as mosaic_reader
 from grainsmith.io.mosaics.reader import open_mosaic
 
 pytest.importorskip("zarr")

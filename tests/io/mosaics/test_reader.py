@@ -3,8 +3,8 @@ import pytest
 import tifffile
 
 from grainsmith.errors import ReadError
-from grainsmith.io.mosaics.reader import is_mosaic, open_mosaic
 from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, open_levels
+from grainsmith.io.mosaics.reader import is_mosaic, open_mosaic
 
 zarr = pytest.importorskip("zarr")
 

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 from tests.pipeline import clusters, disks
-from tests.pipeline.fields import QUICK, make_samples
 from tests.pipeline.batch.test_runner import WHOLE, rows, tables
+from tests.pipeline.fields import QUICK, make_samples
 
-from grainsmith.pipeline.batch.runner import run_batch
 from grainsmith.pipeline.batch.discovery import find_fields
+from grainsmith.pipeline.batch.runner import run_batch
 
 pytest.importorskip("distributed")
 

@@ -12,8 +12,8 @@ from grainsmith.clean import CleanSettings
 from grainsmith.cli import app
 from grainsmith.errors import MismatchError, WriteError
 from grainsmith.pipeline.batch import runner
-from grainsmith.pipeline.batch.runner import run_batch
 from grainsmith.pipeline.batch.discovery import find_fields
+from grainsmith.pipeline.batch.runner import run_batch
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe, ReportSettings
 
 WHOLE = {"field.json", "field_masks.json", "field_masks.tif", "grains.csv", "recipe.yaml",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grainsmith.align import MapRegistration, RegistrationResult, Bend
+from grainsmith.align import Bend, MapRegistration, RegistrationResult
 from grainsmith.data import ElementMap, Transform
 from grainsmith.io.images.reader import read_image
 from grainsmith.pipeline.field.registration import alignment_records, write_straightened

@@ -7,18 +7,16 @@ from tests.fakes import BrightIsGrain
 
 from grainsmith.data import ElementMap, Transform
 from grainsmith.errors import ReadError
+from grainsmith.io.files.provenance import read_json
 from grainsmith.io.mosaics import lazy_maps
 from grainsmith.io.mosaics.lazy_maps import open_big_maps
 from grainsmith.io.mosaics.reader import open_mosaic
-from grainsmith.io.files.provenance import read_json
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.io.transforms import read_transforms
 from grainsmith.measure import measure_maps
-from grainsmith.pipeline.mosaic import blocks
-from grainsmith.pipeline.mosaic import element_maps
-from grainsmith.pipeline.mosaic import summary
-from grainsmith.pipeline.mosaic.segment import segment_mosaic
+from grainsmith.pipeline.mosaic import blocks, element_maps, summary
 from grainsmith.pipeline.mosaic.element_maps import align_big_maps, map_window, shrunk, write_placed
+from grainsmith.pipeline.mosaic.segment import segment_mosaic
 from grainsmith.segment import SegmentSettings
 
 pytest.importorskip("zarr")

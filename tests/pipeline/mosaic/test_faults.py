@@ -9,8 +9,7 @@ from tests.pipeline.mosaics import are_discs
 
 from grainsmith.errors import GrainsmithError, WriteError
 from grainsmith.io.mosaics.reader import open_mosaic
-from grainsmith.pipeline.mosaic import blocks
-from grainsmith.pipeline.mosaic import summary
+from grainsmith.pipeline.mosaic import blocks, summary
 from grainsmith.pipeline.mosaic.segment import segment_mosaic
 from grainsmith.segment import SegmentSettings
 

@@ -34,5 +34,7 @@ def test_greys_and_turn_are_those_of_the_picture_in_one_piece(tmp_path, monkeypa
     mosaic = open_mosaic(tmp_path / "m.tif")
     low, high = normalization.black_and_white(mosaic)
     grey, _ = to_grey(pixels)
-    assert np.allclose(normalization.normalised(mosaic, (0, shape[0], 0, shape[1]), low, high), grey)
+    assert np.allclose(
+        normalization.normalised(mosaic, (0, shape[0], 0, shape[1]), low, high), grey
+    )
     assert normalization.upright(mosaic, low, high) == Orientation.upright(grey)

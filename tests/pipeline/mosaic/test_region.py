@@ -11,15 +11,12 @@ import pytest
 from tests.pipeline.mosaics import discs, made_mosaic
 
 from grainsmith.errors import MismatchError, ReadError, WriteError
+from grainsmith.io.files.provenance import read_json
 from grainsmith.io.mosaics.edit_journal import Journal
 from grainsmith.io.mosaics.ome_zarr import create_pyramid, open_levels
-from grainsmith.io.files.provenance import read_json
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.measure import measure_grains
-from grainsmith.pipeline.mosaic import edit_replay
-from grainsmith.pipeline.mosaic import region
-from grainsmith.pipeline.mosaic import summary
-from grainsmith.pipeline.mosaic import write_back
+from grainsmith.pipeline.mosaic import edit_replay, region, summary, write_back
 from grainsmith.pipeline.mosaic.edit_replay import finish_interrupted
 from grainsmith.pipeline.mosaic.region import open_region, reopen_region
 from grainsmith.pipeline.mosaic.summary import grains_folder
@@ -292,7 +289,9 @@ def test_a_full_disk_changes_nothing_before_and_is_finished_after_the_note(mosai
     )
     assert str(raised.value) == text
     monkeypatch.undo()
-    monkeypatch.setattr("grainsmith.io.files.atomic_write.os.fsync", full)  # now the table does not fit
+    monkeypatch.setattr(
+        "grainsmith.io.files.atomic_write.os.fsync", full
+    )  # now the table does not fit
     with pytest.raises(WriteError) as raised:
         finish_interrupted(mosaic)
     assert str(raised.value) == text

@@ -10,13 +10,12 @@ from tests.pipeline import clusters
 from tests.pipeline.mosaics import are_discs
 
 from grainsmith.errors import GrainsmithError, MismatchError, ReadError, WriteError
-from grainsmith.io.mosaics.ome_zarr import open_levels
 from grainsmith.io.files.provenance import read_json, write_json
+from grainsmith.io.mosaics.ome_zarr import open_levels
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.measure import measure_grains
 from grainsmith.models.registry import EMBEDDED
-from grainsmith.pipeline.mosaic import blocks
-from grainsmith.pipeline.mosaic import summary
+from grainsmith.pipeline.mosaic import blocks, summary
 from grainsmith.pipeline.mosaic.segment import segment_mosaic
 from grainsmith.pipeline.recipe import Recipe, read_recipe
 from grainsmith.samples import sample_field

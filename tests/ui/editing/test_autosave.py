@@ -24,12 +24,12 @@ from qtpy.QtWidgets import QMainWindow
 from grainsmith import clean
 from grainsmith.io.labels.autosave import AutosaveFolder, recoverable
 from grainsmith.ui.editing import autosave as autosave_module
-from grainsmith.ui.panels.edit.panel import CleanPanel
-from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.plugin.reader import get_reader, write_labels_layer
 from grainsmith.ui.editing.autosave import autosave_of
+from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.convert import facts
+from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.panels.edit.recovery import RecoveryLine
+from grainsmith.ui.plugin.reader import get_reader, write_labels_layer
 
 
 def grains():

@@ -11,8 +11,8 @@ from napari.components import ViewerModel
 from skimage.draw import disk
 
 from grainsmith.ui.editing.editor import editor_of
-from grainsmith.ui.layers.convert import facts
 from grainsmith.ui.editing.overlays import CHOSEN, PREVIEW
+from grainsmith.ui.layers.convert import facts
 
 SHAPE = (120, 160)
 

@@ -16,8 +16,8 @@ from napari.layers import Labels
 
 from grainsmith import clean
 from grainsmith.errors import GrainsmithError, MismatchError
-from grainsmith.ui.editing import undo_stack as undo_stack_module
 from grainsmith.ui.editing import label_writer as label_writer_module
+from grainsmith.ui.editing import undo_stack as undo_stack_module
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.convert import facts
 

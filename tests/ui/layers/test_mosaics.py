@@ -8,8 +8,8 @@ from grainsmith.io.mosaics.edit_journal import Journal
 from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, name_labels
 from grainsmith.pipeline.mosaic import summary
 from grainsmith.pipeline.mosaic.edit_replay import finish_interrupted
-from grainsmith.ui.layers import mosaics
 from grainsmith.ui.dock import GrainsmithDock
+from grainsmith.ui.layers import mosaics
 from grainsmith.ui.layers.element_maps import get_maps_reader
 from grainsmith.ui.panels.open import OpenPanel
 from grainsmith.ui.panels.segment import SegmentPanel

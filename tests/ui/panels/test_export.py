@@ -10,10 +10,10 @@ from grainsmith.data import SemImage
 from grainsmith.io.dataset import read_dataset
 from grainsmith.io.exchange import FORMATS, import_fields
 from grainsmith.io.tables.grain_table import read_table
-from grainsmith.ui.panels.export import FilesPanel
 from grainsmith.ui.layers.convert import facts, image_layer, labels_options
-from grainsmith.ui.session.labelled_field import NO_GRAINS
+from grainsmith.ui.panels.export import FilesPanel
 from grainsmith.ui.panels.train.training_set import TrainingSetPanel
+from grainsmith.ui.session.labelled_field import NO_GRAINS
 
 WAIT_MS = 60_000
 BAR = 10

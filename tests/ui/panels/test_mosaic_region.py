@@ -18,8 +18,8 @@ from grainsmith.pipeline.mosaic import region as region_module
 from grainsmith.pipeline.mosaic import summary
 from grainsmith.pipeline.mosaic.summary import grains_folder
 from grainsmith.ui.dock import PANELS, GrainsmithDock
-from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.editing.autosave import autosave_of
+from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.convert import facts
 from grainsmith.ui.panels.edit.recovery import restored_layer
 from grainsmith.ui.panels.mosaic_region import RegionPanel, pieces_of

@@ -10,7 +10,13 @@ from qtpy.QtGui import QDropEvent
 
 from grainsmith.data import SemImage
 from grainsmith.ui.dock import GrainsmithDock
-from grainsmith.ui.layers.convert import facts, image_layer, labels_options, pixel_size_um_of, role_of
+from grainsmith.ui.layers.convert import (
+    facts,
+    image_layer,
+    labels_options,
+    pixel_size_um_of,
+    role_of,
+)
 from grainsmith.ui.panels.open import OpenPanel
 
 

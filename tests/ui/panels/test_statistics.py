@@ -9,10 +9,10 @@ from grainsmith.data import SemImage
 from grainsmith.measure import measure_grains
 from grainsmith.report import read_result
 from grainsmith.statistics import Field, StatisticsSettings, summarise
-from grainsmith.ui.session.selection import selection_of
 from grainsmith.ui.layers.convert import features_of, image_layer, labels_options, table_of
 from grainsmith.ui.panels.statistics import StatisticsPanel, report_facts
 from grainsmith.ui.panels.table import NO_GRAINS
+from grainsmith.ui.session.selection import selection_of
 
 WAIT_MS = 120_000
 

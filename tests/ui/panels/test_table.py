@@ -12,11 +12,17 @@ from qtpy.QtGui import QGuiApplication
 from grainsmith.data import ElementMap, SemImage, Transform
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.measure import measure_grains
-from grainsmith.ui.session.selection import selection_of
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.layers.convert import features_of, image_layer, labels_options, map_layer, table_of
-from grainsmith.ui.session.measurements import measurements_of
+from grainsmith.ui.layers.convert import (
+    features_of,
+    image_layer,
+    labels_options,
+    map_layer,
+    table_of,
+)
 from grainsmith.ui.panels.table import NO_GRAINS, TablePanel
+from grainsmith.ui.session.measurements import measurements_of
+from grainsmith.ui.session.selection import selection_of
 from grainsmith.ui.widgets.grain_table_model import GrainTableModel, rows_that_fit, text_of
 
 WAIT_MS = 120_000

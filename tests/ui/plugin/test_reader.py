@@ -9,10 +9,10 @@ import tifffile
 
 pytest.importorskip("napari")
 
-from grainsmith.io.labels.label_image import read_labels
 from grainsmith.io.images.reader import read_image
-from grainsmith.ui.plugin import reader
+from grainsmith.io.labels.label_image import read_labels
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, sem_image_of, transform_of
+from grainsmith.ui.plugin import reader
 from grainsmith.ui.session.active_layers import active_layers_of
 
 ROOT = Path(__file__).parents[3]

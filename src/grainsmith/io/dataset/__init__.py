@@ -1,5 +1,6 @@
 """Training sets: a folder that grows, what is wrong with it, how to split it, how to publish it."""
 
+from grainsmith.io.dataset.checks import Problem, count_unlabelled, find_problems
 from grainsmith.io.dataset.folder import (
     MANIFEST,
     Origin,
@@ -8,12 +9,11 @@ from grainsmith.io.dataset.folder import (
     remove_field,
     set_roles,
 )
-from grainsmith.io.dataset.unlabelled import unlabelled
-from grainsmith.io.dataset.checks import Problem, count_unlabelled, find_problems
 from grainsmith.io.dataset.release import ReleaseSettings, write_release
-from grainsmith.io.dataset.split import propose_split
-from grainsmith.io.dataset.weights import region_of, trusted
 from grainsmith.io.dataset.schema import ROLES, Dataset, LoadedField, TrainingField
+from grainsmith.io.dataset.split import propose_split
+from grainsmith.io.dataset.unlabelled import unlabelled
+from grainsmith.io.dataset.weights import region_of, trusted
 
 __all__ = [
     "MANIFEST",

@@ -23,13 +23,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from grainsmith.errors import MismatchError, ReadError, WriteError
-from grainsmith.io.dataset.weights import trusted
 from grainsmith.io.dataset.schema import ROLES, Dataset, TrainingField
+from grainsmith.io.dataset.weights import trusted
 from grainsmith.io.exchange.folders import as_8bit
-from grainsmith.io.files.atomic_write import fingerprint, atomic_write
-from grainsmith.io.labels.label_image import read_labels, write_labels
+from grainsmith.io.files.atomic_write import atomic_write, fingerprint
 from grainsmith.io.files.provenance import read_json, write_json
 from grainsmith.io.images.reader import SUFFIXES, write_image
+from grainsmith.io.labels.label_image import read_labels, write_labels
 
 if TYPE_CHECKING:
     from grainsmith.io.exchange import LabelledField

@@ -18,9 +18,9 @@ from grainsmith.io.dataset.croissant import croissant
 from grainsmith.io.dataset.schema import ROLES
 from grainsmith.io.exchange import UNNAMED, LabelledField, color_of, export_fields
 from grainsmith.io.files.atomic_write import fingerprint
-from grainsmith.io.labels.label_image import write_labels
 from grainsmith.io.files.provenance import write_json
 from grainsmith.io.images.reader import write_image
+from grainsmith.io.labels.label_image import write_labels
 from grainsmith.minerals import LIBRARY
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.errors import MismatchError
-from grainsmith.io.labels.label_image import read_labels
 from grainsmith.io.images.reader import read_image
+from grainsmith.io.labels.label_image import read_labels
 
 if TYPE_CHECKING:
     from pathlib import Path

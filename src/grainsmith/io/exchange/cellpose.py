@@ -11,9 +11,9 @@ import numpy as np
 from skimage.segmentation import find_boundaries, relabel_sequential
 
 from grainsmith.errors import ReadError
-from grainsmith.io.files.integrity import unreadable
 from grainsmith.io.exchange.field import LabelledField
 from grainsmith.io.files.atomic_write import atomic_write
+from grainsmith.io.files.integrity import unreadable
 
 _OURS = "grainsmith"
 _NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray", "numpy._core.numeric", "numpy")

@@ -14,8 +14,8 @@ from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_names
 from grainsmith.io.exchange.masks import read_masks
 from grainsmith.io.exchange.outlines import Polygon, draw_grains, one_ring, outlines, ring_of
 from grainsmith.io.files.atomic_write import atomic_write
-from grainsmith.io.labels.label_image import write_labels
 from grainsmith.io.images.reader import SUFFIXES, read_image, write_image
+from grainsmith.io.labels.label_image import write_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,12 +11,12 @@ import numpy as np
 import roifile
 
 from grainsmith.errors import ReadError
-from grainsmith.io.files.integrity import unreadable
 from grainsmith.io.exchange.coco import overlap_note
 from grainsmith.io.exchange.field import UNNAMED, LabelledField, rgb_of
 from grainsmith.io.exchange.geojson import extent
 from grainsmith.io.exchange.outlines import Polygon, draw_grains, outlines, ring_of, signed_area
 from grainsmith.io.files.atomic_write import atomic_write
+from grainsmith.io.files.integrity import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

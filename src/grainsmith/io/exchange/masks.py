@@ -12,8 +12,8 @@ from PIL import Image, PngImagePlugin
 from grainsmith.errors import ReadError, WriteError
 from grainsmith.io.exchange.field import LabelledField
 from grainsmith.io.files.atomic_write import atomic_write
-from grainsmith.io.labels.label_image import read_labels, write_labels
 from grainsmith.io.images.sem_metadata import metadata_of_tiff
+from grainsmith.io.labels.label_image import read_labels, write_labels
 
 if TYPE_CHECKING:
     from pathlib import Path

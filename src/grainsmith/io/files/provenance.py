@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from grainsmith.errors import ReadError
-from grainsmith.io.files.atomic_write import fingerprint, atomic_write
+from grainsmith.io.files.atomic_write import atomic_write, fingerprint
 
 _PACKAGES = ("grainsmith", "numpy", "scikit-image", "torch", "cellpose")
 

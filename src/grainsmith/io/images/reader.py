@@ -16,9 +16,9 @@ import tifffile
 
 from grainsmith.data import SemImage
 from grainsmith.errors import ReadError, WriteError
+from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.integrity import AGAIN, TIFF_HEADS, check_tiff, unreadable
 from grainsmith.io.images.data_bar import find_data_bar
-from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.images.sem_metadata import SemMetadata, metadata_beside, metadata_of_tiff
 
 if TYPE_CHECKING:

@@ -42,7 +42,9 @@ class SemMetadata:
     data_bar_rows: int = 0
 
 
-def metadata_of_tiff(tiff: tifffile.TiffFile, path: Path, *, rows: int, columns: int) -> SemMetadata:
+def metadata_of_tiff(
+    tiff: tifffile.TiffFile, path: Path, *, rows: int, columns: int
+) -> SemMetadata:
     """Return what a TIFF says about its first page of `rows` x `columns` pixels."""
     makers: tuple[Callable[[tifffile.TiffFile, int, int], SemMetadata], ...] = (
         _fei,

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import tifffile
 
 from grainsmith.errors import ReadError
-from grainsmith.io.files.integrity import check_tiff, unreadable
 from grainsmith.io.files.atomic_write import atomic_write
+from grainsmith.io.files.integrity import check_tiff, unreadable
 
 if TYPE_CHECKING:
     from grainsmith.data import LabelImage

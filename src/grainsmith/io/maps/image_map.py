@@ -14,7 +14,7 @@ from grainsmith.io.images.reader import SUFFIXES, read_image
 CHANNELS = ("auto", "red", "green", "blue", "brightest")
 """What may be taken of a coloured image."""
 
-__all__ = ["CHANNELS", "SUFFIXES", "hue_purity", "read_picture_map"]
+__all__ = ["CHANNELS", "SUFFIXES", "hue_purity", "read_image_map"]
 
 _PURE = 0.9
 _COLOURED = 30  # of 255: less is grey

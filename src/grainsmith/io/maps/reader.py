@@ -15,12 +15,10 @@ import numpy as np
 
 from grainsmith.data import ElementMap, SemImage, no_progress
 from grainsmith.errors import GrainsmithError, MismatchError, ReadError
-from grainsmith.io.maps import cube_maps
-from grainsmith.io.maps import image_map
-from grainsmith.io.maps import text_map
-from grainsmith.io.maps.h5oina import read_h5oina
-from grainsmith.io.maps.filenames import parse_map_name
 from grainsmith.io.images.reader import read_image
+from grainsmith.io.maps import cube_maps, image_map, text_map
+from grainsmith.io.maps.filenames import parse_map_name
+from grainsmith.io.maps.h5oina import read_h5oina
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

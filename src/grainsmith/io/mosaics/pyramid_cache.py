@@ -18,8 +18,8 @@ from platformdirs import user_cache_path
 
 from grainsmith.data import no_progress
 from grainsmith.errors import WriteError
-from grainsmith.io.mosaics.reader import LARGE_PX, open_mosaic
 from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, open_levels
+from grainsmith.io.mosaics.reader import LARGE_PX, open_mosaic
 
 if TYPE_CHECKING:
     from grainsmith.data import OnProgress

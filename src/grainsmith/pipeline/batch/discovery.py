@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grainsmith.errors import MismatchError, ReadError
+from grainsmith.io.images.reader import SUFFIXES as IMAGE_SUFFIXES
 from grainsmith.io.maps.filenames import parse_map_name
 from grainsmith.io.maps.reader import SUFFIXES as MAP_SUFFIXES
 from grainsmith.io.mosaics.reader import is_mosaic
-from grainsmith.io.images.reader import SUFFIXES as IMAGE_SUFFIXES
 from grainsmith.pipeline.batch.manifest import NAME as MANIFEST
 from grainsmith.settings import unknown_key
 
@@ -106,7 +106,7 @@ def find_fields(paths: Sequence[str | Path]) -> tuple[FieldFiles, ...]:
     if not found:
         raise ReadError(
             f"{', '.join(map(str, paths))}: no image in there; looked for files that end in "
-            f"{', '.join(PICTURE_SUFFIXES)}"
+            f"{', '.join(IMAGE_SUFFIXES)}"
         )
     return checked(found)
 

@@ -16,22 +16,22 @@ from grainsmith.align import align_maps
 from grainsmith.clean import clean_labels
 from grainsmith.errors import MismatchError, ReadError, WriteError
 from grainsmith.io.files.atomic_write import fingerprint
-from grainsmith.io.maps.reader import guess_maps, open_maps
 from grainsmith.io.images.reader import read_image
+from grainsmith.io.maps.reader import guess_maps, open_maps
 from grainsmith.io.tables.grain_table import write_table
-from grainsmith.pipeline.field.segment import segment_field, with_pixel_size, write_segmented
-from grainsmith.pipeline.field.measure import measure_field, name_by_rules
-from grainsmith.pipeline.batch.manifest import IN_WORK, Entry, write_entry
 from grainsmith.pipeline.batch.malloc import disable_malloc_trim
-from grainsmith.pipeline.field.registration import alignment_records, write_alignment
+from grainsmith.pipeline.batch.manifest import IN_WORK, Entry, write_entry
 from grainsmith.pipeline.batch.outputs import DoneField, facts_of, write_figures, write_statistics
+from grainsmith.pipeline.field.measure import measure_field, name_by_rules
+from grainsmith.pipeline.field.registration import alignment_records, write_alignment
+from grainsmith.pipeline.field.segment import segment_field, with_pixel_size, write_segmented
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from grainsmith.data import ElementMap, OnProgress, SemImage, Transform
-    from grainsmith.pipeline.field.segment import SegmentedField
     from grainsmith.pipeline.batch.discovery import FieldFiles
+    from grainsmith.pipeline.field.segment import SegmentedField
     from grainsmith.pipeline.recipe import Recipe
 
 LABELS, TABLE, TRANSFORMS = "field_masks.tif", "grains.csv", "transforms.json"

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from grainsmith.data import ElementMap, Transform
-    from grainsmith.pipeline.field.segment import SegmentedField
     from grainsmith.pipeline.batch.discovery import FieldFiles
+    from grainsmith.pipeline.field.segment import SegmentedField
     from grainsmith.pipeline.recipe import Recipe
 
 

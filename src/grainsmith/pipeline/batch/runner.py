@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING
 from grainsmith.data import no_progress
 from grainsmith.errors import GrainsmithError, MismatchError, ReadError, WriteError
 from grainsmith.io.files.atomic_write import atomic_write
-from grainsmith.pipeline.executors.base import Scheduler, for_each
 from grainsmith.pipeline.batch.field_job import Job, do_field, key_of
 from grainsmith.pipeline.batch.manifest import IN_WORK, Manifest, output_folder
 from grainsmith.pipeline.batch.sample_summary import Sample, pool_samples
+from grainsmith.pipeline.executors.base import Scheduler, for_each
 from grainsmith.pipeline.recipe import Recipe, check_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from grainsmith.data import OnProgress
-    from grainsmith.pipeline.executors.base import TaskResult
     from grainsmith.pipeline.batch.discovery import FieldFiles
     from grainsmith.pipeline.batch.field_job import FieldResult
     from grainsmith.pipeline.batch.manifest import Entry
+    from grainsmith.pipeline.executors.base import TaskResult
 
 ERRORS, FIELDS = "errors.csv", "fields.csv"
 

@@ -16,8 +16,8 @@ from grainsmith.errors import GrainsmithError, MismatchError
 from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.provenance import write_json
 from grainsmith.io.tables.grain_table import read_table, write_table
-from grainsmith.pipeline.field.measure import densities_of
 from grainsmith.pipeline.batch.field_job import TABLE
+from grainsmith.pipeline.field.measure import densities_of
 from grainsmith.report import FieldLine, SampleFacts, write_sample_report
 from grainsmith.statistics import Field, compare_samples, field_spread, summarise
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from grainsmith.classify.calibration import in_weight_pct, learn_standards
 from grainsmith.classify.clusters import classify_by_clusters, suggest_names
 from grainsmith.classify.examples import ExampleSettings, classify_by_examples
-from grainsmith.classify.rule_matching import classify_by_rules
 from grainsmith.classify.mixed import find_mixed
 from grainsmith.classify.modal import association_pct, contact_matrix, modal_percentages
 from grainsmith.classify.naming_table import keep_by_hand, mapped_elements
+from grainsmith.classify.rule_matching import classify_by_rules
 from grainsmith.classify.rules import RuleSet, advice_on_elements, library_rules
-from grainsmith.classify.calibration import in_weight_pct, learn_standards
 from grainsmith.errors import MismatchError
 from grainsmith.measure import measure_grains, measure_maps
 

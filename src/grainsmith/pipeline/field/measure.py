@@ -98,8 +98,8 @@ def name_by_rules(table: pd.DataFrame, rules: str, *, kind: str = "") -> Named:
     ReadError, MismatchError
         See `classify.rules.read_rules` and `classify.matching.classify_by_rules`.
     """
-    from grainsmith.classify.rule_matching import classify_by_rules
     from grainsmith.classify.naming_table import mapped_elements
+    from grainsmith.classify.rule_matching import classify_by_rules
     from grainsmith.classify.rules import advice_on_elements, library_rules, read_rules
 
     elements = mapped_elements(table)

@@ -45,7 +45,11 @@ def alignment_records(
 
 
 def write_alignment(
-    path: str | Path, found: RegistrationResult, records: Sequence[dict[str, Any]], *, reference: str
+    path: str | Path,
+    found: RegistrationResult,
+    records: Sequence[dict[str, Any]],
+    *,
+    reference: str,
 ) -> None:
     """Write where maps lie, with what `alignment_records` says of each."""
     write_transforms(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grainsmith.data import LabelImage, OnProgress, SemImage, no_progress
-from grainsmith.io.labels.label_image import write_labels
 from grainsmith.io.files.provenance import provenance, write_json
+from grainsmith.io.labels.label_image import write_labels
 from grainsmith.segment import Prediction, SegmentSettings, draw_grains, predict
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.data import no_progress
-from grainsmith.io.files.atomic_write import when_written, atomic_write
-from grainsmith.io.mosaics.reader import open_mosaic
-from grainsmith.io.mosaics.ome_zarr import open_levels
+from grainsmith.io.files.atomic_write import atomic_write, when_written
 from grainsmith.io.files.provenance import read_json
+from grainsmith.io.mosaics.ome_zarr import open_levels
+from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.measure import measure_grains
 from grainsmith.models.registry import find_weights, load_model
 from grainsmith.pipeline.mosaic.element_maps import measure_big_maps, placed_maps
@@ -30,8 +30,8 @@ from grainsmith.pipeline.mosaic.normalization import (
     window_before,
 )
 from grainsmith.segment import SegmentSettings, draw_grains
-from grainsmith.segment.tiled import Layout, look_at_tile, plan, prediction_of_window
 from grainsmith.segment.orientation import Orientation
+from grainsmith.segment.tiled import Layout, look_at_tile, plan, prediction_of_window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,9 +11,9 @@ import pandas as pd
 from grainsmith.data import no_progress
 from grainsmith.errors import ReadError, WriteError
 from grainsmith.io.files.atomic_write import reason_of
+from grainsmith.io.files.provenance import read_json
 from grainsmith.io.mosaics.edit_journal import Journal
 from grainsmith.io.mosaics.ome_zarr import fill_coarser, open_levels
-from grainsmith.io.files.provenance import read_json
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.pipeline.mosaic.summary import FACTS, TABLE, grains_folder, write_summary
 

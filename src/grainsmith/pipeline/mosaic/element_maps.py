@@ -14,9 +14,9 @@ from grainsmith.align import AlignSettings, MovingImage, align_maps, place
 from grainsmith.align.landmarks import fit_points, residuals_px, robust_fit
 from grainsmith.data import ElementMap, SemImage, Transform, no_progress
 from grainsmith.errors import ReadError
-from grainsmith.io.mosaics.lazy_maps import open_big_maps
 from grainsmith.io.files.atomic_write import when_written
 from grainsmith.io.files.provenance import read_json
+from grainsmith.io.mosaics.lazy_maps import open_big_maps
 from grainsmith.io.transforms import read_transforms, write_transforms
 from grainsmith.measure import measure_maps
 

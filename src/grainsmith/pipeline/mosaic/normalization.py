@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from grainsmith.errors import MismatchError
 from grainsmith.io.mosaics.reader import grey_of
-from grainsmith.segment.prediction import estimate_diameter
 from grainsmith.segment.orientation import Orientation
+from grainsmith.segment.prediction import estimate_diameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ def normalised(mosaic: Mosaic, window: Window, low: float, high: float) -> npt.N
 
 
 def upright(mosaic: Mosaic, low: float, high: float) -> Orientation:
-    """Return the turn that `Orientation.upright` gives for the whole image, reading it in strips."""
+    """Return the canonical orientation of the whole image, read in strips."""
     rows, columns = mosaic.shape
     half_rows, half_columns = rows // 2, columns // 2
     top = bottom = left = right = down = along = 0.0

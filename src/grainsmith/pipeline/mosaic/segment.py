@@ -13,20 +13,20 @@ import pandas as pd
 import grainsmith
 from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError, WriteError
-from grainsmith.io.mosaics.lazy_maps import open_big_maps
 from grainsmith.io.files.atomic_write import when_written
-from grainsmith.io.mosaics.reader import open_mosaic
-from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, name_labels, open_levels
 from grainsmith.io.files.provenance import read_json, write_json
+from grainsmith.io.mosaics.lazy_maps import open_big_maps
+from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, name_labels, open_levels
+from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.models.registry import find_weights, fingerprint_of, load_model
-from grainsmith.pipeline.mosaic.blocks import do_block, do_labels, do_measure, do_tile, open_job
 from grainsmith.pipeline.executors.base import Scheduler, for_each
+from grainsmith.pipeline.mosaic.blocks import do_block, do_labels, do_measure, do_tile, open_job
 from grainsmith.pipeline.mosaic.element_maps import TRANSFORMS, align_big_maps, write_placed
 from grainsmith.pipeline.mosaic.normalization import black_and_white, typical_diameter, upright
-from grainsmith.pipeline.recipe import Recipe
+from grainsmith.pipeline.mosaic.staging import check_free, check_room, to_be_resumed, work_folder
 from grainsmith.pipeline.mosaic.stitching import join
 from grainsmith.pipeline.mosaic.summary import FACTS, write_summary
-from grainsmith.pipeline.mosaic.staging import check_free, check_room, to_be_resumed, work_folder
+from grainsmith.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError, ReadError, WriteError
+from grainsmith.io.files.provenance import read_json
 from grainsmith.io.mosaics.edit_journal import Journal
 from grainsmith.io.mosaics.reader import open_mosaic
-from grainsmith.io.files.provenance import read_json
 from grainsmith.pipeline.mosaic.blocks import AROUND_PX, measure_inside, widened
 from grainsmith.pipeline.mosaic.edit_replay import STEPS, apply_edit
 from grainsmith.pipeline.mosaic.element_maps import placed_maps

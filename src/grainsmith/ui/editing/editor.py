@@ -14,13 +14,13 @@ from napari.layers import Labels
 from grainsmith import clean
 from grainsmith.errors import MismatchError
 from grainsmith.ui.editing.chemistry import channels_for
-from grainsmith.ui.editing.selection_tools import Choice, told_to_user
-from grainsmith.ui.session.selection import selection_of
 from grainsmith.ui.editing.insertion import Insertion
-from grainsmith.ui.layers.convert import role_of
 from grainsmith.ui.editing.overlays import PREVIEW
+from grainsmith.ui.editing.selection_tools import Choice, told_to_user
 from grainsmith.ui.editing.tools import box_of, called
+from grainsmith.ui.layers.convert import role_of
 from grainsmith.ui.session.active_layers import active_layers_of
+from grainsmith.ui.session.selection import selection_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

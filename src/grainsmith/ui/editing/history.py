@@ -20,12 +20,24 @@ from psygnal import Signal
 
 from grainsmith.clean import Change, GrainIndex, difference, pack, refuse_locked, resegment_grains
 from grainsmith.errors import MismatchError
-from grainsmith.ui.layers.convert import facts
-from grainsmith.ui.editing.feature_rows import Rows, rows_after_edit, rows_now, rows_renumbered, rows_resegmented
-from grainsmith.ui.editing.step import BY_HAND, Step, put_states, states_after_edit, states_renumbered
-from grainsmith.ui.editing.paint_strokes import change_of_stroke, parted
-from grainsmith.ui.editing.undo_stack import UndoStack
+from grainsmith.ui.editing.feature_rows import (
+    Rows,
+    rows_after_edit,
+    rows_now,
+    rows_renumbered,
+    rows_resegmented,
+)
 from grainsmith.ui.editing.label_writer import Writer
+from grainsmith.ui.editing.paint_strokes import change_of_stroke, parted
+from grainsmith.ui.editing.step import (
+    BY_HAND,
+    Step,
+    put_states,
+    states_after_edit,
+    states_renumbered,
+)
+from grainsmith.ui.editing.undo_stack import UndoStack
+from grainsmith.ui.layers.convert import facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

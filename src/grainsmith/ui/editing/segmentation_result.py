@@ -9,8 +9,8 @@ import numpy as np
 from pandas.api.types import is_numeric_dtype
 
 from grainsmith.ui.editing.history import history_of, is_kept
-from grainsmith.ui.layers.convert import facts, features_of, labels_options
 from grainsmith.ui.editing.step import BY_HAND
+from grainsmith.ui.layers.convert import facts, features_of, labels_options
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from napari.layers import Labels
 
-    from grainsmith.ui.session.selection import Selection
     from grainsmith.ui.editing.insertion import Insertion
     from grainsmith.ui.session.active_layers import ActiveLayers
+    from grainsmith.ui.session.selection import Selection
 
     Point = tuple[float, float]
 

@@ -14,8 +14,8 @@ from napari.utils.notifications import show_error, show_info, show_warning
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.mosaics.edit_journal import Journal
-from grainsmith.io.mosaics.reader import labels_beside, open_mosaic, with_gaps
 from grainsmith.io.mosaics.pyramid_cache import needs_overview, with_overview
+from grainsmith.io.mosaics.reader import labels_beside, open_mosaic, with_gaps
 from grainsmith.pipeline.mosaic.edit_replay import finish_interrupted
 from grainsmith.ui.layers.convert import facts, role_of
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grainsmith.align import (
-    RegistrationResult,
     AlignSettings,
     Bend,
     MovingImage,
+    RegistrationResult,
+    initial_transform,
     need_simpleitk,
     place,
-    initial_transform,
     resample_bspline,
 )
 from grainsmith.data import Transform, no_progress

@@ -27,10 +27,10 @@ from grainsmith.io.exchange import (
 )
 from grainsmith.io.tables.grain_table import write_table
 from grainsmith.ui.panels.base import Panel, button, label
-from grainsmith.ui.widgets.layouts import row_of
-from grainsmith.ui.session.labelled_field import NO_GRAINS, field_of, show_field
 from grainsmith.ui.panels.train.training_set import TrainingSetPanel
+from grainsmith.ui.session.labelled_field import NO_GRAINS, field_of, show_field
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

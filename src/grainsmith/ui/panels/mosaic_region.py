@@ -17,14 +17,14 @@ from qtpy.QtCore import QTimer
 from grainsmith.errors import GrainsmithError
 from grainsmith.pipeline.mosaic.region import MOST_PX, open_region, reopen_region
 from grainsmith.pipeline.mosaic.write_back import undo_write, write_region
-from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.editing.autosave import autosave_of
+from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.convert import facts
-from grainsmith.ui.layers.mosaics import editable_mosaic, mosaic_shape, image_of_mosaic, read_again
+from grainsmith.ui.layers.mosaics import editable_mosaic, image_of_mosaic, mosaic_shape, read_again
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.session.active_layers import connect_while_alive
-from grainsmith.ui.widgets.layouts import row_of
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
     import napari

@@ -15,10 +15,10 @@ from qtpy.QtWidgets import (
 )
 
 from grainsmith.io.images.reader import SUFFIXES
-from grainsmith.ui.layers.data_bar import mark_data_bar
-from grainsmith.ui.plugin.reader import sample_layers
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, set_pixel_size
+from grainsmith.ui.layers.data_bar import mark_data_bar
 from grainsmith.ui.panels.base import Panel, button, label, rows
+from grainsmith.ui.plugin.reader import sample_layers
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.widgets.background import run
 

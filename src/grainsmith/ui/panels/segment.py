@@ -15,14 +15,14 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.pipeline import segment_field, settings_dict, with_data_bar
 from grainsmith.segment import SegmentSettings, draw_grains
 from grainsmith.settings import attribute_docs
-from grainsmith.ui.widgets.settings_form import Form
-from grainsmith.ui.layers.convert import facts, pixel_size_um_of, sem_image_of
-from grainsmith.ui.widgets.model_picker import ModelChoice
-from grainsmith.ui.panels.base import Panel, button, label, rows
 from grainsmith.ui.editing.segmentation_result import add_or_update_grains
+from grainsmith.ui.layers.convert import facts, pixel_size_um_of, sem_image_of
+from grainsmith.ui.panels.base import Panel, button, label, rows
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.model_picker import ModelChoice
+from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
     import napari

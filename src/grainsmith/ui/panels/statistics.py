@@ -13,17 +13,17 @@ from grainsmith import plots
 from grainsmith.plots import readable
 from grainsmith.report import write_report
 from grainsmith.statistics import Field, SizeStatistics, StatisticsSettings, qfl_shares, summarise
-from grainsmith.ui.session.selection import selection_of
-from grainsmith.ui.widgets.settings_form import Form
 from grainsmith.ui.layers.convert import facts, sem_image_of
-from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
 from grainsmith.ui.panels.base import Panel, button, label
-from grainsmith.ui.widgets.plot_canvas import Plot
-from grainsmith.ui.session.active_layers import connect_while_alive
-from grainsmith.ui.widgets.layouts import row_of
-from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.panels.table import NO_GRAINS
+from grainsmith.ui.session.active_layers import connect_while_alive
+from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
+from grainsmith.ui.session.panel_settings import panel_settings_of
+from grainsmith.ui.session.selection import selection_of
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.layouts import row_of
+from grainsmith.ui.widgets.plot_canvas import Plot
+from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
     import napari

@@ -21,15 +21,15 @@ from qtpy.QtWidgets import (
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.tables.grain_table import write_table
 from grainsmith.plots import readable
-from grainsmith.ui.session.selection import selection_of, zoom_to_grains
 from grainsmith.ui.editing.clicks import on_click
-from grainsmith.ui.layers.label_colors import color_grains, restore_colors
 from grainsmith.ui.editing.mouse import at_work
-from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
+from grainsmith.ui.layers.label_colors import color_grains, restore_colors
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.session.active_layers import connect_while_alive
-from grainsmith.ui.widgets.layouts import row_of
+from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
+from grainsmith.ui.session.selection import selection_of, zoom_to_grains
 from grainsmith.ui.widgets.grain_table_model import GrainTableModel
+from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
     import napari
@@ -253,7 +253,7 @@ class TablePanel(Panel):
             return
         table = self._table()
         if name in table:
-            self.say(f"Colours: {colour_grains(grains, table[name])}")
+            self.say(f"Colours: {color_grains(grains, table[name])}")
         else:
             restore_colors(grains)
             self.say("")

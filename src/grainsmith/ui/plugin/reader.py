@@ -9,8 +9,8 @@ from napari.layers import Layer
 from napari.utils.notifications import show_error, show_info
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.ui.layers.data_bar import bar_layer
 from grainsmith.ui.layers.convert import image_layer
+from grainsmith.ui.layers.data_bar import bar_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,9 +9,9 @@ from psygnal import Signal
 
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.editing.overlays import CHOSEN
-from grainsmith.ui.session.active_layers import active_layers_of
 from grainsmith.ui.editing.previews import Shown
 from grainsmith.ui.layers.camera import zoom_to
+from grainsmith.ui.session.active_layers import active_layers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,13 +9,13 @@ pytest.importorskip("napari")
 from napari.layers import Image
 
 from grainsmith.align import AlignSettings, Bend
-from grainsmith.io.maps.reader import BAR_AUTO, open_maps
 from grainsmith.io.images.reader import write_image
-from grainsmith.ui.panels.align.panel import AlignPanel
-from grainsmith.ui.panels.align.preview import MODES
+from grainsmith.io.maps.reader import BAR_AUTO, open_maps
 from grainsmith.ui.layers.convert import facts, transform_of
 from grainsmith.ui.layers.element_maps import read_maps
 from grainsmith.ui.panels.align.import_maps import MapsPanel
+from grainsmith.ui.panels.align.panel import AlignPanel
+from grainsmith.ui.panels.align.preview import MODES
 
 WAIT_MS = 120_000
 

@@ -10,15 +10,15 @@ from qtpy.QtCore import Qt
 from tests.pipeline.fields import QUICK, RULES, make_field, make_samples
 
 from grainsmith.clean import CleanSettings
-from grainsmith.pipeline.batch.runner import BatchResult, FieldState, ProgressEstimator
 from grainsmith.pipeline.batch.manifest import NAME
+from grainsmith.pipeline.batch.runner import BatchResult, FieldState, ProgressEstimator
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe, read_recipe
 from grainsmith.segment import SegmentSettings
 from grainsmith.statistics import StatisticsSettings
-from grainsmith.ui.panels.batch import panel as panel_module
-from grainsmith.ui.panels.batch.panel import BatchPanel
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.panels.base import WIDTH_PX
+from grainsmith.ui.panels.batch import panel as panel_module
+from grainsmith.ui.panels.batch.panel import BatchPanel
 
 WAIT_MS = 120_000
 

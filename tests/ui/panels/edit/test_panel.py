@@ -9,10 +9,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from skimage.draw import disk
 
-from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.editing.shortcuts import KEYS, keys_text
 from grainsmith.ui.editing.overlays import CHOSEN, PREVIEW, UNCOVERED
+from grainsmith.ui.editing.shortcuts import KEYS, keys_text
+from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.session.active_layers import active_layers_of
 
 SHAPE = (200, 260)

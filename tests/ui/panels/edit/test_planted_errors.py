@@ -10,8 +10,8 @@ from skimage.draw import disk
 from skimage.measure import regionprops
 from skimage.morphology import dilation
 
-from grainsmith.io.labels.label_image import read_labels
 from grainsmith.io.images.reader import read_image
+from grainsmith.io.labels.label_image import read_labels
 from grainsmith.score import score_labels
 from grainsmith.ui.editing.editor import editor_of
 

@@ -11,8 +11,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLineEdit, QMessageBox, QTableWidget, QTableWidgetItem
 from skimage.draw import disk
 
-from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.editing.history import history_of
+from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.panels.table import TablePanel
 
 pytestmark = pytest.mark.display

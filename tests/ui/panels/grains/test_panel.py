@@ -10,10 +10,10 @@ pytest.importorskip("napari")
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from grainsmith.data import ElementMap, SemImage, Transform
-from grainsmith.ui.session.gallery_field import naming_of
-from grainsmith.ui.panels.grains.panel import GrainsPanel
 from grainsmith.ui.layers.convert import facts, image_layer, labels_options, map_layer, table_of
 from grainsmith.ui.layers.mineral_map import mineral_layer_of
+from grainsmith.ui.panels.grains.panel import GrainsPanel
+from grainsmith.ui.session.gallery_field import naming_of
 
 WAIT_MS = 120_000
 """The first measurement compiles; a busy machine takes its time."""

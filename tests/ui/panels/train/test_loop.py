@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QApplication
 from tests.train.quick import quick_settings
 
 from grainsmith.io.dataset import read_dataset
-from grainsmith.models.registry import list_models
 from grainsmith.models.grainnet import GrainNet
+from grainsmith.models.registry import list_models
 from grainsmith.samples import sample_field
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.editing.history import history_of

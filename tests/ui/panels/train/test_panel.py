@@ -12,8 +12,8 @@ from tests.train.quick import quick_settings
 from grainsmith.io.dataset import Origin, add_field, read_dataset, set_roles
 from grainsmith.io.exchange import LabelledField
 from grainsmith.io.images.reader import read_image
-from grainsmith.models.registry import list_models
 from grainsmith.models.grainnet import GrainNet
+from grainsmith.models.registry import list_models
 from grainsmith.samples import sample_field
 from grainsmith.train.novelty import most_novel
 from grainsmith.train.runs import free_name, runs_folder, unfinished_runs

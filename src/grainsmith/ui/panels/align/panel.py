@@ -19,18 +19,18 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.align import RegistrationResult, AlignSettings, sharpness
+from grainsmith.align import AlignSettings, RegistrationResult, sharpness
 from grainsmith.errors import GrainsmithError
 from grainsmith.ui.layers import registration
-from grainsmith.ui.panels.align.table import AlignTable
-from grainsmith.ui.panels.align.preview import MODES, Comparison
-from grainsmith.ui.widgets.settings_form import Form
 from grainsmith.ui.layers.convert import facts, place_map, role_of
-from grainsmith.ui.panels.align.nudge import ArrowKeys
-from grainsmith.ui.panels.base import Panel, button
 from grainsmith.ui.panels.align.landmarks import PointPairs
+from grainsmith.ui.panels.align.nudge import ArrowKeys
+from grainsmith.ui.panels.align.preview import MODES, Comparison
+from grainsmith.ui.panels.align.table import AlignTable
+from grainsmith.ui.panels.base import Panel, button
 from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QHeaderView, QProgressBar, QSizePolicy, QTreeWidget, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grainsmith.pipeline.batch.runner import BatchResult, FieldState
     from grainsmith.pipeline.batch.discovery import FieldFiles
+    from grainsmith.pipeline.batch.runner import BatchResult, FieldState
 
 _NAME, _STATE = 0, 1
 _PLACE = Qt.ItemDataRole.UserRole

@@ -19,14 +19,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.pipeline.batch.runner import ProgressEstimator, run_batch
 from grainsmith.pipeline.batch.discovery import checked, find_fields, read_sheet
 from grainsmith.pipeline.batch.manifest import holds_results
+from grainsmith.pipeline.batch.runner import ProgressEstimator, run_batch
+from grainsmith.ui.panels.base import Panel, button, duration, label
 from grainsmith.ui.panels.batch.field_list import FieldList
 from grainsmith.ui.panels.batch.recipe import RecipePart, said
-from grainsmith.ui.panels.base import Panel, button, duration, label
-from grainsmith.ui.widgets.layouts import across, one_of
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.layouts import across, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     import napari
 
     from grainsmith.data import OnProgress
-    from grainsmith.pipeline.batch.runner import BatchResult, FieldState
     from grainsmith.pipeline.batch.discovery import FieldFiles
+    from grainsmith.pipeline.batch.runner import BatchResult, FieldState
 
 _NO_FIELDS = (
     "Add a folder of fields: a folder per field with its maps, or images whose maps begin with "

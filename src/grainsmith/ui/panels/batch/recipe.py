@@ -21,12 +21,12 @@ from grainsmith.pipeline.recipe import (
     check_recipe,
     read_recipe,
 )
-from grainsmith.ui.widgets.settings_form import Form
 from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.session.active_layers import connect_while_alive
-from grainsmith.ui.widgets.layouts import across
 from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.layouts import across
+from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,11 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from grainsmith.clean import CleanSettings, clean_labels, count_reasons
 from grainsmith.errors import GrainsmithError
-from grainsmith.ui.widgets.settings_form import Form
-from grainsmith.ui.layers.convert import facts, pixel_size_um_of
 from grainsmith.ui.editing.overlays import PREVIEW
+from grainsmith.ui.layers.convert import facts, pixel_size_um_of
 from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
     from grainsmith.clean import CleanResult

@@ -8,18 +8,18 @@ from napari.layers import Labels
 from qtpy.QtWidgets import QMessageBox, QTabWidget, QToolButton
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.ui.panels.edit.bulk_cleanup import BulkCleanup
-from grainsmith.ui.panels.edit.manual import Correct
 from grainsmith.ui.editing.editor import editor_of
 from grainsmith.ui.editing.mouse import Gestures
 from grainsmith.ui.editing.shortcuts import Shortcuts, keys_text
 from grainsmith.ui.layers.convert import role_of
 from grainsmith.ui.panels.base import Panel
+from grainsmith.ui.panels.edit.bulk_cleanup import BulkCleanup
+from grainsmith.ui.panels.edit.history_list import HistoryList
+from grainsmith.ui.panels.edit.manual import Correct
 from grainsmith.ui.panels.edit.recovery import RecoveryLine
 from grainsmith.ui.panels.edit.review import Review
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.panel_settings import panel_settings_of
-from grainsmith.ui.panels.edit.history_list import HistoryList
 
 if TYPE_CHECKING:
     from collections.abc import Callable

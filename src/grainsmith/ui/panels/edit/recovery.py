@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.labels.autosave import recoverable
-from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.editing.autosave import autosave_of
+from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, place_of
 from grainsmith.ui.panels.base import label
 from grainsmith.ui.session.active_layers import active_layers_of

@@ -11,11 +11,11 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QListWidget, QProgressBar, QV
 
 from grainsmith.clean import likeness_from_grey, likeness_from_logit
 from grainsmith.errors import GrainsmithError
-from grainsmith.ui.layers.convert import facts, table_of
 from grainsmith.ui.editing.overlays import UNCOVERED
-from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.editing.review_queue import ReviewQueue, make_review_queue
 from grainsmith.ui.layers.camera import zoom_to
+from grainsmith.ui.layers.convert import facts, table_of
+from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.widgets.background import run
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from grainsmith.classify.examples import ExampleSettings
 from grainsmith.classify.rules import RuleSet, advice_on_elements, read_rules
 from grainsmith.errors import GrainsmithError, MismatchError
 from grainsmith.minerals import LIBRARY
-from grainsmith.pipeline.recipe import ClassifySettings
-from grainsmith.ui.widgets.settings_form import Form
 from grainsmith.pipeline.field.classify import Named, Namer, by_clusters, by_examples, by_rules
+from grainsmith.pipeline.recipe import ClassifySettings
 from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.widgets.layouts import across
+from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

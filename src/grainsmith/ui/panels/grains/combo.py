@@ -11,14 +11,14 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.gallery import ComboSettings, draw_combo, make_combo
-from grainsmith.ui.panels.grains.combo_export import ComboFiles
-from grainsmith.ui.widgets.image_view import ImageView
-from grainsmith.ui.widgets.settings_form import Form
-from grainsmith.ui.session.gallery_field import field_of
 from grainsmith.ui.layers.convert import table_of
 from grainsmith.ui.panels.base import Panel, button, label
-from grainsmith.ui.session.current_grain import CurrentGrain
+from grainsmith.ui.panels.grains.combo_export import ComboFiles
 from grainsmith.ui.session.active_layers import connect_while_alive
+from grainsmith.ui.session.current_grain import CurrentGrain
+from grainsmith.ui.session.gallery_field import field_of
+from grainsmith.ui.widgets.image_view import ImageView
+from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
     import napari

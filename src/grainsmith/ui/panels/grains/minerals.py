@@ -14,17 +14,17 @@ from grainsmith.classify.naming_table import name_by_hand
 from grainsmith.errors import GrainsmithError
 from grainsmith.gallery import composite_image
 from grainsmith.minerals import colors_of
-from grainsmith.ui.widgets.dataframe_table import DataFrameTable
-from grainsmith.ui.session.gallery_field import field_of, maps_of, naming_of, put_columns
+from grainsmith.pipeline.field.classify import Named, Work, name_grains, summaries
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, table_of, world_matrix
 from grainsmith.ui.layers.mineral_map import mineral_layer_of, show_minerals, show_only
-from grainsmith.ui.panels.grains.classifiers import ClustersWay, ExamplesWay, RulesWay, mineral_box
-from grainsmith.pipeline.field.classify import Named, Work, name_grains, summaries
 from grainsmith.ui.panels.base import Panel, button, label
+from grainsmith.ui.panels.grains.classifiers import ClustersWay, ExamplesWay, RulesWay, mineral_box
 from grainsmith.ui.session.current_grain import CurrentGrain
-from grainsmith.ui.widgets.layouts import across, one_of
+from grainsmith.ui.session.gallery_field import field_of, maps_of, naming_of, put_columns
 from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.dataframe_table import DataFrameTable
+from grainsmith.ui.widgets.layouts import across, one_of
 
 if TYPE_CHECKING:
     import napari

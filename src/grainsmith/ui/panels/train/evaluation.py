@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
 from grainsmith.train.runs import judged_field, keep_model
 from grainsmith.ui.layers.model_comparison import COLOURS, GainedLost
 from grainsmith.ui.panels.base import button, label
-from grainsmith.ui.widgets.layouts import row_of
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
     import napari

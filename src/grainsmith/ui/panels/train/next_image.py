@@ -12,9 +12,9 @@ from grainsmith.io.dataset import Dataset, read_dataset, unlabelled
 from grainsmith.io.images.reader import read_image
 from grainsmith.pipeline import segment_field, settings_dict
 from grainsmith.segment import SegmentSettings
+from grainsmith.ui.editing.segmentation_result import add_or_update_grains
 from grainsmith.ui.layers.convert import facts, image_layer
 from grainsmith.ui.panels.base import button
-from grainsmith.ui.editing.segmentation_result import add_or_update_grains
 from grainsmith.ui.widgets.background import run
 
 if TYPE_CHECKING:

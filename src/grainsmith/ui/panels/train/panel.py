@@ -22,14 +22,14 @@ from grainsmith.plots import draw_losses, draw_scores
 from grainsmith.train.run_folder import ENDED
 from grainsmith.train.runs import begin_run, free_name, judge_run, unfinished_runs
 from grainsmith.train.settings import TuneSettings
-from grainsmith.ui.widgets.settings_form import Form
-from grainsmith.ui.panels.train.evaluation import ModelEvaluation
-from grainsmith.ui.widgets.model_picker import ModelChoice
-from grainsmith.ui.panels.train.next_image import NextField
 from grainsmith.ui.panels.base import Panel, button, duration, label, rows
-from grainsmith.ui.widgets.plot_canvas import Plot
+from grainsmith.ui.panels.train.evaluation import ModelEvaluation
+from grainsmith.ui.panels.train.next_image import NextField
 from grainsmith.ui.panels.train.run_process import TuningRun
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.model_picker import ModelChoice
+from grainsmith.ui.widgets.plot_canvas import Plot
+from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
     import napari
