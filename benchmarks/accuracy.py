@@ -83,7 +83,7 @@ def judge(model_name: str, *, only_validation: bool) -> list[dict[str, Any]]:
     for name, stem, image_path, labels_path in labelled_images():
         if only_validation and stem not in VALIDATION:
             continue
-        image, truth = read_image(image_path).field, read_labels(labels_path)
+        image, truth = read_image(image_path).cropped, read_labels(labels_path)
         truth = truth[: image.shape[0]]
         clock = time.perf_counter()
         prediction = predict(image, SegmentSettings(), model=model)

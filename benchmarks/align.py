@@ -315,7 +315,7 @@ def measure_memory() -> dict[str, float]:
 
 def _align_large() -> dict[str, float]:
     rng = np.random.default_rng(4)
-    tile = sample_field("plain", seed=5).image.field[:512, :512]
+    tile = sample_field("plain", seed=5).image.cropped[:512, :512]
     still = np.kron(tile, np.ones((16, 16), np.uint8))
     # Row by row: the image itself must not set the peak.
     for row in still:
@@ -352,7 +352,7 @@ def measure_speed() -> dict[str, float]:
         )
         for one in field.maps
     ]
-    still = np.kron(field.image.field, np.ones((2, 2), np.uint8))[enlarge]
+    still = np.kron(field.image.cropped, np.ones((2, 2), np.uint8))[enlarge]
     place(
         still[:256, :256],
         [MovingImage(picture=moving[0].picture[:256, :256], name="", start=np.eye(3))],

@@ -37,7 +37,7 @@ def compare(model_name: str) -> list[dict[str, Any]]:
     for name, stem, path, _ in labelled_images():
         if stem not in VALIDATION or not name.startswith("sem_"):
             continue
-        image = read_image(path).field
+        image = read_image(path).cropped
         plain = segment_image(image, settings, model=model).labels
         row: dict[str, Any] = {"image": stem}
         for change, (do, undo, kept) in CHANGES.items():

@@ -87,7 +87,7 @@ def judge(model_name: str) -> dict[str, Judged]:
     for set_name, stem, image_path, labels_path in labelled_images():
         if stem not in VALIDATION:
             continue
-        image, truth = read_image(image_path).field, read_labels(labels_path)
+        image, truth = read_image(image_path).cropped, read_labels(labels_path)
         truth = truth[: image.shape[0]]
         prediction = predict(image, settings, model=model)
         labels = draw_grains(prediction, settings).labels

@@ -52,10 +52,10 @@ def our_run(path: Path) -> dict[str, Any]:
     from grainsmith.segment import SegmentSettings, draw_grains, predict
 
     settings, model = SegmentSettings(), load_model("grains")
-    predict(read_image(path).field[:256, :256], settings, model=model)
-    draw_grains(predict(read_image(path).field[:256, :256], settings, model=model), settings)
+    predict(read_image(path).cropped[:256, :256], settings, model=model)
+    draw_grains(predict(read_image(path).cropped[:256, :256], settings, model=model), settings)
     clock = time.perf_counter()
-    image = read_image(path).field
+    image = read_image(path).cropped
     read_s = time.perf_counter() - clock
     prediction = predict(image, settings, model=model)
     grains = draw_grains(prediction, settings)

@@ -65,7 +65,7 @@ class SemImage:
             )
 
     @property
-    def field(self) -> Image:
+    def cropped(self) -> Image:
         """The image without its data bar, (Y', X) or (Y', X, 3)."""
         return self.image[: self.image.shape[0] - self.data_bar_rows]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, name_labels
+from grainsmith.io.mosaics.ome_zarr import build_coarser_levels, create_pyramid, write_labels_group
 from grainsmith.measure import measure_grains
 from grainsmith.pipeline.mosaic.summary import grains_folder, write_summary
 
@@ -43,8 +43,8 @@ def made_mosaic(folder, labels, *, picture=None, pixel_size_um=0.5):
             labels=of_labels,
         )
         levels[0][:] = pixels
-        fill_coarser(levels, labels=of_labels)
-    name_labels(folder, ["grains"])
+        build_coarser_levels(levels, labels=of_labels)
+    write_labels_group(folder, ["grains"])
     table = measure_grains(labels, image=picture, pixel_size_um=pixel_size_um)
     for name in ("confidence", "flow_error", "probability"):
         table[name] = 0.5
@@ -78,7 +78,7 @@ def repeated_mosaic(folder, size_px):
         )
         for number, level in enumerate(levels):
             level[:] = pixels[:: 2**number, :: 2**number]
-    name_labels(folder, ["grains"])
+    write_labels_group(folder, ["grains"])
     one = measure_grains(sample.labels, image=sample.image.image >> 8, pixel_size_um=1.5)
     parts = []
     for k in range(times**2):

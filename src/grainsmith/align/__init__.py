@@ -151,7 +151,7 @@ def _window(
 
 
 def _picture_of(reference: SemImage | ElementMap) -> Image:
-    return reference.values if isinstance(reference, ElementMap) else reference.field
+    return reference.values if isinstance(reference, ElementMap) else reference.cropped
 
 
 def _name(picture: SemImage | ElementMap) -> str:

@@ -47,13 +47,13 @@ def add(
             raise MismatchError(
                 f"{path} is {plane.shape}, {image} {picture.image.shape[:2]} (rows, columns)"
             )
-    rows = picture.field.shape[0]
+    rows = picture.cropped.shape[0]
     added = add_field(
         folder,
         LabelledField(
             labels=grains[:rows],
             name=image.stem,
-            image=picture.field,
+            image=picture.cropped,
             pixel_size_um=picture.pixel_size_um,
             role=_role(role) if role else "",
         ),
@@ -61,7 +61,7 @@ def add(
             source=str(image),
             pixel_size_source=picture.pixel_size_source,
             states=read_states(labels),
-            licence=licence,
+            license=licence,
             group=group,
         ),
         only_accepted=only_accepted,
@@ -140,7 +140,7 @@ def release(
         settings = ReleaseSettings(
             title=title,
             creators=creators,
-            licence=licence,
+            license=licence,
             version=version,
             description=description,
             url=url,

@@ -22,10 +22,10 @@ def maps(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print what each file of FOLDER is taken for: element, line, kind, and whether it is used."""
-    from grainsmith.io.maps.cube_maps import lines_in
+    from grainsmith.io.maps.cube_maps import parse_lines
     from grainsmith.io.maps.reader import guess_maps, open_maps
 
-    lines_in(lines)  # an unknown line is told before anything is read
+    parse_lines(lines)  # an unknown line is told before anything is read
     guesses = [
         replace(guess, line=lines) if guess.what == "container" else guess
         for guess in guess_maps(folder)

@@ -212,7 +212,7 @@ def _look_at(one: TrainingField, role: str) -> tuple[dict[str, Any], float, int]
         "role": role,
         "n_grains": len(areas),
         "diameter_px": round(diameter, 2),
-        "licence": one.licence,
+        "licence": one.license,
         "sha256": {name: fingerprint(one.folder / name) for name in files},
     }
     return fact, diameter, int((loaded.weight > 0).sum())

@@ -70,7 +70,7 @@ def most_novel(
     for done, path in enumerate(pictures, len(dataset.fields)):
         on_progress(done, total)
         with suppress(GrainsmithError):
-            own = style(read_image(path).field, model)
+            own = style(read_image(path).cropped, model)
             found[path] = max((float(own @ one) for one in known), default=0.0)
     on_progress(total, total)
     return min(found, key=found.__getitem__, default=None)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grainsmith.errors import ModelError, WriteError
-from grainsmith.io.files.atomic_write import atomic_write, reason_of
+from grainsmith.io.files.atomic_write import atomic_write, os_error_reason
 from grainsmith.io.files.provenance import read_json, write_json
 from grainsmith.models.registry import own_models_folder
 
@@ -109,7 +109,7 @@ class RunFolder:
                 (self.path / name).unlink(missing_ok=True)
             self._sweep()
         except OSError as error:
-            raise WriteError(f"{self.path} cannot be written: {reason_of(error)}") from error
+            raise WriteError(f"{self.path} cannot be written: {os_error_reason(error)}") from error
         shutil.rmtree(self.comparison, ignore_errors=True)
         write_json(self.path / "run.json", record)
 
@@ -182,8 +182,8 @@ class RunFolder:
 
     def _no_room(self, error: OSError) -> WriteError:
         return WriteError(
-            f"{self.path} cannot be written: {reason_of(error)}. Free some space and go on with "
-            "--resume; the model file was not touched"
+            f"{self.path} cannot be written: {os_error_reason(error)}. Free some space and go on "
+            "with --resume; the model file was not touched"
         )
 
 

@@ -15,8 +15,8 @@ from grainsmith.io.dataset import (
     propose_split,
     read_dataset,
     remove_field,
+    select_trusted,
     set_roles,
-    trusted,
 )
 from grainsmith.io.exchange import LabelledField
 
@@ -53,13 +53,13 @@ _LABELS = np.array([[1, 1, 0, 0, 0, 0, 0, 2, 2], [1, 1, 0, 0, 0, 0, 0, 2, 2]], n
 
 
 def test_everything_is_trusted_but_rejected_grains():
-    labels, trust = trusted(_LABELS, {2: "rejected"})
+    labels, trust = select_trusted(_LABELS, {2: "rejected"})
     assert set(np.unique(labels)) == {0, 1}
     np.testing.assert_array_equal(trust, _LABELS != 2)
 
 
 def test_only_accepted_grains_and_their_rim_are_trusted():
-    labels, trust = trusted(_LABELS, {1: "accepted", 2: "edited"}, only_accepted=True)
+    labels, trust = select_trusted(_LABELS, {1: "accepted", 2: "edited"}, only_accepted=True)
     assert set(np.unique(labels)) == {0, 1}
     np.testing.assert_array_equal(trust[0], [1, 1, 1, 1, 1, 0, 0, 0, 0])
 
@@ -67,7 +67,7 @@ def test_only_accepted_grains_and_their_rim_are_trusted():
 def test_nothing_outside_the_region_is_trusted_but_grains_stay_whole():
     region = np.zeros(_LABELS.shape, bool)
     region[:, 1:5] = True
-    labels, trust = trusted(_LABELS, {}, region=region)
+    labels, trust = select_trusted(_LABELS, {}, region=region)
     np.testing.assert_array_equal(labels == 1, _LABELS == 1)
     assert not (labels == 2).any()
     np.testing.assert_array_equal(trust, region)
@@ -84,7 +84,7 @@ def test_a_field_there_and_back(tmp_path):
         states={1: "edited", 2: "auto"},
         model={"name": "grains", "sha256": "ab"},
         settings={"segment": {"flow_threshold": 0.5}},
-        licence="CC-BY-4.0",
+        license="CC-BY-4.0",
     )
     add_field(tmp_path / "set", new, origin)
     (back,) = read_dataset(tmp_path / "set").fields

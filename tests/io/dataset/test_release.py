@@ -21,7 +21,7 @@ from grainsmith.io.exchange import LabelledField, import_fields
 SETTINGS = ReleaseSettings(
     title="Sands of the Isar",
     creators="A. Schmid; B. Huber",
-    licence="CC-BY-4.0",
+    license="CC-BY-4.0",
     url="https://doi.org/10.0000/isar",
 )
 
@@ -38,7 +38,7 @@ def dataset(tmp_path):
             minerals={1: "quartz", 2: "my phase"},
             pixel_size_um=0.5,
         )
-        origin = Origin(source="/home/anna/a.tif", states={1: "drawn"}, licence="CC-BY-4.0")
+        origin = Origin(source="/home/anna/a.tif", states={1: "drawn"}, license="CC-BY-4.0")
         add_field(tmp_path / "set", field, origin)
     return set_roles(tmp_path / "set", {"b": "test"})
 
@@ -104,13 +104,13 @@ def test_croissant_is_valid(dataset, tmp_path):
 
 
 def test_another_licence_or_nothing_to_publish_is_refused(dataset, tmp_path):
-    other = ReleaseSettings(title="t", creators="c", licence="MIT")
+    other = ReleaseSettings(title="t", creators="c", license="MIT")
     with pytest.raises(MismatchError, match=r"a \(CC-BY-4.0\)"):
         write_release(tmp_path / "r", dataset, other)
     with pytest.raises(MismatchError, match="nothing to publish"):
         write_release(tmp_path / "r", Dataset(folder=tmp_path), SETTINGS)
     with pytest.raises(ValueError, match="licence must be given"):
-        ReleaseSettings(title="t", creators="c", licence=" ")
+        ReleaseSettings(title="t", creators="c", license=" ")
 
 
 def test_whole_or_not_at_all(dataset, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from grainsmith.io.dataset import Origin, add_field, read_dataset, region_of
+from grainsmith.io.dataset import Origin, add_field, polygons_to_mask, read_dataset
 from grainsmith.io.exchange import LabelledField
 from grainsmith.segment.normalize import BEYOND_PX
 from grainsmith.train import Tile, loss, targets
@@ -30,7 +30,7 @@ def test_garbage_outside_what_is_trusted_changes_no_loss(tmp_path):
     garbage = _labels()
     garbage[44:64, 0:64] = 9
     garbage[30:40, 0:64:2] = 77
-    region = region_of((64, 64), [[(0, 0), (0, 63), (27, 63), (27, 0)]])
+    region = polygons_to_mask((64, 64), [[(0, 0), (0, 63), (27, 63), (27, 0)]])
     for name, trust in {"accepted": {"only_accepted": True}, "region": {"region": region}}.items():
         clean = _loss(tmp_path / name, _labels(), output, **trust)
         assert _loss(tmp_path / name, garbage, output, **trust) == clean

@@ -17,7 +17,7 @@ from grainsmith.io.exchange import (
     guess_format,
     import_fields,
 )
-from grainsmith.io.exchange.outlines import outlines, signed_area
+from grainsmith.io.exchange.outlines import signed_area, trace_outlines
 
 
 def _labels():
@@ -349,7 +349,7 @@ def test_real_polygons_of_another_program(shared_data):
 def test_outlines_of_a_real_field_are_exact(shared_data):
     labels = import_fields(shared_data / "sem_ampis_powder" / "powder_Sc1_001_001_masks.tif")[0]
     areas = np.bincount(labels.labels.ravel())
-    for label, polygons in outlines(labels.labels).items():
+    for label, polygons in trace_outlines(labels.labels).items():
         assert sum(signed_area(r) for p in polygons for r in p.rings) == areas[label]
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from grainsmith.errors import MismatchError
-from grainsmith.io.exchange import LabelledField, rgb_of, write_overlay_image
+from grainsmith.io.exchange import LabelledField, class_rgb, write_overlay_image
 from grainsmith.io.exchange.overlay_image import bar_um
 
 
@@ -26,7 +26,7 @@ def test_outlines_lie_inside_and_have_the_minerals_colour(tmp_path):
     write_overlay_image(tmp_path / "f.png", field)
     with Image.open(tmp_path / "f.png") as picture:
         pixels = np.asarray(picture)
-    assert tuple(pixels[10, 10]) == rgb_of("quartz")
+    assert tuple(pixels[10, 10]) == class_rgb("quartz")
     assert tuple(pixels[50, 10]) == (255, 200, 0)
     assert len(set(pixels[9, 10])) == 1
     white = (pixels[93:97] == 255).all(axis=2)

@@ -4,12 +4,12 @@ import sys
 import pytest
 
 from grainsmith.errors import WriteError
-from grainsmith.io.files.locks import alone
+from grainsmith.io.files.locks import exclusive_lock
 
 _HOLD = """
 import sys, time
-from grainsmith.io.files.locks import alone
-with alone(sys.argv[1], busy="held"):
+from grainsmith.io.files.locks import exclusive_lock
+with exclusive_lock(sys.argv[1], busy="held"):
     print("inside", flush=True)
     time.sleep(60)
 """
@@ -22,12 +22,15 @@ def test_a_second_program_is_refused_until_the_first_is_killed(tmp_path):
     )
     try:
         assert holder.stdout.readline() == "inside\n"
-        with pytest.raises(WriteError, match="it is in use"), alone(lock, busy="it is in use"):
+        with (
+            pytest.raises(WriteError, match="it is in use"),
+            exclusive_lock(lock, busy="it is in use"),
+        ):
             pass
     finally:
         holder.kill()  # -9: it cannot let go by itself
         holder.communicate()
-    with alone(lock, busy="it is in use"):
+    with exclusive_lock(lock, busy="it is in use"):
         pass
 
 
@@ -35,6 +38,6 @@ def test_a_place_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with (
         pytest.raises(WriteError, match=r"file cannot be written"),
-        alone(tmp_path / "file" / "lock", busy=""),
+        exclusive_lock(tmp_path / "file" / "lock", busy=""),
     ):
         pass

@@ -149,7 +149,7 @@ def test_real_fei_file(shared_data):
     image = read_image(shared_data / "vendor_sem_tiff_metadata/FEI-Helios-Ebeam-8bits.tif")
     assert image.pixel_size_um == pytest.approx(3.3724)
     assert image.data_bar_rows == 471 - 442
-    assert image.field.shape == (442, 512)
+    assert image.cropped.shape == (442, 512)
 
 
 # --- kinds of pixels

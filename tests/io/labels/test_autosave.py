@@ -13,7 +13,13 @@ import pandas as pd
 import pytest
 
 from grainsmith.errors import ReadError, WriteError
-from grainsmith.io.labels.autosave import TILE_PX, AutosaveFolder, recoverable, snapshot, tiles_at
+from grainsmith.io.labels.autosave import (
+    TILE_PX,
+    AutosaveFolder,
+    find_recoverable,
+    snapshot,
+    tiles_at,
+)
 
 SHAPE = (TILE_PX + 100, 2 * TILE_PX + 30)
 
@@ -60,13 +66,13 @@ def _kill_at_random(tmp_path, seed):
         while not list(root.glob("*/manifest.json")):
             assert process.poll() is None
             time.sleep(0.01)
-        assert recoverable(root) == []  # it is still at work
+        assert find_recoverable(root) == []  # it is still at work
         time.sleep(random.Random(seed).uniform(0, 0.4))
     finally:
         process.kill()
         process.wait()
     killed_at = time.time()
-    (found,) = recoverable(root)
+    (found,) = find_recoverable(root)
     labels, states, _ = found.load()
     expected = np.zeros(SHAPE, np.int32)
     for number in range(1, found.edits + 1):
@@ -100,7 +106,7 @@ def dead(folder):
     """Make a session look like one whose process has ended."""
     manifest = folder.folder / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"pid": 2**22 + 12345}))
-    return recoverable(folder.folder.parent)
+    return find_recoverable(folder.folder.parent)
 
 
 def test_round_trip_of_labels_states_and_table(folder):
@@ -117,7 +123,7 @@ def test_round_trip_of_labels_states_and_table(folder):
     pd.testing.assert_frame_equal(rows, table)
     assert (found.name, found.source, found.pixel_size_um) == ("grains", "/a/field.tif", 0.5)
     found.discard()
-    assert recoverable(folder.folder.parent) == []
+    assert find_recoverable(folder.folder.parent) == []
 
 
 def test_only_changed_tiles_are_written_and_old_ones_swept(folder):
@@ -133,7 +139,7 @@ def test_only_changed_tiles_are_written_and_old_ones_swept(folder):
 
 def test_a_session_at_work_is_not_offered(folder):
     folder.write(snapshot(np.ones(SHAPE, np.int32), None, states={}))
-    assert recoverable(folder.folder.parent) == []
+    assert find_recoverable(folder.folder.parent) == []
 
 
 def test_damage_is_told(folder):
@@ -174,5 +180,5 @@ def test_a_full_disk_leaves_the_save_before_it(folder, monkeypatch):
 def test_rubbish_in_the_root_is_passed_over(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("x")
-    assert recoverable(tmp_path) == []
-    assert recoverable(tmp_path / "missing") == []
+    assert find_recoverable(tmp_path) == []
+    assert find_recoverable(tmp_path / "missing") == []

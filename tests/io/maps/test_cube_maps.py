@@ -4,7 +4,7 @@ import pytest
 
 from grainsmith.eds import LINES_KEV, find_lines, line_maps, resolution_ev
 from grainsmith.errors import MismatchError
-from grainsmith.io.maps.cube_maps import lines_in, read_cube_maps
+from grainsmith.io.maps.cube_maps import parse_lines, read_cube_maps
 from grainsmith.io.maps.reader import guess_maps, open_maps
 from grainsmith.io.maps.spectrum_cube import open_cube
 
@@ -82,7 +82,7 @@ def test_lines_may_be_named(rock):
     maps, _ = read_cube_maps(rock, "Fe; Si Ka, Fe")
     assert [one.name for one in maps] == ["Fe Ka", "Si Ka"]
     with pytest.raises(MismatchError, match="'Xx' is no known line"):
-        lines_in("Si, Xx")
+        parse_lines("Si, Xx")
 
 
 def test_hdf5_that_is_no_cube_is_left_out_and_a_broken_cube_is_told(rock):

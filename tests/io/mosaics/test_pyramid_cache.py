@@ -24,25 +24,25 @@ def _kept(tmp_path):
 
 
 def test_a_flat_tiff_gets_coarser_levels_once(tmp_path, picture):
-    assert pyramid_cache.needs_overview(open_mosaic(tmp_path / "flat.tif"))
-    found = pyramid_cache.with_overview(tmp_path / "flat.tif")
+    assert pyramid_cache.needs_pyramid(open_mosaic(tmp_path / "flat.tif"))
+    found = pyramid_cache.open_with_pyramid(tmp_path / "flat.tif")
     assert [level.shape for level in found.levels] == [(2101, 1300), (1051, 650), (526, 325)]
     mean = picture[:2100].reshape(1050, 2, 650, 2).mean(axis=(1, 3))
     assert np.abs(np.asarray(found.levels[1])[:1050] - mean).max() <= 0.5
     (place,) = _kept(tmp_path)
     made = place.stat().st_ino
-    assert not pyramid_cache.needs_overview(open_mosaic(tmp_path / "flat.tif"))
-    pyramid_cache.with_overview(tmp_path / "flat.tif")
+    assert not pyramid_cache.needs_pyramid(open_mosaic(tmp_path / "flat.tif"))
+    pyramid_cache.open_with_pyramid(tmp_path / "flat.tif")
     assert [one.stat().st_ino for one in _kept(tmp_path)] == [made]
     tifffile.imwrite(tmp_path / "flat.tif", picture[:, ::-1], tile=(256, 256))
-    other = pyramid_cache.with_overview(tmp_path / "flat.tif")
+    other = pyramid_cache.open_with_pyramid(tmp_path / "flat.tif")
     assert np.array_equal(np.asarray(other.levels[0]), picture[:, ::-1])
     assert len(_kept(tmp_path)) == 2  # another file: another overview
 
 
 def test_pyramids_and_small_pictures_stay_as_they_are(tmp_path, picture):
     tifffile.imwrite(tmp_path / "small.tif", picture[:500, :500], tile=(256, 256))
-    assert len(pyramid_cache.with_overview(tmp_path / "small.tif").levels) == 1
+    assert len(pyramid_cache.open_with_pyramid(tmp_path / "small.tif").levels) == 1
     assert _kept(tmp_path) == []
 
 
@@ -50,7 +50,7 @@ def test_old_overviews_are_forgotten(tmp_path, picture, monkeypatch):
     monkeypatch.setattr(pyramid_cache, "_KEPT", 2)
     for number in range(3):
         tifffile.imwrite(tmp_path / f"{number}.tif", picture, tile=(256, 256))
-        pyramid_cache.with_overview(tmp_path / f"{number}.tif")
+        pyramid_cache.open_with_pyramid(tmp_path / f"{number}.tif")
     assert len(_kept(tmp_path)) == 2
 
 
@@ -59,17 +59,17 @@ def test_stopped_full_or_broken_leaves_nothing_behind(tmp_path, picture, monkeyp
         raise KeyError("stopped")
 
     with pytest.raises(KeyError, match="stopped"):
-        pyramid_cache.with_overview(tmp_path / "flat.tif", on_progress=stop)
+        pyramid_cache.open_with_pyramid(tmp_path / "flat.tif", on_progress=stop)
     assert _kept(tmp_path) == []
     with monkeypatch.context() as patch:
         usage = type("Usage", (), {"free": 10})
         patch.setattr(pyramid_cache.shutil, "disk_usage", lambda _path: usage)
         with pytest.raises(WriteError, match="no room for the overview"):
-            pyramid_cache.with_overview(tmp_path / "flat.tif")
+            pyramid_cache.open_with_pyramid(tmp_path / "flat.tif")
     whole = (tmp_path / "flat.tif").read_bytes()
     (tmp_path / "flat.tif").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ReadError):
-        pyramid_cache.with_overview(tmp_path / "flat.tif")
+        pyramid_cache.open_with_pyramid(tmp_path / "flat.tif")
     assert _kept(tmp_path) == []
 
 

@@ -3,7 +3,7 @@ import pytest
 import tifffile
 
 from grainsmith.errors import ReadError
-from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, open_levels
+from grainsmith.io.mosaics.ome_zarr import build_coarser_levels, create_pyramid, open_levels
 from grainsmith.io.mosaics.reader import is_mosaic, open_mosaic
 
 zarr = pytest.importorskip("zarr")
@@ -19,7 +19,7 @@ def test_a_written_pyramid_reads_back_with_its_pixel_size(tmp_path, picture):
         tmp_path / "a.zarr", name="a", shape=picture.shape, dtype="u1", pixel_size_um=0.5
     )
     levels[0][:] = picture
-    fill_coarser(levels, labels=False)
+    build_coarser_levels(levels, labels=False)
     mosaic = open_mosaic(tmp_path / "a.zarr")
     assert is_mosaic(tmp_path / "a.zarr")
     assert mosaic.pixel_size_um == 0.5
@@ -35,10 +35,10 @@ def test_labels_are_never_mixed_in_the_pyramid_and_a_window_renews_its_part(tmp_
         tmp_path / "l", name="l", shape=labels.shape, dtype="i4", pixel_size_um=0, labels=True
     )
     levels[0][:] = labels
-    fill_coarser(levels, labels=True)
+    build_coarser_levels(levels, labels=True)
     assert np.array_equal(levels[1][:], labels[::2, ::2])
     levels[0][101:203, 301:403] = 7
-    fill_coarser(levels, labels=True, window=(101, 203, 301, 403))
+    build_coarser_levels(levels, labels=True, window=(101, 203, 301, 403))
     assert np.array_equal(open_levels(tmp_path / "l")[1][:], np.asarray(levels[0])[::2, ::2])
 
 

@@ -9,7 +9,7 @@ from grainsmith.data import ElementMap, Transform
 from grainsmith.errors import ReadError
 from grainsmith.io.files.provenance import read_json
 from grainsmith.io.mosaics import lazy_maps
-from grainsmith.io.mosaics.lazy_maps import open_big_maps
+from grainsmith.io.mosaics.lazy_maps import open_lazy_maps
 from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.io.transforms import read_transforms
@@ -68,7 +68,7 @@ def _worst_px(found, true):
 
 def test_tiles_correct_what_the_coarse_level_found(mapped):
     folder, _, true = mapped
-    mosaic, maps = open_mosaic(folder / "m.tif"), open_big_maps([folder / "maps"])
+    mosaic, maps = open_mosaic(folder / "m.tif"), open_lazy_maps([folder / "maps"])
     (found,), (said,) = align_big_maps(mosaic, maps)
     assert said["verdict"] == "aligned"
     assert said["refined"]
@@ -78,7 +78,7 @@ def test_tiles_correct_what_the_coarse_level_found(mapped):
 
 def test_parts_of_a_map_read_as_the_whole_map_does(mapped, monkeypatch):
     folder, labels, true = mapped
-    (one,) = open_big_maps([folder / "maps"])
+    (one,) = open_lazy_maps([folder / "maps"])
     transform = Transform(matrix=true)
     window = (300, 900, 200, 800)
     part = labels[300:900, 200:800]
@@ -94,7 +94,7 @@ def test_parts_of_a_map_read_as_the_whole_map_does(mapped, monkeypatch):
 
 def test_a_part_beside_the_map_has_one_pixel_and_no_coverage(mapped):
     folder, _, _ = mapped
-    (one,) = open_big_maps([folder / "maps"])
+    (one,) = open_lazy_maps([folder / "maps"])
     far = Transform.from_shift(9000, 9000)
     y0, y1, x0, x1 = map_window(far, (0, 50, 0, 50), one.mosaic.shape)
     assert (y1 - y0, x1 - x0) == (1, 1)
@@ -136,7 +136,7 @@ def test_a_mosaic_with_maps_has_their_columns_and_says_where_they_lie(mapped, mo
 
 def test_maps_placed_anew_are_read_anew(mapped):
     folder, _, _ = mapped
-    opened = open_big_maps([folder / "maps"])
+    opened = open_lazy_maps([folder / "maps"])
     for shift in (0.0, 50.0):
         write_placed(folder, opened, [Transform.from_shift(shift, 0)], [{}], [folder / "maps"])
         (found,) = element_maps.placed_maps(str(folder))
@@ -145,20 +145,20 @@ def test_maps_placed_anew_are_read_anew(mapped):
 
 def test_maps_that_cannot_be_used_are_named(tmp_path, monkeypatch):
     with pytest.raises(ReadError, match="does not exist"):
-        open_big_maps([tmp_path / "none"])
+        open_lazy_maps([tmp_path / "none"])
     monkeypatch.setattr(lazy_maps, "is_mosaic", lambda path: path.suffix == ".tif")
     tifffile.imwrite(tmp_path / "something.tif", np.zeros((64, 64), np.uint16), tile=(32, 32))
     with pytest.raises(ReadError, match="must say its element"):
-        open_big_maps([tmp_path / "something.tif"])
+        open_lazy_maps([tmp_path / "something.tif"])
     tifffile.imwrite(tmp_path / "Fe Ka.tif", np.zeros((64, 64, 3), np.uint8), tile=(32, 32))
     with pytest.raises(ReadError, match="is coloured"):
-        open_big_maps([tmp_path / "Fe Ka.tif"])
+        open_lazy_maps([tmp_path / "Fe Ka.tif"])
     tifffile.imwrite(tmp_path / "Si Ka.tif", np.zeros((64, 64), np.uint16), tile=(32, 32))
     (tmp_path / "b").mkdir()
     tifffile.imwrite(tmp_path / "b" / "Si Ka.tif", np.zeros((64, 64), np.uint16), tile=(32, 32))
     with pytest.raises(ReadError, match="two maps of Si Ka"):
-        open_big_maps([tmp_path / "Si Ka.tif", tmp_path / "b"])
-    (one,) = open_big_maps([tmp_path / "Si Ka.tif"])
+        open_lazy_maps([tmp_path / "Si Ka.tif", tmp_path / "b"])
+    (one,) = open_lazy_maps([tmp_path / "Si Ka.tif"])
     assert (one.element, one.kind, one.mosaic.shape) == ("Si", "counts", (64, 64))
 
 
@@ -178,11 +178,11 @@ def test_maps_below_a_mosaic_stay_on_disk_where_that_is_simple(
     path, values = tmp_path / "Si Ka.tif", np.arange(4096).reshape(64, 64).astype(dtype)
     tifffile.imwrite(path, values, photometric="minisblack", **how)
     monkeypatch.setattr(lazy_maps, "HELD_PX", 2000)
-    (one,) = open_big_maps([path])
+    (one,) = open_lazy_maps([path])
     assert hasattr(one.mosaic.levels[0], "compute") == is_left
     assert np.array_equal(one.mosaic.window(10, 50, 5, 64), values[10:50, 5:64])
     assert (one.name, one.kind) == ("Si Ka", "picture" if dtype == "u1" else "counts")
     monkeypatch.setattr(lazy_maps, "HELD_PX", 5000)
-    (held,) = open_big_maps([path])
+    (held,) = open_lazy_maps([path])
     assert isinstance(held.mosaic.levels[0], np.ndarray)
     assert (held.name, held.kind) == (one.name, one.kind)

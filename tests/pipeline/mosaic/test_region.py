@@ -329,7 +329,10 @@ def test_a_mosaic_that_was_changed_meanwhile_is_not_overwritten(mosaic):
 
 def test_one_program_writes_at_a_time(mosaic):
     piece = open_region(mosaic, ASKED)
-    with Journal(mosaic).alone(), pytest.raises(WriteError, match="another program is writing"):
+    with (
+        Journal(mosaic).exclusive_lock(),
+        pytest.raises(WriteError, match="another program is writing"),
+    ):
         write_region(piece, _edited(piece)[0])
 
 

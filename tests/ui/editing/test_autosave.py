@@ -22,7 +22,7 @@ from qtpy.QtCore import QEventLoop, QThreadPool, QTimer
 from qtpy.QtWidgets import QMainWindow
 
 from grainsmith import clean
-from grainsmith.io.labels.autosave import AutosaveFolder, recoverable
+from grainsmith.io.labels.autosave import AutosaveFolder, find_recoverable
 from grainsmith.ui.editing import autosave as autosave_module
 from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.editing.history import history_of
@@ -62,7 +62,7 @@ def as_if_killed(root):
     for manifest in root.glob("*/manifest.json"):
         facts = json.loads(manifest.read_text()) | {"pid": 2**22 + 999}
         manifest.write_text(json.dumps(facts))
-    return recoverable(root)
+    return find_recoverable(root)
 
 
 def manifests(root):
@@ -87,7 +87,9 @@ def test_edits_are_saved_in_the_background_and_restored(model, root, qtbot):
     assert restored.features["mineral"].tolist() == ["zircon"]
     assert restored.scale.tolist() == [0.5, 0.5]
     # the old save goes only once the work is saved anew
-    qtbot.waitUntil(lambda: recoverable(root) == [] and len(manifests(root)) == 1, timeout=10_000)
+    qtbot.waitUntil(
+        lambda: find_recoverable(root) == [] and len(manifests(root)) == 1, timeout=10_000
+    )
 
 
 def test_undoing_everything_leaves_nothing_to_recover(model, root, qtbot):
@@ -310,7 +312,7 @@ def _born(nursery, folder):
 
 def _seconds_lost(folder, killed_at):
     """Check that what is recovered is the work as it once was; return how old it is."""
-    (found,) = recoverable(folder / "root")
+    (found,) = find_recoverable(folder / "root")
     labels, states, _ = found.load()
     expected = np.arange(1, 901, dtype=np.int32).reshape(30, 30)
     for number in range(1, found.edits + 1):

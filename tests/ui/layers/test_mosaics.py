@@ -5,7 +5,7 @@ import pytest
 from tests.pipeline.mosaics import discs, made_mosaic
 
 from grainsmith.io.mosaics.edit_journal import Journal
-from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, name_labels
+from grainsmith.io.mosaics.ome_zarr import build_coarser_levels, create_pyramid, write_labels_group
 from grainsmith.pipeline.mosaic import summary
 from grainsmith.pipeline.mosaic.edit_replay import finish_interrupted
 from grainsmith.ui.dock import GrainsmithDock
@@ -30,8 +30,8 @@ def test_a_mosaic_opens_as_pyramids_with_its_grains(tmp_path):
             pixel_size_um=0.5, labels=is_labels,
         )  # fmt: skip
         levels[0][:] = picture
-        fill_coarser(levels, labels=is_labels)
-    name_labels(folder, ["grains"])
+        build_coarser_levels(levels, labels=is_labels)
+    write_labels_group(folder, ["grains"])
     image, grains = get_maps_reader(str(folder))(str(folder))
     assert (image[2], grains[2]) == ("image", "labels")
     assert [level.shape for level in image[0]] == [(1500, 1400), (750, 700)]

@@ -134,7 +134,7 @@ def test_a_set_grows_and_is_split_and_checked(training, field, viewer, tmp_path,
     training.add_present()
     qtbot.waitUntil(lambda: "validation" in training._problems.text(), timeout=WAIT_MS)
     (one,) = read_dataset(tmp_path / "set").fields
-    assert (one.name, one.n_grains, one.licence) == ("sand_1", 3, "CC-BY-4.0")
+    assert (one.name, one.n_grains, one.license) == ("sand_1", 3, "CC-BY-4.0")
     assert one.origins == {2: "accepted"}
     assert one.model == {"name": "grains"}
     assert one.load().image.shape == (80, 120)  # without the data bar

@@ -12,7 +12,7 @@ pytest.importorskip("zarr")
 from qtpy.QtWidgets import QAbstractButton
 
 from grainsmith import clean
-from grainsmith.io.labels.autosave import recoverable
+from grainsmith.io.labels.autosave import find_recoverable
 from grainsmith.io.mosaics.ome_zarr import open_levels
 from grainsmith.pipeline.mosaic import region as region_module
 from grainsmith.pipeline.mosaic import summary
@@ -195,7 +195,7 @@ def test_the_work_on_a_piece_outlives_a_crash(viewer, qtbot, mosaic, monkeypatch
     kept.save()
     qtbot.waitUntil(lambda: not kept._writing, timeout=10_000)
     monkeypatch.setattr("grainsmith.io.labels.autosave._alive", lambda _pid, _started: False)
-    (found,) = recoverable()
+    (found,) = find_recoverable()
     # The next session: the mosaic is open, and the work was restored.
     viewer.layers.remove(piece.grains)
     viewer.layers.remove(piece.image)

@@ -12,8 +12,8 @@ from grainsmith.io.dataset.folder import (
 from grainsmith.io.dataset.release import ReleaseSettings, write_release
 from grainsmith.io.dataset.schema import ROLES, Dataset, LoadedField, TrainingField
 from grainsmith.io.dataset.split import propose_split
-from grainsmith.io.dataset.unlabelled import unlabelled
-from grainsmith.io.dataset.weights import region_of, trusted
+from grainsmith.io.dataset.unlabelled import unlabelled_images
+from grainsmith.io.dataset.weights import polygons_to_mask, select_trusted
 
 __all__ = [
     "MANIFEST",
@@ -27,12 +27,12 @@ __all__ = [
     "add_field",
     "count_unlabelled",
     "find_problems",
+    "polygons_to_mask",
     "propose_split",
     "read_dataset",
-    "region_of",
     "remove_field",
+    "select_trusted",
     "set_roles",
-    "trusted",
-    "unlabelled",
+    "unlabelled_images",
     "write_release",
 ]

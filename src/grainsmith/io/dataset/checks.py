@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.errors import GrainsmithError
-from grainsmith.io.dataset.folder import grain_facts, make_thumbnail
+from grainsmith.io.dataset.folder import grain_summary, make_thumbnail
 
 if TYPE_CHECKING:
     from grainsmith.io.dataset.schema import Dataset, LoadedField
@@ -75,12 +75,12 @@ def find_problems(dataset: Dataset, *, on_progress: OnProgress = no_progress) ->
             continue
         found += _problems_of(one.name, loaded)
         looks[one.name] = _look(loaded.image)
-        diameters[one.name] = float(grain_facts(loaded.labels)["diameter_px"])
+        diameters[one.name] = float(grain_summary(loaded.labels)["diameter_px"])
     on_progress(len(dataset.fields), len(dataset.fields))
     return [*found, *_duplicates(dataset, looks), *_scales(diameters), *_split(dataset)]
 
 
-def same_places(dataset: Dataset) -> list[tuple[str, str]]:
+def find_duplicates(dataset: Dataset) -> list[tuple[str, str]]:
     """Return the pairs of fields that show the same place; unreadable ones are passed over."""
     looks = {}
     for one in dataset.fields:
@@ -108,7 +108,7 @@ def count_unlabelled(loaded: LoadedField) -> int:
     smooth = ndimage.gaussian_filter(grey, 1.5)
     trust = loaded.weight > 0
     inside, outside = (loaded.labels > 0) & trust, (loaded.labels == 0) & trust
-    diameter = float(grain_facts(loaded.labels)["diameter_px"])
+    diameter = float(grain_summary(loaded.labels)["diameter_px"])
     if not inside.any() or not outside.any():
         return 0
     # Dark grains on a bright ground are the same in the negative.
@@ -124,7 +124,7 @@ def count_unlabelled(loaded: LoadedField) -> int:
 
 def _problems_of(name: str, loaded: LoadedField) -> list[Problem]:
     found = []
-    facts = grain_facts(loaded.labels)
+    facts = grain_summary(loaded.labels)
     trusted_pct = 100 * float(loaded.weight.mean())
     if facts["n_grains"] == 0:
         found.append(Problem(name, "no grains", f"{name}: no grain is labelled in it."))

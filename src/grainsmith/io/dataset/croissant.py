@@ -56,7 +56,7 @@ _CONTEXT = {
 """As the Croissant 1.0 specification gives it."""
 
 
-def croissant(folder: Path, settings: ReleaseSettings) -> dict[str, Any]:
+def croissant_metadata(folder: Path, settings: ReleaseSettings) -> dict[str, Any]:
     """Return Croissant 1.0 metadata of a release (mlcommons.org/croissant/1.0)."""
     tables = ("fields.csv", "classes.csv")
     objects = [
@@ -76,7 +76,7 @@ def croissant(folder: Path, settings: ReleaseSettings) -> dict[str, Any]:
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": re.sub(r"[^A-Za-z0-9_-]+", "_", settings.title).strip("_") or "grains",
         "description": settings.description or settings.title,
-        "license": f"https://spdx.org/licenses/{settings.licence}.html",
+        "license": f"https://spdx.org/licenses/{settings.license}.html",
         "version": settings.version,
         "citeAs": settings.cited_as,
         "creator": [

@@ -24,7 +24,7 @@ from PIL import Image
 
 from grainsmith.errors import MismatchError, ReadError, WriteError
 from grainsmith.io.dataset.schema import ROLES, Dataset, TrainingField
-from grainsmith.io.dataset.weights import trusted
+from grainsmith.io.dataset.weights import select_trusted
 from grainsmith.io.exchange.folders import as_8bit
 from grainsmith.io.files.atomic_write import atomic_write, fingerprint
 from grainsmith.io.files.provenance import read_json, write_json
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 MANIFEST = "dataset.json"
 THUMBNAIL_PX = 96
 _FORMAT = 1
+_KEYS = {"license": "licence"}
+"""Attributes whose keys in `dataset.json` differ."""
+
+_ATTRIBUTES = {key: attribute for attribute, key in _KEYS.items()}
 _RESERVED = re.compile(r"_(masks|flows(_\d)?|cp_output|cellprob|image|seg)$")
 _MASKS = ("_masks.tif", "_masks.tiff", "_masks.png")
 
@@ -54,7 +58,7 @@ class Origin:
         State of the grains that have one other than "auto".
     model, settings : dict
         That found the grains first.
-    licence : str
+    license : str
         Of the image, best as an SPDX name such as "CC-BY-4.0"; "" = not stated.
     group : str
         Specimen or mosaic; its fields are never split between training and validation.
@@ -65,7 +69,7 @@ class Origin:
     states: dict[int, str] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
-    licence: str = ""
+    license: str = ""
     group: str = ""
 
 
@@ -131,7 +135,9 @@ def add_field(
         raise MismatchError(f"'{new.name}' has no image: nothing can be learnt from labels alone")
     if region is not None and region.shape != new.labels.shape:
         raise ValueError(f"region must be {new.labels.shape}, got {region.shape}")
-    labels, trust = trusted(new.labels, origin.states, only_accepted=only_accepted, region=region)
+    labels, trust = select_trusted(
+        new.labels, origin.states, only_accepted=only_accepted, region=region
+    )
     if not trust.any() or (only_accepted and not labels.any()):
         raise MismatchError(
             f"nothing of '{new.name}' is trusted: accept grains first (key A), or untick "
@@ -148,7 +154,7 @@ def add_field(
         group=origin.group or (old.group if old else ""),
         pixel_size_source=origin.pixel_size_source,
         source=origin.source,
-        licence=origin.licence,
+        license=origin.license,
         added=datetime.now(UTC).isoformat(timespec="seconds"),
         origins={k: v for k, v in origin.states.items() if v != "auto" and (labels == k).any()},
         minerals={k: v for k, v in new.minerals.items() if (labels == k).any()},
@@ -218,7 +224,11 @@ def _listed(folder: Path) -> list[TrainingField]:
         return [
             TrainingField(
                 folder=folder,
-                **{key: _read_value(key, value) for key, value in one.items() if key in names},
+                **{
+                    name: _read_value(name, value)
+                    for key, value in one.items()
+                    if (name := _ATTRIBUTES.get(key, key)) in names
+                },
             )
             for one in content["fields"]
         ]
@@ -266,7 +276,7 @@ def _pairs(folder: Path, known: set[str]) -> list[TrainingField]:
 
 def _facts_of_file(masks: Path) -> dict[str, Any]:
     try:
-        return grain_facts(read_labels(masks))
+        return grain_summary(read_labels(masks))
     except ReadError:  # `find_problems` says so; one bad file must not hide the rest
         return {}
 
@@ -274,9 +284,9 @@ def _facts_of_file(masks: Path) -> dict[str, Any]:
 def _write(folder: Path, present: list[TrainingField]) -> None:
     entries = []
     for one in present:
-        entry = asdict(one)
-        del entry["folder"]
-        entries.append(entry)
+        values = asdict(one)
+        del values["folder"]
+        entries.append({_KEYS.get(name, name): value for name, value in values.items()})
     write_json(folder / MANIFEST, {"format": _FORMAT, "fields": entries})
 
 
@@ -297,7 +307,7 @@ def _write_planes(
         weight=weight,
         pixel_size_um=new.pixel_size_um,
         trusted_pct=round(100 * float(trust.mean()), 2),
-        **grain_facts(labels),
+        **grain_summary(labels),
     )
     write_image(
         folder / made.image,
@@ -314,7 +324,7 @@ def _write_planes(
     return replace(made, sha256={file: fingerprint(folder / file) for file in files})
 
 
-def grain_facts(labels: npt.NDArray[np.int32]) -> dict[str, Any]:
+def grain_summary(labels: npt.NDArray[np.int32]) -> dict[str, Any]:
     """Return number and median equivalent circular diameter (px) of grains."""
     areas = np.bincount(labels.ravel())[1:]
     areas = areas[areas > 0]

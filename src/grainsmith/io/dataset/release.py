@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.errors import MismatchError, WriteError
-from grainsmith.io.dataset.croissant import croissant
+from grainsmith.io.dataset.croissant import croissant_metadata
 from grainsmith.io.dataset.schema import ROLES
-from grainsmith.io.exchange import UNNAMED, LabelledField, color_of, export_fields
+from grainsmith.io.exchange import UNNAMED, LabelledField, class_color, export_fields
 from grainsmith.io.files.atomic_write import fingerprint
 from grainsmith.io.files.provenance import write_json
 from grainsmith.io.images.reader import write_image
@@ -39,7 +39,7 @@ class ReleaseSettings:
     title : str
     creators : str
         Names, separated by semicolons.
-    licence : str
+    license : str
         SPDX name, such as "CC-BY-4.0".
     version : str
         Of the data, such as "1.0.0".
@@ -53,15 +53,16 @@ class ReleaseSettings:
 
     title: str
     creators: str
-    licence: str
+    license: str
     version: str = "1.0.0"
     description: str = ""
     url: str = ""
     citation: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("title", "creators", "licence"):
-            if not getattr(self, name).strip():
+        needed = {"title": self.title, "creators": self.creators, "licence": self.license}
+        for name, value in needed.items():
+            if not value.strip():
                 raise ValueError(f"{name} must be given: a data set cannot be cited without")
 
     @property
@@ -115,7 +116,7 @@ def write_release(
         _write_planes(half, dataset, on_progress)
         _write_lists(half, dataset, _classes(dataset))
         _write_texts(half, dataset, settings, _classes(dataset))
-        write_json(half / CROISSANT, croissant(half, settings))
+        write_json(half / CROISSANT, croissant_metadata(half, settings))
         _write_checksums(half)
         half.chmod(0o755)
         half.replace(target)
@@ -131,11 +132,11 @@ def _refuse(dataset: Dataset, settings: ReleaseSettings, target: Path) -> None:
         raise MismatchError("the set has no fields: there is nothing to publish")
     if target.exists():
         raise WriteError(f"{target} is there already: choose a new folder")
-    foreign = [one for one in dataset.fields if one.licence not in ("", settings.licence)]
+    foreign = [one for one in dataset.fields if one.license not in ("", settings.license)]
     if foreign:
-        named = ", ".join(f"{one.name} ({one.licence})" for one in foreign)
+        named = ", ".join(f"{one.name} ({one.license})" for one in foreign)
         raise MismatchError(
-            f"these images came under another licence than {settings.licence}: {named}. "
+            f"these images came under another licence than {settings.license}: {named}. "
             "Take them out of the set, or publish under a licence that all of them allow"
         )
 
@@ -194,7 +195,7 @@ def _write_lists(half: Path, dataset: Dataset, names: list[str]) -> None:
         rows.writerow(["id", "name", "formula", "colour"])
         for index, name in enumerate(names, start=1):
             formula = LIBRARY[name].formula if name in LIBRARY else ""
-            rows.writerow([index, name, formula, color_of(name)])
+            rows.writerow([index, name, formula, class_color(name)])
 
 
 def _write_texts(half: Path, dataset: Dataset, settings: ReleaseSettings, names: list[str]) -> None:
@@ -202,8 +203,8 @@ def _write_texts(half: Path, dataset: Dataset, settings: ReleaseSettings, names:
     year = datetime.now(UTC).year
     text = (
         f"{settings.title}\nCopyright (c) {year} {settings.creators}\n\n"
-        f"SPDX-License-Identifier: {settings.licence}\n"
-        f"Full text: https://spdx.org/licenses/{settings.licence}.html\n"
+        f"SPDX-License-Identifier: {settings.license}\n"
+        f"Full text: https://spdx.org/licenses/{settings.license}.html\n"
     )
     (half / "LICENSE").write_text(text, "utf8")
 
@@ -226,7 +227,7 @@ def data_sheet(dataset: Dataset, settings: ReleaseSettings, names: list[str]) ->
         "",
         settings.description or unknown,
         "",
-        f"Version {settings.version} · {settings.licence} · cite as: {settings.cited_as}",
+        f"Version {settings.version} · {settings.license} · cite as: {settings.cited_as}",
         "",
         "## Motivation",
         unknown,
@@ -258,7 +259,7 @@ def data_sheet(dataset: Dataset, settings: ReleaseSettings, names: list[str]) ->
         "Finding and measuring grains. Compare models on `test` (or `validation`) only.",
         "",
         "## Distribution and maintenance",
-        f"Licence: {settings.licence}. Place: {settings.url or unknown}",
+        f"Licence: {settings.license}. Place: {settings.url or unknown}",
         f"`{CHECKSUMS}` holds the fingerprints: check them with `sha256sum -c {CHECKSUMS}`.",
     ]
     return "\n".join(lines) + "\n"
@@ -297,7 +298,7 @@ def _pixel_sizes(fields: tuple[TrainingField, ...]) -> str:
 
 
 def _unlicensed(fields: tuple[TrainingField, ...]) -> str:
-    silent = [one.name for one in fields if not one.licence]
+    silent = [one.name for one in fields if not one.license]
     if not silent:
         return "The licence of every image is on record."
     return f"**The source of these fields states no licence; check it: {', '.join(silent)}.**"

@@ -65,7 +65,7 @@ class TrainingField:
         Share of the pixels that may be learnt from.
     pixel_size_um : float
         0 where unknown.
-    pixel_size_source, source, licence, added : str
+    pixel_size_source, source, license, added : str
         Where the pixel size and the image came from, under which terms, when.
     origins : dict of int to str
         Who made a grain: "edited", "drawn" or "accepted"; those left out are the model's.
@@ -89,7 +89,7 @@ class TrainingField:
     pixel_size_um: float = 0.0
     pixel_size_source: str = ""
     source: str = ""
-    licence: str = ""
+    license: str = ""
     added: str = ""
     origins: dict[int, str] = field(default_factory=dict)
     minerals: dict[int, str] = field(default_factory=dict)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from grainsmith.io.dataset.checks import same_places
+from grainsmith.io.dataset.checks import find_duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def _units(dataset: Dataset) -> list[list[TrainingField]]:
     """Return the fields that must stay together."""
     free = [one for one in dataset.fields if one.role != "test"]
     unit_of = {one.name: one.group or f"\0{one.name}" for one in free}
-    for one, other in same_places(dataset):
+    for one, other in find_duplicates(dataset):
         if one in unit_of and other in unit_of:
             old, new = unit_of[other], unit_of[one]
             unit_of = {name: new if unit == old else unit for name, unit in unit_of.items()}

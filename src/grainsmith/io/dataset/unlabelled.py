@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _ENDINGS = ("_masks.tif", "_masks.tiff", "_masks.png", "_seg.npy")
 
 
-def unlabelled(picture: str | Path, done: Collection[str] = ()) -> list[Path]:
+def unlabelled_images(picture: str | Path, done: Collection[str] = ()) -> list[Path]:
     """Return the images of a folder that nobody has labelled.
 
     Parameters

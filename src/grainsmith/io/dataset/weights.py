@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from grainsmith.io.exchange.outlines import fill, ring_of
+from grainsmith.io.exchange.outlines import fill_rings, parse_ring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ RIM_PX = 3
 """Background so near to an accepted grain was looked at together with it: its edge is learnt."""
 
 
-def trusted(
+def select_trusted(
     labels: LabelImage,
     states: Mapping[int, str],
     *,
@@ -61,7 +61,9 @@ def trusted(
     return np.where(np.isin(labels, kept), labels, 0).astype(np.int32), trust
 
 
-def region_of(shape: tuple[int, int], shapes: Iterable[npt.ArrayLike]) -> npt.NDArray[np.bool_]:
+def polygons_to_mask(
+    shape: tuple[int, int], shapes: Iterable[npt.ArrayLike]
+) -> npt.NDArray[np.bool_]:
     """Return the pixels whose centres lie in any of some polygons.
 
     Parameters
@@ -73,7 +75,7 @@ def region_of(shape: tuple[int, int], shapes: Iterable[npt.ArrayLike]) -> npt.ND
     """
     region = np.zeros(shape, bool)
     for corners in shapes:
-        ring = ring_of(np.asarray(corners, float) + 0.5, xy=False)
-        place, mask = fill([ring], shape)
+        ring = parse_ring(np.asarray(corners, float) + 0.5, xy=False)
+        place, mask = fill_rings([ring], shape)
         region[place] |= mask
     return region

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from grainsmith.errors import GrainsmithError, ReadError
 from grainsmith.io.exchange.cellpose import read_seg, write_seg
 from grainsmith.io.exchange.coco import read_coco, write_coco
-from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_names, color_of, rgb_of
+from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_color, class_names, class_rgb
 from grainsmith.io.exchange.folders import (
     as_8bit,
     read_pairs,
@@ -32,12 +32,12 @@ __all__ = [
     "Format",
     "LabelledField",
     "as_8bit",
+    "class_color",
     "class_names",
-    "color_of",
+    "class_rgb",
     "export_fields",
     "guess_format",
     "import_fields",
-    "rgb_of",
     "write_overlay_image",
 ]
 
@@ -176,7 +176,7 @@ _BY_ENDING = (
 )
 
 
-def format_of(name: str) -> Format:
+def get_format(name: str) -> Format:
     """Return a format by its name.
 
     Raises
@@ -216,7 +216,7 @@ def export_fields(
     MismatchError
         The format holds images, and a field has none.
     """
-    form, path = format_of(format_name), Path(path)
+    form, path = get_format(format_name), Path(path)
     if not fields:
         raise ValueError("nothing to export: there are no fields")
     if form.of_sets:
@@ -257,7 +257,7 @@ def import_fields(
         It is missing, broken or of an unknown kind.
     """
     path = Path(path)
-    form = format_of(format_name or guess_format(path))
+    form = get_format(format_name or guess_format(path))
     offered = {"shape": shape, "trust_pickle": trust_pickle}
     found = form.read(path, **{name: offered[name] for name in form.options})
     return found if isinstance(found, list) else [found]

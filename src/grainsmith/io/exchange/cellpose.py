@@ -13,7 +13,7 @@ from skimage.segmentation import find_boundaries, relabel_sequential
 from grainsmith.errors import ReadError
 from grainsmith.io.exchange.field import LabelledField
 from grainsmith.io.files.atomic_write import atomic_write
-from grainsmith.io.files.integrity import unreadable
+from grainsmith.io.files.integrity import damaged_file_error
 
 _OURS = "grainsmith"
 _NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray", "numpy._core.numeric", "numpy")
@@ -121,7 +121,7 @@ def _unpickled(path: Path) -> dict[str, Any]:
         found = content.item() if isinstance(content, np.ndarray) else content
     except (OSError, ValueError, TypeError, EOFError, AttributeError, IndexError, KeyError,
             ImportError, pickle.UnpicklingError) as error:  # fmt: skip
-        raise unreadable(path, "a _seg.npy of Cellpose", error) from error
+        raise damaged_file_error(path, "a _seg.npy of Cellpose", error) from error
     if not isinstance(found, dict):
         raise ReadError(f"{path} is no _seg.npy of Cellpose: it holds a {type(found).__name__}")
     return found

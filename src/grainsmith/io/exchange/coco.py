@@ -9,8 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.errors import ReadError
-from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_names, color_of
-from grainsmith.io.exchange.outlines import Polygon, draw_grains, outlines, ring_of, signed_area
+from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_color, class_names
+from grainsmith.io.exchange.outlines import (
+    Polygon,
+    draw_polygons,
+    parse_ring,
+    signed_area,
+    trace_outlines,
+)
 from grainsmith.io.files.provenance import read_json, write_json
 
 if TYPE_CHECKING:
@@ -41,7 +47,7 @@ def write_coco(path: Path, fields: Sequence[LabelledField]) -> None:
                 "role": field.role,
             }
         )
-        for label, polygons in outlines(field.labels).items():
+        for label, polygons in trace_outlines(field.labels).items():
             annotations.append(
                 {
                     "id": len(annotations) + 1,
@@ -56,7 +62,7 @@ def write_coco(path: Path, fields: Sequence[LabelledField]) -> None:
             "id": numbers[name],
             "name": name,
             "supercategory": "grain" if name == UNNAMED else "mineral",
-            "color": color_of(name),
+            "color": class_color(name),
         }
         for name in names
     ]
@@ -104,7 +110,7 @@ def _read_image(
         name = classes.get(annotation.get("category_id"), UNNAMED)
         if name != UNNAMED:
             minerals[label] = name
-    drawn, overlapping = draw_grains(shape, grains)
+    drawn, overlapping = draw_polygons(shape, grains)
     return LabelledField(
         labels=drawn,
         name=Path(str(image["file_name"])).stem,
@@ -124,8 +130,8 @@ def overlap_note(pixels: int) -> tuple[str, ...]:
 
 def _polygons(segmentation: Any, shape: tuple[int, int]) -> list[Polygon]:
     if isinstance(segmentation, dict):
-        return outlines(_from_runs(segmentation, shape))[1]
-    return [Polygon(ring_of(np.reshape(flat, (-1, 2)))) for flat in segmentation]
+        return trace_outlines(_from_runs(segmentation, shape))[1]
+    return [Polygon(parse_ring(np.reshape(flat, (-1, 2)))) for flat in segmentation]
 
 
 def _geometry(polygons: list[Polygon], labels: npt.NDArray[np.int32], label: int) -> dict[str, Any]:

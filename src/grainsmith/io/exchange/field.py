@@ -73,12 +73,12 @@ def class_names(fields: Iterable[LabelledField]) -> list[str]:
     return [UNNAMED, *sorted(found - {UNNAMED})]
 
 
-def color_of(name: str) -> str:
+def class_color(name: str) -> str:
     """Return the colour of a class as "#rrggbb": the library's, else grey."""
     return LIBRARY[name].colour if name in LIBRARY else _GREY
 
 
-def rgb_of(name: str) -> tuple[int, int, int]:
+def class_rgb(name: str) -> tuple[int, int, int]:
     """Return the colour of a class as red, green and blue, 0..255."""
-    red, green, blue = bytes.fromhex(color_of(name)[1:])
+    red, green, blue = bytes.fromhex(class_color(name)[1:])
     return red, green, blue

@@ -12,7 +12,13 @@ from grainsmith.errors import MismatchError, ReadError, WriteError
 from grainsmith.io.exchange.coco import overlap_note
 from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_names
 from grainsmith.io.exchange.masks import read_masks
-from grainsmith.io.exchange.outlines import Polygon, draw_grains, one_ring, outlines, ring_of
+from grainsmith.io.exchange.outlines import (
+    Polygon,
+    draw_polygons,
+    join_rings,
+    parse_ring,
+    trace_outlines,
+)
 from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.images.reader import SUFFIXES, read_image, write_image
 from grainsmith.io.labels.label_image import write_labels
@@ -46,8 +52,8 @@ def write_yolo(folder: Path, fields: Sequence[LabelledField]) -> None:
         role = _YOLO_ROLES[field.role]
         rows, columns = field.labels.shape
         lines = []
-        for label, polygons in outlines(field.labels).items():
-            ring = one_ring(polygons)[:, ::-1] / (columns, rows)
+        for label, polygons in trace_outlines(field.labels).items():
+            ring = join_rings(polygons)[:, ::-1] / (columns, rows)
             numbers = " ".join(f"{value:.7g}" for value in ring.ravel())
             lines.append(f"{names.index(field.class_of(label))} {numbers}\n")
         with atomic_write(folder / "labels" / role / f"{field.name}.txt") as temporary:
@@ -165,14 +171,14 @@ def _read_yolo_field(folder: Path, file: Path, names: dict[Any, Any]) -> Labelle
             continue
         try:
             index, *flat = line.split()
-            ring = ring_of(np.reshape([float(value) for value in flat], (-1, 2)))
+            ring = parse_ring(np.reshape([float(value) for value in flat], (-1, 2)))
             name = str(names[int(index)])
         except (ValueError, KeyError) as error:
             raise ReadError(f"{file}, line {number} is no outline of YOLO: {error!r}") from error
         grains[number] = [Polygon(ring * (rows, columns))]
         if name != UNNAMED:
             minerals[number] = name
-    labels, overlapping = draw_grains((rows, columns), grains)
+    labels, overlapping = draw_polygons((rows, columns), grains)
     return LabelledField(
         labels=labels,
         name=file.stem,

@@ -9,8 +9,8 @@ import numpy as np
 
 from grainsmith.errors import ReadError
 from grainsmith.io.exchange.coco import overlap_note
-from grainsmith.io.exchange.field import UNNAMED, LabelledField, rgb_of
-from grainsmith.io.exchange.outlines import Polygon, draw_grains, outlines, ring_of
+from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_rgb
+from grainsmith.io.exchange.outlines import Polygon, draw_polygons, parse_ring, trace_outlines
 from grainsmith.io.files.provenance import read_json, write_json
 
 if TYPE_CHECKING:
@@ -60,8 +60,10 @@ def read_geojson(path: Path, *, shape: tuple[int, int] | tuple[()] = ()) -> Labe
     notes: tuple[str, ...] = ()
     wanted = tuple(shape) or tuple(ours.get("shape", ()))
     if not wanted:
-        wanted, notes = extent(grains)
-    drawn, overlapping = draw_grains((wanted[0], wanted[1]), dict(zip(labels, grains, strict=True)))
+        wanted, notes = bounding_shape(grains)
+    drawn, overlapping = draw_polygons(
+        (wanted[0], wanted[1]), dict(zip(labels, grains, strict=True))
+    )
     named = {label: _class(one) for label, one in zip(labels, features, strict=True)}
     return LabelledField(
         labels=drawn,
@@ -72,7 +74,7 @@ def read_geojson(path: Path, *, shape: tuple[int, int] | tuple[()] = ()) -> Labe
     )
 
 
-def extent(grains: list[list[Polygon]]) -> tuple[tuple[int, int], tuple[str, ...]]:
+def bounding_shape(grains: list[list[Polygon]]) -> tuple[tuple[int, int], tuple[str, ...]]:
     """Return the smallest field that holds all polygons, and a note that says so."""
     corners = np.concatenate([polygon.exterior for polygons in grains for polygon in polygons])
     rows, columns = np.maximum(1, np.ceil(corners.max(axis=0))).astype(int).tolist()
@@ -91,7 +93,7 @@ def _collection(field: LabelledField, *, up: bool) -> dict[str, Any]:
             "geometry": _geometry(polygons, up=up),
             "properties": _properties(field, label),
         }
-        for label, polygons in outlines(field.labels).items()
+        for label, polygons in trace_outlines(field.labels).items()
     ]
     return {
         "type": "FeatureCollection",
@@ -113,7 +115,7 @@ def _properties(field: LabelledField, label: int) -> dict[str, Any]:
         "name": str(label),
         "label": label,
         "mineral": field.minerals.get(label, ""),
-        "classification": {"name": name, "color": list(rgb_of(name))},
+        "classification": {"name": name, "color": list(class_rgb(name))},
         "measurements": {
             str(column): float(value)
             for column, value in measures.items()
@@ -155,7 +157,7 @@ def _polygons(geometry: dict[str, Any], sign: int) -> list[Polygon]:
         shapes = [shapes]
     found = []
     for rings in shapes:
-        exterior, *holes = [ring_of(ring) * (sign, 1) for ring in rings]
+        exterior, *holes = [parse_ring(ring) * (sign, 1) for ring in rings]
         found.append(Polygon(exterior, tuple(holes)))
     return found
 

@@ -12,11 +12,17 @@ import roifile
 
 from grainsmith.errors import ReadError
 from grainsmith.io.exchange.coco import overlap_note
-from grainsmith.io.exchange.field import UNNAMED, LabelledField, rgb_of
-from grainsmith.io.exchange.geojson import extent
-from grainsmith.io.exchange.outlines import Polygon, draw_grains, outlines, ring_of, signed_area
+from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_rgb
+from grainsmith.io.exchange.geojson import bounding_shape
+from grainsmith.io.exchange.outlines import (
+    Polygon,
+    draw_polygons,
+    parse_ring,
+    signed_area,
+    trace_outlines,
+)
 from grainsmith.io.files.atomic_write import atomic_write
-from grainsmith.io.files.integrity import unreadable
+from grainsmith.io.files.integrity import damaged_file_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,7 +38,9 @@ def write_rois(path: Path, field: LabelledField) -> None:
     A grain without holes is a traced ROI, what ImageJ's wand would give; one with holes or of
     several pieces is a composite ROI. Both cover the very pixels of the grain.
     """
-    rois = [_roi(field, label, polygons) for label, polygons in outlines(field.labels).items()]
+    rois = [
+        _roi(field, label, polygons) for label, polygons in trace_outlines(field.labels).items()
+    ]
     with atomic_write(path) as temporary:
         roifile.roiwrite(temporary, rois, mode="w")
 
@@ -56,7 +64,7 @@ def read_rois(path: Path, *, shape: tuple[int, int] | tuple[()] = ()) -> Labelle
         read = roifile.roiread(path)
         rois = [read] if isinstance(read, roifile.ImagejRoi) else list(read)
     except (OSError, ValueError, KeyError, IndexError, struct.error, zipfile.BadZipFile) as error:
-        raise unreadable(path, "ImageJ ROIs", error) from error
+        raise damaged_file_error(path, "ImageJ ROIs", error) from error
     areas = [(roi, _polygons(roi)) for roi in rois]
     areas = [(roi, polygons) for roi, polygons in areas if polygons]
     if not areas:
@@ -65,8 +73,8 @@ def read_rois(path: Path, *, shape: tuple[int, int] | tuple[()] = ()) -> Labelle
     grains = dict(zip(labels, (polygons for _, polygons in areas), strict=True))
     notes: tuple[str, ...] = ()
     if not shape:
-        shape, notes = extent(list(grains.values()))
-    drawn, overlapping = draw_grains((shape[0], shape[1]), grains)
+        shape, notes = bounding_shape(list(grains.values()))
+    drawn, overlapping = draw_polygons((shape[0], shape[1]), grains)
     dropped = len(rois) - len(areas)
     if dropped:
         notes = (*notes, f"{dropped} ROIs are points or lines and were left out.")
@@ -89,7 +97,7 @@ def _roi(field: LabelledField, label: int, polygons: Sequence[Polygon]) -> roifi
         top=top,
         right=right,
         bottom=bottom,
-        stroke_color=bytes((255, *rgb_of(name))),
+        stroke_color=bytes((255, *class_rgb(name))),
     )
     if len(rings) == 1:
         roi.roitype = roifile.ROI_TYPE.TRACED
@@ -121,7 +129,7 @@ def _polygons(roi: roifile.ImagejRoi) -> list[Polygon]:
     )
     if roi.roitype not in areas:
         return []
-    rings = [ring_of(ring) for ring in roi.coordinates(multi=True) if len(ring) > 2]
+    rings = [parse_ring(ring) for ring in roi.coordinates(multi=True) if len(ring) > 2]
     if not rings:
         return []
     if len(rings) == 1:

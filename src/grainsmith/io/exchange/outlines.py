@@ -50,7 +50,7 @@ class Polygon:
         return (self.exterior, *self.holes)
 
 
-def outlines(labels: LabelImage) -> dict[int, list[Polygon]]:
+def trace_outlines(labels: LabelImage) -> dict[int, list[Polygon]]:
     """Return the outlines of all grains, valid by the rules of OGC.
 
     Parameters
@@ -91,7 +91,7 @@ def signed_area(ring: Ring) -> float:
     return float(0.5 * (np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))))
 
 
-def draw_grains(
+def draw_polygons(
     shape: tuple[int, int], grains: Mapping[int, Sequence[Polygon]]
 ) -> tuple[LabelImage, int]:
     """Draw polygons as labels.
@@ -115,14 +115,14 @@ def draw_grains(
     order = sorted(grains, key=lambda k: -sum(abs(signed_area(p.exterior)) for p in grains[k]))
     for label in order:
         for polygon in grains[label]:
-            place, mask = fill(polygon.rings, shape)
+            place, mask = fill_rings(polygon.rings, shape)
             there = labels[place]
             overlapping += int(np.count_nonzero(mask & (there != 0) & (there != label)))
             there[mask] = label
     return labels, overlapping
 
 
-def fill(
+def fill_rings(
     rings: Sequence[Ring], shape: tuple[int, int]
 ) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_]]:
     """Fill rings by the even-odd rule.
@@ -144,7 +144,7 @@ def fill(
     return (slice(top, top + box.shape[0]), slice(left, left + box.shape[1])), mask
 
 
-def one_ring(polygons: Sequence[Polygon]) -> Ring:
+def join_rings(polygons: Sequence[Polygon]) -> Ring:
     """Join pieces and holes into one ring by cuts without width, for formats that know no other.
 
     Filled by the even-odd rule it covers exactly what the polygons cover.
@@ -159,7 +159,7 @@ def one_ring(polygons: Sequence[Polygon]) -> Ring:
     return joined
 
 
-def ring_of(points: Iterable[Any], *, xy: bool = True) -> Ring:
+def parse_ring(points: Iterable[Any], *, xy: bool = True) -> Ring:
     """Return a ring of points given as (x, y) (or (y, x)) pairs; a repeated last one is dropped.
 
     Raises

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage.segmentation import find_boundaries
 
 from grainsmith.errors import MismatchError
-from grainsmith.io.exchange.field import UNNAMED, LabelledField, rgb_of
+from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_rgb
 from grainsmith.io.exchange.folders import as_8bit
 from grainsmith.io.files.atomic_write import atomic_write
 
@@ -45,7 +45,7 @@ def write_overlay_image(path: str | Path, field: LabelledField) -> None:
     colours = np.full((int(field.labels.max(initial=0)) + 1, 3), _PLAIN, np.uint8)
     for label, name in field.minerals.items():
         if name != UNNAMED and label < len(colours):
-            colours[label] = rgb_of(name)
+            colours[label] = class_rgb(name)
     edge = find_boundaries(field.labels, mode="inner")
     rgb[edge] = colours[field.labels[edge]]
     picture = Image.fromarray(rgb)

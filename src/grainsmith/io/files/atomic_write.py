@@ -66,7 +66,7 @@ def fingerprint(path: str | Path) -> str:
         raise ReadError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def when_written(path: str | Path) -> tuple[int, int]:
+def modification_stamp(path: str | Path) -> tuple[int, int]:
     """Return what changes when a file is written anew: its time in ns and its size in bytes."""
     try:
         found = Path(path).stat()
@@ -75,7 +75,7 @@ def when_written(path: str | Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
-def reason_of(error: OSError) -> str:
+def os_error_reason(error: OSError) -> str:
     """Return why something could not be written or read, without the path."""
     # numpy says "50176 requested and 10072 written" where the disk is full.
     full = error.errno is None and " requested and " in str(error)
@@ -84,7 +84,7 @@ def reason_of(error: OSError) -> str:
 
 def _cannot_write(target: Path, error: OSError) -> str:
     return (
-        f"{target} could not be written: {reason_of(error)}. "
+        f"{target} could not be written: {os_error_reason(error)}. "
         "Nothing was changed; choose another folder or free some space."
     )
 

@@ -24,7 +24,9 @@ _TAIL_BYTES = 1 << 16
 _SAID_MOST = 200
 
 
-def unreadable(path: str | Path, what: str, error: Exception, reason: str = "") -> ReadError:
+def damaged_file_error(
+    path: str | Path, what: str, error: Exception, reason: str = ""
+) -> ReadError:
     """Return what is to be said where a decoder has failed.
 
     Parameters

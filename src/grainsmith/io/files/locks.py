@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from grainsmith.errors import WriteError
-from grainsmith.io.files.atomic_write import reason_of
+from grainsmith.io.files.atomic_write import os_error_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @contextmanager
-def alone(path: str | Path, *, busy: str) -> Iterator[None]:
+def exclusive_lock(path: str | Path, *, busy: str) -> Iterator[None]:
     """Keep other programs out while the block runs.
 
     Parameters
@@ -39,7 +39,7 @@ def alone(path: str | Path, *, busy: str) -> Iterator[None]:
     except Timeout as error:
         raise WriteError(busy) from error
     except OSError as error:
-        raise WriteError(f"{folder} cannot be written: {reason_of(error)}") from error
+        raise WriteError(f"{folder} cannot be written: {os_error_reason(error)}") from error
     try:
         yield
     finally:

@@ -17,7 +17,7 @@ import tifffile
 from grainsmith.data import SemImage
 from grainsmith.errors import ReadError, WriteError
 from grainsmith.io.files.atomic_write import atomic_write
-from grainsmith.io.files.integrity import AGAIN, TIFF_HEADS, check_tiff, unreadable
+from grainsmith.io.files.integrity import AGAIN, TIFF_HEADS, check_tiff, damaged_file_error
 from grainsmith.io.images.data_bar import find_data_bar
 from grainsmith.io.images.sem_metadata import SemMetadata, metadata_beside, metadata_of_tiff
 
@@ -135,7 +135,7 @@ def _read_raw(path: Path) -> _Raw:
     except ReadError:
         raise
     except _BROKEN as error:
-        raise unreadable(path, "an image", error) from error
+        raise damaged_file_error(path, "an image", error) from error
     if raw.pixels.ndim not in (2, 3) or 0 in raw.pixels.shape:
         raise ReadError(f"{path} holds no image: an array of {raw.pixels.shape}")
     if raw.pixels.dtype.kind not in "buif":
@@ -220,7 +220,7 @@ def _read_picture(path: Path) -> _Raw:
         opened = Pillow.open(path, formats=_PICTURE_FORMATS)
     except UnidentifiedImageError as error:
         reason = "it is no TIFF, PNG, JPEG or BMP"
-        raise unreadable(path, "an image", error, reason) from error
+        raise damaged_file_error(path, "an image", error, reason) from error
     with opened as picture:
         # 0x0112: photographs that were taken upright; labels keep the shape of the file.
         turned = picture.getexif().get(0x0112, 1) != 1

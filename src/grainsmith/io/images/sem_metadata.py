@@ -73,7 +73,7 @@ def metadata_beside(path: Path, *, rows: int, columns: int) -> SemMetadata:
     return _jeol(text, rows, columns)
 
 
-def um_per(unit: str) -> float:
+def um_per_unit(unit: str) -> float:
     """Return micrometres per unit of length; 0 for anything else ("pixel", "inch", "")."""
     # µ has two code points, and ImageJ writes an escape.
     plain = unit.strip().lower().replace("\\u00b5", "u").replace("µ", "u").replace("μ", "u")
@@ -100,7 +100,7 @@ def _zeiss(tiff: tifffile.TiffFile, _rows: int, columns: int) -> SemMetadata:
     for key, divisor in (("ap_image_pixel_size", 1), ("ap_width", columns), ("ap_pixel_size", 1)):
         entry = known.get(key)
         if isinstance(entry, tuple) and len(entry) >= 3:
-            size = _float(entry[1]) * um_per(str(entry[2])) / divisor
+            size = _float(entry[1]) * um_per_unit(str(entry[2])) / divisor
             if size > 0:
                 how = f"{key} / {columns} columns" if divisor > 1 else key
                 return SemMetadata(size, f"Zeiss tag ({how})")
@@ -128,14 +128,14 @@ def _imagej(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> SemMetadata:
     if tag is None or not tag.value[0]:
         return SemMetadata()
     pixels, units = tag.value
-    return _facts(units / pixels * um_per(str(known.get("unit", ""))), "ImageJ metadata")
+    return _facts(units / pixels * um_per_unit(str(known.get("unit", ""))), "ImageJ metadata")
 
 
 def _ome(tiff: tifffile.TiffFile, _rows: int, _columns: int) -> SemMetadata:
     text = tiff.ome_metadata or ""
     size = _search(rf'PhysicalSizeX="{_NUMBER}"', text)
     unit = re.search(r'PhysicalSizeXUnit="([^"]{1,12})"', text)
-    return _facts(size * um_per(unit.group(1) if unit else "um"), "OME metadata")
+    return _facts(size * um_per_unit(unit.group(1) if unit else "um"), "OME metadata")
 
 
 # --- beside the image
@@ -158,7 +158,7 @@ def _jeol(text: str, rows: int, columns: int) -> SemMetadata:
     marker = re.search(rf"\$SM_MICRON_MARKER\s+{_NUMBER}\s*(\S{{1,3}})", text)
     if bar_px <= 0 or marker is None:
         return SemMetadata()
-    size = float(marker.group(1)) * um_per(marker.group(2)) / bar_px
+    size = float(marker.group(1)) * um_per_unit(marker.group(2)) / bar_px
     full = re.search(r"\$CM_FULL_SIZE\s+(\d+)\s+(\d+)", text)
     return _of_full_size(size, "JEOL text file", full, rows, columns)
 

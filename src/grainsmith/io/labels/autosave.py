@@ -240,7 +240,7 @@ class Recovery:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def recoverable(root: Path | None = None) -> list[Recovery]:
+def find_recoverable(root: Path | None = None) -> list[Recovery]:
     """Return the sessions whose process is gone, the latest first.
 
     Folders that hold no whole save are passed over: nothing in them can be recovered.

@@ -11,7 +11,7 @@ import tifffile
 
 from grainsmith.errors import ReadError
 from grainsmith.io.files.atomic_write import atomic_write
-from grainsmith.io.files.integrity import check_tiff, unreadable
+from grainsmith.io.files.integrity import check_tiff, damaged_file_error
 
 if TYPE_CHECKING:
     from grainsmith.data import LabelImage
@@ -85,4 +85,4 @@ def _read_raw(path: Path) -> npt.NDArray[Any]:
     except ReadError:
         raise
     except Exception as error:  # decoders raise anything on broken files
-        raise unreadable(path, "a label image", error) from error
+        raise damaged_file_error(path, "a label image", error) from error

@@ -41,7 +41,7 @@ def read_cube_maps(
     """
     cube = open_cube(path)
     name = Path(path).name
-    wanted = lines_in(lines) or find_lines(cube, on_progress=on_progress)
+    wanted = parse_lines(lines) or find_lines(cube, on_progress=on_progress)
     if not wanted:
         raise MismatchError(
             f"{name}: no line stands out in its spectra. Name the lines, such as 'Si Ka, Fe Ka'."
@@ -51,7 +51,7 @@ def read_cube_maps(
     return maps, (f"{', '.join(wanted)}: {how}",)
 
 
-def lines_in(text: str) -> list[str]:
+def parse_lines(text: str) -> list[str]:
     """Return the lines that a text names, each once; a symbol alone stands for its line.
 
     Raises
@@ -68,7 +68,7 @@ def lines_in(text: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def facts_of_cube(path: str | Path) -> str:
+def describe_cube(path: str | Path) -> str:
     """Return what a cube holds, in one line; raises ReadError where it is none."""
     rows, columns, channels = open_cube(path).shape
     return f"cube of {columns} x {rows} spectra, {channels} channels"

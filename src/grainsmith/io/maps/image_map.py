@@ -51,7 +51,7 @@ def read_image_map(
     if channel not in CHANNELS:
         raise ValueError(f"channel must be one of {', '.join(CHANNELS)}, got {channel!r}")
     image = read_image(path, crop_databar=bar_rows if bar_rows == "auto" else int(bar_rows))
-    values, notes = image.field, []
+    values, notes = image.cropped, []
     if image.data_bar_rows:
         notes.append(f"{image.data_bar_rows} rows of a bar at the bottom were cut off")
     if values.ndim == 3:

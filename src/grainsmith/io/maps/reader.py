@@ -163,7 +163,7 @@ def _guess(path: Path) -> MapGuess:
 
 def _guess_cube(path: Path) -> MapGuess:
     try:
-        return MapGuess(path=str(path), what="container", note=cube_maps.facts_of_cube(path))
+        return MapGuess(path=str(path), what="container", note=cube_maps.describe_cube(path))
     except ReadError as error:
         # HDF5 holds many things; a header of Ripple that fails is a cube that is broken.
         if path.suffix.lower() == ".rpl":

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.errors import ReadError
-from grainsmith.io.files.integrity import AGAIN, unreadable
+from grainsmith.io.files.integrity import AGAIN, damaged_file_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +91,7 @@ def open_cube(path: str | Path) -> Cube:
     except ReadError:
         raise
     except _BROKEN as error:
-        raise unreadable(path, "a cube of spectra", error) from error
+        raise damaged_file_error(path, "a cube of spectra", error) from error
     raise ReadError(f"{path.name} is no cube of spectra: wanted .rpl or .hspy.")
 
 

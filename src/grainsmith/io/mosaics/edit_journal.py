@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from grainsmith.errors import ReadError
 from grainsmith.io.files.atomic_write import atomic_write
-from grainsmith.io.files.locks import alone
+from grainsmith.io.files.locks import exclusive_lock
 from grainsmith.io.files.provenance import read_json, write_json
 from grainsmith.io.tables.grain_table import read_table, write_table
 
@@ -159,7 +159,7 @@ class Journal:
             raise
         return _read(folder)
 
-    def alone(self) -> AbstractContextManager[None]:
+    def exclusive_lock(self) -> AbstractContextManager[None]:
         """Keep other programs from writing into the mosaic while the block runs.
 
         Raises
@@ -167,7 +167,7 @@ class Journal:
         WriteError
             Another one is writing, or the folder is read-only.
         """
-        return alone(
+        return exclusive_lock(
             self.folder / "lock",
             busy=f"another program is writing into {self.folder.parent}: try again when it is done",
         )

@@ -18,12 +18,12 @@ from grainsmith.io.mosaics.reader import Mosaic, is_mosaic, open_mosaic
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-HELD_PX = 4_000_000
+IN_MEMORY_PX = 4_000_000
 """Maps of more pixels stay on disk where their files can be read in pieces of at most so many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BigMap:
+class LazyMap:
     """An element map that is read piece by piece.
 
     Attributes
@@ -56,13 +56,13 @@ class BigMap:
         )
 
 
-def open_big_maps(paths: Sequence[str | Path]) -> tuple[BigMap, ...]:
+def open_lazy_maps(paths: Sequence[str | Path]) -> tuple[LazyMap, ...]:
     """Open the maps of a mosaic.
 
     Parameters
     ----------
     paths : sequence of paths
-        Files, OME-Zarr folders, or folders of them. TIFFs of more than `HELD_PX` and OME-Zarr stay
+        Files, OME-Zarr folders, or folders of them. TIFFs above `IN_MEMORY_PX` and OME-Zarr stay
         on disk; those that are mosaics must say their element in their names.
 
     Raises
@@ -106,16 +106,16 @@ def _is_read_by_pieces(path: Path) -> bool:
             is_plain = len(tiff.pages) == 1 and page.samplesperpixel == 1 and page.photometric == 1
             # Of 8 bits: small, and images, which may carry a bar.
             bits, pixels = page.bitspersample, page.imagelength * page.imagewidth
-            return bool(is_plain and bits > 8 and pixels > HELD_PX and _has_small_pieces(page))
+            return bool(is_plain and bits > 8 and pixels > IN_MEMORY_PX and _has_small_pieces(page))
     except (OSError, ValueError, IndexError, tifffile.TiffFileError):
         return False  # said where it is opened
 
 
 def _has_small_pieces(page: Any) -> bool:
-    return bool(page.is_memmappable or math.prod(page.chunks) <= HELD_PX)
+    return bool(page.is_memmappable or math.prod(page.chunks) <= IN_MEMORY_PX)
 
 
-def _large(path: Path) -> BigMap:
+def _large(path: Path) -> LazyMap:
     said = parse_map_name(path)
     if said.what != "element":
         raise ReadError(f"{path}: the name of a map's file must say its element, as in 'Si Ka.tif'")
@@ -124,16 +124,16 @@ def _large(path: Path) -> BigMap:
         raise ReadError(f"{path} is coloured: an element map has one value a pixel")
     # 8 bits are a stretched image as a rule, as with maps of single fields.
     kind = "picture" if mosaic.levels[0].dtype.itemsize == 1 else said.unit or "counts"
-    return BigMap(element=said.element, line=said.line, kind=kind, mosaic=mosaic)
+    return LazyMap(element=said.element, line=said.line, kind=kind, mosaic=mosaic)
 
 
-def _held(element_map: ElementMap) -> BigMap:
+def _held(element_map: ElementMap) -> LazyMap:
     mosaic = Mosaic(
         levels=(element_map.values,),
         pixel_size_um=element_map.pixel_size_um,
         pixel_size_source="",
         source=element_map.source,
     )
-    return BigMap(
+    return LazyMap(
         element=element_map.element, line=element_map.line, kind=element_map.kind, mosaic=mosaic
     )

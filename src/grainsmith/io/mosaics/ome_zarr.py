@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grainsmith.errors import ReadError, WriteError
-from grainsmith.io.mosaics.reader import NEEDS
+from grainsmith.io.mosaics.reader import ZARR_MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ def create_pyramid(
     try:
         import zarr
     except ImportError as error:
-        raise WriteError(f"{folder}: {NEEDS}") from error
+        raise WriteError(f"{folder}: {ZARR_MISSING}") from error
     try:
         group = zarr.open_group(folder, mode="a", zarr_format=3)
         arrays = []
@@ -78,7 +78,7 @@ def create_pyramid(
     return arrays
 
 
-def name_labels(folder: str | Path, names: list[str]) -> None:
+def write_labels_group(folder: str | Path, names: list[str]) -> None:
     """Write the group `labels` that lists the labels of an image."""
     import zarr
 
@@ -94,12 +94,12 @@ def open_levels(folder: str | Path, *, writable: bool = False) -> list[Any]:
         group = zarr.open_group(folder, mode="r+" if writable else "r")
         return [group[str(number)] for number in range(len(list(group.array_keys())))]
     except ImportError as error:
-        raise ReadError(f"{folder}: {NEEDS}") from error
+        raise ReadError(f"{folder}: {ZARR_MISSING}") from error
     except Exception as error:  # zarr raises anything on broken folders
         raise ReadError(f"{folder} holds no pyramid that can be opened: {error}") from error
 
 
-def fill_coarser(
+def build_coarser_levels(
     levels: list[Any],
     *,
     labels: bool,

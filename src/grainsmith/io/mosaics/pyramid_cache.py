@@ -18,7 +18,7 @@ from platformdirs import user_cache_path
 
 from grainsmith.data import no_progress
 from grainsmith.errors import WriteError
-from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, open_levels
+from grainsmith.io.mosaics.ome_zarr import build_coarser_levels, create_pyramid, open_levels
 from grainsmith.io.mosaics.reader import LARGE_PX, open_mosaic
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ _KEPT = 12
 """Overviews that are kept, those used last."""
 
 
-def needs_overview(mosaic: Mosaic) -> bool:
+def needs_pyramid(mosaic: Mosaic) -> bool:
     """Say whether a mosaic is large, has no coarser levels, and none are kept for it."""
     rows, columns = mosaic.shape
     is_large = rows * columns > LARGE_PX and len(mosaic.levels) == 1
     return is_large and not _place(mosaic).is_dir()
 
 
-def with_overview(path: str | Path, *, on_progress: OnProgress = no_progress) -> Mosaic:
+def open_with_pyramid(path: str | Path, *, on_progress: OnProgress = no_progress) -> Mosaic:
     """Open a mosaic; where it is large and has no coarser levels, make them or take those kept.
 
     Parameters
@@ -81,7 +81,7 @@ def _make(mosaic: Mosaic, place: Path, on_progress: OnProgress) -> None:
         levels = create_pyramid(
             part, name="overview", shape=(*half, *full.shape[2:]), dtype=full.dtype, pixel_size_um=0
         )
-        fill_coarser([_Windows(mosaic), *levels], labels=False, on_progress=on_progress)
+        build_coarser_levels([_Windows(mosaic), *levels], labels=False, on_progress=on_progress)
         part.rename(place)
     except OSError as error:
         if not place.is_dir():  # else another process was quicker

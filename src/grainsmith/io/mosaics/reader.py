@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tifffile
 
 from grainsmith.errors import ReadError
-from grainsmith.io.files.integrity import AGAIN, check_tiff, unreadable
+from grainsmith.io.files.integrity import AGAIN, check_tiff, damaged_file_error
 from grainsmith.io.images.sem_metadata import metadata_of_tiff
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _TO_UM = {
 _MAPPED_PX = 2048
 _LARGEST_PIECE = 256_000_000
 
-NEEDS = (
+ZARR_MISSING = (
     "mosaics need the package zarr, which is not installed: pip install 'grainsmith[distributed]'"
 )
 
@@ -119,14 +119,14 @@ def open_mosaic(path: str | Path) -> Mosaic:
     try:
         return _open_zarr(path) if path.is_dir() else _open_tiff(path)
     except ImportError as error:
-        raise ReadError(f"{path}: {NEEDS}") from error
+        raise ReadError(f"{path}: {ZARR_MISSING}") from error
     except ReadError:
         raise
     except Exception as error:  # zarr raises anything on broken folders
-        raise unreadable(path, "a mosaic", error) from error
+        raise damaged_file_error(path, "a mosaic", error) from error
 
 
-def with_gaps(mosaic: Mosaic, tell: Callable[[str], None]) -> Mosaic:
+def fill_unreadable(mosaic: Mosaic, tell: Callable[[str], None]) -> Mosaic:
     """Return a mosaic to be looked at, whose broken pieces are 0 instead of an error.
 
     Parameters
@@ -163,7 +163,7 @@ class _WithGaps:
             return np.zeros(part.shape, part.dtype)
 
 
-def multiscale_of(group: Any, path: str | Path) -> dict[str, Any]:
+def multiscale_metadata(group: Any, path: str | Path) -> dict[str, Any]:
     """Return the first pyramid that the metadata of an OME-Zarr group name (0.4 or 0.5)."""
     attributes = dict(group.attrs)
     found = attributes.get("ome", attributes).get("multiscales")
@@ -175,7 +175,7 @@ def multiscale_of(group: Any, path: str | Path) -> dict[str, Any]:
     return described
 
 
-def scale_of(described: dict[str, Any]) -> list[float]:
+def first_level_scale(described: dict[str, Any]) -> list[float]:
     """Return the scale of the first level, one number an axis; [] where it is not said."""
     steps = described["datasets"][0].get("coordinateTransformations", [])
     return next(([float(n) for n in one["scale"]] for one in steps if one["type"] == "scale"), [])
@@ -186,7 +186,7 @@ def _open_zarr(path: Path) -> Mosaic:
     import zarr
 
     group = zarr.open_group(path, mode="r")
-    described = multiscale_of(group, path)
+    described = multiscale_metadata(group, path)
     axes = [
         one if isinstance(one, dict) else {"name": one} for one in described.get("axes", [])
     ] or [{"name": name} for name in "tczyx"]
@@ -195,7 +195,7 @@ def _open_zarr(path: Path) -> Mosaic:
         array = group[one["path"]]
         # Names by chance: an array of the same name may be remembered as it was before an edit.
         levels.append(_plane(da.from_zarr(array, name=False), [str(a["name"]) for a in axes], path))
-    scale = scale_of(described)
+    scale = first_level_scale(described)
     size, source = 0.0, ""
     if scale and axes[-1].get("unit"):
         size = scale[-1] * _TO_UM.get(str(axes[-1]["unit"]), 0.0)
@@ -278,7 +278,7 @@ def _plane(array: Any, axes: list[str], path: Path) -> Any:
     return array[..., :3] if array.ndim == 3 else array
 
 
-def grey_of(pixels: Image) -> npt.NDArray[np.float32]:
+def to_gray(pixels: Image) -> npt.NDArray[np.float32]:
     """Return grey values (Rec. 601) of grey or coloured pixels, (Y, X) float32."""
     grey = np.asarray(pixels, dtype=np.float32)
     weights = np.array([0.299, 0.587, 0.114], np.float32)
@@ -286,7 +286,7 @@ def grey_of(pixels: Image) -> npt.NDArray[np.float32]:
     return found
 
 
-def labels_beside(path: str | Path) -> dict[str, Mosaic]:
+def open_labels(path: str | Path) -> dict[str, Mosaic]:
     """Open the labels that the folder of an OME-Zarr holds, by their names; {} without any."""
     folder = Path(path) / "labels"
     if not folder.is_dir():

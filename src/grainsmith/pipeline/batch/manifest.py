@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grainsmith.errors import MismatchError, ReadError, WriteError
-from grainsmith.io.files.locks import alone
+from grainsmith.io.files.locks import exclusive_lock
 from grainsmith.io.files.provenance import read_json, write_json
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def output_folder(out: Path) -> AbstractContextManager[None]:
     if out.is_file():
         raise MismatchError(f"{out} is a file: --output must be a folder")
     busy = f"another batch is writing into {out}: wait for its end, or choose another --output"
-    return alone(out / ".lock", busy=busy)
+    return exclusive_lock(out / ".lock", busy=busy)
 
 
 class Manifest:

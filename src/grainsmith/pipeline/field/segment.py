@@ -75,7 +75,7 @@ def segment_field(
     on_progress : callable
         Told (tiles done, tiles in all); raising in it stops within one tile.
     """
-    prediction = predict(image.field, settings, on_progress=on_progress)
+    prediction = predict(image.cropped, settings, on_progress=on_progress)
     grains = draw_grains(prediction, settings)
     return SegmentedField(
         image=image,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.data import no_progress
-from grainsmith.io.files.atomic_write import atomic_write, when_written
+from grainsmith.io.files.atomic_write import atomic_write, modification_stamp
 from grainsmith.io.files.provenance import read_json
 from grainsmith.io.mosaics.ome_zarr import open_levels
 from grainsmith.io.mosaics.reader import open_mosaic
@@ -106,7 +106,7 @@ class Job:
 def model_of(settings: SegmentSettings) -> Model:
     """Return the network of some settings, loaded once in a process unless its file changes."""
     path = find_weights(settings.model).path
-    return _model(settings.model, settings.device, when_written(path))
+    return _model(settings.model, settings.device, modification_stamp(path))
 
 
 @lru_cache(maxsize=2)
@@ -117,7 +117,7 @@ def _model(name: str, device: str, _written: tuple[int, int]) -> Model:
 def open_job(folder: str) -> Job:
     """Open the folder of an unfinished result."""
     # A worker outlives its clients: a folder of that name may have been made anew since.
-    return _open_job(folder, when_written(Path(folder) / "job.json"))
+    return _open_job(folder, modification_stamp(Path(folder) / "job.json"))
 
 
 @lru_cache(maxsize=2)

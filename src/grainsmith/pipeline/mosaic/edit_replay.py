@@ -10,10 +10,10 @@ import pandas as pd
 
 from grainsmith.data import no_progress
 from grainsmith.errors import ReadError, WriteError
-from grainsmith.io.files.atomic_write import reason_of
+from grainsmith.io.files.atomic_write import os_error_reason
 from grainsmith.io.files.provenance import read_json
 from grainsmith.io.mosaics.edit_journal import Journal
-from grainsmith.io.mosaics.ome_zarr import fill_coarser, open_levels
+from grainsmith.io.mosaics.ome_zarr import build_coarser_levels, open_levels
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.pipeline.mosaic.summary import FACTS, TABLE, grains_folder, write_summary
 
@@ -35,13 +35,13 @@ def finish_interrupted(folder: str | Path, *, alone: bool = False) -> int:
     folder : str or Path
         Of the mosaic.
     alone : bool
-        The caller keeps others out already (`Journal.alone`).
+        The caller keeps others out already (`Journal.exclusive_lock`).
     """
     journal = Journal(folder)
     if not journal.interrupted():
         return 0
     if not alone:
-        with journal.alone():
+        with journal.exclusive_lock():
             return finish_interrupted(folder, alone=True)
     open_edits = journal.interrupted()
     for edit in open_edits:
@@ -64,7 +64,7 @@ def apply_edit(folder: str | Path, edit: Edit, side: Side, on_progress: OnProgre
         with _damage_named(folder, edit):
             levels[0][y0:y1, x0:x1] = pixels
             tell(3, STEPS)
-            fill_coarser(levels, labels=True, window=edit.window)
+            build_coarser_levels(levels, labels=True, window=edit.window)
         tell(4, STEPS)
         table = read_table(folder / TABLE)
         if "source" not in table:
@@ -84,7 +84,7 @@ def apply_edit(folder: str | Path, edit: Edit, side: Side, on_progress: OnProgre
     except (OSError, WriteError) as error:
         # Files that are written whole say of themselves that nothing was changed.
         cause = error if isinstance(error, OSError) else error.__cause__
-        reason = reason_of(cause) if isinstance(cause, OSError) else str(error)
+        reason = os_error_reason(cause) if isinstance(cause, OSError) else str(error)
         raise WriteError(
             f"{folder} could not be written to the end: {reason}. The change is noted in "
             f"{edit.folder} and will be finished when the mosaic is opened next: free some space "

@@ -14,9 +14,9 @@ from grainsmith.align import AlignSettings, MovingImage, align_maps, place
 from grainsmith.align.landmarks import fit_points, residuals_px, robust_fit
 from grainsmith.data import ElementMap, SemImage, Transform, no_progress
 from grainsmith.errors import ReadError
-from grainsmith.io.files.atomic_write import when_written
+from grainsmith.io.files.atomic_write import modification_stamp
 from grainsmith.io.files.provenance import read_json
-from grainsmith.io.mosaics.lazy_maps import open_big_maps
+from grainsmith.io.mosaics.lazy_maps import open_lazy_maps
 from grainsmith.io.transforms import read_transforms, write_transforms
 from grainsmith.measure import measure_maps
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from grainsmith.data import OnProgress
-    from grainsmith.io.mosaics.lazy_maps import BigMap
+    from grainsmith.io.mosaics.lazy_maps import LazyMap
     from grainsmith.io.mosaics.reader import Mosaic
     from grainsmith.segment.tiled import Window
 
@@ -49,12 +49,12 @@ _STRIP_PX = 16_000_000
 class PlacedMap:
     """A map and where it lies: pixels of the map -> pixels of the mosaic."""
 
-    map: BigMap
+    map: LazyMap
     transform: Transform
 
 
 def align_big_maps(
-    mosaic: Mosaic, maps: Sequence[BigMap], *, on_progress: OnProgress = no_progress
+    mosaic: Mosaic, maps: Sequence[LazyMap], *, on_progress: OnProgress = no_progress
 ) -> tuple[list[Transform], list[dict[str, Any]]]:
     """Find where the maps of a mosaic lie on it.
 
@@ -64,7 +64,7 @@ def align_big_maps(
     Parameters
     ----------
     mosaic : Mosaic
-    maps : sequence of BigMap
+    maps : sequence of LazyMap
     on_progress : callable
         Told (steps done, steps in all).
 
@@ -159,7 +159,7 @@ def _tile_places(shape: tuple[int, int]) -> list[Window]:
 def _by_tile(
     mosaic: Mosaic,
     window: Window,
-    maps: Sequence[BigMap],
+    maps: Sequence[LazyMap],
     transforms: Sequence[Transform],
     members: list[int],
     factor: int,
@@ -256,7 +256,7 @@ def measure_big_maps(
 
 def write_placed(
     folder: str | Path,
-    maps: Sequence[BigMap],
+    maps: Sequence[LazyMap],
     transforms: Sequence[Transform],
     said: Sequence[dict[str, Any]],
     paths: Sequence[str | Path],
@@ -281,14 +281,14 @@ def placed_maps(folder: str) -> tuple[PlacedMap, ...]:
         They have gone, or are others now.
     """
     path = Path(folder) / TRANSFORMS
-    return _placed_maps(folder, when_written(path)) if path.exists() else ()
+    return _placed_maps(folder, modification_stamp(path)) if path.exists() else ()
 
 
 @lru_cache(maxsize=2)
 def _placed_maps(folder: str, _written: tuple[int, int]) -> tuple[PlacedMap, ...]:
     path = Path(folder) / TRANSFORMS
     transforms = read_transforms(path)
-    opened = {one.name: one for one in open_big_maps(read_json(path)["maps"][0]["sources"])}
+    opened = {one.name: one for one in open_lazy_maps(read_json(path)["maps"][0]["sources"])}
     missing = set(transforms) - set(opened)
     if missing:
         raise ReadError(f"{folder}: the map of {sorted(missing)[0]} is not there any more")

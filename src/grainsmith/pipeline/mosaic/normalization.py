@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.errors import MismatchError
-from grainsmith.io.mosaics.reader import grey_of
+from grainsmith.io.mosaics.reader import to_gray
 from grainsmith.segment.orientation import Orientation
 from grainsmith.segment.prediction import estimate_diameter
 
@@ -43,7 +43,7 @@ def black_and_white(mosaic: Mosaic) -> tuple[float, float]:
     rows, columns = mosaic.shape
     step_y, step_x = max(1, rows // 1024), max(1, columns // 1024)
     sampled = [
-        grey_of(mosaic.window(first, end, 0, columns)[::step_y, ::step_x]).ravel()
+        to_gray(mosaic.window(first, end, 0, columns)[::step_y, ::step_x]).ravel()
         for first, end in strips(mosaic.shape, step_y)
     ]
     grey = np.concatenate(sampled)
@@ -56,7 +56,7 @@ def black_and_white(mosaic: Mosaic) -> tuple[float, float]:
 
 def normalised(mosaic: Mosaic, window: Window, low: float, high: float) -> npt.NDArray[np.float32]:
     """Return grey values of a window, 0 = black, 1 = white, not-a-number as black."""
-    grey = grey_of(mosaic.window(*window))
+    grey = to_gray(mosaic.window(*window))
     grey = np.where(np.isfinite(grey), grey, np.float32(low))
     return np.clip((grey - np.float32(low)) / np.float32(high - low), -1, 3).astype(np.float32)
 

@@ -13,10 +13,15 @@ import pandas as pd
 import grainsmith
 from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError, WriteError
-from grainsmith.io.files.atomic_write import when_written
+from grainsmith.io.files.atomic_write import modification_stamp
 from grainsmith.io.files.provenance import read_json, write_json
-from grainsmith.io.mosaics.lazy_maps import open_big_maps
-from grainsmith.io.mosaics.ome_zarr import create_pyramid, fill_coarser, name_labels, open_levels
+from grainsmith.io.mosaics.lazy_maps import open_lazy_maps
+from grainsmith.io.mosaics.ome_zarr import (
+    build_coarser_levels,
+    create_pyramid,
+    open_levels,
+    write_labels_group,
+)
 from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.models.registry import find_weights, fingerprint_of, load_model
 from grainsmith.pipeline.executors.base import Scheduler, for_each
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from grainsmith.data import OnProgress
-    from grainsmith.io.mosaics.lazy_maps import BigMap
+    from grainsmith.io.mosaics.lazy_maps import LazyMap
     from grainsmith.io.mosaics.reader import Mosaic
     from grainsmith.pipeline.mosaic.blocks import Job
     from grainsmith.pipeline.mosaic.stitching import Joined
@@ -94,7 +99,7 @@ def segment_mosaic(
         Folder to be made. Until all is done its name ends in `.part`.
     settings : SegmentSettings
     maps : sequence of paths
-        Element maps of the mosaic: what `open_big_maps` takes.
+        Element maps of the mosaic: what `open_lazy_maps` takes.
     scheduler : str
         none, local, local:N or tcp://HOST:PORT.
     resume : bool
@@ -127,7 +132,7 @@ def segment_mosaic(
         raise ValueError(f"block_px must be a multiple of 512, got {block_px}")
     check_free(target)
     mosaic = open_mosaic(image)
-    opened = open_big_maps(maps) if maps else ()
+    opened = open_lazy_maps(maps) if maps else ()
     wanted = _wanted(mosaic, settings, opened, block_px, halo_px)
     with work_folder(target) as folder:
         _begin(folder, mosaic, settings, wanted, resume=resume)
@@ -141,7 +146,7 @@ def segment_mosaic(
 
 @dataclass(frozen=True, slots=True)
 class _Maps:
-    opened: tuple[BigMap, ...]
+    opened: tuple[LazyMap, ...]
     paths: Sequence[str | Path]
 
 
@@ -164,7 +169,7 @@ def _work(
     joined = join({one: np.load(job.block_file(one)) for one in blocks})
     _create(job)
     steps.run(do_labels, [(folder, one, joined.numbers[one]) for one in blocks])
-    fill_coarser(open_levels(job.folder / "out.zarr" / "labels" / "grains", writable=True),
+    build_coarser_levels(open_levels(job.folder / "out.zarr" / "labels" / "grains", writable=True),
                  labels=True)  # fmt: skip
     _place(job, maps, steps, say)
     table = _table(job, joined, steps)
@@ -208,7 +213,7 @@ class _Steps:
 def _wanted(
     mosaic: Mosaic,
     settings: SegmentSettings,
-    maps: Sequence[BigMap],
+    maps: Sequence[LazyMap],
     block_px: int,
     halo_px: int,
 ) -> dict[str, Any]:
@@ -216,7 +221,7 @@ def _wanted(
 
     def as_it_is(source: str) -> list[Any]:
         path = Path(source).resolve()
-        return [str(path), *when_written(path)]
+        return [str(path), *modification_stamp(path)]
 
     image, *written = as_it_is(mosaic.source)
     return {
@@ -288,9 +293,9 @@ def _create(job: Job) -> None:
         for block in job.blocks():
             y0, y1, x0, x1 = job.core(block)
             levels[0][y0:y1, x0:x1] = mosaic.window(y0, y1, x0, x1)
-        fill_coarser(levels, labels=False)
+        build_coarser_levels(levels, labels=False)
         (job.folder / "picture.done").touch()
-    name_labels(out, ["grains"])
+    write_labels_group(out, ["grains"])
     create_pyramid(labels, name="grains", shape=mosaic.shape, dtype=np.int32, labels=True, **same)
 
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from grainsmith.errors import WriteError
-from grainsmith.io.files.atomic_write import reason_of
-from grainsmith.io.files.locks import alone
+from grainsmith.io.files.atomic_write import os_error_reason
+from grainsmith.io.files.locks import exclusive_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def work_folder(target: Path) -> Iterator[Path]:
     busy = f"another run is making {target}: wait for its end, or choose another --output"
     is_of_no_use = False
     try:
-        with alone(folder / "lock", busy=busy):
+        with exclusive_lock(folder / "lock", busy=busy):
             try:
                 check_free(target)  # the other run may have ended just now
                 yield folder
@@ -62,5 +62,5 @@ def to_be_resumed(folder: Path, error: OSError | WriteError) -> WriteError:
     """Return what is to be said where the work broke off."""
     why = str(error)
     if isinstance(error, OSError):  # zarr's own
-        why = f"{folder} could not be written: {reason_of(error)}. Free some space."
+        why = f"{folder} could not be written: {os_error_reason(error)}. Free some space."
     return WriteError(f"{why} What is done stays in {folder}: go on with --resume")

@@ -82,7 +82,7 @@ def write_region(
             f"the labels are {labels.shape} and the piece of the mosaic is {region.labels.shape} "
             "(rows, columns): write back what was opened"
         )
-    with Journal(region.folder).alone():
+    with Journal(region.folder).exclusive_lock():
         on_progress(0, STEPS)
         mosaic, grains, table = opened(region.folder, alone=True)
         if not np.array_equal(grains.window(*region.window), region.labels):
@@ -114,7 +114,7 @@ def undo_write(folder: str | Path, *, on_progress: OnProgress = no_progress) -> 
     MismatchError
         There is none, or something else has changed the grains there since.
     """
-    with Journal(folder).alone():
+    with Journal(folder).exclusive_lock():
         _, grains, _ = opened(folder, alone=True)
         edit = Journal(folder).last()
         if edit is None:

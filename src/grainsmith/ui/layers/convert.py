@@ -71,7 +71,7 @@ def place_of(layer: Layer) -> dict[str, Any]:
 
 def image_layer(image: SemImage, *, name: str = "") -> LayerData:
     """Return an image as the layer that `sem_image_of` reads back."""
-    field = image.field
+    field = image.cropped
     options: dict[str, Any] = {
         "name": name or Path(image.source).stem or "image",
         "metadata": {

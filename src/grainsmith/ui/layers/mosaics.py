@@ -14,8 +14,8 @@ from napari.utils.notifications import show_error, show_info, show_warning
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.mosaics.edit_journal import Journal
-from grainsmith.io.mosaics.pyramid_cache import needs_overview, with_overview
-from grainsmith.io.mosaics.reader import labels_beside, open_mosaic, with_gaps
+from grainsmith.io.mosaics.pyramid_cache import needs_pyramid, open_with_pyramid
+from grainsmith.io.mosaics.reader import fill_unreadable, open_labels, open_mosaic
 from grainsmith.pipeline.mosaic.edit_replay import finish_interrupted
 from grainsmith.ui.layers.convert import facts, role_of
 
@@ -46,12 +46,12 @@ def mosaic_layers(path: Path) -> list[LayerData]:
         return []
     if problem := _finished(path):
         show_warning(problem)
-    return layers_of_mosaic(with_overview(path), path)
+    return layers_of_mosaic(open_with_pyramid(path), path)
 
 
 def layers_of_mosaic(mosaic: Mosaic, path: Path) -> list[LayerData]:
     """Return an opened mosaic and its grains as layers; what is broken in them is shown as 0."""
-    mosaic = with_gaps(mosaic, _TellOnce())
+    mosaic = fill_unreadable(mosaic, _TellOnce())
     size = mosaic.pixel_size_um
     unit = "um" if size > 0 else "pixel"
 
@@ -71,7 +71,7 @@ def layers_of_mosaic(mosaic: Mosaic, path: Path) -> list[LayerData]:
         low, high = (float(n) for n in np.nanpercentile(coarsest, (0.5, 99.5)))
         picture |= {"colormap": "gray", "contrast_limits": (low, max(high, low + 1e-6))}
     layers: list[LayerData] = [(_shown(mosaic), picture, "image")]
-    for name, labels in labels_beside(path).items():
+    for name, labels in open_labels(path).items():
         if labels.shape != mosaic.shape or labels.levels[0].dtype.kind not in "iu":
             show_warning(
                 f"The labels '{name}' of {path.name} are left out: {labels.shape} "
@@ -79,7 +79,7 @@ def layers_of_mosaic(mosaic: Mosaic, path: Path) -> list[LayerData]:
             )
             continue
         overlay = options(labels, f"{path.stem} {name}", name) | {"opacity": 0.5}
-        layers.append((_shown(with_gaps(labels, _TellOnce())), overlay, "labels"))
+        layers.append((_shown(fill_unreadable(labels, _TellOnce())), overlay, "labels"))
     return layers
 
 
@@ -88,13 +88,13 @@ def _to_be_done_first(path: Path) -> str:
     with suppress(GrainsmithError):  # an edit that cannot be read: that is said when it is tried
         if Journal(path).interrupted():
             return "has a write-back that was interrupted: it is finished"
-    return "has no coarser levels: they are made" if needs_overview(open_mosaic(path)) else ""
+    return "has no coarser levels: they are made" if needs_pyramid(open_mosaic(path)) else ""
 
 
 def _prepared(path: Path) -> tuple[Path, Mosaic | None, str]:
     problem = _finished(path)
     try:
-        return path, with_overview(path), problem
+        return path, open_with_pyramid(path), problem
     except GrainsmithError as error:
         return path, None, f"{problem} {error}".strip()
 
@@ -139,7 +139,7 @@ def read_again(grains: Labels) -> None:
     """Show the grains of a mosaic as they are on disk now."""
     source, name = facts(grains)["source"], facts(grains)["labels"]
     # New arrays: what napari has read of the old ones it may remember.
-    grains.data = _shown(with_gaps(labels_beside(source)[name], _TellOnce()))
+    grains.data = _shown(fill_unreadable(open_labels(source)[name], _TellOnce()))
 
 
 def mosaic_shape(layer: Layer) -> tuple[int, int]:

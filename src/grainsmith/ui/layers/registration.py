@@ -90,7 +90,7 @@ def job_of(
         start = keep_start(layer, reference)
         moving.append(MovingImage(picture=np.asarray(layer.data), name=layer.name, start=start))
     return Job(
-        reference=still.field,
+        reference=still.cropped,
         moving=tuple(moving),
         groups=tuple(groups),
         pixel_size_um=pixel_size_um_of(reference),

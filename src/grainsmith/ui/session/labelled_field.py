@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from grainsmith.errors import MismatchError
-from grainsmith.io.dataset import Origin, region_of
+from grainsmith.io.dataset import Origin, polygons_to_mask
 from grainsmith.io.exchange import LabelledField
 from grainsmith.ui.layers.convert import facts, labels_options, sem_image_of, table_of, world_matrix
 
@@ -69,16 +69,16 @@ def training_field_of(roles: ActiveLayers, licence: str) -> tuple[LabelledField,
     if image is None or grains is None:
         raise MismatchError("Nothing can be learnt without an image: open it first (tab Open).")
     picture, known = sem_image_of(image), facts(grains)
-    rows = picture.field.shape[0]
+    rows = picture.cropped.shape[0]
     origin = Origin(
         source=picture.source,
         pixel_size_source=picture.pixel_size_source,
         states=dict(known.get("states", {})),
         model=dict(known.get("model", {})),
         settings=dict(known.get("settings", {})),
-        licence=licence,
+        license=licence,
     )
-    cut = replace(field, labels=field.labels[:rows], image=np.array(picture.field))
+    cut = replace(field, labels=field.labels[:rows], image=np.array(picture.cropped))
     return cut, origin
 
 
@@ -95,7 +95,7 @@ def region_on(shapes: Shapes, image: Image, rows: int) -> Any:
         raise MismatchError(f"'{shapes.name}' must hold rectangles or polygons only")
     to_pixels = np.linalg.inv(world_matrix(image)) @ world_matrix(shapes)
     corners = [np.asarray(one) @ to_pixels[:2, :2].T + to_pixels[:2, 2] for one in shapes.data]
-    return region_of((rows, image.data.shape[1]), corners)
+    return polygons_to_mask((rows, image.data.shape[1]), corners)
 
 
 def minerals_in(table: pd.DataFrame) -> dict[int, str]:

@@ -102,7 +102,7 @@ def iou(found, wanted):
 
 def test_twenty_errors_take_forty_clicks_and_keys_at_most(shared_data):
     folder = shared_data / "sem_ampis_powder"
-    picture = read_image(folder / "powder_Sc1_001_001_image.png").field
+    picture = read_image(folder / "powder_Sc1_001_001_image.png").cropped
     truth = read_labels(folder / "powder_Sc1_001_001_masks.tif")[: picture.shape[0]]
     labels, merged, split, missed, false = plant(truth, np.random.default_rng(4))
     assert [len(kind) for kind in (merged, split, missed, false)] == [N] * 4

@@ -10,7 +10,7 @@ from napari.layers import Labels
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.io.labels.autosave import recoverable
+from grainsmith.io.labels.autosave import find_recoverable
 from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, place_of
@@ -33,7 +33,7 @@ class RecoveryLine(QWidget):
         super().__init__()
         self._viewer = viewer
         keeper = autosave_of(viewer)
-        self._found = [] if keeper.offers_recovery else recoverable()
+        self._found = [] if keeper.offers_recovery else find_recoverable()
         if not keeper.offers_recovery:
             keeper.offers_recovery = True
             self.destroyed.connect(lambda: setattr(keeper, "offers_recovery", False))

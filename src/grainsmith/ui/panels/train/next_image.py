@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.io.dataset import Dataset, read_dataset, unlabelled
+from grainsmith.io.dataset import Dataset, read_dataset, unlabelled_images
 from grainsmith.io.images.reader import read_image
 from grainsmith.pipeline import segment_field, settings_dict
 from grainsmith.segment import SegmentSettings
@@ -100,7 +100,7 @@ def _next(
     try:
         there = bool(training_set) and Path(training_set).is_dir()
         known = read_dataset(training_set) if there else Dataset(folder=Path())
-        found = unlabelled(source, [one.source for one in known.fields])
+        found = unlabelled_images(source, [one.source for one in known.fields])
         path = most_novel(found, known, settings.model, on_progress=on_progress)
         if path is None:
             return "No image of this folder is without labels."

@@ -220,7 +220,7 @@ class TrainingSetPanel(Panel):
             if one.thumbnail.is_file():
                 item.setIcon(QIcon(str(one.thumbnail)))
             item.setToolTip(
-                f"{one.trusted_pct:.0f} % trusted · {one.licence or 'no licence given'}"
+                f"{one.trusted_pct:.0f} % trusted · {one.license or 'no licence given'}"
             )
             self.rows.addItem(item)
         self.rows.setCurrentRow(min(max(chosen, 0), len(dataset.fields) - 1))
