@@ -27,7 +27,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
-from grainsmith.align import AlignSettings, MovingImage, align_maps, place
+from grainsmith.align import AlignSettings, MovingImage, align_maps, register_images
 from grainsmith.io.images.reader import read_image
 from grainsmith.samples import sample_field
 
@@ -179,7 +179,9 @@ def by_us(still: Array, moving: Array, settings: AlignSettings | None = None) ->
     factor = still.shape[0] / moving.shape[0]
     start = np.diag([factor, factor, 1.0])
     start[:2, 2] = (factor - 1) / 2
-    row = place(still, [MovingImage(picture=moving, name="", start=start)], settings).rows[0]
+    row = register_images(
+        still, [MovingImage(picture=moving, name="", start=start)], settings
+    ).rows[0]
     return row.moved, row.transform.verdict
 
 
@@ -325,7 +327,7 @@ def _align_large() -> dict[str, float]:
         for shift in ((7, -5), (7, -5))
     ]
     before, started = _peak_mb(), time.perf_counter()
-    rows = place(still, moving).rows
+    rows = register_images(still, moving).rows
     return {
         "pictures_mb": 3 * still.nbytes / 2**20,
         "peak_beyond_mb": _peak_mb() - before,
@@ -353,12 +355,12 @@ def measure_speed() -> dict[str, float]:
         for one in field.maps
     ]
     still = np.kron(field.image.cropped, np.ones((2, 2), np.uint8))[enlarge]
-    place(
+    register_images(
         still[:256, :256],
         [MovingImage(picture=moving[0].picture[:256, :256], name="", start=np.eye(3))],
     )
     wall, cpu = time.perf_counter(), time.process_time()
-    place(still, moving)
+    register_images(still, moving)
     return {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
 
 

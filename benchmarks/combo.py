@@ -24,13 +24,13 @@ from grainsmith.data import ElementMap, Transform
 from grainsmith.gallery import ComboSettings, draw_combo, make_combo, prepare_field, save_combos
 
 if TYPE_CHECKING:
-    from grainsmith.gallery.field import Field
+    from grainsmith.gallery.field import GalleryField
 
 ELEMENTS = ("Si", "Al", "Fe", "Mg", "Ca", "Na", "K", "Ti", "P", "S", "Zr", "Mn")
 PITCH_PX = 64
 
 
-def made_field(size_px: int) -> Field:
+def made_field(size_px: int) -> GalleryField:
     """Round grains on a grid, measured and named; 12 maps in two passes that lie 3 px apart."""
     rng = np.random.default_rng(0)
     offset = np.arange(size_px) % PITCH_PX - PITCH_PX / 2
@@ -71,7 +71,7 @@ def _measured(maps: list[ElementMap], n: int) -> tuple[pd.DataFrame, pd.DataFram
     return table, naming
 
 
-def clicks(field: Field, n: int) -> dict[str, float]:
+def clicks(field: GalleryField, n: int) -> dict[str, float]:
     """Time from the number of a grain to its image, over n grains at random."""
     grains = np.random.default_rng(1).integers(1, field.labels.max(), n)
     settings = ComboSettings(tile_px=150)
@@ -90,7 +90,7 @@ def clicks(field: Field, n: int) -> dict[str, float]:
     }
 
 
-def saving(field: Field, n: int) -> dict[str, float]:
+def saving(field: GalleryField, n: int) -> dict[str, float]:
     """Save n combos as PNG with the shell's bar; stop a second run after a tenth, like Cancel."""
     labels = range(1, n + 1)
     with tempfile.TemporaryDirectory() as folder:

@@ -2,7 +2,14 @@ import re
 
 import pytest
 
-from grainsmith.minerals import LIBRARY, Mineral, colors_of, parse_formula, tell_apart, visible_pct
+from grainsmith.minerals import (
+    LIBRARY,
+    Mineral,
+    colors_of,
+    distinguishable_groups,
+    parse_formula,
+    visible_pct,
+)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +107,7 @@ MANY = ("Na", "Mg", "Al", "Si", "P", "S", "K", "Ca", "Ti", "Fe", "Cu", "Zr", "Ba
     ],
 )  # fmt: skip
 def test_which_minerals_the_elements_tell_apart(elements, together, apart):
-    sets = tell_apart(elements)
+    sets = distinguishable_groups(elements)
     assert sorted(name for names in sets for name in names) == sorted(LIBRARY)
     assert any(set(together) <= set(names) for names in sets)
     assert not any(set(apart) <= set(names) for names in sets)
@@ -110,7 +117,7 @@ def test_own_minerals_take_part():
     own = Mineral(
         name="wustite", formula="FeO", group="Fe oxide", density_g_cm3=5.7, colour="#000000"
     )
-    assert tell_apart(("Fe", "Si"), [LIBRARY["quartz"], own, LIBRARY["hematite"]]) == [
+    assert distinguishable_groups(("Fe", "Si"), [LIBRARY["quartz"], own, LIBRARY["hematite"]]) == [
         ["quartz"],
         ["wustite", "hematite"],
     ]

@@ -42,7 +42,7 @@ _K_BETA_SHARE = 0.3  # more than the K beta of the element before can give
 _K_BETA_OF = {"V": "Ti", "Cr": "V", "Mn": "Cr", "Fe": "Mn", "Co": "Fe"}
 
 
-class Spectra(Protocol):
+class SpectrumCube(Protocol):
     """A cube that is read in bands of rows: `io.cubes.Cube` is one."""
 
     @property
@@ -79,7 +79,7 @@ def resolution_ev(energy_kev: float, *, at_mn_ev: float = _MN_FWHM_EV) -> float:
 
 
 def line_maps(
-    cube: Spectra,
+    cube: SpectrumCube,
     lines: Sequence[str],
     *,
     resolution_at_mn_ev: float = _MN_FWHM_EV,
@@ -92,7 +92,7 @@ def line_maps(
 
     Parameters
     ----------
-    cube : Spectra
+    cube : SpectrumCube
         Read band after band; it may be larger than the memory.
     lines : sequence of str
         Such as "Si Ka"; see `LINES_KEV`.
@@ -130,7 +130,7 @@ def line_maps(
 
 
 def find_lines(
-    cube: Spectra,
+    cube: SpectrumCube,
     *,
     resolution_at_mn_ev: float = _MN_FWHM_EV,
     on_progress: OnProgress = no_progress,
@@ -143,7 +143,7 @@ def find_lines(
 
     Parameters
     ----------
-    cube : Spectra
+    cube : SpectrumCube
         Read once, band after band.
     resolution_at_mn_ev : float
         Of the detector, at manganese Ka.
@@ -174,7 +174,7 @@ def find_lines(
 
 
 def _height(
-    total: npt.NDArray[np.float64], cube: Spectra, line: str, resolution_at_mn_ev: float
+    total: npt.NDArray[np.float64], cube: SpectrumCube, line: str, resolution_at_mn_ev: float
 ) -> float:
     """Return the counts of a line over what lies beside it; 0 where it does not stand out."""
     try:
@@ -199,7 +199,7 @@ def _height(
     return height if abs(off_kev) <= max(_NEAR_TOP * fwhm_kev, cube.step_kev) else 0.0
 
 
-def _window(cube: Spectra, line: str, resolution_at_mn_ev: float) -> tuple[int, int]:
+def _window(cube: SpectrumCube, line: str, resolution_at_mn_ev: float) -> tuple[int, int]:
     """Return the first channel of a line's window and the one after its last."""
     if line not in LINES_KEV:
         raise MismatchError(f"{line!r} is no known line; known are {', '.join(LINES_KEV)}.")

@@ -220,7 +220,7 @@ def _hue(place: int) -> str:
     return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
 
 
-def tell_apart(
+def distinguishable_groups(
     elements: Collection[str], minerals: Iterable[Mineral] = (), *, least_at_pct: float = 10.0
 ) -> list[list[str]]:
     """Sort minerals into sets that the given elements can tell from one another.

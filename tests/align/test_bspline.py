@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from grainsmith.align import AlignSettings, Bend, MovingImage, place, resample_bspline
+from grainsmith.align import (
+    AlignSettings,
+    DisplacementField,
+    MovingImage,
+    register_images,
+    resample_bspline,
+)
 from grainsmith.data import Transform
 
 SHAPE = (256, 240)
 
 
 def constant_bend(dy, dx):
-    return Bend(
+    return DisplacementField(
         knots_px=np.full((7, 7, 2), (dy, dx), float),
         origin_px=np.array([-60.0, -60.0]),
         spacing_px=np.array([60.0, 60.0]),
@@ -39,7 +45,7 @@ def test_drift_within_a_scan_is_found_and_recorded(drifted):
     pytest.importorskip("SimpleITK")
     reference, counts, points, went = drifted
     moving = [MovingImage(picture=counts, name="Si Ka", start=np.eye(3))]
-    row = place(reference, moving, AlignSettings(refine="bspline")).rows[0]
+    row = register_images(reference, moving, AlignSettings(refine="bspline")).rows[0]
     assert row.transform.verdict == "aligned"
     assert "with the recorded B-spline" in row.note
     back = row.transform.inverse()
@@ -62,7 +68,7 @@ def test_a_plain_shift_has_no_bend(drifted):
     reference, *_ = drifted
     moved = ndimage.shift(reference, (2.4, -3.1), order=1, mode="nearest")
     moving = [MovingImage(picture=255 - moved, name="XPL", start=np.eye(3))]
-    row = place(reference, moving, AlignSettings(refine="bspline")).rows[0]
+    row = register_images(reference, moving, AlignSettings(refine="bspline")).rows[0]
     assert row.bend is None
     assert row.model == "shift"
 
@@ -85,9 +91,9 @@ def test_a_bend_is_measured_in_pixels_of_the_reference():
 
 def test_numbers_of_a_bend_there_and_back():
     bend = constant_bend(1.5, 0)
-    again = Bend.from_json(bend.to_json())
+    again = DisplacementField.from_json(bend.to_json())
     np.testing.assert_allclose(again.displacement_px([(3, 4)]), [(1.5, 0)])
     with pytest.raises(ValueError, match="rows, columns, 2"):
-        Bend.from_json({**bend.to_json(), "knots_px": [1, 2]})
+        DisplacementField.from_json({**bend.to_json(), "knots_px": [1, 2]})
     with pytest.raises(ValueError, match="spacings above 0"):
-        Bend.from_json({**bend.to_json(), "spacing_px": [0, 1]})
+        DisplacementField.from_json({**bend.to_json(), "spacing_px": [0, 1]})

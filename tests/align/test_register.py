@@ -9,7 +9,7 @@ from grainsmith.align import (
     fit_points,
     initial_transform,
     leave_one_out_px,
-    place,
+    register_images,
     residuals_px,
     sharpness,
     turn_zoom_and_shear,
@@ -202,7 +202,7 @@ def test_turn_and_zoom_are_found(degrees, zoom, settings):
     crop[:2, 2] = 16
     truth = np.linalg.inv(crop) @ matrix @ crop
     pictures = [counted(one[16:-16, 16:-16], 60, 9) for one in (grey, 255 - moving)]
-    row = place(
+    row = register_images(
         pictures[0], [MovingImage(picture=pictures[1], name="XPL", start=np.eye(3))], settings
     ).rows[0]
     assert row.transform.verdict == "aligned"
@@ -220,7 +220,7 @@ def test_colour_pictures_are_matched_by_their_outlines():
     ppl, xpl = (np.moveaxis(np.tensordot(colours[n].T, kinds, 1), 0, -1) for n in (0, 1))
     xpl = ndimage.shift(xpl, (2.5, -1.5, 0), order=1)
     crop = np.s_[16:-16, 16:-16]
-    row = place(
+    row = register_images(
         ppl[crop].astype(np.uint8),
         [MovingImage(picture=xpl[crop].astype(np.uint8), name="XPL", start=np.eye(3))],
     ).rows[0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from grainsmith.align import AlignSettings, MovingImage, place, simpleitk
+from grainsmith.align import AlignSettings, MovingImage, register_images, simpleitk
 from grainsmith.errors import GrainsmithError
 
 SHAPE = (320, 340)
@@ -26,7 +26,7 @@ def pictures(linear, shift, seed=0):
 
 def placed(reference, counts, **settings):
     moving = [MovingImage(picture=counts, name="Si Ka", start=np.eye(3))]
-    return place(reference, moving, AlignSettings(**settings)).rows[0]
+    return register_images(reference, moving, AlignSettings(**settings)).rows[0]
 
 
 def error_px(matrix, truth):
@@ -58,8 +58,8 @@ def test_plain_shift_is_left_as_it_is():
 def test_worse_answers_are_not_taken(monkeypatch):
     reference, counts, _ = pictures(np.array([[1.012, 0.01], [0.0, 0.99]]), (3.3, -2.2))
     before = placed(reference, counts)
-    monkeypatch.setattr(simpleitk, "need_simpleitk", lambda settings: None)
-    monkeypatch.setattr("grainsmith.align.register.need_simpleitk", lambda settings: None)
+    monkeypatch.setattr(simpleitk, "require_simpleitk", lambda settings: None)
+    monkeypatch.setattr("grainsmith.align.register.require_simpleitk", lambda settings: None)
     wrong = np.eye(3)
     wrong[:2, 2] = 9
     monkeypatch.setattr(simpleitk, "_by_mattes", lambda ours, theirs, matrix: wrong @ matrix)

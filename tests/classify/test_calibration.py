@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grainsmith.classify.calibration import in_weight_pct, learn_standards
+from grainsmith.classify.calibration import learn_standards, to_weight_pct
 from grainsmith.classify.rule_matching import classify_by_rules
 from grainsmith.classify.rules import library_rules
 from grainsmith.errors import MismatchError
@@ -47,7 +47,7 @@ def test_the_library_names_counted_grains_by_two_clicked_standards():
     table = table_of(MINERALS)
     rules = library_rules(ELEMENTS, [LIBRARY[name] for name in sorted(set(MINERALS))])
     standards = learn_standards(table, {2: "K-feldspar", 3: "albite", 4: "almandine"})
-    weights = in_weight_pct(table, standards)
+    weights = to_weight_pct(table, standards)
     assert weights.loc[1, "Si_mean"] == pytest.approx(LIBRARY["quartz"].weight_pct["Si"], rel=0.1)
     assert "Si_counts" not in weights
     naming = classify_by_rules(weights, rules, kind="wt%")
@@ -57,7 +57,7 @@ def test_the_library_names_counted_grains_by_two_clicked_standards():
 def test_the_errors_of_standards_are_carried_on():
     table = table_of(MINERALS)
     standards = learn_standards(table, {1: "quartz"})
-    weights = in_weight_pct(table, standards)
+    weights = to_weight_pct(table, standards)
     relative = weights.loc[6, "Si_error"] / weights.loc[6, "Si_mean"]
     counted = table.loc[6, "Si_error"] / table.loc[6, "Si_mean"]
     assert relative == pytest.approx(np.hypot(counted, standards.relative_error["Si"]))
@@ -69,7 +69,7 @@ def test_a_guessed_sensitivity_is_said_to_be_unsure():
     known = [standards.sensitivity[e] for e in ("Na", "Al", "Si", "K", "Fe")]
     unlike = np.std(known) / np.median(known)
     assert standards.relative_error["Zr"] == pytest.approx(max(unlike, 0.5))
-    weights = in_weight_pct(table_of(MINERALS), standards)
+    weights = to_weight_pct(table_of(MINERALS), standards)
     assert weights.loc[5, "Zr_error"] >= 0.5 * weights.loc[5, "Zr_mean"]
 
 
@@ -115,4 +115,4 @@ def test_standards_of_other_maps_are_refused():
     standards = learn_standards(table_of(MINERALS), {1: "quartz"})
     other = table_of(MINERALS).rename(columns={"Zr_mean": "Ti_mean"})
     with pytest.raises(MismatchError, match="know nothing of Ti"):
-        in_weight_pct(other, standards)
+        to_weight_pct(other, standards)

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from grainsmith.classify.examples import ExampleSettings, classify_by_examples
-from grainsmith.classify.naming_table import keep_by_hand, name_by_hand
+from grainsmith.classify.naming_table import keep_manual_names, name_manually
 from grainsmith.errors import MismatchError
 
 # Mean counts a pixel of four minerals in Si, Al, K, Fe.
@@ -104,15 +104,15 @@ def test_names_given_by_hand_stay():
     table, truth = sample()
     examples = clicked(truth, MINERALS, 3)
     first = classify_by_examples(table, examples).naming
-    changed = name_by_hand(first, 7, "tourmaline")
-    again = keep_by_hand(classify_by_examples(table, examples).naming, changed)
+    changed = name_manually(first, 7, "tourmaline")
+    again = keep_manual_names(classify_by_examples(table, examples).naming, changed)
     assert again.loc[7, ["mineral", "verdict"]].tolist() == ["tourmaline", "by hand"]
     pd.testing.assert_frame_equal(again.drop(7), first.drop(7))
     assert first.loc[7, "mineral"] == "quartz"
     with pytest.raises(MismatchError, match="no grain 999"):
-        name_by_hand(first, 999, "quartz")
+        name_manually(first, 999, "quartz")
     with pytest.raises(MismatchError, match="needs the name"):
-        name_by_hand(first, 7, "  ")
+        name_manually(first, 7, "  ")
 
 
 @pytest.mark.parametrize(

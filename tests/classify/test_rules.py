@@ -22,7 +22,7 @@ minerals:
 """
 # Mimura & Akizawa 2025, Zenodo 10.5281/zenodo.14676066, out/001/03_criteria.csv
 GEOMAC = """
-units: image
+units: picture
 match: first
 minerals:
   blank: {range: {Si: [0, 25], Mg: [0, 10], Fe: [0, 5]}}
@@ -159,7 +159,7 @@ def test_rules_without_their_map_are_left_out_and_named(rules):
         ("unit: at%\nminerals: {a: {range: {Si: [1, 2]}}}", "unknown keys unit"),
         ("units: ppm\nminerals: {a: {range: {Si: [1, 2]}}}", "units must be one of counts"),
         ("gaps: guess\nminerals: {a: {range: {Si: [1, 2]}}}", "gaps must be nearest or unknown"),
-        ("units: image\nminerals: {a: {ratio: {K/Na: [1, 2]}}}", "stretched images allow no"),
+        ("units: picture\nminerals: {a: {ratio: {K/Na: [1, 2]}}}", "stretched images allow no"),
         ("minerals: {a: {range: {Si: [1, 2]}, density: x}}", "density must be a number"),
         ("minerals: {a: [", "is no YAML"),
     ],

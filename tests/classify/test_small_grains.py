@@ -4,7 +4,7 @@ from scipy import ndimage
 from skimage.draw import disk
 
 from grainsmith.classify.mixed import MixedSettings, find_mixed
-from grainsmith.classify.small_grains import SmallGrains
+from grainsmith.classify.small_grains import TwoPhaseTest
 from grainsmith.data import ElementMap, Transform
 
 # Si, Al, K in counts a pixel: epoxy, quartz, feldspar, zircon's silicon alone
@@ -44,7 +44,7 @@ def test_small_grains_of_two_minerals_are_found(kind):
 @pytest.mark.parametrize("blur_px", [0.4, 0.8, 1.2])
 def test_the_blur_is_learned_from_the_maps(blur_px):
     labels, maps = small_grains(blur_px=blur_px, brightness=10)
-    assert SmallGrains(labels, maps, {}).blur_px == blur_px
+    assert TwoPhaseTest(labels, maps, {}).blur_px == blur_px
 
 
 def test_maps_of_other_grids_are_looked_at_where_they_lie():
@@ -56,7 +56,7 @@ def test_maps_of_other_grids_are_looked_at_where_they_lie():
         for one in maps
     ]
     place = Transform(matrix=np.array([[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1.0]]))
-    halves = SmallGrains(labels, coarse, {one.element: place for one in coarse}).halve(1)
+    halves = TwoPhaseTest(labels, coarse, {one.element: place for one in coarse}).halve(1)
     assert halves.real
     assert halves.share == pytest.approx(0.5, abs=0.15)
 
@@ -73,7 +73,7 @@ def test_a_thin_vein_across_the_field_is_no_small_grain():
 def test_a_grain_beside_all_maps_is_not_halved():
     labels, maps = small_grains()
     away = {one.element: Transform.from_shift(500, 0) for one in maps}
-    assert SmallGrains(labels, maps, away).halve(1) is None
+    assert TwoPhaseTest(labels, maps, away).halve(1) is None
 
 
 @pytest.mark.parametrize("columns", [150, 162, 168])
@@ -86,12 +86,12 @@ def test_maps_that_end_in_the_field_are_used_as_far_as_they_reach(columns):
 
 def test_gaps_in_a_map_are_no_darkness():
     labels, maps = small_grains(kind="wt%", brightness=10)
-    whole = SmallGrains(labels, maps, {})
+    whole = TwoPhaseTest(labels, maps, {})
     ys, xs = np.nonzero(labels == 2)
     for gap in ((ys[:1], xs[:1]), (ys[xs < xs.mean()], xs[xs < xs.mean()])):
         values = maps[0].values.copy()
         values[gap] = np.nan
-        gappy = SmallGrains(
+        gappy = TwoPhaseTest(
             labels, [ElementMap(values=values, element="Si", kind="wt%"), *maps[1:]], {}
         )
         assert gappy._light[0][2] == pytest.approx(whole._light[0][2], rel=0.1)

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from grainsmith.cli import app, main
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import training_field
-from grainsmith.train import Comparison, RunFolder, validation
+from grainsmith.train import ModelComparison, RunFolder, validation
 
 OPTIONS = ("--epochs", 25, "--minutes", 0, "--rehearsal", 0, "--batch", 2, "--tile", 32,
            "--threads", 1, "--patience", 0)  # fmt: skip
@@ -157,7 +157,7 @@ def test_what_stops_a_training_is_one_sentence_and_the_last_model_stays(
 def test_places_with_spaces_and_letters_of_any_script(place, tmp_path, monkeypatch):
     folder, model = tmp_path / "Mein Sand µ 鉱物", tmp_path / "grüner Ordner" / "Modell 1"
     shutil.copytree(place / "set", folder)
-    nothing = Comparison(before="a", after="b", fields=())
+    nothing = ModelComparison(before="a", after="b", fields=())
     monkeypatch.setattr(sys.modules["grainsmith.cli.train"], "_judge", lambda _: nothing)
     monkeypatch.setattr(validation, "rehearsed_fields", lambda: ())
     arguments = ["train", folder, "--from", place / "tiny.pt", *OPTIONS, "-o", model]

@@ -4,7 +4,7 @@ import pytest
 from grainsmith.samples import sample_field, training_field
 from grainsmith.samples.artefacts import record
 from grainsmith.samples.modalities import LOOKS, Scene
-from grainsmith.samples.shapes import Packing, draw_grains, pack_grains
+from grainsmith.samples.shapes import Packing, generate_grains, pack_grains
 
 
 def test_the_same_seed_gives_the_same_field():
@@ -27,7 +27,7 @@ def test_training_fields_are_finite_and_numbered_without_gaps(seed):
 def test_apart_means_apart_and_packed_means_packed():
     rng = np.random.default_rng(0)
     packing = Packing(median_radius_px=8, spread=0.2, coverage=0.5)
-    apart = draw_grains(rng, (150, 150), packing)
+    apart = generate_grains(rng, (150, 150), packing)
     pairs = np.stack([apart[:, :-1].ravel(), apart[:, 1:].ravel()])
     touching = (pairs[0] != pairs[1]) & (pairs > 0).all(0)
     assert apart.max() > 20

@@ -6,7 +6,7 @@ import pytest
 
 from grainsmith.classify.modal import modal_percentages
 from grainsmith.errors import MismatchError
-from grainsmith.statistics import Field, StatisticsSettings, compare_samples, field_spread
+from grainsmith.statistics import FieldGrains, StatisticsSettings, compare_samples, field_spread
 
 QUICK = StatisticsSettings(edge_rule="count all", n_bootstrap=200)
 
@@ -20,7 +20,7 @@ def field_of(sizes, *, scaled=True):
     if scaled:
         columns |= {"ecd_um": d, "area_um2": d**2}
     table = pd.DataFrame(columns, index=pd.RangeIndex(1, len(d) + 1, name="label"))
-    return Field(table=table, height_px=1000, width_px=1000)
+    return FieldGrains(table=table, height_px=1000, width_px=1000)
 
 
 def sample(seed, *, between, within=0.5, median=50.0, fields=12, grains=200):

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from grainsmith.errors import MismatchError
 from grainsmith.statistics import (
     SIZE_CLASSES,
-    Field,
+    FieldGrains,
     StatisticsSettings,
     grid_hits,
     size_class,
@@ -40,7 +40,7 @@ def table_of(diameters, *, boxes=(5, 5), edge=False, scaled=True):
 
 
 def field_of(diameters, **kwargs):
-    return Field(table=table_of(diameters, **kwargs), height_px=100_000, width_px=100_000)
+    return FieldGrains(table=table_of(diameters, **kwargs), height_px=100_000, width_px=100_000)
 
 
 def log_normal(n, median=100.0, sigma=0.5):
@@ -170,7 +170,7 @@ def simulated_fields(rng, n_fields, side=1000, sigma=0.5, median=60.0):
         table["top_px"], table["left_px"] = y - d / 2, x - d / 2
         inside = (y - d / 2 > 0) & (y + d / 2 < side) & (x - d / 2 > 0) & (x + d / 2 < side)
         table["touches_edge"] = ~inside
-        tables.append(Field(table=table, height_px=side, width_px=side))
+        tables.append(FieldGrains(table=table, height_px=side, width_px=side))
         all_sizes.append(d)
     return tables
 
@@ -203,7 +203,7 @@ def test_guard_frame_is_unbiased_and_says_what_it_costs():
 def test_left_out_is_counted():
     table = table_of([10.0, 30, 50, 70])
     table.loc[4, "touches_edge"] = True
-    field = Field(table=table, height_px=1000, width_px=1000)
+    field = FieldGrains(table=table, height_px=1000, width_px=1000)
     settings = StatisticsSettings(n_bootstrap=0, drop_below_resolution=True)
     statistics = summarise(field, settings)
     assert (statistics.n, statistics.left_out.n_edge, statistics.left_out.n_small) == (2, 1, 1)
@@ -241,7 +241,9 @@ def test_fields_that_differ_widen_the_interval():
     near, far = field_of(log_normal(200, 80)), field_of(log_normal(200, 120))
     settings = StatisticsSettings(n_bootstrap=200)
     together = pd.concat([near.table, far.table]).reset_index(drop=True)
-    one = summarise(Field(table=together, height_px=100_000, width_px=100_000), settings).values
+    one = summarise(
+        FieldGrains(table=together, height_px=100_000, width_px=100_000), settings
+    ).values
     two = summarise([near, far], settings).values
     assert one.value.d50_um_number == pytest.approx(two.value.d50_um_number)
     width = [v.high.d50_um_number - v.low.d50_um_number for v in (one, two)]
@@ -259,7 +261,7 @@ def test_a_grid_hits_by_area():
 
 def test_grid_by_number_is_a_basis_of_its_own():
     table = table_of([30.0, 60.0])
-    field = Field(
+    field = FieldGrains(
         table=table, height_px=10**6, width_px=10**6, grid_hits=pd.Series({1: 1, 2: 3, 99: 5})
     )
     statistics = summarise(field, QUICK)

@@ -4,7 +4,7 @@ from tests.fakes import BrightIsGrain
 
 from grainsmith.io.dataset import LoadedField
 from grainsmith.score import match_labels, score_labels
-from grainsmith.train import judge, read_comparison
+from grainsmith.train import evaluate_models, read_comparison
 from grainsmith.train.comparison import compare_labels
 
 
@@ -61,7 +61,7 @@ class Blind:
 
 
 def test_two_models_are_judged_and_the_outcome_is_kept(truth, tmp_path):
-    found = judge(Blind(), BrightIsGrain(0.0), [Field(truth)], made=False)
+    found = evaluate_models(Blind(), BrightIsGrain(0.0), [Field(truth)], made=False)
     assert found.fields[0].gained == [3, 5, 7, 9]
     assert found.summary()["ap50"] == {"validation": {"before": 0.0, "after": 1.0}}
     found.write(tmp_path)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grainsmith.align.bspline import Bend, resample_bspline
+from grainsmith.align.bspline import DisplacementField, resample_bspline
 from grainsmith.align.landmarks import (
     MODELS,
     POINTS_NEEDED,
@@ -22,10 +22,10 @@ from grainsmith.align.landmarks import (
     turn_zoom_and_shear,
 )
 from grainsmith.align.preprocess import sharpness
-from grainsmith.align.register import MovingImage, place
+from grainsmith.align.register import MovingImage, register_images
 from grainsmith.align.result import VERDICTS, MapRegistration, RegistrationResult
 from grainsmith.align.settings import AlignSettings
-from grainsmith.align.simpleitk import need_simpleitk
+from grainsmith.align.simpleitk import require_simpleitk
 from grainsmith.data import ElementMap, Transform, no_progress
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ __all__ = [
     "POINTS_NEEDED",
     "VERDICTS",
     "AlignSettings",
-    "Bend",
+    "DisplacementField",
     "MapRegistration",
     "MovingImage",
     "RegistrationResult",
@@ -46,8 +46,8 @@ __all__ = [
     "fit_points",
     "initial_transform",
     "leave_one_out_px",
-    "need_simpleitk",
-    "place",
+    "register_images",
+    "require_simpleitk",
     "resample_bspline",
     "residuals_px",
     "sharpness",
@@ -94,7 +94,7 @@ def align_maps(
         )
         for one in maps
     ]
-    return place(
+    return register_images(
         still,
         moving,
         settings,

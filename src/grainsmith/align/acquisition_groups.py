@@ -16,9 +16,15 @@ import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse.csgraph import connected_components
 
-from grainsmith.align.mutual_information import Spectra, between, spectra_of
-from grainsmith.align.refine import by_shift
-from grainsmith.align.search import in_threads, is_convincing, judge, reach_of, shift_matrix
+from grainsmith.align.coarse_search import (
+    combined_peak,
+    in_threads,
+    is_convincing,
+    largest_shift,
+    shift_matrix,
+)
+from grainsmith.align.mutual_information import LevelSpectra, correlate_spectra, level_spectra
+from grainsmith.align.refine import refine_shift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +39,7 @@ _AGREES_WITHIN_PX = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class PairOffset:
     """What one pair of maps says.
 
     Attributes
@@ -56,9 +62,9 @@ class Link:
     holds: bool
 
 
-def link_all(
+def measure_pair_offsets(
     pyramids: Sequence[Pyramid], settings: AlignSettings, on_link: Callable[[], None]
-) -> list[Link]:
+) -> list[PairOffset]:
     """Return what every pair of maps says of their offset.
 
     Parameters
@@ -72,7 +78,7 @@ def link_all(
     """
     prepared = in_threads(_Prepared.of, pyramids)
 
-    def one(pair: tuple[int, int]) -> Link:
+    def one(pair: tuple[int, int]) -> PairOffset:
         link = _link(prepared, *pair, settings)
         on_link()
         return link
@@ -85,8 +91,8 @@ class _Prepared:
     """A map that is compared with all others."""
 
     pyramid: Pyramid
-    near: Spectra  # of the coarse step, for the shifts between passes
-    anywhere: Spectra  # of the step before, for all shifts
+    near: LevelSpectra  # of the coarse step, for the shifts between passes
+    anywhere: LevelSpectra  # of the step before, for all shifts
     is_flat: bool
 
     @classmethod
@@ -94,25 +100,27 @@ class _Prepared:
         (_, rough), (_, coarse) = pyramid.steps[:2]
         return cls(
             pyramid=pyramid,
-            near=spectra_of(coarse, reach_of(coarse.shape, _REACH_BLOCKS)),
-            anywhere=spectra_of(rough, reach_of(rough.shape)),
+            near=level_spectra(coarse, largest_shift(coarse.shape, _REACH_BLOCKS)),
+            anywhere=level_spectra(rough, largest_shift(rough.shape)),
             is_flat=pyramid.is_flat,
         )
 
 
-def _link(maps: Sequence[_Prepared], first: int, second: int, settings: AlignSettings) -> Link:
+def _link(
+    maps: Sequence[_Prepared], first: int, second: int, settings: AlignSettings
+) -> PairOffset:
     ours, theirs = maps[first], maps[second]
     pairs = [(ours.pyramid, theirs.pyramid)]
     factor = ours.pyramid.steps[1][0]
     if ours.is_flat or theirs.is_flat:
-        return Link(first=first, second=second, dy_px=0, dx_px=0, z=0, holds=False)
-    peak = judge([between(ours.near, theirs.near)])[0]
+        return PairOffset(first=first, second=second, dy_px=0, dx_px=0, z=0, holds=False)
+    peak = combined_peak([correlate_spectra(ours.near, theirs.near)])[0]
     matrix = shift_matrix(peak.dy_px * factor, peak.dx_px * factor)
     holds = is_convincing(peak, settings) and _is_best_of_all(ours, theirs, matrix, settings)
     for step in range(2, len(ours.pyramid.steps) if holds else 0):
-        matrix = by_shift(pairs, matrix, step, enough=200_000)
+        matrix = refine_shift(pairs, matrix, step, enough=200_000)
     dy, dx = (float(n) for n in matrix[:2, 2])
-    return Link(first=first, second=second, dy_px=dy, dx_px=dx, z=peak.z, holds=holds)
+    return PairOffset(first=first, second=second, dy_px=dy, dx_px=dx, z=peak.z, holds=holds)
 
 
 def _is_best_of_all(
@@ -123,18 +131,18 @@ def _is_best_of_all(
     Two sparse maps match by chance somewhere; then they match as well elsewhere.
     """
     factor = ours.pyramid.steps[0][0]
-    peak = judge([between(ours.anywhere, theirs.anywhere)])[0]
+    peak = combined_peak([correlate_spectra(ours.anywhere, theirs.anywhere)])[0]
     gap = np.array([peak.dy_px, peak.dx_px]) * factor - matrix[:2, 2]
     return peak.z >= settings.accept_ratio * peak.runner_up and np.hypot(*gap) < 3 * factor
 
 
-def find_passes(links: Sequence[Link], count: int, same_px: float) -> npt.NDArray[np.int64]:
+def find_passes(links: Sequence[PairOffset], count: int, same_px: float) -> npt.NDArray[np.int64]:
     """Return the number of the pass of each map; -1 for a map that no pair says anything of.
 
     Parameters
     ----------
-    links : sequence of Link
-        From `link_all`.
+    links : sequence of PairOffset
+        From `measure_pair_offsets`.
     count : int
         How many maps there are.
     same_px : float
@@ -161,7 +169,7 @@ def find_passes(links: Sequence[Link], count: int, same_px: float) -> npt.NDArra
     return passes
 
 
-def _places(links: Sequence[Link], count: int) -> npt.NDArray[np.float64]:
+def _places(links: Sequence[PairOffset], count: int) -> npt.NDArray[np.float64]:
     """Return where each map lies: (count, 2), by least squares over all pairs, each with its z.
 
     Pairs that contradict the others lose their weight, round by round.

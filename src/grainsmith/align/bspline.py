@@ -21,7 +21,7 @@ _BAND_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bend:
+class DisplacementField:
     """Where an image is off after its matrix, as displacements over the field of the reference.
 
     What the reference shows at p, the image shows where its matrix puts p + displacement(p).
@@ -61,7 +61,7 @@ class Bend:
         }
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Bend:
+    def from_json(cls, content: dict[str, Any]) -> DisplacementField:
         """Return what `to_json` gave; raises ValueError, KeyError or TypeError where it did not."""
         parts = {
             name: np.array(content[name], dtype=np.float64)
@@ -76,7 +76,7 @@ class Bend:
 
 
 def resample_bspline(
-    picture: npt.NDArray[Any], transform: Transform, bend: Bend
+    picture: npt.NDArray[Any], transform: Transform, bend: DisplacementField
 ) -> npt.NDArray[np.float32]:
     """Return a copy of an image that its matrix alone lays on the reference.
 
@@ -86,7 +86,7 @@ def resample_bspline(
         In its own pixels; it is not changed.
     transform : Transform
         From its pixels to those of the reference, without the bend.
-    bend : Bend
+    bend : DisplacementField
         Found with that transform.
 
     Returns

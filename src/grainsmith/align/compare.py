@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.align.preprocess import views_of
+from grainsmith.align.preprocess import comparison_views
 
 if TYPE_CHECKING:
     from grainsmith.data import Image, Transform
@@ -33,8 +33,8 @@ def checkerboard(
         On the grid of the reference. Outlines that run on over the edges of the squares fit.
     """
     shape = (reference.shape[0], reference.shape[1])
-    still = _stretched(views_of(reference)[0])
-    other = transform.inverse().look_up(_stretched(views_of(moving)[0]), shape)
+    still = _stretched(comparison_views(reference)[0])
+    other = transform.inverse().look_up(_stretched(comparison_views(moving)[0]), shape)
     side = max(1, min(shape) // squares)
     y, x = np.ogrid[: shape[0], : shape[1]]
     return np.where((y // side + x // side) % 2 == 0, still, other).astype(np.uint8)
@@ -59,7 +59,7 @@ def before_after(
         outlines have no coloured rims.
     """
     shape = (reference.shape[0], reference.shape[1])
-    still, other = (_stretched(views_of(one)[0]) for one in (reference, moving))
+    still, other = (_stretched(comparison_views(one)[0]) for one in (reference, moving))
     halves = [
         np.dstack([one.inverse().look_up(other, shape), still, still]) for one in (before, after)
     ]

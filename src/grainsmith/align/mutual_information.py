@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 
-from grainsmith.align.pyramid import N_LEVELS, NOTHING, Bytes
+from grainsmith.align.pyramid import N_LEVELS, NO_LEVEL, Bytes
 
 if TYPE_CHECKING:
     from grainsmith.align.landmarks import Matrix, Points
@@ -57,7 +57,7 @@ class Peak:
     at_edge: bool
 
 
-def every_shift(reference: Bytes, moving: Bytes, reach: tuple[int, int]) -> Surface:
+def information_surface(reference: Bytes, moving: Bytes, reach: tuple[int, int]) -> Surface:
     """Return the mutual information for every whole shift of `moving`.
 
     Parameters
@@ -72,11 +72,11 @@ def every_shift(reference: Bytes, moving: Bytes, reach: tuple[int, int]) -> Surf
     (2 * reach_y + 1, 2 * reach_x + 1) float array
         Mutual information in nats, less what chance alone would give.
     """
-    return between(spectra_of(reference, reach), spectra_of(moving, reach))
+    return correlate_spectra(level_spectra(reference, reach), level_spectra(moving, reach))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spectra:
+class LevelSpectra:
     """The Fourier transforms of the levels of an image, for shifts up to a reach."""
 
     levels: npt.NDArray[np.complex64]
@@ -84,18 +84,18 @@ class Spectra:
     reach: tuple[int, int]
 
 
-def spectra_of(picture: Bytes, reach: tuple[int, int]) -> Spectra:
-    """Return what `between` needs of an image; one that meets several others is prepared once."""
+def level_spectra(picture: Bytes, reach: tuple[int, int]) -> LevelSpectra:
+    """Compute the Fourier transform of each grey level, once per image for all comparisons."""
     height, width = (
         fft.next_fast_len(n + r, real=True) for n, r in zip(picture.shape, reach, strict=True)
     )
     masks = picture == np.arange(N_LEVELS, dtype=np.uint8)[:, None, None]
     levels: npt.NDArray[np.complex64] = fft.rfft2(masks.astype(np.float32), (height, width))
-    return Spectra(levels=levels, size=(height, width), reach=reach)
+    return LevelSpectra(levels=levels, size=(height, width), reach=reach)
 
 
-def between(reference: Spectra, moving: Spectra) -> Surface:
-    """Return what `every_shift` does, of two images of one shape prepared for one reach."""
+def correlate_spectra(reference: LevelSpectra, moving: LevelSpectra) -> Surface:
+    """Return what `information_surface` does, of two images of one shape prepared for one reach."""
     size, reach = reference.size, reference.reach
     theirs = np.conj(moving.levels)
     rows = np.arange(-reach[0], reach[0] + 1) % size[0]
@@ -105,10 +105,10 @@ def between(reference: Spectra, moving: Spectra) -> Surface:
         # Only the rows that are asked for go on to the second axis.
         half = fft.ifft(reference.levels[level] * theirs, axis=1, overwrite_x=True)[:, rows]
         joint[level] = fft.irfft(half, size[1], axis=2, overwrite_x=True)[:, :, columns]
-    return information(joint)
+    return mutual_information(joint)
 
 
-def information(joint: npt.NDArray[np.float32]) -> Surface:
+def mutual_information(joint: npt.NDArray[np.float32]) -> Surface:
     """Return the mutual information of joint counts, less the bias that Miller (1955) found.
 
     Parameters
@@ -154,7 +154,7 @@ def _fill_information(joint, known, surface):  # type: ignore[no-untyped-def]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
+class LocalInformation:
     """The mutual information of tiles, and of the whole image as the last of them.
 
     Attributes
@@ -174,7 +174,7 @@ class Around:
     pixels: npt.NDArray[np.int64]
 
 
-def around(
+def local_information(
     reference: Bytes,
     moving: Bytes,
     matrix: Matrix,
@@ -182,7 +182,7 @@ def around(
     radius: int,
     tiles: int,
     enough: int = ENOUGH_PIXELS,
-) -> Around:
+) -> LocalInformation:
     """Return the mutual information for the whole shifts around a transform, tile by tile.
 
     Nothing is interpolated: the nearest pixel of `moving` is taken, so that the surface has none
@@ -203,7 +203,7 @@ def around(
 
     Returns
     -------
-    Around
+    LocalInformation
         At shift s the pixel p of the reference meets the pixel nearest to matrix^-1(p), less s.
     """
     width = 2 * radius + 1
@@ -216,8 +216,8 @@ def around(
     sums = places.reshape(-1, 5)
     sums = np.concatenate([sums, sums.sum(0, keepdims=True)])
     means = sums[:, 1:] / np.maximum(sums[:, :1], 1)
-    return Around(
-        surfaces=np.stack([information(np.moveaxis(one, 3, 1).copy()) for one in stack]),
+    return LocalInformation(
+        surfaces=np.stack([mutual_information(np.moveaxis(one, 3, 1).copy()) for one in stack]),
         moving=means[:, 2:],
         reference=means[:, :2],
         pixels=sums[:, 0].astype(np.int64),
@@ -238,7 +238,7 @@ def _count_pairs(reference, moving, back, radius, stride, counts, places):  # ty
             my = int(np.floor(back[0, 0] * y + back[0, 1] * x + back[0, 2] + 0.5))
             mx = int(np.floor(back[1, 0] * y + back[1, 1] * x + back[1, 2] + 0.5))
             inside = radius <= my < moving.shape[0] - radius
-            if ours == NOTHING or not inside or not radius <= mx < moving.shape[1] - radius:
+            if ours == NO_LEVEL or not inside or not radius <= mx < moving.shape[1] - radius:
                 continue
             ty, tx = y * tiles // height, x * tiles // breadth
             place = places[ty, tx]
@@ -252,11 +252,11 @@ def _count_pairs(reference, moving, back, radius, stride, counts, places):  # ty
                 row = u(my + radius - sy)
                 for sx in range(width):
                     theirs = moving[row, u(mx + radius - sx)]
-                    # `NOTHING` falls into the last bin, which is left out.
+                    # `NO_LEVEL` falls into the last bin, which is left out.
                     table[u((sy * width + sx) * _BINS) + u(theirs & (_BINS - 1))] += 1
 
 
-def peak_of(surface: Surface) -> Peak:
+def find_peak(surface: Surface) -> Peak:
     """Return the best shift of a surface, to a fraction of a pixel, and what it is worth.
 
     The height is measured over the broad trend that neighbourhood and shading give any surface.
@@ -270,7 +270,7 @@ def peak_of(surface: Surface) -> Peak:
         max(0, y - _APART_PX) : y + _APART_PX + 1, max(0, x - _APART_PX) : x + _APART_PX + 1
     ] = -np.inf
     at_edge = bool(y in (0, surface.shape[0] - 1) or x in (0, surface.shape[1] - 1))
-    dy, dx = (0.0, 0.0) if at_edge else top_of(surface[y - 1 : y + 2, x - 1 : x + 2])
+    dy, dx = (0.0, 0.0) if at_edge else subpixel_summit(surface[y - 1 : y + 2, x - 1 : x + 2])
     return Peak(
         dy_px=float(y - surface.shape[0] // 2 + dy),
         dx_px=float(x - surface.shape[1] // 2 + dx),
@@ -280,7 +280,7 @@ def peak_of(surface: Surface) -> Peak:
     )
 
 
-def top_of(patch: Surface) -> tuple[float, float]:
+def subpixel_summit(patch: Surface) -> tuple[float, float]:
     """Return the summit of a 3 x 3 patch as an offset from its middle, by parabolas."""
     return _parabola(patch[:, 1]), _parabola(patch[1])
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from grainsmith.data import Image
 
 
-def views_of(picture: Image) -> list[npt.NDArray[Any]]:
+def comparison_views(picture: Image) -> list[npt.NDArray[Any]]:
     """Return the grey images by which an image is compared.
 
     Parameters
@@ -44,7 +44,7 @@ def sharpness(picture: Image) -> float:
     The variance between blurs of 1 and 4 pixels, over that of the noise as the median of the
     Laplacian estimates it (Immerkær 1996, Computer Vision and Image Understanding 64:300).
     """
-    grey = np.nan_to_num(views_of(picture)[0].astype(np.float32))
+    grey = np.nan_to_num(comparison_views(picture)[0].astype(np.float32))
     if not grey.std():
         return 0.0
     fine = ndimage.gaussian_filter(grey, 1.0) - ndimage.gaussian_filter(grey, 4.0)

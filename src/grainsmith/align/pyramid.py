@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 N_LEVELS = 6
 """Grey levels of mutual information: enough for contrast, few enough for sparse maps."""
 
-NOTHING = 255
+NO_LEVEL = 255
 """The level of a pixel that was not measured or lies outside of its image."""
 
 COARSE_PX = 340
@@ -35,7 +35,7 @@ class Pyramid:
     ----------
     steps : tuple of (int, uint8 array)
         Side of a block in pixels of the reference, and the block means in levels: 0 to
-        N_LEVELS - 1, or `NOTHING`. The first step serves the search of turns, the second the
+        N_LEVELS - 1, or `NO_LEVEL`. The first step serves the search of turns, the second the
         search of all shifts, the last is the full image.
     """
 
@@ -48,7 +48,7 @@ class Pyramid:
         return int(np.count_nonzero(seen)) < 2
 
 
-def pyramid_of(picture: npt.NDArray[Any], shape: tuple[int, int], matrix: Matrix) -> Pyramid:
+def build_pyramid(picture: npt.NDArray[Any], shape: tuple[int, int], matrix: Matrix) -> Pyramid:
     """Return a picture in levels on the grid of the reference.
 
     Values are smoothed (sigma 1 pixel of the reference) and their square root is taken, so that
@@ -73,7 +73,8 @@ def pyramid_of(picture: npt.NDArray[Any], shape: tuple[int, int], matrix: Matrix
     sigma = _SIGMA_PX / max(_pixels_per_pixel(matrix), 1e-6)
     low, high = _range_of(picture, sigma)
     steps = [
-        (factor, np.full([-(-n // factor) for n in shape], NOTHING, np.uint8)) for factor in factors
+        (factor, np.full([-(-n // factor) for n in shape], NO_LEVEL, np.uint8))
+        for factor in factors
     ]
     # A band holds whole blocks of every step, or the blocks of two bands would overlap.
     unit = int(np.lcm.reduce(factors))
@@ -187,8 +188,8 @@ def _block_means(band: npt.NDArray[np.float32], factor: int) -> npt.NDArray[np.f
 def _quantised(values: npt.NDArray[np.float32], low: float, high: float) -> Bytes:
     known = np.isfinite(values)
     if high <= low:
-        return np.where(known, 0, NOTHING).astype(np.uint8)
+        return np.where(known, 0, NO_LEVEL).astype(np.uint8)
     share = np.clip((np.where(known, values, low) - low) / (high - low), 0, 1)
     level = np.minimum((np.sqrt(share) * N_LEVELS).astype(np.uint8), N_LEVELS - 1)
-    level[~known] = NOTHING
+    level[~known] = NO_LEVEL
     return level

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from grainsmith.align.coarse_search import (
+    Pairs,
+    Placement,
+    combined_peak,
+    information_surfaces,
+    is_convincing,
+    shift_in_blocks,
+)
 from grainsmith.align.mutual_information import Peak
 from grainsmith.align.result import MapRegistration
-from grainsmith.align.search import (
-    Found,
-    Pairs,
-    blocks_of,
-    coarse_surfaces,
-    is_convincing,
-    judge,
-)
 from grainsmith.data import Transform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grainsmith.align.acquisition_groups import Link
+    from grainsmith.align.acquisition_groups import PairOffset
     from grainsmith.align.landmarks import Matrix, Points
     from grainsmith.align.mutual_information import Surface
     from grainsmith.align.settings import AlignSettings
@@ -52,9 +52,9 @@ class Evidence:
     def look(self, settings: AlignSettings) -> None:
         """Try all shifts."""
         if not self.is_flat:
-            self.surfaces = coarse_surfaces(self.pairs)
-            limit = blocks_of(settings.max_shift_px, self.pairs[0][0].steps[1][0])
-            self.peak = judge(self.surfaces, limit)[0]
+            self.surfaces = information_surfaces(self.pairs)
+            limit = shift_in_blocks(settings.max_shift_px, self.pairs[0][0].steps[1][0])
+            self.peak = combined_peak(self.surfaces, limit)[0]
 
 
 class Verdicts:
@@ -64,7 +64,7 @@ class Verdicts:
     ----------
     shape : (int, int)
         Of the reference.
-    links : sequence of Link
+    links : sequence of PairOffset
         What the pairs of images say.
     passes : (N,) int array
         The number of the pass of each image; -1 where nothing tells.
@@ -77,9 +77,9 @@ class Verdicts:
     def __init__(
         self,
         shape: tuple[int, int],
-        links: Sequence[Link],
+        links: Sequence[PairOffset],
         passes: npt.NDArray[np.int64],
-        found: dict[int, Found],
+        found: dict[int, Placement],
         settings: AlignSettings,
     ) -> None:
         self._shape, self._settings, self._passes = shape, settings, passes
@@ -129,7 +129,7 @@ class Verdicts:
             note=self._notes.get(group, "") or _note(verdict, evidence, known),
         )
 
-    def _verdict(self, found: Found) -> str:
+    def _verdict(self, found: Placement) -> str:
         if is_convincing(found.peak, self._settings):
             return "aligned"
         lower = replace(
@@ -185,7 +185,7 @@ class Verdicts:
 
     def _doubt_what_may_be_turned(self) -> None:
         """Doubt a plain shift that no tile could check where another pass is turned."""
-        straight = Found(matrix=np.eye(3), peak=NO_PEAK)
+        straight = Placement(matrix=np.eye(3), peak=NO_PEAK)
         turned = [self._corners_px(self._found[number], straight) for number in self._sure()]
         for number in self._sure():
             unchecked = np.isnan(self._found[number].misfit_px)
@@ -193,7 +193,7 @@ class Verdicts:
                 self._verdicts[number] = "unsure"
                 self._notes[number] = "shows too little to tell whether it is turned as others are"
 
-    def _corners_px(self, first: Found, second: Found) -> float:
+    def _corners_px(self, first: Placement, second: Placement) -> float:
         """Return how far two places differ at the corners of the field, their shift apart."""
         difference = first.matrix[:2, :2] - second.matrix[:2, :2]
         half = np.array(self._shape, dtype=float) / 2
@@ -210,7 +210,7 @@ class Verdicts:
         return float(np.median(gaps)) if gaps else float("nan")
 
 
-def _note(verdict: str, evidence: Evidence, found: Found | None) -> str:
+def _note(verdict: str, evidence: Evidence, found: Placement | None) -> str:
     if found is None:
         return "its pass could not be told: choose one"
     if evidence.is_flat:

@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grainsmith.align.coarse_search import (
+    Pairs,
+    Placement,
+    combined_peak,
+    in_threads,
+    information_surfaces,
+    to_block_matrix,
+    to_pixel_matrix,
+)
 from grainsmith.align.landmarks import (
     MODELS,
     Matrix,
@@ -15,15 +24,12 @@ from grainsmith.align.landmarks import (
     robust_fit,
     turn_zoom_and_shear,
 )
-from grainsmith.align.mutual_information import ENOUGH_PIXELS, Around, Surface, around, top_of
-from grainsmith.align.search import (
-    Found,
-    Pairs,
-    at_block,
-    coarse_surfaces,
-    from_block,
-    in_threads,
-    judge,
+from grainsmith.align.mutual_information import (
+    ENOUGH_PIXELS,
+    LocalInformation,
+    Surface,
+    local_information,
+    subpixel_summit,
 )
 
 if TYPE_CHECKING:
@@ -45,28 +51,28 @@ _SEEN_AT_CORNERS_PX = 0.3  # a turn that moves nothing by more is no turn
 _CLEARLY_BETTER = 8.0  # F ratio by which a richer model must win
 
 
-def refine(pairs: Pairs, found: Found, settings: AlignSettings) -> Found:
+def refine_placement(pairs: Pairs, found: Placement, settings: AlignSettings) -> Placement:
     """Return a transform to a fraction of a pixel.
 
     Parameters
     ----------
     pairs : sequence of (Pyramid, Pyramid)
         Reference and moving.
-    found : Found
+    found : Placement
         Right to a few blocks of the coarse step.
     settings : AlignSettings
         `model` says which kinds of transform may come out.
 
     Returns
     -------
-    Found
+    Placement
         With the kind of transform, the misfit of the tiles, and the evidence judged anew where
         the transform is more than a shift.
     """
     last = len(pairs[0][0].steps) - 1
     shift = found
     for step in range(1, last + 1):
-        shift = replace(found, matrix=by_shift(pairs, shift.matrix, step), model=found.model)
+        shift = replace(found, matrix=refine_shift(pairs, shift.matrix, step), model=found.model)
     if settings.model == "shift":
         return shift
     rich = _by_tiles(pairs, found, settings)
@@ -74,14 +80,16 @@ def refine(pairs: Pairs, found: Found, settings: AlignSettings) -> Found:
         return replace(shift, misfit_px=rich.misfit_px)
     if settings.model == "auto" and not _tells_more(pairs, rich.matrix, shift.matrix):
         return shift
-    return replace(rich, peak=judge(coarse_surfaces(pairs, rich.matrix))[0])
+    return replace(rich, peak=combined_peak(information_surfaces(pairs, rich.matrix))[0])
 
 
-def by_shift(pairs: Pairs, matrix: Matrix, step: int, *, enough: int = ENOUGH_PIXELS) -> Matrix:
+def refine_shift(pairs: Pairs, matrix: Matrix, step: int, *, enough: int = ENOUGH_PIXELS) -> Matrix:
     """Return a transform with its shift set right by a step of the pyramids."""
     factor = pairs[0][0].steps[step][0]
-    blocks = at_block(matrix, factor)
-    return from_block(_shifted(look_around(pairs, blocks, step, enough=enough), blocks), factor)
+    blocks = to_block_matrix(matrix, factor)
+    return to_pixel_matrix(
+        _shifted(information_near(pairs, blocks, step, enough=enough), blocks), factor
+    )
 
 
 def _tells_more(pairs: Pairs, rich: Matrix, simple: Matrix) -> bool:
@@ -91,7 +99,7 @@ def _tells_more(pairs: Pairs, rich: Matrix, simple: Matrix) -> bool:
 
 def evidence_at(pairs: Pairs, matrix: Matrix) -> float:
     """Return how much the images tell of each other at a transform, in nats of likelihood."""
-    seen = look_around(pairs, matrix, len(pairs[0][0].steps) - 1, radius=1)
+    seen = information_near(pairs, matrix, len(pairs[0][0].steps) - 1, radius=1)
     # Nearest pixels were taken: the transform itself lies a fraction beside the middle.
     back = np.linalg.inv(matrix)
     exact = seen.moving[-1] - (back[:2, :2] @ seen.reference[-1] + back[:2, 2])
@@ -106,20 +114,20 @@ def _beside(values: npt.NDArray[np.float64], offset: float) -> float:
     return float(slope * offset + bend * offset**2)
 
 
-def tiles_off_px(pairs: Pairs, matrix: Matrix) -> float:
+def tile_misfit_px(pairs: Pairs, matrix: Matrix) -> float:
     """Return how far the tiles are off a transform, their median; NaN where too few can be judged.
 
     Unlike `misfit_px` nothing is fitted to them first.
     """
     step = len(pairs[0][0].steps) - 1
-    seen = look_around(pairs, matrix, step, radius=2 * _RADIUS, tiles=TILES)
+    seen = information_near(pairs, matrix, step, radius=2 * _RADIUS, tiles=TILES)
     moving, reference, _ = _tile_points(seen)
     if len(moving) < _FEWEST_TILES:
         return float("nan")
     return float(np.median(residuals_px(moving, reference, matrix)))
 
 
-def _by_tiles(pairs: Pairs, found: Found, settings: AlignSettings) -> Found:
+def _by_tiles(pairs: Pairs, found: Placement, settings: AlignSettings) -> Placement:
     """Return the transform on which the tiles agree, of the simplest kind that serves."""
     last = len(pairs[0][0].steps) - 1
     # Over a wide window first, because a turn moves the corners far; twice at the end, because
@@ -130,19 +138,19 @@ def _by_tiles(pairs: Pairs, found: Found, settings: AlignSettings) -> Found:
         if done and result.model == "shift" and step == plan[done - 1][0]:
             continue
         factor = pairs[0][0].steps[step][0]
-        blocks = at_block(result.matrix, factor)
-        seen = look_around(pairs, blocks, step, radius=radius, tiles=TILES)
+        blocks = to_block_matrix(result.matrix, factor)
+        seen = information_near(pairs, blocks, step, radius=radius, tiles=TILES)
         fit = _agreed(seen, _shifted(seen, blocks), settings, factor)
         result = replace(
             found,
-            matrix=from_block(fit.matrix, factor),
+            matrix=to_pixel_matrix(fit.matrix, factor),
             model=fit.model,
             misfit_px=fit.misfit * factor,
         )
     return result
 
 
-def look_around(
+def information_near(
     pairs: Pairs,
     blocks: Matrix,
     step: int,
@@ -150,20 +158,22 @@ def look_around(
     radius: int = _RADIUS,
     tiles: int = 1,
     enough: int = ENOUGH_PIXELS,
-) -> Around:
+) -> LocalInformation:
     """Return the mutual information around a transform, added over all pairs."""
 
-    def one(pair: tuple[Pyramid, Pyramid]) -> Around:
+    def one(pair: tuple[Pyramid, Pyramid]) -> LocalInformation:
         reference, moving = (pyramid.steps[step][1] for pyramid in pair)
-        return around(reference, moving, blocks, radius=radius, tiles=tiles, enough=enough)
+        return local_information(
+            reference, moving, blocks, radius=radius, tiles=tiles, enough=enough
+        )
 
     each = in_threads(one, pairs)
     return replace(each[0], surfaces=np.sum([one.surfaces for one in each], axis=0))
 
 
-def _shifted(seen: Around, blocks: Matrix) -> Matrix:
+def _shifted(seen: LocalInformation, blocks: Matrix) -> Matrix:
     """Return the transform with its shift set right by the whole image."""
-    top = summit(seen.surfaces[-1])
+    top = find_summit(seen.surfaces[-1])
     if top is None:
         return blocks
     moved = blocks.copy()
@@ -171,13 +181,13 @@ def _shifted(seen: Around, blocks: Matrix) -> Matrix:
     return moved
 
 
-def summit(surface: Surface) -> tuple[float, float] | None:
+def find_summit(surface: Surface) -> tuple[float, float] | None:
     """Return the highest shift of a small surface, or None where it lies on the edge."""
     y, x = (int(n) for n in np.unravel_index(int(surface.argmax()), surface.shape))
     radius = len(surface) // 2
     if 0 in (y, x) or 2 * radius in (y, x):
         return None
-    dy, dx = top_of(surface[y - 1 : y + 2, x - 1 : x + 2])
+    dy, dx = subpixel_summit(surface[y - 1 : y + 2, x - 1 : x + 2])
     return y - radius + dy, x - radius + dx
 
 
@@ -188,28 +198,28 @@ class _Fit:
     misfit: float
 
 
-def _agreed(seen: Around, by_shift: Matrix, settings: AlignSettings, factor: int) -> _Fit:
+def _agreed(seen: LocalInformation, shift: Matrix, settings: AlignSettings, factor: int) -> _Fit:
     """Return the simplest allowed transform that the tiles agree on."""
     moving, reference, trust = _tile_points(seen)
     if len(moving) < _FEWEST_TILES:
-        return _Fit(matrix=by_shift, model="shift", misfit=np.nan)
+        return _Fit(matrix=shift, model="shift", misfit=np.nan)
     allowed = MODELS if settings.model == "auto" else (settings.model,)
-    best = _fit(moving, reference, trust, allowed[0], by_shift)
+    best = _fit(moving, reference, trust, allowed[0], shift)
     for model in allowed[1:]:
-        richer = _fit(moving, reference, trust, model, by_shift)
+        richer = _fit(moving, reference, trust, model, shift)
         if _is_worth_it(best, richer, moving, reference, factor):
             best = richer
-    if not is_within(best.matrix, settings):
-        return _Fit(matrix=by_shift, model="shift", misfit=np.nan)
+    if not is_within_limits(best.matrix, settings):
+        return _Fit(matrix=shift, model="shift", misfit=np.nan)
     return best
 
 
-def _tile_points(seen: Around) -> tuple[Points, Points, npt.NDArray[np.float64]]:
+def _tile_points(seen: LocalInformation) -> tuple[Points, Points, npt.NDArray[np.float64]]:
     """Return the middles of the tiles that can be judged, in both images, and their evidence."""
     moving, reference, trust = [], [], []
     for number, surface in enumerate(seen.surfaces[:-1]):
         height = (surface.max() - np.median(surface)) * seen.pixels[number] / _SMOOTHED_TOGETHER
-        top = summit(surface)
+        top = find_summit(surface)
         if top is not None and height >= NOTICEABLE:
             moving.append(seen.moving[number] - top)
             reference.append(seen.reference[number])
@@ -222,10 +232,10 @@ def _fit(
     reference: Points,
     trust: npt.NDArray[np.float64],
     model: str,
-    by_shift: Matrix,
+    shift: Matrix,
 ) -> _Fit:
-    if model == "shift" and np.array_equal(by_shift[:2, :2], np.eye(2)):
-        matrix = by_shift  # the whole image knows its shift better than its tiles do
+    if model == "shift" and np.array_equal(shift[:2, :2], np.eye(2)):
+        matrix = shift  # the whole image knows its shift better than its tiles do
     else:
         # The spread of a summit falls with its height: twice the evidence is two tiles.
         matrix, _ = robust_fit(moving, reference, model, trust=trust)
@@ -256,7 +266,7 @@ def _applied(matrix: Matrix, points: Points) -> Points:
     return points @ matrix[:2, :2].T + matrix[:2, 2]
 
 
-def is_within(matrix: Matrix, settings: AlignSettings) -> bool:
+def is_within_limits(matrix: Matrix, settings: AlignSettings) -> bool:
     """Return whether turn, zoom and shear are of the size that was asked for."""
     turn, zoom, shear = turn_zoom_and_shear(matrix)
     most = 1 + settings.max_zoom_pct / 100

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.align.acquisition_groups import Link, find_passes, link_all
-from grainsmith.align.preprocess import views_of
-from grainsmith.align.pyramid import pyramid_of
-from grainsmith.align.refine import refine
-from grainsmith.align.result import RegistrationResult
-from grainsmith.align.search import (
-    Found,
+from grainsmith.align.acquisition_groups import PairOffset, find_passes, measure_pair_offsets
+from grainsmith.align.coarse_search import (
     Pairs,
-    coarse_surfaces,
+    Placement,
     in_threads,
+    information_surfaces,
     is_convincing,
-    search,
+    search_shifts_and_turns,
     shift_matrix,
 )
+from grainsmith.align.preprocess import comparison_views
+from grainsmith.align.pyramid import build_pyramid
+from grainsmith.align.refine import refine_placement
+from grainsmith.align.result import RegistrationResult
 from grainsmith.align.settings import AlignSettings
-from grainsmith.align.simpleitk import need_simpleitk, refine_affine, refine_bspline
+from grainsmith.align.simpleitk import refine_affine, refine_bspline, require_simpleitk
 from grainsmith.data import no_progress
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class MovingImage:
     start: Matrix
 
 
-def place(
+def register_images(
     reference: Image,
     moving: Sequence[MovingImage],
     settings: AlignSettings | None = None,
@@ -107,7 +107,7 @@ def place(
         A refinement is asked for that is not installed.
     """
     settings = settings or AlignSettings()
-    need_simpleitk(settings)
+    require_simpleitk(settings)
     if groups and len(groups) != len(moving):
         raise ValueError(f"groups must name a pass for each of {len(moving)}, got {len(groups)}")
     if not moving:
@@ -120,7 +120,7 @@ def place(
         steps.one_more()
 
     in_threads(look, evidence)
-    links = link_all([one.pairs[0][1] for one in evidence], settings, steps.one_more)
+    links = measure_pair_offsets([one.pairs[0][1] for one in evidence], settings, steps.one_more)
     if groups:
         names = list(dict.fromkeys(groups))
         passes = np.array([names.index(name) for name in groups])
@@ -150,10 +150,12 @@ class _Steps:
 
 def _all_pairs(reference: Image, moving: Sequence[MovingImage], steps: _Steps) -> list[Pairs]:
     shape = (reference.shape[0], reference.shape[1])
-    fixed = [pyramid_of(view, shape, np.eye(3)) for view in views_of(reference)]
+    fixed = [build_pyramid(view, shape, np.eye(3)) for view in comparison_views(reference)]
 
     def one(picture: MovingImage) -> Pairs:
-        views = [pyramid_of(view, shape, picture.start) for view in views_of(picture.picture)]
+        views = [
+            build_pyramid(view, shape, picture.start) for view in comparison_views(picture.picture)
+        ]
         steps.one_more()
         if len(views) == len(fixed):
             return list(zip(fixed, views, strict=True))
@@ -163,8 +165,8 @@ def _all_pairs(reference: Image, moving: Sequence[MovingImage], steps: _Steps) -
 
 
 def _passes_found(
-    links: Sequence[Link], evidence: Sequence[Evidence], settings: AlignSettings
-) -> tuple[npt.NDArray[np.int64], dict[int, Found]]:
+    links: Sequence[PairOffset], evidence: Sequence[Evidence], settings: AlignSettings
+) -> tuple[npt.NDArray[np.int64], dict[int, Placement]]:
     """Return the number of the pass of each image (-1 where nothing tells), and their places."""
     passes = find_passes(links, len(evidence), settings.same_pass_px)
     # An image that no other tells of, but the reference does, is a pass of its own.
@@ -183,9 +185,9 @@ def _passes_found(
 def _merged(
     evidence: Sequence[Evidence],
     passes: npt.NDArray[np.int64],
-    found: dict[int, Found],
+    found: dict[int, Placement],
     settings: AlignSettings,
-) -> tuple[npt.NDArray[np.int64], dict[int, Found]]:
+) -> tuple[npt.NDArray[np.int64], dict[int, Placement]]:
     """Join passes, two at a time, where one lies as well at the place of the other.
 
     Offsets of noisy or turned maps scatter; what counts is whether a place is contradicted.
@@ -207,9 +209,9 @@ def _merged(
 def _placed_by_others(
     evidence: Sequence[Evidence],
     passes: npt.NDArray[np.int64],
-    found: dict[int, Found],
+    found: dict[int, Placement],
     settings: AlignSettings,
-) -> dict[int, Found]:
+) -> dict[int, Placement]:
     """Place a pass that the reference does not tell of by the maps of a pass of which it does."""
     result = dict(found)
     only_shifts = replace(settings, model="shift" if settings.model == "auto" else settings.model)
@@ -219,9 +221,9 @@ def _placed_by_others(
             pairs = _pairs_between(evidence, passes, other, number)
             if not pairs:
                 continue
-            between = search(pairs, coarse_surfaces(pairs), only_shifts)
+            between = search_shifts_and_turns(pairs, information_surfaces(pairs), only_shifts)
             if is_convincing(between.peak, settings):
-                between = refine(pairs, between, settings)
+                between = refine_placement(pairs, between, settings)
                 matrix = found[other].matrix @ between.matrix
                 note = "placed by its pairs with the maps of another pass"
                 # Without a look at the tiles a turn between the passes would go unseen.
@@ -253,7 +255,7 @@ def _pairs_between(
 def _losses(
     evidence: Sequence[Evidence],
     passes: npt.NDArray[np.int64],
-    found: dict[int, Found],
+    found: dict[int, Placement],
     settings: AlignSettings,
     known: dict[tuple[int, int], float],
 ) -> dict[tuple[int, int], float]:
@@ -276,7 +278,7 @@ def _losses(
     return losses
 
 
-def _loss(pairs: Pairs, own: float, there: Found, is_sure: bool) -> float:
+def _loss(pairs: Pairs, own: float, there: Placement, is_sure: bool) -> float:
     """Return how much less than their own images tell there; infinite where they tell nothing."""
     # Noise fits anywhere: what does not convince must tell that place from near by.
     if not is_sure and not _stands_out(pairs, there.matrix):
@@ -294,8 +296,8 @@ def _stands_out(pairs: Pairs, matrix: Matrix) -> bool:
 
 
 def _renumbered(
-    passes: npt.NDArray[np.int64], found: dict[int, Found]
-) -> tuple[npt.NDArray[np.int64], dict[int, Found]]:
+    passes: npt.NDArray[np.int64], found: dict[int, Placement]
+) -> tuple[npt.NDArray[np.int64], dict[int, Placement]]:
     """Number the passes in the order of their first images."""
     order = {old: new for new, old in enumerate(dict.fromkeys(int(n) for n in passes if n >= 0))}
     numbers = np.array([order.get(int(number), -1) for number in passes], dtype=np.int64)
@@ -311,7 +313,7 @@ def _pairs_of(
 
 def _locate_all(
     evidence: Sequence[Evidence], passes: npt.NDArray[np.int64], settings: AlignSettings
-) -> dict[int, Found]:
+) -> dict[int, Placement]:
     return {
         int(number): _locate(
             [evidence[n] for n in range(len(passes)) if passes[n] == number], settings
@@ -320,20 +322,20 @@ def _locate_all(
     }
 
 
-def _locate(members: Sequence[Evidence], settings: AlignSettings) -> Found:
+def _locate(members: Sequence[Evidence], settings: AlignSettings) -> Placement:
     telling = [one for one in members if not one.is_flat]
     if not telling:
-        return Found(matrix=np.eye(3), peak=NO_PEAK)
+        return Placement(matrix=np.eye(3), peak=NO_PEAK)
     pairs = [pair for one in telling for pair in one.pairs]
     surfaces = [surface for one in telling for surface in one.surfaces]
     return _located(pairs, surfaces, settings)
 
 
-def _located(pairs: Pairs, surfaces: Sequence[Surface], settings: AlignSettings) -> Found:
-    found = search(pairs, surfaces, settings)
+def _located(pairs: Pairs, surfaces: Sequence[Surface], settings: AlignSettings) -> Placement:
+    found = search_shifts_and_turns(pairs, surfaces, settings)
     if not is_convincing(found.peak, settings):
         return found
-    found = refine(pairs, found, settings)
+    found = refine_placement(pairs, found, settings)
     if settings.refine != "none":
         found = refine_affine(pairs, found, settings)
     return refine_bspline(pairs, found) if settings.refine == "bspline" else found

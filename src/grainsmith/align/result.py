@@ -11,7 +11,7 @@ import pandas as pd
 from grainsmith.align.landmarks import turn_zoom_and_shear
 
 if TYPE_CHECKING:
-    from grainsmith.align.bspline import Bend
+    from grainsmith.align.bspline import DisplacementField
     from grainsmith.align.landmarks import Matrix
     from grainsmith.data import Transform
 
@@ -51,7 +51,7 @@ class MapRegistration:
         Median distance of the tiles of the image from the transform; NaN = could not be told.
     note : str
         What the user should know, in one line.
-    bend : Bend or None
+    bend : DisplacementField or None
         What is off beyond the transform, recorded where a B-spline was asked for and found.
     """
 
@@ -65,7 +65,7 @@ class MapRegistration:
     residual_px: float = float("nan")
     misfit_px: float = float("nan")
     note: str = ""
-    bend: Bend | None = None
+    bend: DisplacementField | None = None
 
     @property
     def shift_px(self) -> tuple[float, float]:

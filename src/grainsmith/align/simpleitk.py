@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grainsmith.align.bspline import Bend
-from grainsmith.align.pyramid import NOTHING, Pyramid
-from grainsmith.align.refine import NOTICEABLE, evidence_at, is_within, tiles_off_px
-from grainsmith.align.search import at_block, coarse_surfaces, from_block, judge
+from grainsmith.align.bspline import DisplacementField
+from grainsmith.align.coarse_search import (
+    combined_peak,
+    information_surfaces,
+    to_block_matrix,
+    to_pixel_matrix,
+)
+from grainsmith.align.pyramid import NO_LEVEL, Pyramid
+from grainsmith.align.refine import NOTICEABLE, evidence_at, is_within_limits, tile_misfit_px
 from grainsmith.errors import GrainsmithError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from grainsmith.align.coarse_search import Pairs, Placement
     from grainsmith.align.landmarks import Matrix
     from grainsmith.align.pyramid import Bytes
-    from grainsmith.align.search import Found, Pairs
     from grainsmith.align.settings import AlignSettings
 
 _MISFIT_PX = 0.5  # of the tiles: from here on a shift is doubted
@@ -37,7 +42,7 @@ _BAND_ROWS = 256
 _BINS = 16
 
 
-def need_simpleitk(settings: AlignSettings) -> None:
+def require_simpleitk(settings: AlignSettings) -> None:
     """Raise GrainsmithError where a refinement is asked for that is not installed."""
     if settings.refine != "none" and find_spec("SimpleITK") is None:
         raise GrainsmithError(
@@ -46,7 +51,7 @@ def need_simpleitk(settings: AlignSettings) -> None:
         )
 
 
-def refine_affine(pairs: Pairs, found: Found, settings: AlignSettings) -> Found:
+def refine_affine(pairs: Pairs, found: Placement, settings: AlignSettings) -> Placement:
     """Return a better affine transform, or what was found where there is none.
 
     The Mattes mutual information (Mattes et al. 2003, IEEE Transactions on Medical Imaging 22:120)
@@ -56,14 +61,14 @@ def refine_affine(pairs: Pairs, found: Found, settings: AlignSettings) -> Found:
     ----------
     pairs : sequence of (Pyramid, Pyramid)
         Reference and moving, of one pass.
-    found : Found
+    found : Placement
         Accepted, and refined as far as our own steps go.
     settings : AlignSettings
         Its largest turn and zoom bound what may come out.
 
     Returns
     -------
-    Found
+    Placement
         Its note says which of the two it is. Unchanged where the tiles agree on a shift, or could
         not be judged.
     """
@@ -72,10 +77,10 @@ def refine_affine(pairs: Pairs, found: Found, settings: AlignSettings) -> Found:
         return found
     matrix = _climbed(pairs, found.matrix)
     gain = evidence_at(pairs, matrix) - evidence_at(pairs, found.matrix)
-    if not is_within(matrix, settings) or gain < NOTICEABLE:
+    if not is_within_limits(matrix, settings) or gain < NOTICEABLE:
         note = f"its tiles are off by {found.misfit_px:.1f} px; an affine refinement is no better"
         return replace(found, note=f"{note}: not taken")
-    peak = judge(coarse_surfaces(pairs, matrix))[0]
+    peak = combined_peak(information_surfaces(pairs, matrix))[0]
     return replace(
         found,
         matrix=matrix,
@@ -85,7 +90,7 @@ def refine_affine(pairs: Pairs, found: Found, settings: AlignSettings) -> Found:
     )
 
 
-def refine_bspline(pairs: Pairs, found: Found) -> Found:
+def refine_bspline(pairs: Pairs, found: Placement) -> Placement:
     """Return what was found with the bend that a B-spline of SimpleITK leaves, or without one.
 
     The most telling image of the pass is compared by Mattes' mutual information. The answer is
@@ -97,15 +102,15 @@ def refine_bspline(pairs: Pairs, found: Found) -> Found:
     ----------
     pairs : sequence of (Pyramid, Pyramid)
         Reference and moving, of one pass.
-    found : Found
+    found : Placement
         Accepted; its matrix stays as it is.
 
     Returns
     -------
-    Found
+    Placement
         Its note says which of the two it is.
     """
-    before = tiles_off_px(pairs, found.matrix)
+    before = tile_misfit_px(pairs, found.matrix)
     if not before > _MISFIT_PX:
         return found
     bend = _bent(pairs, found.matrix)
@@ -116,7 +121,7 @@ def refine_bspline(pairs: Pairs, found: Found) -> Found:
         for one in (None, bend)
     )
     gain = evidence_at(bent, np.eye(3)) - evidence_at(straight, np.eye(3))
-    after = tiles_off_px(bent, np.eye(3))
+    after = tile_misfit_px(bent, np.eye(3))
     if gain < NOTICEABLE + bend.knots_px.size or not after < before:
         note = f"its tiles are off by {before:.1f} px; a B-spline is no better: not taken"
         return replace(found, note=note)
@@ -124,10 +129,10 @@ def refine_bspline(pairs: Pairs, found: Found) -> Found:
     return replace(found, bend=bend, misfit_px=before, note=note)
 
 
-def _straight(moving: Pyramid, matrix: Matrix, bend: Bend | None) -> Pyramid:
+def _straight(moving: Pyramid, matrix: Matrix, bend: DisplacementField | None) -> Pyramid:
     """Return the finest step of an image on the reference, each pixel from the nearest."""
     levels = moving.steps[-1][1]
-    result = np.full(levels.shape, NOTHING, np.uint8)
+    result = np.full(levels.shape, NO_LEVEL, np.uint8)
     back = np.linalg.inv(matrix)
     for top in range(0, len(levels), _BAND_ROWS):
         rows = np.arange(top, min(top + _BAND_ROWS, len(levels)))
@@ -142,14 +147,14 @@ def _straight(moving: Pyramid, matrix: Matrix, bend: Bend | None) -> Pyramid:
     return Pyramid(steps=(*moving.steps[:-1], (1, result)))
 
 
-def _is_folded(bend: Bend) -> bool:
+def _is_folded(bend: DisplacementField) -> bool:
     """Return whether neighbours would change places, or are moved further than any drift."""
     steps = [np.diff(bend.knots_px, axis=axis) / bend.spacing_px[axis] for axis in (0, 1)]
     steepest = max(float(np.abs(one).max()) for one in steps)
     return steepest > 0.5 or float(np.abs(bend.knots_px).max()) > _MOST_BEND_PX
 
 
-def _bent(pairs: Pairs, matrix: Matrix) -> Bend | None:
+def _bent(pairs: Pairs, matrix: Matrix) -> DisplacementField | None:
     """Return the B-spline by which SimpleITK lays the most telling image on the reference."""
     import SimpleITK as sitk  # noqa: N813
 
@@ -158,7 +163,7 @@ def _bent(pairs: Pairs, matrix: Matrix) -> Bend | None:
     spline = sitk.BSplineTransformInitializer(fixed, [_CELLS, _CELLS], 3)
     method = _mattes(reference, moving)
     method.SetOptimizerAsLBFGSB(1e-6, numberOfIterations=_BEND_ROUNDS)
-    back = np.linalg.inv(at_block(matrix, factor)).astype(np.float64)
+    back = np.linalg.inv(to_block_matrix(matrix, factor)).astype(np.float64)
     to_moving = _to_itk(back, reference.shape)
     method.SetMovingInitialTransform(to_moving)
     method.SetInitialTransform(spline, inPlace=True)
@@ -171,7 +176,7 @@ def _bent(pairs: Pairs, matrix: Matrix) -> Bend | None:
     origin, spacing = (
         np.array(one[::-1], dtype=float) for one in (down.GetOrigin(), down.GetSpacing())
     )
-    return Bend(
+    return DisplacementField(
         knots_px=knots.astype(np.float64) * factor,
         origin_px=origin * factor + (factor - 1) / 2,
         spacing_px=spacing * factor,
@@ -181,7 +186,7 @@ def _bent(pairs: Pairs, matrix: Matrix) -> Bend | None:
 def _climbed(pairs: Pairs, matrix: Matrix) -> Matrix:
     """Return where SimpleITK ends that starts from a transform."""
     reference, moving, factor = _most_telling(pairs, matrix, _MOST_PIXELS)
-    return from_block(_by_mattes(reference, moving, at_block(matrix, factor)), factor)
+    return to_pixel_matrix(_by_mattes(reference, moving, to_block_matrix(matrix, factor)), factor)
 
 
 def _most_telling(pairs: Pairs, matrix: Matrix, most_pixels: int) -> tuple[Bytes, Bytes, int]:
@@ -222,13 +227,13 @@ def _mattes(reference: Bytes, moving: Bytes) -> Any:
 def _picture(levels: Bytes) -> Any:
     import SimpleITK as sitk  # noqa: N813
 
-    return sitk.GetImageFromArray(np.where(levels == NOTHING, 0, levels).astype(np.float32))
+    return sitk.GetImageFromArray(np.where(levels == NO_LEVEL, 0, levels).astype(np.float32))
 
 
 def _mask(levels: Bytes) -> Any:
     import SimpleITK as sitk  # noqa: N813
 
-    return sitk.GetImageFromArray((levels != NOTHING).astype(np.uint8))
+    return sitk.GetImageFromArray((levels != NO_LEVEL).astype(np.uint8))
 
 
 def _to_itk(back: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Any:

@@ -142,7 +142,7 @@ def _pixels(table: pd.DataFrame, elements: list[str], means: Floats, errors: Flo
     return pixels
 
 
-def in_weight_pct(table: pd.DataFrame, standards: Standards) -> pd.DataFrame:
+def to_weight_pct(table: pd.DataFrame, standards: Standards) -> pd.DataFrame:
     """Return a table of counts as one of wt%, with the errors of both counts and standards.
 
     Parameters

@@ -13,7 +13,7 @@ from grainsmith.classify.naming_table import (
     UNMAPPED,
     mapped_elements,
     means_and_errors,
-    name_grains,
+    naming_from_scores,
 )
 from grainsmith.errors import MismatchError
 from grainsmith.minerals import LIBRARY
@@ -61,7 +61,7 @@ def classify_by_clusters(table: pd.DataFrame, *, most_clusters: int = 12) -> pd.
     probability = _mixture(root / max(root.max(), np.finfo(float).tiny), most_clusters)
     scores = np.zeros((len(table), probability.shape[1]))
     scores[mapped] = probability
-    return name_grains(
+    return naming_from_scores(
         table.index,
         [f"cluster {k + 1}" for k in range(probability.shape[1])],
         scores,

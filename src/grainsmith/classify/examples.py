@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import chi2
 
-from grainsmith.classify.naming_table import mapped_elements, means_and_errors, name_grains
+from grainsmith.classify.naming_table import mapped_elements, means_and_errors, naming_from_scores
 from grainsmith.errors import MismatchError
 from grainsmith.minerals import LIBRARY
 
@@ -61,7 +61,7 @@ class ExampleSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LearnedExamples:
+class ExampleClassification:
     """Names of all grains, and how far they can be trusted.
 
     Attributes
@@ -88,7 +88,7 @@ def classify_by_examples(
     table: pd.DataFrame,
     examples: Mapping[int, str],
     settings: ExampleSettings = ExampleSettings(),
-) -> LearnedExamples:
+) -> ExampleClassification:
     """Name grains like the examples.
 
     Parameters
@@ -127,7 +127,7 @@ def classify_by_examples(
         scores, held_out, importances = _forest(means, errors, rows, answer, spread)
     limit = chi2.ppf(1 - settings.stranger_pct / 100, np.maximum(freedom, 1))
     near = (distance <= limit).any(axis=1)
-    naming = name_grains(
+    naming = naming_from_scores(
         table.index,
         names,
         np.where(near[:, np.newaxis], scores, scores * 0.5),
@@ -135,7 +135,7 @@ def classify_by_examples(
         mapped=np.asarray((freedom > 0).any(axis=1)),
         groups={name: LIBRARY[name].group if name in LIBRARY else "" for name in names},
     )
-    return LearnedExamples(
+    return ExampleClassification(
         naming=naming,
         score=_right_share(answer, held_out),
         confusion=_confusion(names, answer, held_out),

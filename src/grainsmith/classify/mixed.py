@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
-from grainsmith.classify.small_grains import SmallGrains
+from grainsmith.classify.small_grains import TwoPhaseTest
 from grainsmith.data import Transform, no_progress
 from grainsmith.errors import MismatchError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from grainsmith.classify.naming_table import Floats
-    from grainsmith.classify.small_grains import Halves
+    from grainsmith.classify.small_grains import TwoPhaseSplit
     from grainsmith.data import ElementMap, LabelImage, OnProgress
 
 _WINDOW_PX = 5
@@ -109,7 +109,7 @@ def find_mixed(
     purity = np.full(len(present), np.nan)
     boxes = ndimage.find_objects(on_map)
     row = 0
-    small = SmallGrains(labels, maps, transforms, lambda: on_progress(row, len(present)))
+    small = TwoPhaseTest(labels, maps, transforms, lambda: on_progress(row, len(present)))
     for row, label in enumerate(present):
         box = boxes[label - 1] if label <= len(boxes) else None
         if box is not None:
@@ -173,7 +173,7 @@ def _purity(
     return 1 - found.share if apart else 1.0
 
 
-def _purity_of_halves(halves: Halves | None, settings: MixedSettings) -> float:
+def _purity_of_halves(halves: TwoPhaseSplit | None, settings: MixedSettings) -> float:
     if halves is None:
         return float("nan")
     apart = (

@@ -73,7 +73,7 @@ def means_and_errors(table: pd.DataFrame, elements: Sequence[str]) -> tuple[Floa
     return means, np.maximum(errors, one_count)
 
 
-def name_grains(
+def naming_from_scores(
     index: pd.Index,
     names: Sequence[str],
     scores: Floats,
@@ -134,7 +134,7 @@ def name_grains(
     return naming
 
 
-def name_by_hand(naming: pd.DataFrame, label: int, mineral: str) -> pd.DataFrame:
+def name_manually(naming: pd.DataFrame, label: int, mineral: str) -> pd.DataFrame:
     """Return the naming with one grain called by the user's word.
 
     Raises
@@ -159,7 +159,7 @@ def name_by_hand(naming: pd.DataFrame, label: int, mineral: str) -> pd.DataFrame
     return changed
 
 
-def keep_by_hand(naming: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+def keep_manual_names(naming: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     """Return the new naming with the grains that were named by hand before as they were."""
     if "verdict" not in before:
         return naming

@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from scipy.stats import chi2
 
 from grainsmith.classify.element_ratios import Quantity, convert
-from grainsmith.classify.naming_table import mapped_elements, means_and_errors, name_grains
+from grainsmith.classify.naming_table import mapped_elements, means_and_errors, naming_from_scores
 from grainsmith.classify.rules import Condition, Rule, RuleSet
 from grainsmith.errors import MismatchError
 
@@ -77,7 +77,7 @@ def classify_by_rules(table: pd.DataFrame, rules: RuleSet, *, kind: str = "") ->
             conditions, usable.units, elements, means[outside], errors[outside]
         )
         known |= scores.max(axis=1) > 0
-    naming = name_grains(
+    naming = naming_from_scores(
         table.index,
         names,
         scores,

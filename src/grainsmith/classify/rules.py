@@ -11,7 +11,7 @@ import yaml
 
 from grainsmith.classify.element_ratios import UNITS, Quantity
 from grainsmith.errors import MismatchError, ReadError
-from grainsmith.minerals import LIBRARY, Mineral, atomic_weight, tell_apart, visible_pct
+from grainsmith.minerals import LIBRARY, Mineral, atomic_weight, distinguishable_groups, visible_pct
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -171,7 +171,7 @@ def library_rules(
         mineral, or of the groups where there are two or three, or of the elements of more groups.
     """
     chosen = {mineral.name: mineral for mineral in minerals} or LIBRARY
-    sets = tell_apart(elements, chosen.values())
+    sets = distinguishable_groups(elements, chosen.values())
     members = [[chosen[name] for name in names] for names in sets]
     rules = [
         _rule_of(group, elements, within_at_pct)
@@ -191,13 +191,13 @@ def advice_on_elements(elements: Collection[str], minerals: Iterable[Mineral] = 
     """
     chosen = {mineral.name: mineral for mineral in minerals} or LIBRARY
     found = []
-    for names in tell_apart(elements, chosen.values()):
+    for names in distinguishable_groups(elements, chosen.values()):
         members = [chosen[name] for name in names]
         lacking = {element for mineral in members for element in mineral.atomic_pct}
         lacking -= set(elements)
         if not any(any(visible_pct(mineral, elements).values()) for mineral in members):
             found.append(f"{', '.join(names)} cannot be seen without {', '.join(sorted(lacking))}")
-        elif len(tell_apart({*elements, *lacking}, members)) > 1:
+        elif len(distinguishable_groups({*elements, *lacking}, members)) > 1:
             found.append(
                 f"{', '.join(names)} cannot be told apart without {', '.join(sorted(lacking))}"
             )

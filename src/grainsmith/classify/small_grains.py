@@ -38,7 +38,7 @@ _REACH = 3.0  # standard deviations of the blur
 
 
 @dataclass(frozen=True, slots=True)
-class Halves:
+class TwoPhaseSplit:
     """The best cut of a grain in two.
 
     Attributes
@@ -84,7 +84,7 @@ class _Seen:
     noise: float
 
 
-class SmallGrains:
+class TwoPhaseTest:
     """Grains of few map pixels and all that shines into them.
 
     Parameters
@@ -111,7 +111,7 @@ class SmallGrains:
         self._boxes = ndimage.find_objects(labels)
         self._maps = [(each, transforms.get(each.element, Transform())) for each in maps]
 
-    def halve(self, label: int) -> Halves | None:
+    def halve(self, label: int) -> TwoPhaseSplit | None:
         """Cut one grain where its halves differ most; None where the maps do not show it."""
         seen = self._look(label, self.blur_px)
         if not seen:
@@ -127,7 +127,7 @@ class SmallGrains:
         pairs = np.array([_pair(one, best) for one in seen])
         total = max(pairs.sum() / 2, np.finfo(float).tiny)
         share = float(np.mean([one.halves[best].sum() / one.own.sum() for one in seen]))
-        return Halves(
+        return TwoPhaseSplit(
             share=min(share, 1 - share),
             contrast_pct=float(50 * np.abs(pairs[:, 0] - pairs[:, 1]).sum() / total),
             real=bool(real),

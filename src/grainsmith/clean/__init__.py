@@ -28,7 +28,7 @@ from grainsmith.clean.grains import (
 )
 from grainsmith.clean.index import GrainIndex
 from grainsmith.clean.missed_grains import (
-    MissedGrains,
+    MissedGrain,
     find_missed,
     likeness_from_grey,
     likeness_from_logit,
@@ -57,7 +57,7 @@ __all__ = [
     "CleanResult",
     "CleanSettings",
     "GrainIndex",
-    "MissedGrains",
+    "MissedGrain",
     "Patch",
     "add_candidate",
     "add_mask",

@@ -21,7 +21,7 @@ _MOST = 1000  # a queue that nobody would walk to its end
 
 
 @dataclass(frozen=True, slots=True)
-class MissedGrains:
+class MissedGrain:
     """A bare place that may be a missed grain.
 
     Attributes
@@ -39,7 +39,7 @@ class MissedGrains:
 
 def find_missed(
     labels: Labels, likeness: npt.NDArray[Any], *, threshold: float = 0.5
-) -> list[MissedGrains]:
+) -> list[MissedGrain]:
     """Find bare places that may be missed grains.
 
     Parameters
@@ -65,7 +65,7 @@ def find_missed(
     boxes = ndimage.find_objects(places)
     order = [int(k) for k in np.argsort(-sizes, kind="stable") if sizes[k] >= smallest][:_MOST]
     return [
-        MissedGrains(
+        MissedGrain(
             _deepest(places, boxes[k], k + 1),
             int(sizes[k]),
             Box(boxes[k][0].start, boxes[k][1].start, boxes[k][0].stop, boxes[k][1].stop),

@@ -180,12 +180,12 @@ def refuse_locked(patches: Iterable[Patch], locked: set[int]) -> None:
     hit = sorted(set().union(*(patch.touched for patch in patches)) & locked) if locked else []
     if hit:
         raise MismatchError(
-            f"{name_grains(hit)} accepted, and accepted grains are locked; "
+            f"{grains_phrase(hit)} accepted, and accepted grains are locked; "
             "take the acceptance back first (key A)"
         )
 
 
-def name_grains(labels: Sequence[int]) -> str:
+def grains_phrase(labels: Sequence[int]) -> str:
     """Return "grain 7 is", "grains 7 and 9 are" or "12 grains are"."""
     if len(labels) == 1:
         return f"grain {labels[0]} is"

@@ -103,7 +103,7 @@ _Result = tuple["pd.DataFrame", dict[str, Any], dict[str, float]]
 
 
 def _by_rules(grains: pd.DataFrame, rules: str, units: str, standards: Path | None) -> _Result:
-    from grainsmith.classify.calibration import in_weight_pct, learn_standards
+    from grainsmith.classify.calibration import learn_standards, to_weight_pct
     from grainsmith.pipeline.field.measure import name_by_rules
 
     facts: dict[str, Any] = {"method": "rules", "rules": rules}
@@ -111,7 +111,7 @@ def _by_rules(grains: pd.DataFrame, rules: str, units: str, standards: Path | No
         units = "counts"
     if standards is not None and _wants_amounts(rules):
         learned = learn_standards(grains, _known(standards))
-        grains, units = in_weight_pct(grains, learned), "wt%"
+        grains, units = to_weight_pct(grains, learned), "wt%"
         facts |= {
             "sensitivity": learned.sensitivity,
             "assumed": list(learned.assumed),

@@ -11,7 +11,7 @@ from grainsmith.cli.terminal import print_json, progress_bar, say
 
 if TYPE_CHECKING:
     from grainsmith.data import ElementMap, Transform
-    from grainsmith.gallery import Field
+    from grainsmith.gallery import GalleryField
 
 
 def gallery(
@@ -110,7 +110,7 @@ def _field(
     transforms: Path | None,
     minerals: Path | None,
     table: Path | None,
-) -> Field:
+) -> GalleryField:
     from grainsmith.gallery import prepare_field
     from grainsmith.io.images.reader import read_image
     from grainsmith.io.labels.label_image import read_labels

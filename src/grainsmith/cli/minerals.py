@@ -20,10 +20,10 @@ def minerals(
 ) -> None:
     """List the mineral library, and which of it the given elements can tell apart."""
     from grainsmith.classify.rules import advice_on_elements
-    from grainsmith.minerals import LIBRARY, tell_apart
+    from grainsmith.minerals import LIBRARY, distinguishable_groups
 
     named = _elements(elements)
-    sets = tell_apart(named)
+    sets = distinguishable_groups(named)
     if json:
         print_json(
             {

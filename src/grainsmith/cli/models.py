@@ -103,10 +103,10 @@ def compare(
     """Judge two models on the same fields: AP, D50 and D84 error, grains gained and lost."""
     from grainsmith.cli.train import print_comparison
     from grainsmith.io.dataset import read_dataset
-    from grainsmith.train import judge
+    from grainsmith.train import evaluate_models
 
     with progress_bar("Judging") as on_progress:
-        found = judge(
+        found = evaluate_models(
             before, after, read_dataset(folder).fields, made=made, on_progress=on_progress
         )
     if json:

@@ -13,7 +13,7 @@ from grainsmith.train.settings import TuneSettings
 
 if TYPE_CHECKING:
     from grainsmith.data import OnProgress
-    from grainsmith.train import Comparison
+    from grainsmith.train import ModelComparison
 
 _DEFAULT = TuneSettings()
 
@@ -99,7 +99,7 @@ def train(
         say(f"{tuned.model}: use it with --model {output}")
 
 
-def print_comparison(comparison: Comparison) -> None:
+def print_comparison(comparison: ModelComparison) -> None:
     """Print a row per field."""
     typer.echo(
         f"{'field':26} {'role':10} {'AP50':>14} {'AP75':>14} {'D50 error %':>15} "
@@ -128,16 +128,16 @@ def _follow(on_progress: OnProgress) -> Any:
     return on_event
 
 
-def _judge(run_folder: Path) -> Comparison:
+def _judge(run_folder: Path) -> ModelComparison:
     """Judge start and tuned model on the validation fields and write that down."""
-    from grainsmith.train import RunFolder, judge
+    from grainsmith.train import RunFolder, evaluate_models
     from grainsmith.train.dataset import prepare
 
     run = RunFolder(run_folder)
     record = run.record()
     study = prepare(record["folder"], record["settings"]["validation"])
     with progress_bar("Judging") as on_progress:
-        found = judge(
+        found = evaluate_models(
             record["settings"]["model"],
             str(run.model_path),
             study.validation,

@@ -6,16 +6,16 @@ image of it and `save_combo` a file.
 
 from grainsmith.gallery.combo import Combo, ComboSettings, make_combo
 from grainsmith.gallery.combo_image import draw_combo
-from grainsmith.gallery.field import Field, composite_image, prepare_field
+from grainsmith.gallery.field import GalleryField, composite_image, prepare_field
 from grainsmith.gallery.files import combo_name, save_combo, save_combos
-from grainsmith.gallery.map_readout import Reading
+from grainsmith.gallery.map_readout import GrainReading
 from grainsmith.gallery.sheet import SheetSettings, contact_sheet
 
 __all__ = [
     "Combo",
     "ComboSettings",
-    "Field",
-    "Reading",
+    "GalleryField",
+    "GrainReading",
     "SheetSettings",
     "combo_name",
     "composite_image",

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from grainsmith.gallery.field import Field
-    from grainsmith.gallery.map_readout import Crop, Reading
+    from grainsmith.gallery.field import GalleryField
+    from grainsmith.gallery.map_readout import Crop, GrainReading
 
 
 _NO_GROUP = ("unknown", "unmapped")
@@ -29,7 +29,7 @@ class Bar:
     group_spread: float
 
 
-def title_of(field_of_view: Field, label: int) -> str:
+def title_of(field_of_view: GalleryField, label: int) -> str:
     """Return "Grain 66 · quartz 0.98, then albite 0.01"."""
     if label not in field_of_view.naming.index:
         return f"Grain {label}"
@@ -44,7 +44,7 @@ def title_of(field_of_view: Field, label: int) -> str:
     return f"{text} {row['score']:.2f}{runner}"
 
 
-def subtitle_of(field_of_view: Field, label: int, crop: Crop) -> str:
+def subtitle_of(field_of_view: GalleryField, label: int, crop: Crop) -> str:
     """Return size, purity and the width of the crop."""
     known = label in field_of_view.table.index
     row = field_of_view.table.loc[label].to_dict() if known else {}
@@ -59,7 +59,7 @@ def subtitle_of(field_of_view: Field, label: int, crop: Crop) -> str:
     return " · ".join(parts)
 
 
-def richer_of(readings: Sequence[Reading]) -> str:
+def richer_of(readings: Sequence[GrainReading]) -> str:
     """Say in which elements a grain is significantly richer than its surroundings, and by how much.
 
     Returns
@@ -87,7 +87,7 @@ def richer_of(readings: Sequence[Reading]) -> str:
 
 
 def bars_of(
-    field_of_view: Field, label: int, readings: tuple[Reading, ...]
+    field_of_view: GalleryField, label: int, readings: tuple[GrainReading, ...]
 ) -> tuple[tuple[Bar, ...], str]:
     """Compare a grain with the other grains of its mineral, or with all where it has no name.
 

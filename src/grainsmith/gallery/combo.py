@@ -14,18 +14,18 @@ from grainsmith.gallery.annotations import Bar, bars_of, richer_of, subtitle_of,
 from grainsmith.gallery.colors import hue_of
 from grainsmith.gallery.field import sample_nearest
 from grainsmith.gallery.map_readout import (
-    Reading,
+    GrainReading,
     bar_of,
-    box_of,
     crop_around,
+    grain_box,
     place_on_map,
-    read_map,
+    read_grain_on_map,
 )
 
 if TYPE_CHECKING:
     from grainsmith.data import ElementMap
-    from grainsmith.gallery.field import Field, Floats, Picture
-    from grainsmith.gallery.map_readout import Crop, OnMap
+    from grainsmith.gallery.field import Floats, GalleryField, Picture
+    from grainsmith.gallery.map_readout import Crop, GrainOnMap
 
 _OUTLINE = (255, 255, 255)
 
@@ -68,7 +68,7 @@ class ComboSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
+class ComboTile:
     """One image of a combo, (tile_px, tile_px, 3), with what is written about it.
 
     `scale_bar` is the length of a bar drawn into it, as a share of its side; 0 = none.
@@ -94,9 +94,9 @@ class Combo:
         Mineral with score and runner-up; size and scale.
     richer : str
         In which elements the grain stands significantly above its surroundings, in counts.
-    tiles : tuple of Tile
+    tiles : tuple of ComboTile
         Image, maps, overlay of three elements, principal components.
-    readings : tuple of Reading
+    readings : tuple of GrainReading
         One for each map.
     bars : tuple of Bar
         Empty without a grain table.
@@ -110,8 +110,8 @@ class Combo:
     title: str
     subtitle: str
     richer: str
-    tiles: tuple[Tile, ...]
-    readings: tuple[Reading, ...]
+    tiles: tuple[ComboTile, ...]
+    readings: tuple[GrainReading, ...]
     bars: tuple[Bar, ...]
     bars_title: str
     columns: int
@@ -120,12 +120,14 @@ class Combo:
 PLAIN_COMBO = ComboSettings()
 
 
-def make_combo(field_of_view: Field, label: int, settings: ComboSettings = PLAIN_COMBO) -> Combo:
+def make_combo(
+    field_of_view: GalleryField, label: int, settings: ComboSettings = PLAIN_COMBO
+) -> Combo:
     """Gather one grain in all its images.
 
     Parameters
     ----------
-    field_of_view : Field
+    field_of_view : GalleryField
         From `prepare_field`.
     label : int
         The grain.
@@ -137,14 +139,14 @@ def make_combo(field_of_view: Field, label: int, settings: ComboSettings = PLAIN
     MismatchError
         There is no such grain, or the overlay names an element without a map.
     """
-    box = box_of(field_of_view.labels, label)
+    box = grain_box(field_of_view.labels, label)
     crop = crop_around(box, margin_pct=settings.margin_pct, tile_px=settings.tile_px)
     area_px = int((field_of_view.labels[box[0] : box[2], box[1] : box[3]] == label).sum())
     mask = sample_nearest(field_of_view.labels, np.eye(3), crop.rows, crop.columns) == label
     edge = mask & ~ndimage.binary_erosion(mask)
     placed = _place_all(field_of_view, label, crop)
     readings = tuple(
-        read_map(each, field_of_view.transforms[each.element].verdict, on_map, area_px)
+        read_grain_on_map(each, field_of_view.transforms[each.element].verdict, on_map, area_px)
         for each, on_map in zip(field_of_view.maps, placed, strict=True)
     )
     values = [
@@ -169,9 +171,9 @@ def make_combo(field_of_view: Field, label: int, settings: ComboSettings = PLAIN
     )
 
 
-def _place_all(field_of_view: Field, label: int, crop: Crop) -> list[OnMap]:
+def _place_all(field_of_view: GalleryField, label: int, crop: Crop) -> list[GrainOnMap]:
     # Maps of one acquisition share grid and place: where the grain lies is found once.
-    known: dict[tuple[object, ...], OnMap] = {}
+    known: dict[tuple[object, ...], GrainOnMap] = {}
     placed = []
     for each in field_of_view.maps:
         transform = field_of_view.transforms[each.element]
@@ -184,7 +186,7 @@ def _place_all(field_of_view: Field, label: int, crop: Crop) -> list[OnMap]:
     return placed
 
 
-def _image_tile(field_of_view: Field, crop: Crop, edge: npt.NDArray[np.bool_]) -> Tile:
+def _image_tile(field_of_view: GalleryField, crop: Crop, edge: npt.NDArray[np.bool_]) -> ComboTile:
     low, high = field_of_view.image_limits
     grey = sample_nearest(field_of_view.image, np.eye(3), crop.rows, crop.columns)
     grey_share = np.clip((np.nan_to_num(grey, nan=low) - low) / (high - low), 0, 1)
@@ -192,7 +194,7 @@ def _image_tile(field_of_view: Field, crop: Crop, edge: npt.NDArray[np.bool_]) -
     if picture.ndim == 2:
         picture = np.repeat(picture[..., np.newaxis], 3, axis=2)
     share_of_side, text = bar_of(field_of_view.pixel_size_um, crop.side)
-    return Tile(
+    return ComboTile(
         title="Image",
         picture=_outlined(picture, edge),
         caption=f"bar {text}",
@@ -201,12 +203,12 @@ def _image_tile(field_of_view: Field, crop: Crop, edge: npt.NDArray[np.bool_]) -
 
 
 def _map_tiles(
-    field_of_view: Field,
+    field_of_view: GalleryField,
     values: list[Floats],
-    readings: tuple[Reading, ...],
+    readings: tuple[GrainReading, ...],
     edge: npt.NDArray[np.bool_],
     settings: ComboSettings,
-) -> list[Tile]:
+) -> list[ComboTile]:
     tiles = []
     for each, shown, reading in zip(field_of_view.maps, values, readings, strict=True):
         low, high = _limits(field_of_view, each, settings)
@@ -214,7 +216,7 @@ def _map_tiles(
         shades = (np.arange(256)[:, np.newaxis] / 255 * hue_of(each.element)).astype(np.uint8)
         picture = shades[(255 * share).astype(np.uint8)]
         tiles.append(
-            Tile(
+            ComboTile(
                 title=each.name,
                 picture=_outlined(picture, edge),
                 caption=_measured(reading),
@@ -225,7 +227,9 @@ def _map_tiles(
     return tiles
 
 
-def _limits(field_of_view: Field, each: ElementMap, settings: ComboSettings) -> tuple[float, float]:
+def _limits(
+    field_of_view: GalleryField, each: ElementMap, settings: ComboSettings
+) -> tuple[float, float]:
     if settings.scale == "per map":
         return field_of_view.map_limits[each.element]
     alike = [
@@ -235,12 +239,12 @@ def _limits(field_of_view: Field, each: ElementMap, settings: ComboSettings) -> 
 
 
 def _mixture_tiles(
-    field_of_view: Field,
+    field_of_view: GalleryField,
     values: list[Floats],
-    readings: tuple[Reading, ...],
+    readings: tuple[GrainReading, ...],
     edge: npt.NDArray[np.bool_],
     settings: ComboSettings,
-) -> list[Tile]:
+) -> list[ComboTile]:
     if len(field_of_view.maps) < 3 or field_of_view.composite is None:
         return []
     chosen = overlay_elements(field_of_view, readings, settings)
@@ -254,17 +258,17 @@ def _mixture_tiles(
     components = field_of_view.composite.colours(np.stack(values), field_of_view.counted)
     red, green, blue = chosen
     return [
-        Tile(
+        ComboTile(
             title="Overlay",
             picture=_outlined(overlay, edge),
             caption=f"R {red}  G {green}  B {blue}",
         ),
-        Tile(title="PC 1-3", picture=_outlined(components, edge), caption="of all maps"),
+        ComboTile(title="PC 1-3", picture=_outlined(components, edge), caption="of all maps"),
     ]
 
 
 def overlay_elements(
-    field_of_view: Field, readings: tuple[Reading, ...], settings: ComboSettings
+    field_of_view: GalleryField, readings: tuple[GrainReading, ...], settings: ComboSettings
 ) -> tuple[str, str, str]:
     """Return the three elements of the overlay: those chosen, then those that tell most.
 
@@ -298,7 +302,7 @@ def _outlined(picture: Picture, edge: npt.NDArray[np.bool_]) -> Picture:
     return drawn
 
 
-def _measured(reading: Reading) -> str:
+def _measured(reading: GrainReading) -> str:
     if np.isnan(reading.mean):
         return "outside the map"
     # As many digits as the error leaves sense in.
@@ -307,5 +311,5 @@ def _measured(reading: Reading) -> str:
     return f"{reading.mean:.{digits}f} ± {error} {reading.unit}"
 
 
-def _against_around(reading: Reading) -> str:
+def _against_around(reading: GrainReading) -> str:
     return f"▲ {min(reading.sigmas, 999):.0f}σ  " if reading.stands_out else ""

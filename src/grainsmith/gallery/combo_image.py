@@ -12,7 +12,7 @@ from grainsmith.gallery.colors import hue_of
 from grainsmith.gallery.text import width_of, wrapped, write
 
 if TYPE_CHECKING:
-    from grainsmith.gallery.combo import Combo, Tile
+    from grainsmith.gallery.combo import Combo, ComboTile
     from grainsmith.gallery.field import Picture
 
 _PAPER, _INK, _DIM = (26, 27, 32), (238, 238, 238), (165, 168, 178)
@@ -76,7 +76,7 @@ def draw_combo(combo: Combo) -> Picture:
     return picture
 
 
-def _draw_tile(block: Picture, tile: Tile, sheet: _Sheet) -> None:
+def _draw_tile(block: Picture, tile: ComboTile, sheet: _Sheet) -> None:
     write(block, tile.title, at=(11, 0), size_px=12, colour=_INK, bold=True, room_px=sheet.tile)
     shown = block[sheet.title : sheet.title + sheet.tile]
     shown[:] = tile.picture

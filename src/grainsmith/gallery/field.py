@@ -55,7 +55,7 @@ class Composite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class GalleryField:
     """Everything that images of grains are made from.
 
     Attributes
@@ -106,7 +106,7 @@ def prepare_field(
     table: pd.DataFrame | None = None,
     naming: pd.DataFrame | None = None,
     pixel_size_um: float = 0.0,
-) -> Field:
+) -> GalleryField:
     """Learn once what all images of a field share: limits of the greys, colours of the maps.
 
     Parameters
@@ -136,7 +136,7 @@ def prepare_field(
         )
     placed = {each.element: (transforms or {}).get(each.element, Transform()) for each in maps}
     step = [max(1, n // (4 * _SAMPLE)) for n in image.shape[:2]]
-    return Field(
+    return GalleryField(
         image=image,
         labels=labels,
         maps=tuple(maps),
@@ -150,7 +150,7 @@ def prepare_field(
     )
 
 
-def composite_image(field_of_view: Field) -> Picture:
+def composite_image(field_of_view: GalleryField) -> Picture:
     """Return principal components 1-3 of all maps as a (Y, X, 3) image on the first map's grid.
 
     A check of a mineral map that needs no names (Buse & Kearns 2018): what differs in composition

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from grainsmith.data import OnProgress
-    from grainsmith.gallery.combo import Combo, ComboSettings, Tile
-    from grainsmith.gallery.field import Field
+    from grainsmith.gallery.combo import Combo, ComboSettings, ComboTile
+    from grainsmith.gallery.field import GalleryField
 
 _KINDS = (".png", ".svg", ".pdf")
 _INCH_PER_TILE = 1.7
@@ -51,7 +51,7 @@ def save_combo(path: str | Path, combo: Combo) -> None:
 
 
 def save_combos(
-    field_of_view: Field,
+    field_of_view: GalleryField,
     folder: str | Path,
     labels: Iterable[int],
     settings: ComboSettings = PLAIN_COMBO,
@@ -63,7 +63,7 @@ def save_combos(
 
     Parameters
     ----------
-    field_of_view : Field
+    field_of_view : GalleryField
         From `prepare_field`.
     folder : str or Path
         Made where it is missing; files of the same names are replaced.
@@ -118,7 +118,7 @@ def _save_vector(path: Path, combo: Combo) -> None:
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=200)
 
 
-def _plot_tile(axis: Axes, tile: Tile) -> None:
+def _plot_tile(axis: Axes, tile: ComboTile) -> None:
     axis.imshow(tile.picture, interpolation="nearest")
     axis.set_title(tile.title, fontsize=7, pad=2, loc="left")
     text = "\n".join(line for line in (tile.caption, tile.note, tile.warning) if line)

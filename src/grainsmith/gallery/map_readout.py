@@ -23,7 +23,7 @@ _SURE = ("aligned", "inherited", "by hand")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class GrainReading:
     """One element in one grain and around it, from the map's native pixels.
 
     Attributes
@@ -77,7 +77,7 @@ class Crop:
     columns: Floats
 
 
-def box_of(labels: LabelImage, label: int) -> tuple[int, int, int, int]:
+def grain_box(labels: LabelImage, label: int) -> tuple[int, int, int, int]:
     """Return (top, left, bottom, right) of a grain, the last two not included.
 
     Raises
@@ -116,7 +116,7 @@ def crop_around(box: tuple[int, int, int, int], *, margin_pct: float, tile_px: i
 
 
 @dataclass(frozen=True, slots=True)
-class OnMap:
+class GrainOnMap:
     """A grain and its crop on the grid of a map; maps of one grid and place share it.
 
     Attributes
@@ -150,7 +150,7 @@ class OnMap:
 
 def place_on_map(
     labels: LabelImage, label: int, crop: Crop, transform: Transform, shape: tuple[int, ...]
-) -> OnMap:
+) -> GrainOnMap:
     """Find a grain and its crop on the grid of a map."""
     top, left, bottom, right = _box_on_map(crop, transform, shape)
     shift = np.array([[1, 0, top], [0, 1, left], [0, 0, 1]], dtype=float)
@@ -163,7 +163,7 @@ def place_on_map(
     x = back[1, 0] * crop.rows + back[1, 1] * crop.columns + back[1, 2]
     rows, columns = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
     inside = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
-    return OnMap(
+    return GrainOnMap(
         box=(slice(top, bottom), slice(left, right)),
         own=own,
         away=away,
@@ -175,7 +175,9 @@ def place_on_map(
     )
 
 
-def read_map(each: ElementMap, verdict: str, on_map: OnMap, area_px: int) -> Reading:
+def read_grain_on_map(
+    each: ElementMap, verdict: str, on_map: GrainOnMap, area_px: int
+) -> GrainReading:
     """Measure a map in the core of a grain and in the rest of the crop, in native pixels.
 
     The core is that of the grain table, so that both say the same; `area_px` is the grain's area on
@@ -185,7 +187,7 @@ def read_map(each: ElementMap, verdict: str, on_map: OnMap, area_px: int) -> Rea
     measured = np.isfinite(values)
     mean, error = _mean_and_error(values[_core(on_map, measured)], each.kind)
     around, around_error = _mean_and_error(values[on_map.away & measured], each.kind)
-    return Reading(
+    return GrainReading(
         element=each.element,
         unit={"picture": "grey", "counts": "cts"}.get(each.kind, each.kind),
         mean=mean,
@@ -209,7 +211,7 @@ def _box_on_map(
     return int(top), int(left), int(bottom), int(right)
 
 
-def _core(on_map: OnMap, measured: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _core(on_map: GrainOnMap, measured: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     # The same core as that of the grain table: deeper than 2 px where 9 pixels are left.
     own = on_map.own & measured
     for least in range(_CORE_PX, 0, -1):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from grainsmith.data import OnProgress
-    from grainsmith.gallery.field import Field, Floats, Picture
+    from grainsmith.gallery.field import Floats, GalleryField, Picture
 
 _PAPER, _INK, _DIM = (26, 27, 32), (238, 238, 238), (165, 168, 178)
 _PLAIN = "#c8c8c8"
@@ -71,7 +71,7 @@ class _Grain:
 
 
 def contact_sheet(
-    field_of_view: Field,
+    field_of_view: GalleryField,
     settings: SheetSettings = SheetSettings(),
     *,
     colours: Mapping[str, str] | None = None,
@@ -81,7 +81,7 @@ def contact_sheet(
 
     Parameters
     ----------
-    field_of_view : Field
+    field_of_view : GalleryField
         From `prepare_field`; grains without a name form one group.
     settings : SheetSettings
         Layout.
@@ -140,7 +140,7 @@ def _measure(labels: npt.NDArray[np.int32], least_area_px: int) -> list[_Grain]:
     return grains
 
 
-def _groups(field_of_view: Field, grains: list[_Grain]) -> dict[str, list[_Grain]]:
+def _groups(field_of_view: GalleryField, grains: list[_Grain]) -> dict[str, list[_Grain]]:
     naming = field_of_view.naming
     by_mineral: dict[str, list[_Grain]] = {}
     for grain in sorted(grains, key=lambda grain: -grain.area_px):
@@ -151,7 +151,7 @@ def _groups(field_of_view: Field, grains: list[_Grain]) -> dict[str, list[_Grain
 
 
 def _cut_out(
-    field_of_view: Field, grain: _Grain, zoom: float, colour: str, upright: bool
+    field_of_view: GalleryField, grain: _Grain, zoom: float, colour: str, upright: bool
 ) -> Picture:
     down = grain.axis if upright else np.array([1.0, 0.0])
     across = np.array([down[1], -down[0]])
@@ -209,7 +209,7 @@ def _heading(mineral: str, members: list[_Grain], shown: int, width_px: int) -> 
     return strip
 
 
-def _footer(field_of_view: Field, zoom: float, width_px: int) -> Picture:
+def _footer(field_of_view: GalleryField, zoom: float, width_px: int) -> Picture:
     strip = np.full((_HEAD, width_px, 3), _PAPER, np.uint8)
     share, text = bar_of(field_of_view.pixel_size_um, width_px / 4 / zoom)
     length = round(share * width_px / 4)

@@ -12,13 +12,13 @@ from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError
 from grainsmith.measure._numba import compiled, in_threads, thread_count
 from grainsmith.measure.intensity import channels_of, intensity_columns
-from grainsmith.measure.region_moments import Scan, all_labels, scan_grains
+from grainsmith.measure.region_moments import RegionMoments, present_labels, region_moments
 from grainsmith.measure.roundness import wadell_roundness
 from grainsmith.measure.shape import (
     MARGIN,
     calipers,
     hull_area,
-    hull_of_centres,
+    hull_of_centers,
     inscribed_radius,
     perimeters,
 )
@@ -141,9 +141,9 @@ def measure_grains(
                 "choose the image on which the grains were drawn"
             )
     labels = np.ascontiguousarray(labels, dtype=np.int32)
-    ids = all_labels(labels) if only is None else np.unique(np.fromiter(only, np.int32))
-    scan = scan_grains(labels, ids[ids > 0])
-    return measure_scan(
+    ids = present_labels(labels) if only is None else np.unique(np.fromiter(only, np.int32))
+    scan = region_moments(labels, ids[ids > 0])
+    return measure_regions(
         labels,
         scan,
         pixel_size_um=pixel_size_um,
@@ -153,9 +153,9 @@ def measure_grains(
     )
 
 
-def measure_scan(
+def measure_regions(
     labels: LabelImage,
-    scan: Scan,
+    scan: RegionMoments,
     *,
     pixel_size_um: float,
     channels: Mapping[str, npt.NDArray[Any]],
@@ -194,7 +194,7 @@ def _check(labels: LabelImage, pixel_size_um: float, data_bar_rows: int) -> None
         raise ValueError(f"data_bar_rows must be 0..{labels.shape[0]}, got {data_bar_rows}")
 
 
-def _position_columns(scan: Scan) -> dict[str, npt.NDArray[Any]]:
+def _position_columns(scan: RegionMoments) -> dict[str, npt.NDArray[Any]]:
     top, left, bottom, right = scan.boxes.T
     return {
         "y_px": scan.sums[:, 0] / scan.area,
@@ -207,7 +207,7 @@ def _position_columns(scan: Scan) -> dict[str, npt.NDArray[Any]]:
 
 
 def _form_columns(
-    scan: Scan, shapes: npt.NDArray[np.float64]
+    scan: RegionMoments, shapes: npt.NDArray[np.float64]
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, npt.NDArray[Any]]]:
     perimeter, hull_perimeter, area_of_hull, feret_max, feret_min, rect_long, rect_short, wadell = (
         shapes.T
@@ -241,7 +241,7 @@ def _form_columns(
     return sizes, forms
 
 
-def _ellipse(scan: Scan) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+def _ellipse(scan: RegionMoments) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     # Second central moments per pixel; a pixel, as a square, adds 1/12 of its own.
     y, x, yy, xx, yx = (scan.sums / scan.area[:, None]).T
     own = 1 / 12
@@ -261,7 +261,9 @@ def _ellipse_form_factor(major: npt.NDArray[Any], minor: npt.NDArray[Any]) -> np
     return factor
 
 
-def _shapes(labels: LabelImage, scan: Scan, on_progress: OnProgress) -> npt.NDArray[np.float64]:
+def _shapes(
+    labels: LabelImage, scan: RegionMoments, on_progress: OnProgress
+) -> npt.NDArray[np.float64]:
     out = np.empty((len(scan), 8))
     # Rounds of one chunk a thread, so that a stop asked for in on_progress is obeyed at once.
     per_round = _GRAINS_PER_CHUNK * thread_count()
@@ -290,7 +292,7 @@ def _measure_shapes(
         for y in range(top, bottom):
             for x in range(left, right):
                 mask[y - top + MARGIN, x - left + MARGIN] = labels[y, x] == ids[i]
-        hull = hull_of_centres(mask)
+        hull = hull_of_centers(mask)
         radius = inscribed_radius(mask)
         out[i, 0], out[i, 1] = perimeters(mask)
         out[i, 2] = hull_area(hull)

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from grainsmith.measure._numba import compiled, in_threads
-from grainsmith.measure.grains import measure_scan
+from grainsmith.measure.grains import measure_regions
 from grainsmith.measure.intensity import channels_of
-from grainsmith.measure.region_moments import all_labels, scan_grains
+from grainsmith.measure.region_moments import present_labels, region_moments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,14 +102,14 @@ def update_grains(
     boxes = table[["top_px", "left_px", "height_px", "width_px"]].to_numpy()
     reaches = (boxes[:, 0] < bottom) & (boxes[:, 0] + boxes[:, 2] > top)
     reaches &= (boxes[:, 1] < right) & (boxes[:, 1] + boxes[:, 3] > left)
-    here = all_labels(np.ascontiguousarray(labels[top:bottom, left:right]))
+    here = present_labels(np.ascontiguousarray(labels[top:bottom, left:right]))
     ids = np.union1d(table.index[reaches].to_numpy(dtype=np.int32), here)
     # A grain that the edit has let in may lie far away for the rest.
     old = boxes[table.index.isin(ids)]
     first = old[:, 0].min(initial=top)
     last = (old[:, 0] + old[:, 2]).max(initial=bottom)
-    scan = scan_grains(labels, ids, rows=(int(first), min(int(last), labels.shape[0])))
-    rows = measure_scan(
+    scan = region_moments(labels, ids, rows=(int(first), min(int(last), labels.shape[0])))
+    rows = measure_regions(
         labels,
         scan,
         pixel_size_um=pixel_size_um,

@@ -12,7 +12,7 @@ from grainsmith.measure._numba import compiled, in_threads
 
 if TYPE_CHECKING:
     from grainsmith.data import Image, LabelImage
-    from grainsmith.measure.region_moments import Scan
+    from grainsmith.measure.region_moments import RegionMoments
 
 CORE_PX = 2
 """The core lies deeper than this under the grain's edge, in pixels of the image or map."""
@@ -37,7 +37,7 @@ def channels_of(
 
 
 def intensity_columns(
-    labels: LabelImage, scan: Scan, channels: Mapping[str, npt.NDArray[Any]]
+    labels: LabelImage, scan: RegionMoments, channels: Mapping[str, npt.NDArray[Any]]
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Return mean, median and spread of every channel over the cores of the grains of a scan."""
     columns = {}
@@ -50,7 +50,7 @@ def intensity_columns(
 
 
 def core_values(
-    labels: LabelImage, scan: Scan, channel: npt.NDArray[Any]
+    labels: LabelImage, scan: RegionMoments, channel: npt.NDArray[Any]
 ) -> npt.NDArray[np.float64]:
     """Return pixels, mean, median, spread and standard deviation of every grain's core.
 
@@ -58,7 +58,7 @@ def core_values(
     ----------
     labels, channel : (Y, X) array
         Of one grid; not-a-number in the channel is left out.
-    scan : Scan
+    scan : RegionMoments
         The grains of these labels.
 
     Returns

@@ -14,7 +14,7 @@ from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError
 from grainsmith.measure._numba import compiled, in_threads
 from grainsmith.measure.intensity import core_values
-from grainsmith.measure.region_moments import Scan, all_labels, scan_grains
+from grainsmith.measure.region_moments import RegionMoments, present_labels, region_moments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -70,24 +70,26 @@ def measure_maps(
         A map has no transform.
     """
     labels = np.ascontiguousarray(labels, dtype=np.int32)
-    ids = all_labels(labels) if only is None else np.unique(np.fromiter(only, np.int32))
-    scan = scan_grains(labels, ids[ids > 0])
-    grids: dict[tuple[Any, ...], tuple[LabelImage, Scan]] = {}
+    ids = present_labels(labels) if only is None else np.unique(np.fromiter(only, np.int32))
+    scan = region_moments(labels, ids[ids > 0])
+    grids: dict[tuple[Any, ...], tuple[LabelImage, RegionMoments]] = {}
     columns: dict[str, npt.NDArray[Any]] = {}
     on_progress(0, len(maps))
-    for done, (name, element_map, transform) in enumerate(paired(maps, transforms), start=1):
+    for done, (name, element_map, transform) in enumerate(
+        pair_transforms(maps, transforms), start=1
+    ):
         shape = element_map.values.shape
         key = (shape, transform.matrix.tobytes())
         if key not in grids:
             warped = _labels_on_map(labels, transform.matrix, shape[0], shape[1])
-            grids[key] = warped, scan_grains(warped, scan.ids)
+            grids[key] = warped, region_moments(warped, scan.ids)
         columns |= _columns(name, element_map, *grids[key], scan.ids)
         columns[f"{name}_coverage"] = _coverages(labels, scan, element_map, transform)
         on_progress(done, len(maps))
     return pd.DataFrame(columns, index=pd.Index(scan.ids, name="label"))
 
 
-def paired(
+def pair_transforms(
     maps: Sequence[ElementMap], transforms: Mapping[str, Transform] | Sequence[Transform]
 ) -> list[tuple[str, ElementMap, Transform]]:
     """Return the name of the columns, the map and its transform; parameters as `measure_maps`."""
@@ -116,7 +118,7 @@ def _columns(
     name: str,
     element_map: ElementMap,
     warped: LabelImage,
-    on_map: Scan,
+    on_map: RegionMoments,
     ids: npt.NDArray[np.int32],
 ) -> dict[str, npt.NDArray[np.float64]]:
     values = np.full((len(ids), 5), np.nan)
@@ -132,7 +134,7 @@ def _columns(
 
 
 def _coverages(
-    labels: LabelImage, scan: Scan, element_map: ElementMap, transform: Transform
+    labels: LabelImage, scan: RegionMoments, element_map: ElementMap, transform: Transform
 ) -> npt.NDArray[np.float64]:
     measured = np.isfinite(element_map.values)
     to_map = transform.inverse().matrix

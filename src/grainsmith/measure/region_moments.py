@@ -18,7 +18,7 @@ _AREA, _Y, _X, _YY, _XX, _YX, _TOP, _LEFT, _BOTTOM, _RIGHT = range(10)
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class RegionMoments:
     """Sums over the pixels of every grain, exact to the last digit.
 
     Attributes
@@ -42,7 +42,7 @@ class Scan:
         return len(self.ids)
 
 
-def all_labels(labels: LabelImage) -> npt.NDArray[np.int32]:
+def present_labels(labels: LabelImage) -> npt.NDArray[np.int32]:
     """Return the labels that occur in a (Y, X) image, rising, without 0."""
     highest = int(labels.max(initial=0))
     # A flag for every possible number is ten times quicker than sorting, unless numbers are huge.
@@ -55,9 +55,9 @@ def all_labels(labels: LabelImage) -> npt.NDArray[np.int32]:
     return np.flatnonzero(flags).astype(np.int32)
 
 
-def scan_grains(
+def region_moments(
     labels: LabelImage, ids: npt.NDArray[np.int32], *, rows: tuple[int, int] = (0, 0)
-) -> Scan:
+) -> RegionMoments:
     """Sum up the pixels of the grains `ids`; those that have none are left out.
 
     Parameters
@@ -89,7 +89,7 @@ def scan_grains(
     low, high = parts[..., _TOP:_BOTTOM].min(axis=0), parts[..., _BOTTOM:].max(axis=0)
     found = sums[:, _AREA] > 0
     boxes = np.concatenate([low, high], axis=1)[found]
-    return Scan(ids[found], sums[found, _AREA], sums[found, 1:], boxes)
+    return RegionMoments(ids[found], sums[found, _AREA], sums[found, 1:], boxes)
 
 
 @compiled

@@ -60,7 +60,7 @@ def _entries(mask: npt.NDArray[np.uint8], dy: int, dx: int) -> tuple[int, int]:
 
 
 @compiled
-def hull_of_centres(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def hull_of_centers(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """Return the (N, 2) corners (y, x) of the convex hull of the pixel centres, in order.
 
     Andrew's monotone chain over the first and last pixel of every row: these come sorted.

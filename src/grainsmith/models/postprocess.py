@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from grainsmith.data import LabelImage
 
 
-def fill_holes(labels: LabelImage) -> LabelImage:
+def fill_label_holes(labels: LabelImage) -> LabelImage:
     """Fill background that one grain encloses; what several grains enclose stays a pore.
 
     Parameters

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from grainsmith.statistics import Comparison, FieldSpread, SizeStatistics
+    from grainsmith.statistics import FieldSpread, SampleComparison, SizeStatistics
 
 _UNITS = {"um": "µm", "px": "px"}
 
@@ -79,7 +79,7 @@ class SampleFacts:
     spread: FieldSpread
     fields: Sequence[FieldLine]
     modal: pd.DataFrame
-    others: Mapping[str, Comparison] = field(default_factory=dict)
+    others: Mapping[str, SampleComparison] = field(default_factory=dict)
     curves: Mapping[str, SizeStatistics] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     pixel_size_um: float = 0.0

@@ -16,7 +16,7 @@ from grainsmith.io.files.provenance import provenance, read_json, write_json
 from grainsmith.plots import readable
 from grainsmith.report import figures, tables
 from grainsmith.report.methods import methods_paragraph
-from grainsmith.statistics import Field, SizeStatistics, StatisticsSettings, summarise
+from grainsmith.statistics import FieldGrains, SizeStatistics, StatisticsSettings, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +122,7 @@ def write_report(
     _check(labels, table, image)
     settings = settings or StatisticsSettings()
     rows = labels.shape[0] - int(facts.get("data_bar_rows", 0))
-    field = Field(table=table, height_px=rows, width_px=labels.shape[1])
+    field = FieldGrains(table=table, height_px=rows, width_px=labels.shape[1])
     statistics = summarise(field, settings)
     by_mineral = _by_mineral(field, settings)
     pixel_size_um = _pixel_size_um(table)
@@ -201,7 +201,7 @@ def page_template() -> Any:
     return environment.get_template("template.html")
 
 
-def _by_mineral(field: Field, settings: StatisticsSettings) -> dict[str, SizeStatistics]:
+def _by_mineral(field: FieldGrains, settings: StatisticsSettings) -> dict[str, SizeStatistics]:
     if "mineral" not in field.table:
         return {}
     return {

@@ -13,7 +13,7 @@ from scipy import ndimage
 from grainsmith.data import ElementMap, SemImage, Transform
 from grainsmith.minerals import LIBRARY
 from grainsmith.samples.modalities import EPOXY_ATOMIC_NUMBER, Scene
-from grainsmith.samples.shapes import Packing, draw_grains, smooth_noise
+from grainsmith.samples.shapes import Packing, generate_grains, smooth_noise
 
 if TYPE_CHECKING:
     from grainsmith.data import LabelImage
@@ -143,7 +143,7 @@ def sample_field(
     recipe = _RECIPES[difficulty]
     rng = np.random.default_rng((seed, sorted(_RECIPES).index(difficulty)))
     shape = (recipe.size_px - recipe.data_bar_rows, recipe.size_px)
-    labels = draw_grains(
+    labels = generate_grains(
         rng, shape, recipe.packing, outlines=("angular", "smooth", "rough"), elongation=0.25
     )
     minerals = _name_grains(rng, int(labels.max()), unknown_share, mixed_share)

@@ -88,7 +88,7 @@ OUTLINES = {
 }
 
 
-def draw_grains(
+def generate_grains(
     rng: np.random.Generator,
     shape: tuple[int, int],
     packing: Packing,
@@ -143,7 +143,7 @@ def pack_grains(
     Parameters
     ----------
     rng, shape, packing
-        As in `draw_grains`.
+        As in `generate_grains`.
     gap_px : float
         Width of the gaps between neighbours; 0 lets them share their boundaries.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from grainsmith.samples.artefacts import burn_in, expose, record
 from grainsmith.samples.modalities import LOOKS, Picture, Scene
-from grainsmith.samples.shapes import OUTLINES, Packing, draw_grains, pack_grains
+from grainsmith.samples.shapes import OUTLINES, Packing, generate_grains, pack_grains
 
 if TYPE_CHECKING:
     from grainsmith.data import LabelImage
@@ -88,7 +88,7 @@ def _arrange(rng: np.random.Generator, look: str, size_px: int) -> LabelImage:
     names = list(OUTLINES)
     outlines = tuple(str(name) for name in rng.choice(names, rng.integers(1, 3)))
     elongation = 0.05 if outlines == ("round",) else float(rng.choice([0.1, 0.25, 0.5]))
-    return draw_grains(rng, shape, packing, outlines=outlines, elongation=elongation)
+    return generate_grains(rng, shape, packing, outlines=outlines, elongation=elongation)
 
 
 def _bed_of_gravel(rng: np.random.Generator, shape: tuple[int, int]) -> LabelImage:
@@ -102,4 +102,4 @@ def _bed_of_gravel(rng: np.random.Generator, shape: tuple[int, int]) -> LabelIma
         alignment=float(rng.uniform(0, 0.9)),
     )
     outlines = ("smooth", "smooth", "round", "angular")[: rng.integers(2, 5)]
-    return draw_grains(rng, shape, packing, outlines=outlines, elongation=0.4)
+    return generate_grains(rng, shape, packing, outlines=outlines, elongation=0.4)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from grainsmith.models.flows import find_boxes, flow_errors, gather
-from grainsmith.models.postprocess import fill_holes, keep_largest_pieces
+from grainsmith.models.postprocess import fill_label_holes, keep_largest_pieces
 from grainsmith.segment.normalize import enlarge
 from grainsmith.segment.stopwatch import Stopwatch
 from grainsmith.segment.types import LARGE_PX, Grains, Prediction, ScalePrediction, SegmentSettings
@@ -49,7 +49,7 @@ def draw_scale(
     min_points = int(min(10, 10 / said.scale**2))
     labels = gather(ends, inside, grid, min_points=max(3, min_points))
     watch.lap("follow")
-    labels = keep_largest_pieces(fill_holes(labels), min_area_px=settings.min_area_px)
+    labels = keep_largest_pieces(fill_label_holes(labels), min_area_px=settings.min_area_px)
     watch.lap("tidy")
     small, beyond = _on_network_grid(labels, grid, said.scale, said.offset)
     n = int(labels.max(initial=0))

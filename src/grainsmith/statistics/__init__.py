@@ -2,22 +2,22 @@
 
 from grainsmith.statistics.classes import SIZE_CLASSES, size_class
 from grainsmith.statistics.comparison import (
-    Comparison,
     FieldSpread,
+    SampleComparison,
     compare_samples,
     field_spread,
 )
-from grainsmith.statistics.counting import ExcludedCounts, Field, grid_hits
+from grainsmith.statistics.counting import ExcludedCounts, FieldGrains, grid_hits
 from grainsmith.statistics.qfl import qfl_shares
 from grainsmith.statistics.settings import StatisticsSettings
 from grainsmith.statistics.summary import SizeStatistics, summarise
 
 __all__ = [
     "SIZE_CLASSES",
-    "Comparison",
     "ExcludedCounts",
-    "Field",
+    "FieldGrains",
     "FieldSpread",
+    "SampleComparison",
     "SizeStatistics",
     "StatisticsSettings",
     "compare_samples",

@@ -12,15 +12,15 @@ import pandas as pd
 from scipy import stats
 
 from grainsmith.errors import MismatchError
-from grainsmith.statistics.counting import choose_grains
+from grainsmith.statistics.counting import select_grains
 from grainsmith.statistics.measures import cumulative_curve, weighted_percentiles
 from grainsmith.statistics.settings import StatisticsSettings
-from grainsmith.statistics.summary import curve_sizes, draw_grains
+from grainsmith.statistics.summary import curve_sizes, resample_grains
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grainsmith.statistics.counting import Field, Population
+    from grainsmith.statistics.counting import FieldGrains, Population
 
 COMPARED = (10, 16, 50, 84, 90)
 """Percentiles whose differences are given."""
@@ -54,7 +54,7 @@ class FieldSpread:
 
 
 def field_spread(
-    fields: Sequence[Field], settings: StatisticsSettings | None = None
+    fields: Sequence[FieldGrains], settings: StatisticsSettings | None = None
 ) -> FieldSpread:
     """Return how much of the spread of grain sizes lies between the fields of a sample.
 
@@ -65,10 +65,10 @@ def field_spread(
     Raises
     ------
     MismatchError
-        See `population.choose_grains`.
+        See `population.select_grains`.
     """
     settings = settings or StatisticsSettings()
-    whole = choose_grains(fields, settings)
+    whole = select_grains(fields, settings)
     order = np.argsort(whole.sizes, kind="stable")
     sizes, origin = whole.sizes[order], whole.fields[order]
     weights = {basis: weight[order] for basis, weight in whole.weights.items()}
@@ -96,7 +96,7 @@ def field_spread(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class SampleComparison:
     """Two samples against each other.
 
     Attributes
@@ -117,7 +117,7 @@ class Comparison:
     n_effective: tuple[float, float]
     differences: pd.DataFrame
 
-    def turned_round(self) -> Comparison:
+    def turned_round(self) -> SampleComparison:
         """Return the same comparison with the samples in the other order."""
         was = self.differences
         turned = was.assign(
@@ -135,8 +135,10 @@ class Comparison:
 
 
 def compare_samples(
-    first: Sequence[Field], second: Sequence[Field], settings: StatisticsSettings | None = None
-) -> Comparison:
+    first: Sequence[FieldGrains],
+    second: Sequence[FieldGrains],
+    settings: StatisticsSettings | None = None,
+) -> SampleComparison:
     """Compare the grain sizes of two samples.
 
     Intervals come from resampling each sample by itself, fields first and grains within them. The
@@ -150,7 +152,7 @@ def compare_samples(
         One is in µm and the other in pixels, or a sample has no grain that counts.
     """
     settings = settings or StatisticsSettings()
-    both = [choose_grains(fields, settings) for fields in (first, second)]
+    both = [select_grains(fields, settings) for fields in (first, second)]
     if both[0].unit != both[1].unit:
         raise MismatchError("one sample is in µm and the other in pixels: give both a pixel size")
     if not all(len(one.sizes) for one in both):
@@ -159,7 +161,7 @@ def compare_samples(
     effective = a.n_effective, b.n_effective
     ks = _distance(a, b)
     n = effective[0] * effective[1] / (effective[0] + effective[1])
-    return Comparison(
+    return SampleComparison(
         ks=ks,
         ks_p=float(stats.kstwobign.sf(ks * math.sqrt(n))),
         n_effective=effective,
@@ -187,7 +189,7 @@ class _Sample:
         return n / (1 + (typical - 1) * share) if math.isfinite(share) else n
 
     def percentiles(self, rng: np.random.Generator | None = None) -> npt.NDArray[np.float64]:
-        times = 1.0 if rng is None else draw_grains(rng, self.fields, self.n_fields)
+        times = 1.0 if rng is None else resample_grains(rng, self.fields, self.n_fields)
         found = [
             weighted_percentiles(self.sizes, times * weight, COMPARED)
             for basis, weight in self.weights.items()

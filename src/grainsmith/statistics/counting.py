@@ -23,7 +23,7 @@ def _no_hits() -> pd.Series[int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class FieldGrains:
     """The grains of one field of view.
 
     Attributes
@@ -114,7 +114,7 @@ def grid_hits(labels: LabelImage, spacing_px: float) -> pd.Series[int]:
     return pd.Series(counts, index=pd.Index(found, name="label"))
 
 
-def choose_grains(fields: Sequence[Field], settings: StatisticsSettings) -> Population:
+def select_grains(fields: Sequence[FieldGrains], settings: StatisticsSettings) -> Population:
     """Apply the edge rule and the resolution limit of the settings to one or several fields.
 
     Raises
@@ -154,7 +154,7 @@ def _area_column(unit: str) -> str:
     return "area_um2" if unit == "um" else "area_px"
 
 
-def _common_unit(fields: Sequence[Field], size: str) -> str:
+def _common_unit(fields: Sequence[FieldGrains], size: str) -> str:
     known = ["area_um2" in one.table for one in fields]
     if any(known) and not all(known):
         raise MismatchError(
@@ -169,7 +169,7 @@ def _common_unit(fields: Sequence[Field], size: str) -> str:
 
 
 def _choose_in_field(
-    one: Field, settings: StatisticsSettings
+    one: FieldGrains, settings: StatisticsSettings
 ) -> tuple[npt.NDArray[np.float64], ExcludedCounts]:
     # The weight of every grain, 0 where it does not count.
     table = one.table
@@ -189,7 +189,7 @@ def _choose_in_field(
     return weight, ExcludedCounts(n_edge=int(cut.sum()), n_small=int(small.sum()), area_pct=0.0)
 
 
-def _in_guard_frame(one: Field, guard_px: float) -> npt.NDArray[np.bool_]:
+def _in_guard_frame(one: FieldGrains, guard_px: float) -> npt.NDArray[np.bool_]:
     # A grain counts by the centre of its box. With a guard of half the largest box no grain whose
     # centre is inside can be cut, so none is left out for its size.
     top, left = one.table.top_px.to_numpy(), one.table.left_px.to_numpy()

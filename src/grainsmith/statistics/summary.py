@@ -19,7 +19,7 @@ from grainsmith.statistics.classes import (
     skewness_word,
     sorting_word,
 )
-from grainsmith.statistics.counting import ExcludedCounts, Field, Population, choose_grains
+from grainsmith.statistics.counting import ExcludedCounts, FieldGrains, Population, select_grains
 from grainsmith.statistics.measures import cumulative_curve, size_measures
 from grainsmith.statistics.settings import StatisticsSettings
 
@@ -95,7 +95,7 @@ class SizeStatistics:
 
 
 def summarise(
-    fields: Field | Sequence[Field],
+    fields: FieldGrains | Sequence[FieldGrains],
     settings: StatisticsSettings | None = None,
     *,
     on_progress: OnProgress = no_progress,
@@ -113,11 +113,11 @@ def summarise(
     Raises
     ------
     MismatchError
-        The fields do not belong together; see `choose_grains`.
+        The fields do not belong together; see `select_grains`.
     """
     settings = settings or StatisticsSettings()
-    fields = [fields] if isinstance(fields, Field) else list(fields)
-    population = choose_grains(fields, settings)
+    fields = [fields] if isinstance(fields, FieldGrains) else list(fields)
+    population = select_grains(fields, settings)
     order = np.argsort(population.sizes, kind="stable")
     sizes, origin = population.sizes[order], population.fields[order]
     weights = {basis: weight[order] for basis, weight in population.weights.items()}
@@ -128,7 +128,7 @@ def summarise(
         basis: _Resampled(sizes, weight, grid, population.unit) for basis, weight in weights.items()
     }
     for done in range(rounds):
-        times = draw_grains(rng, origin, len(fields))
+        times = resample_grains(rng, origin, len(fields))
         scale = max(0.1, 1 + settings.scale_error_pct / 100 * rng.standard_normal())
         for resampled in found.values():
             resampled.add(times, scale)
@@ -199,7 +199,7 @@ def _middle(
     return low, high
 
 
-def draw_grains(
+def resample_grains(
     rng: np.random.Generator, origin: npt.NDArray[np.intp], n_fields: int
 ) -> npt.NDArray[np.float64]:
     """Return how often each grain is drawn in one resampling: fields first, grains within them.

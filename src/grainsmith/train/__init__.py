@@ -9,7 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grainsmith.train.comparison import Comparison, FieldComparison, judge, read_comparison
+    from grainsmith.train.comparison import (
+        FieldComparison,
+        ModelComparison,
+        evaluate_models,
+        read_comparison,
+    )
     from grainsmith.train.run_folder import RunFolder, places
     from grainsmith.train.settings import TuneSettings
     from grainsmith.train.tiles import Tile, cut_tile, targets, vary
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
     from grainsmith.train.tuning import TuningResult, tune
 
 _ROOMS = {
-    "comparison": ("Comparison", "FieldComparison", "judge", "read_comparison"),
+    "comparison": ("ModelComparison", "FieldComparison", "evaluate_models", "read_comparison"),
     "run_folder": ("RunFolder", "places"),
     "settings": ("TuneSettings",),
     "tiles": ("Tile", "cut_tile", "targets", "vary"),
@@ -27,8 +32,8 @@ _ROOMS = {
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
-    "Comparison",
     "FieldComparison",
+    "ModelComparison",
     "RunFolder",
     "Tile",
     "TrainSettings",
@@ -36,7 +41,7 @@ __all__ = [
     "TuneSettings",
     "TuningResult",
     "cut_tile",
-    "judge",
+    "evaluate_models",
     "loss",
     "places",
     "read_comparison",

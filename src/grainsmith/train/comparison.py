@@ -29,7 +29,7 @@ OTHER_IOU = 0.1
 """A grain found by both models has changed if its IoU with the truth differs by more."""
 
 
-class Field(Protocol):
+class ComparableField(Protocol):
     """What can be judged on: a field of a training set, or one made for it."""
 
     @property
@@ -75,7 +75,7 @@ class FieldComparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Comparison:
+class ModelComparison:
     """Two models on some fields.
 
     Attributes
@@ -113,8 +113,8 @@ class Comparison:
         write_json(folder / "comparison.json", self.summary())
 
 
-def read_comparison(folder: Path) -> Comparison:
-    """Read what `Comparison.write` wrote; raise ReadError where it is missing or broken."""
+def read_comparison(folder: Path) -> ModelComparison:
+    """Read what `ModelComparison.write` wrote; raise ReadError where it is missing or broken."""
     content = read_json(folder / "comparison.json")
     fields = [
         FieldComparison(
@@ -126,25 +126,25 @@ def read_comparison(folder: Path) -> Comparison:
         )
         for row in content["fields"]
     ]
-    return Comparison(before=content["before"], after=content["after"], fields=tuple(fields))
+    return ModelComparison(before=content["before"], after=content["after"], fields=tuple(fields))
 
 
-def judge(
+def evaluate_models(
     before: str | Model,
     after: str | Model,
-    fields: Iterable[Field],
+    fields: Iterable[ComparableField],
     *,
     settings: SegmentSettings | None = None,
     made: bool = True,
     on_progress: OnProgress = no_progress,
-) -> Comparison:
+) -> ModelComparison:
     """Segment fields with two models and compare both with the truth.
 
     Parameters
     ----------
     before, after : str or Model
         Names, files, or models that are loaded.
-    fields : iterable of Field
+    fields : iterable of ComparableField
         Loaded one after the other. What is not trusted in them does not count.
     settings : SegmentSettings, optional
         Of the segmentation; its model is not looked at.
@@ -160,7 +160,7 @@ def judge(
         A model or a field cannot be read.
     """
     chosen = settings or SegmentSettings()
-    wanted: Sequence[Field] = [*fields, *(rehearsed_fields() if made else ())]
+    wanted: Sequence[ComparableField] = [*fields, *(rehearsed_fields() if made else ())]
     models = [load_model(one) if isinstance(one, str) else one for one in (before, after)]
     found = []
     for done, one in enumerate(wanted):
@@ -172,7 +172,7 @@ def judge(
         ]
         found.append(compare_labels(one.name, one.role, loaded, *both))
     on_progress(len(wanted), len(wanted))
-    return Comparison(before=models[0].name, after=models[1].name, fields=tuple(found))
+    return ModelComparison(before=models[0].name, after=models[1].name, fields=tuple(found))
 
 
 def segmented(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from grainsmith.io.dataset import LoadedField
     from grainsmith.models.registry import ModelEntry
-    from grainsmith.train.comparison import Comparison
+    from grainsmith.train.comparison import ModelComparison
     from grainsmith.train.settings import TuneSettings
 
 
@@ -78,7 +78,7 @@ def unfinished_runs() -> list[RunFolder]:
     return [run for run in found if run.unfinished]
 
 
-def judge_run(run: RunFolder, *, on_progress: OnProgress = no_progress) -> Comparison:
+def judge_run(run: RunFolder, *, on_progress: OnProgress = no_progress) -> ModelComparison:
     """Return the judgement of a run: what was written, else made now and written.
 
     Raises
@@ -86,7 +86,7 @@ def judge_run(run: RunFolder, *, on_progress: OnProgress = no_progress) -> Compa
     GrainsmithError
         The set, the start or the tuned model cannot be read any more.
     """
-    from grainsmith.train.comparison import judge, read_comparison
+    from grainsmith.train.comparison import evaluate_models, read_comparison
     from grainsmith.train.dataset import prepare
 
     if (run.comparison / "comparison.json").is_file():
@@ -94,7 +94,7 @@ def judge_run(run: RunFolder, *, on_progress: OnProgress = no_progress) -> Compa
     record = run.record()
     study = prepare(record["folder"], record["settings"]["validation"])
     start, tuned = record["settings"]["model"], str(run.model_path)
-    found = judge(start, tuned, study.validation, on_progress=on_progress)
+    found = evaluate_models(start, tuned, study.validation, on_progress=on_progress)
     found.write(run.comparison)
     return found
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grainsmith.align import Bend, MapRegistration, RegistrationResult
+from grainsmith.align import DisplacementField, MapRegistration, RegistrationResult
 from grainsmith.data import ElementMap, Transform
 from grainsmith.io.images.reader import read_image
 from grainsmith.pipeline.field.registration import alignment_records, write_straightened
@@ -14,7 +14,9 @@ def test_only_bent_maps_get_a_copy(tmp_path):
         ElementMap(values=values, element=one, pixel_size_um=0.5, source=f"{one}.tif")
         for one in ("Si", "Fe")
     ]
-    bend = Bend(knots_px=np.ones((7, 7, 2)), origin_px=np.zeros(2), spacing_px=np.full(2, 3.0))
+    bend = DisplacementField(
+        knots_px=np.ones((7, 7, 2)), origin_px=np.zeros(2), spacing_px=np.full(2, 3.0)
+    )
     rows = [
         MapRegistration(
             name=one.name,

@@ -8,7 +8,7 @@ pytest.importorskip("napari")
 from grainsmith.data import SemImage
 from grainsmith.measure import measure_grains
 from grainsmith.report import read_result
-from grainsmith.statistics import Field, StatisticsSettings, summarise
+from grainsmith.statistics import FieldGrains, StatisticsSettings, summarise
 from grainsmith.ui.layers.convert import features_of, image_layer, labels_options, table_of
 from grainsmith.ui.panels.statistics import StatisticsPanel, report_facts
 from grainsmith.ui.panels.table import NO_GRAINS
@@ -51,7 +51,7 @@ def panel(viewer, grains, qtbot):
 def test_numbers_are_those_of_the_library_to_the_last_digit(panel):
     table = measure_grains(labels_of(), pixel_size_um=0.5)
     settings = StatisticsSettings(n_bootstrap=40)
-    expected = summarise(Field(table=table, height_px=240, width_px=320), settings)
+    expected = summarise(FieldGrains(table=table, height_px=240, width_px=320), settings)
     assert panel.statistics.values.equals(expected.values)
     shown = panel._summary.text()
     assert f"{expected.n} grains count" in shown

@@ -19,7 +19,7 @@ from grainsmith.io.exchange.folders import (
 )
 from grainsmith.io.exchange.geojson import read_geojson, write_geojson, write_gis
 from grainsmith.io.exchange.imagej import read_rois, write_rois
-from grainsmith.io.exchange.masks import read_masks, write_masks, write_ome, write_png
+from grainsmith.io.exchange.masks import read_masks, write_label_png, write_masks, write_ome
 from grainsmith.io.exchange.overlay_image import write_overlay_image
 from grainsmith.io.files.provenance import read_json
 
@@ -148,7 +148,7 @@ FORMATS: dict[str, Format] = {
             name="png",
             title="Indexed PNG",
             suffix="_labels.png",
-            write=write_png,
+            write=write_label_png,
             read=read_masks,
         ),
         Format(

@@ -48,7 +48,7 @@ def write_ome(path: Path, field: LabelledField) -> None:
         )
 
 
-def write_png(path: Path, field: LabelledField) -> None:
+def write_label_png(path: Path, field: LabelledField) -> None:
     """Write labels as a PNG: coloured by a palette up to 255, 16-bit grey above.
 
     Raises

@@ -19,7 +19,7 @@ from grainsmith.io.tables.grain_table import read_table, write_table
 from grainsmith.pipeline.batch.field_job import TABLE
 from grainsmith.pipeline.field.measure import densities_of
 from grainsmith.report import FieldLine, SampleFacts, write_sample_report
-from grainsmith.statistics import Field, compare_samples, field_spread, summarise
+from grainsmith.statistics import FieldGrains, compare_samples, field_spread, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from grainsmith.data import OnProgress
     from grainsmith.pipeline.batch.manifest import Entry
     from grainsmith.pipeline.recipe import Recipe
-    from grainsmith.statistics import Comparison, FieldSpread, SizeStatistics
+    from grainsmith.statistics import FieldSpread, SampleComparison, SizeStatistics
 
 RESULT = "statistics.json"
 
@@ -110,10 +110,10 @@ class _Pool:
 
     sample: Sample
     tables: list[pd.DataFrame]
-    fields: list[Field]
+    fields: list[FieldGrains]
     spread: FieldSpread
     statistics: SizeStatistics
-    others: dict[str, Comparison] = field(default_factory=dict)
+    others: dict[str, SampleComparison] = field(default_factory=dict)
 
 
 def _pooled(out: Path, sample: Sample, recipe: Recipe) -> _Pool:
@@ -121,14 +121,16 @@ def _pooled(out: Path, sample: Sample, recipe: Recipe) -> _Pool:
         raise MismatchError("none of its fields is done")
     tables = [read_table(out / one.name / TABLE) for one in sample.entries]
     fields = [
-        Field(table=table, height_px=one.facts["height_px"], width_px=one.facts["width_px"])
+        FieldGrains(table=table, height_px=one.facts["height_px"], width_px=one.facts["width_px"])
         for one, table in zip(sample.entries, tables, strict=True)
     ]
     spread = field_spread(fields, recipe.statistics)
     return _Pool(sample, tables, fields, spread, summarise(fields, recipe.statistics))
 
 
-def _compared(pools: Mapping[str, _Pool], recipe: Recipe) -> dict[tuple[str, str], Comparison]:
+def _compared(
+    pools: Mapping[str, _Pool], recipe: Recipe
+) -> dict[tuple[str, str], SampleComparison]:
     found = {}
     for a, b in combinations(sorted(pools), 2):
         # What is not comparable says so itself: pixels against µm, or no grains.
@@ -137,7 +139,7 @@ def _compared(pools: Mapping[str, _Pool], recipe: Recipe) -> dict[tuple[str, str
     return found
 
 
-def _write_comparisons(out: Path, comparisons: Mapping[tuple[str, str], Comparison]) -> None:
+def _write_comparisons(out: Path, comparisons: Mapping[tuple[str, str], SampleComparison]) -> None:
     rows = [
         one.differences.assign(
             first_sample=first, second_sample=second, ks=one.ks, ks_p=one.ks_p

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from grainsmith.classify.calibration import in_weight_pct, learn_standards
+from grainsmith.classify.calibration import learn_standards, to_weight_pct
 from grainsmith.classify.clusters import classify_by_clusters, suggest_names
 from grainsmith.classify.examples import ExampleSettings, classify_by_examples
 from grainsmith.classify.mixed import find_mixed
 from grainsmith.classify.modal import association_pct, contact_matrix, modal_percentages
-from grainsmith.classify.naming_table import keep_by_hand, mapped_elements
+from grainsmith.classify.naming_table import keep_manual_names, mapped_elements
 from grainsmith.classify.rule_matching import classify_by_rules
 from grainsmith.classify.rules import RuleSet, advice_on_elements, library_rules
 from grainsmith.errors import MismatchError
@@ -100,7 +100,7 @@ def name_grains(work: Work, namer: Namer, *, on_progress: OnProgress) -> tuple[p
         find_mixed(work.labels, work.maps, work.transforms, on_progress=on_progress)
     )
     named = namer(columns)
-    naming = keep_by_hand(named.naming, work.table)
+    naming = keep_manual_names(named.naming, work.table)
     return columns.join(naming), Named(
         naming=naming,
         notes=named.notes,
@@ -160,7 +160,7 @@ def by_rules(rules: RuleSet | None, kind: str, standards: Mapping[int, str]) -> 
         held, notes = kind, list(advice)
         if kind == "counts" and chosen.units in ("at%", "wt%") and standards:
             learned = learn_standards(table, standards)
-            table, held = in_weight_pct(table, learned), "wt%"
+            table, held = to_weight_pct(table, learned), "wt%"
             notes.append(learned.note)
         return Named(
             naming=classify_by_rules(table, chosen, kind=held),

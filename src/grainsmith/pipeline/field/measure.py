@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from grainsmith.data import no_progress
 from grainsmith.measure import measure_grains, measure_maps
-from grainsmith.measure.maps import paired
-from grainsmith.statistics import Field, grid_hits
+from grainsmith.measure.maps import pair_transforms
+from grainsmith.statistics import FieldGrains, grid_hits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,7 +76,7 @@ def measure_field(
     if mixed:
         from grainsmith.classify.mixed import find_mixed
 
-        placed = {one.element: transform for _, one, transform in paired(maps, transforms)}
+        placed = {one.element: transform for _, one, transform in pair_transforms(maps, transforms)}
         table = table.join(find_mixed(labels, maps, placed, on_progress=on_progress))
     return table
 
@@ -117,7 +117,7 @@ def name_by_rules(table: pd.DataFrame, rules: str, *, kind: str = "") -> Named:
 
 def field_of(
     table: pd.DataFrame, labels: LabelImage, *, data_bar_rows: int = 0, grid_px: float = 0.0
-) -> Field:
+) -> FieldGrains:
     """Return a measured field as the statistics want it.
 
     Parameters
@@ -130,7 +130,7 @@ def field_of(
         Also count by a grid of points so far apart; 0 = no.
     """
     seen = labels[: labels.shape[0] - data_bar_rows]
-    field = Field(table=table, height_px=seen.shape[0], width_px=seen.shape[1])
+    field = FieldGrains(table=table, height_px=seen.shape[0], width_px=seen.shape[1])
     return replace(field, grid_hits=grid_hits(seen, grid_px)) if grid_px else field
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.align import AlignSettings, MovingImage, align_maps, place
+from grainsmith.align import AlignSettings, MovingImage, align_maps, register_images
 from grainsmith.align.landmarks import fit_points, residuals_px, robust_fit
 from grainsmith.data import ElementMap, SemImage, Transform, no_progress
 from grainsmith.errors import ReadError
@@ -179,7 +179,9 @@ def _by_tile(
         starts.append(local.matrix)
     # A coarse pixel and a half is the most that the coarse level can be wrong by.
     settings = AlignSettings(model="shift", max_shift_px=max(4.0, 1.5 * factor))
-    found = place(mosaic.window(*window), moving, settings, groups=["tile"] * len(members))
+    found = register_images(
+        mosaic.window(*window), moving, settings, groups=["tile"] * len(members)
+    )
     if found.rows[0].transform.verdict not in ("aligned", "inherited"):
         return []
     moved = found.rows[0].transform.matrix @ np.linalg.inv(starts[0])

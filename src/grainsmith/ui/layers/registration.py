@@ -9,12 +9,12 @@ import numpy as np
 
 from grainsmith.align import (
     AlignSettings,
-    Bend,
+    DisplacementField,
     MovingImage,
     RegistrationResult,
     initial_transform,
-    need_simpleitk,
-    place,
+    register_images,
+    require_simpleitk,
     resample_bspline,
 )
 from grainsmith.data import Transform, no_progress
@@ -81,7 +81,7 @@ def job_of(
     GrainsmithError
         A refinement is asked for that is not installed.
     """
-    need_simpleitk(settings)
+    require_simpleitk(settings)
     still = sem_image_of(reference)
     moving = []
     for layer in layers:
@@ -100,7 +100,7 @@ def job_of(
 
 def do(job: Job, *, on_progress: Callable[[int, int], None] = no_progress) -> RegistrationResult:
     """Align; touches no layer, so that a thread may do it."""
-    return place(
+    return register_images(
         job.reference,
         job.moving,
         job.settings,
@@ -140,7 +140,7 @@ def straight_copy(layer: Image, reference: Image) -> LayerData:
             "the settings and align: where the tiles are off, what is bent is recorded."
         )
     try:
-        known_bend = Bend.from_json(bend)
+        known_bend = DisplacementField.from_json(bend)
     except (ValueError, KeyError, TypeError) as error:
         raise MismatchError(
             f"The bend recorded for '{layer.name}' cannot be used ({error}): align it again."

@@ -12,7 +12,13 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy
 from grainsmith import plots
 from grainsmith.plots import readable
 from grainsmith.report import write_report
-from grainsmith.statistics import Field, SizeStatistics, StatisticsSettings, qfl_shares, summarise
+from grainsmith.statistics import (
+    FieldGrains,
+    SizeStatistics,
+    StatisticsSettings,
+    qfl_shares,
+    summarise,
+)
 from grainsmith.ui.layers.convert import facts, sem_image_of
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.panels.table import NO_GRAINS
@@ -175,7 +181,7 @@ class StatisticsPanel(Panel):
         height, width = self._measured.field_shape
         run(
             summarise,
-            Field(table=self._table(), height_px=height, width_px=width),
+            FieldGrains(table=self._table(), height_px=height, width_px=width),
             settings,
             busy=self._compute,
             then=self._show,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grainsmith.errors import MismatchError
-from grainsmith.gallery.map_readout import box_of
+from grainsmith.gallery.map_readout import grain_box
 from grainsmith.ui.editing.clicks import on_click
 from grainsmith.ui.session.active_layers import active_layers_of, connect_while_alive
 
@@ -68,7 +68,7 @@ class CurrentGrain:
 
     def _centre(self, grains: Labels, label: int) -> None:
         try:
-            top, left, bottom, right = box_of(np.asarray(grains.data), label)
+            top, left, bottom, right = grain_box(np.asarray(grains.data), label)
         except MismatchError:
             return  # the number of a grain that is not there moves nothing
         middle = grains.data_to_world(((top + bottom) / 2, (left + right) / 2))

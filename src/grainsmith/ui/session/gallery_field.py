@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from grainsmith.data import ElementMap, Transform
-    from grainsmith.gallery import Field
+    from grainsmith.gallery import GalleryField
     from grainsmith.ui.session.active_layers import ActiveLayers
 
 NAMING = ("mineral", "score", "runner_up", "runner_up_score", "verdict")
@@ -62,7 +62,7 @@ def maps_of(roles: ActiveLayers) -> tuple[list[ElementMap], dict[str, Transform]
     return maps, transforms
 
 
-def field_of(roles: ActiveLayers) -> Field | None:
+def field_of(roles: ActiveLayers) -> GalleryField | None:
     """Return everything that images of grains are made from; None without image or grains."""
     image, grains = roles.image, roles.grains
     if image is None or grains is None:

@@ -8,7 +8,7 @@ pytest.importorskip("napari")
 
 from napari.layers import Image
 
-from grainsmith.align import AlignSettings, Bend
+from grainsmith.align import AlignSettings, DisplacementField
 from grainsmith.io.images.reader import write_image
 from grainsmith.io.maps.reader import BAR_AUTO, open_maps
 from grainsmith.ui.layers.convert import facts, transform_of
@@ -309,7 +309,9 @@ def test_a_bent_map_gets_a_straightened_copy_beside_it(panel, tmp_path):
     panel.straighten()
     assert "No bend is recorded" in panel._message.text()
     layer = panel.viewer.layers["Si Ka1"]
-    bend = Bend(knots_px=np.full((7, 7, 2), 2.0), origin_px=np.zeros(2), spacing_px=np.ones(2) * 40)
+    bend = DisplacementField(
+        knots_px=np.full((7, 7, 2), 2.0), origin_px=np.zeros(2), spacing_px=np.ones(2) * 40
+    )
     facts(layer)["transform"]["bend"] = bend.to_json()
     path = str(tmp_path / "t.json")
     panel.save(path)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import napari
     from qtpy.QtGui import QShowEvent
 
-    from grainsmith.gallery import Field
+    from grainsmith.gallery import GalleryField
 
 _REDRAW_DELAY_MS = 30
 _MOST_LABEL = 2_000_000_000
@@ -37,7 +37,7 @@ class ComboPanel(Panel):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer)
-        self._field: Field | None = None
+        self._field: GalleryField | None = None
         self._field_key: tuple[object, ...] = ()
         self._number = QSpinBox()
         self._number.setRange(0, _MOST_LABEL)
@@ -126,7 +126,7 @@ class ComboPanel(Panel):
         columns, tile_px = self.view.layout_of(1 + maps + (2 if maps >= 3 else 0) + 1)
         return self._form.settings(columns=columns, tile_px=tile_px, overlay=overlay)
 
-    def field(self) -> Field | None:
+    def field(self) -> GalleryField | None:
         """Return the field of view, prepared again only where a layer has changed."""
         key = self._key()
         if key != self._field_key:

@@ -10,7 +10,7 @@ import pandas as pd
 from qtpy.QtWidgets import QComboBox
 
 from grainsmith.classify.clusters import name_clusters
-from grainsmith.classify.naming_table import name_by_hand
+from grainsmith.classify.naming_table import name_manually
 from grainsmith.errors import GrainsmithError
 from grainsmith.gallery import composite_image
 from grainsmith.minerals import colors_of
@@ -255,7 +255,7 @@ class MineralsPanel(Panel):
         if grains is None or not len(self._named.naming):
             self.say("Name the grains first; then single ones can be changed by hand.")
             return
-        self._change(partial(name_by_hand, label=grain, mineral=self._mineral.currentText()))
+        self._change(partial(name_manually, label=grain, mineral=self._mineral.currentText()))
 
     def _rename_cluster(self, cluster: str) -> None:
         self._change(partial(name_clusters, names={cluster: self._mineral.currentText().strip()}))

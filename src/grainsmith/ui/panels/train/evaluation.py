@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from grainsmith.io.dataset import LoadedField
     from grainsmith.models.registry import ModelEntry
-    from grainsmith.train.comparison import Comparison, FieldComparison
+    from grainsmith.train.comparison import FieldComparison, ModelComparison
     from grainsmith.train.run_folder import RunFolder
 
 _ROWS = (
@@ -66,7 +66,7 @@ class ModelEvaluation(QWidget):
         for widget in (self._means, self.field, self._scores, self.shown, both):
             lines.addWidget(widget)
 
-    def show_comparison(self, tuned: RunFolder, found: Comparison) -> None:
+    def show_comparison(self, tuned: RunFolder, found: ModelComparison) -> None:
         """Show what was found; fields that are made show what was forgotten, as a mean only."""
         self._run = tuned
         self._fields = [one for one in found.fields if one.role != "made"]
@@ -121,7 +121,7 @@ class ModelEvaluation(QWidget):
             self._layers.show(one, loaded)
 
 
-def _mean_lines(found: Comparison) -> list[str]:
+def _mean_lines(found: ModelComparison) -> list[str]:
     names = {"validation": "Held-out fields", "made": "Made fields (anything forgotten?)"}
     lines = [f"<b>{found.before} → {found.after}</b>"]
     for role, mean in found.summary()["ap50"].items():

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import napari
     from qtpy.QtGui import QShowEvent
 
-    from grainsmith.train.comparison import Comparison
+    from grainsmith.train.comparison import ModelComparison
     from grainsmith.train.run_folder import RunFolder
 
 _NO_SET = "Choose the folder of a training set, or add fields to one (tab Export, Training set)."
@@ -233,7 +233,7 @@ class TrainPanel(Panel):
             stopped=lambda: self.say("Not judged."),
         )
 
-    def _show_comparison(self, found: Comparison) -> None:
+    def _show_comparison(self, found: ModelComparison) -> None:
         if self.tuning is not None:
             self.judgement.show_comparison(self.tuning.run, found)
             # Below the curves it would not be seen, and it asks for a decision.

@@ -11,13 +11,13 @@ import numba as nb
 import numpy as np
 from scipy import ndimage
 
-from grainsmith.align.mutual_information import Peak, Surface, every_shift, peak_of
-from grainsmith.align.pyramid import NOTHING, Bytes, Pyramid
+from grainsmith.align.mutual_information import Peak, Surface, find_peak, information_surface
+from grainsmith.align.pyramid import NO_LEVEL, Bytes, Pyramid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from grainsmith.align.bspline import Bend
+    from grainsmith.align.bspline import DisplacementField
     from grainsmith.align.landmarks import Matrix
     from grainsmith.align.settings import AlignSettings
 
@@ -26,7 +26,7 @@ _THREADS = min(8, nb.config.NUMBA_NUM_THREADS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Placement:
     """Where images lie on the reference, and how sure that is.
 
     Attributes
@@ -42,7 +42,7 @@ class Found:
         few tiles could be judged.
     note : str
         What the user should know of how it was found.
-    bend : Bend or None
+    bend : DisplacementField or None
         What is off beyond the matrix, where it was asked for and found.
     """
 
@@ -51,7 +51,7 @@ class Found:
     model: str = "shift"
     misfit_px: float = float("nan")
     note: str = ""
-    bend: Bend | None = None
+    bend: DisplacementField | None = None
 
 
 Pairs = Sequence[tuple[Pyramid, Pyramid]]
@@ -79,7 +79,9 @@ def is_convincing(peak: Peak, settings: AlignSettings) -> bool:
     )
 
 
-def coarse_surfaces(pairs: Pairs, matrix: Matrix | None = None, *, step: int = 1) -> list[Surface]:
+def information_surfaces(
+    pairs: Pairs, matrix: Matrix | None = None, *, step: int = 1
+) -> list[Surface]:
     """Return the mutual information of each pair for all shifts.
 
     Parameters
@@ -92,24 +94,24 @@ def coarse_surfaces(pairs: Pairs, matrix: Matrix | None = None, *, step: int = 1
         Of the pyramids.
     """
     factor, first = pairs[0][0].steps[step]
-    reach = reach_of(first.shape)
+    reach = largest_shift(first.shape)
 
     def surface(pair: tuple[Pyramid, Pyramid]) -> Surface:
         reference, moving = (pyramid.steps[step][1] for pyramid in pair)
         if matrix is not None:
-            moving = _moved(moving, at_block(matrix, factor))
-        return every_shift(reference, moving, reach)
+            moving = _moved(moving, to_block_matrix(matrix, factor))
+        return information_surface(reference, moving, reach)
 
     return in_threads(surface, pairs)
 
 
-def reach_of(shape: tuple[int, ...], most_blocks: int = 0) -> tuple[int, int]:
+def largest_shift(shape: tuple[int, ...], most_blocks: int = 0) -> tuple[int, int]:
     """Return the largest shift that is tried, in blocks: half the field, or no more than a most."""
     most = most_blocks or max(shape)
     return min(shape[0] // 2, most), min(shape[1] // 2, most)
 
 
-def judge(surfaces: Sequence[Surface], limit_blocks: float = np.inf) -> tuple[Peak, float]:
+def combined_peak(surfaces: Sequence[Surface], limit_blocks: float = np.inf) -> tuple[Peak, float]:
     """Return the highest peak of a sum of surfaces, and its height in nats.
 
     Mutual information times the number of pixels is a log-likelihood, so that independent
@@ -118,7 +120,7 @@ def judge(surfaces: Sequence[Surface], limit_blocks: float = np.inf) -> tuple[Pe
     Parameters
     ----------
     surfaces : sequence of arrays
-        From `coarse_surfaces`.
+        From `information_surfaces`.
     limit_blocks : float
         Larger shifts are not allowed; yet a higher peak there is a rival.
 
@@ -131,9 +133,9 @@ def judge(surfaces: Sequence[Surface], limit_blocks: float = np.inf) -> tuple[Pe
     middle = [n // 2 for n in surface.shape]
     limits = [min(n, max(2, int(np.ceil(min(limit_blocks, n))))) for n in middle]
     allowed = surface[tuple(slice(m - n, m + n + 1) for m, n in zip(middle, limits, strict=True))]
-    best, everywhere = peak_of(allowed), peak_of(surface)
+    best, everywhere = find_peak(allowed), find_peak(surface)
     y, x = middle[0] + round(best.dy_px), middle[1] + round(best.dx_px)
-    near = peak_of(surface[_window(y, surface.shape[0]), _window(x, surface.shape[1])])
+    near = find_peak(surface[_window(y, surface.shape[0]), _window(x, surface.shape[1])])
     # The rival counts in the same measure: by its share of the height of the best peak of all.
     is_best = round(best.dy_px) == round(everywhere.dy_px) and round(best.dx_px) == round(
         everywhere.dx_px
@@ -148,19 +150,19 @@ def _window(centre: int, length: int) -> slice:
     return slice(start, min(length, start + 2 * _WINDOW + 1))
 
 
-def blocks_of(shift_px: float, factor: int) -> float:
+def shift_in_blocks(shift_px: float, factor: int) -> float:
     """Return a largest shift in blocks; 0 px stands for any."""
     return shift_px / factor if shift_px else np.inf
 
 
-def at_block(matrix: Matrix, factor: int) -> Matrix:
+def to_block_matrix(matrix: Matrix, factor: int) -> Matrix:
     """Return a transform of pixels as one of blocks of factor x factor pixels."""
     to_pixels = np.diag([factor, factor, 1.0])
     to_pixels[:2, 2] = (factor - 1) / 2
     return np.asarray(np.linalg.inv(to_pixels) @ matrix @ to_pixels)
 
 
-def from_block(matrix: Matrix, factor: int) -> Matrix:
+def to_pixel_matrix(matrix: Matrix, factor: int) -> Matrix:
     """Return a transform of blocks as one of pixels."""
     to_pixels = np.diag([factor, factor, 1.0])
     to_pixels[:2, 2] = (factor - 1) / 2
@@ -170,12 +172,14 @@ def from_block(matrix: Matrix, factor: int) -> Matrix:
 def _moved(picture: Bytes, matrix: Matrix) -> Bytes:
     back = np.linalg.inv(matrix)
     moved: Bytes = ndimage.affine_transform(
-        picture, back[:2, :2], back[:2, 2], order=0, mode="constant", cval=NOTHING
+        picture, back[:2, :2], back[:2, 2], order=0, mode="constant", cval=NO_LEVEL
     )
     return moved
 
 
-def search(pairs: Pairs, surfaces: Sequence[Surface], settings: AlignSettings) -> Found:
+def search_shifts_and_turns(
+    pairs: Pairs, surfaces: Sequence[Surface], settings: AlignSettings
+) -> Placement:
     """Return roughly where the moving images lie on the reference, all by one transform.
 
     Parameters
@@ -183,19 +187,19 @@ def search(pairs: Pairs, surfaces: Sequence[Surface], settings: AlignSettings) -
     pairs : sequence of (Pyramid, Pyramid)
         Reference and moving.
     surfaces : sequence of arrays
-        Their `coarse_surfaces`.
+        Their `information_surfaces`.
     settings : AlignSettings
         What is tried.
 
     Returns
     -------
-    Found
+    Placement
         A shift; with turn and zoom where a shift alone does not convince.
     """
     factor = pairs[0][0].steps[1][0]
-    peak = judge(surfaces, blocks_of(settings.max_shift_px, factor))[0]
+    peak = combined_peak(surfaces, shift_in_blocks(settings.max_shift_px, factor))[0]
     start = shift_matrix(peak.dy_px * factor, peak.dx_px * factor)
-    found = Found(matrix=start, peak=peak)
+    found = Placement(matrix=start, peak=peak)
     if settings.model == "shift" or is_convincing(peak, settings):
         return found
     return _turned(pairs, found, settings)
@@ -208,7 +212,7 @@ def shift_matrix(dy: float, dx: float) -> Matrix:
     return matrix
 
 
-def _turned(pairs: Pairs, unturned: Found, settings: AlignSettings) -> Found:
+def _turned(pairs: Pairs, unturned: Placement, settings: AlignSettings) -> Placement:
     """Return the best of all turns and zooms that are allowed, or what was found without."""
     factor, first = pairs[0][0].steps[0]
     best, best_height = unturned.matrix, -np.inf
@@ -216,8 +220,8 @@ def _turned(pairs: Pairs, unturned: Found, settings: AlignSettings) -> Found:
     def try_all(matrices: Iterable[Matrix]) -> None:
         nonlocal best, best_height
         for matrix in matrices:
-            tried = coarse_surfaces(pairs, matrix, step=0)
-            peak, height = judge(tried, blocks_of(settings.max_shift_px, factor))
+            tried = information_surfaces(pairs, matrix, step=0)
+            peak, height = combined_peak(tried, shift_in_blocks(settings.max_shift_px, factor))
             if height > best_height:
                 best = shift_matrix(peak.dy_px * factor, peak.dx_px * factor) @ matrix
                 best_height = height
@@ -225,10 +229,10 @@ def _turned(pairs: Pairs, unturned: Found, settings: AlignSettings) -> Found:
     try_all(_turns(first.shape, factor, settings))
     try_all(list(_finer_turns(first.shape, factor, best)))
     step = pairs[0][0].steps[1][0]
-    limit = blocks_of(settings.max_shift_px, step)
-    peak = judge(coarse_surfaces(pairs, best), limit)[0]
+    limit = shift_in_blocks(settings.max_shift_px, step)
+    peak = combined_peak(information_surfaces(pairs, best), limit)[0]
     matrix = shift_matrix(peak.dy_px * step, peak.dx_px * step) @ best
-    turned = Found(matrix=matrix, peak=peak, model="similarity")
+    turned = Placement(matrix=matrix, peak=peak, model="similarity")
     return turned if is_convincing(peak, settings) else unturned
 
 
