@@ -74,7 +74,9 @@ def main() -> None:
     viewer.open(last, plugin="grainsmith")
     dock = GrainsmithDock(viewer)
     viewer.window.add_dock_widget(dock, name="Grainsmith")
-    train = dock.show_panel("Train")
+    pages = dock.show_panel("Train")
+    pages.setCurrentIndex(1)
+    train = pages.tuning
     train.open(str(place / "sand"))
     train.form["minutes"].value = MINUTES
     train.train()

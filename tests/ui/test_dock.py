@@ -58,7 +58,7 @@ def test_a_panel_is_built_when_first_shown(viewer, monkeypatch):
 
 
 def test_status_speaks_the_users_words(dock, viewer, qtbot):
-    qtbot.waitUntil(lambda: "Open an image" in dock.status)
+    qtbot.waitUntil(lambda: "No image yet" in dock.status)
     _open(viewer, pixel_size_um=0.5, pixel_size_source="Zeiss tag (ap_width / 60 columns)")
     qtbot.waitUntil(lambda: dock.status == "0.5 µm/px (Zeiss tag)")
     labels = np.zeros((40, 60), np.int32)

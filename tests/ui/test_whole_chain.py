@@ -129,7 +129,7 @@ def test_from_the_sample_to_files(make_napari_viewer, qtbot, screenshots, tmp_pa
         qtbot.waitUntil(combos.all.isEnabled, timeout=WAIT_MS)
     for name in ("sheet.png", "one.png"):
         (screenshots / f"chain_{name}").write_bytes((tmp_path / name).read_bytes())
-    files = dock.show_panel("Export").files
+    files = dock.show_panel("Export")
     for name, save in (("grains.csv", files.save_table), ("picture.png", files.save_picture)):
         save(str(tmp_path / name))
         qtbot.waitUntil((tmp_path / name).exists, timeout=WAIT_MS)

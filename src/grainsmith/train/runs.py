@@ -63,7 +63,7 @@ def begin_run(name: str, folder: str | Path, settings: TuneSettings) -> RunFolde
         raise ModelError(f"there is a model or a run called '{name}': give another name")
     dataset = read_dataset(folder)
     if not dataset.fields:
-        raise MismatchError(f"{folder} holds no field: add one first (tab Export, Training set)")
+        raise MismatchError(f"{folder} holds no field: add one first")
     if not dataset.of_role("train"):
         raise MismatchError("no field of the set has the role 'train': give one that role first")
     find_start(settings)

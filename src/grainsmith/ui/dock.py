@@ -23,8 +23,10 @@ from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, role_of
 from grainsmith.ui.panels.base import WIDTH_PX, label
 from grainsmith.ui.panels.edit.recovery import RecoveryLine
+from grainsmith.ui.panels.layer_bar import LayerBar
+from grainsmith.ui.panels.messages import NO_IMAGE, missing_text
 from grainsmith.ui.panels.mosaic_region import RegionPanel
-from grainsmith.ui.session.active_layers import LayerBar, active_layers_of, connect_while_alive
+from grainsmith.ui.session.active_layers import active_layers_of, connect_while_alive
 from grainsmith.ui.status_bar import status_text
 
 if TYPE_CHECKING:
@@ -56,8 +58,6 @@ QToolButton:checked { background: rgba(80, 110, 235, 190); color: white; font-we
 
 _COLUMNS = 5
 """Ten words do not fit into one row of 320 px; two rows of five do."""
-
-_NOTHING = "Open an image to begin: File > Open, or drop it here."
 
 _STATUS_DELAY_MS = 300
 """A stroke of the brush sends many events; the status is counted once they have stopped."""
@@ -171,7 +171,7 @@ class GrainsmithDock(QWidget):
 
     def _show_status(self) -> None:
         text = status_text(self._roles.image, self._roles.grains)
-        self._status.setText(text or self._roles.missing(_NOTHING))
+        self._status.setText(text or missing_text(self._roles, NO_IMAGE))
 
 
 def _step_bar() -> tuple[QWidget, dict[str, QToolButton]]:

@@ -90,9 +90,9 @@ def test_panels_and_status_say_what_is_true_beside_a_mosaic(viewer, qtbot, mosai
 
     def said():
         segment, table, opened = panels
-        return [segment._message.text(), table._message.text(), opened._what.text()]
+        return [segment.message, table.message, opened._what.text()]
 
-    qtbot.waitUntil(lambda: "Open an image" in dock.status)
+    qtbot.waitUntil(lambda: "No image yet" in dock.status)
     assert ["No " in one for one in said()] == [True] * 3
     viewer.open(str(mosaic), plugin="grainsmith")
     word = "A mosaic is open and no piece of it: zoom in, then press 'Edit this region'."

@@ -11,9 +11,9 @@ from grainsmith.io.dataset import read_dataset
 from grainsmith.io.exchange import FORMATS, import_fields
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.ui.layers.convert import facts, image_layer, labels_options
-from grainsmith.ui.panels.export import FilesPanel
+from grainsmith.ui.panels.export import ExportPanel
+from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.panels.train.training_set import TrainingSetPanel
-from grainsmith.ui.session.labelled_field import NO_GRAINS
 
 WAIT_MS = 60_000
 BAR = 10
@@ -55,7 +55,7 @@ def _panel(viewer, kind):
 
 @pytest.fixture
 def files(viewer):
-    return _panel(viewer, FilesPanel)
+    return _panel(viewer, ExportPanel)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def training(viewer):
 
 
 def _said(panel, qtbot, text):
-    qtbot.waitUntil(lambda: text in panel._message.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: text in panel.message, timeout=WAIT_MS)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -113,19 +113,19 @@ def test_import_lies_on_the_picture_and_becomes_the_grains(files, field, viewer,
 def test_it_says_what_is_missing(files, training, viewer, tmp_path):
     assert files._what.text() == NO_GRAINS
     files.export(str(tmp_path / "x"))
-    assert files._message.text() == NO_GRAINS
+    assert files.message == NO_GRAINS
     training.add_present()
-    assert "Choose a folder" in training._message.text()
+    assert "Choose a folder" in training.message
     training.open(str(tmp_path / "new"))
     training.add_present()
-    assert training._message.text() == NO_GRAINS
+    assert training.message == NO_GRAINS
 
 
 def test_grains_of_another_picture_are_not_mixed_up(files, field, viewer, tmp_path):
     viewer.add_labels(np.ones((8, 8), np.int32))
     files.roles.grains = viewer.layers[-1]
     files.export(str(tmp_path / "x.tif"))
-    assert "choose the image" in files._message.text()
+    assert "choose the image" in files.message
 
 
 def test_a_set_grows_and_is_split_and_checked(training, field, viewer, tmp_path, qtbot):
@@ -177,4 +177,4 @@ def test_a_region_must_be_made_of_polygons(training, field, viewer, tmp_path):
     training.open(str(tmp_path / "set"))
     training.region.setCurrentText("line")
     training.add_present()
-    assert "rectangles or polygons" in training._message.text()
+    assert "rectangles or polygons" in training.message

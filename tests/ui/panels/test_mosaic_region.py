@@ -80,7 +80,7 @@ def test_a_grain_over_the_seam_of_two_blocks_is_split_and_written_back(viewer, q
     history.apply("Split", clean.split_by_line(labels, history.index, line, [grain]))
     expected = piece.grains.data.copy()
     _written(viewer, qtbot, panel)
-    assert "2 grains changed or new, 0 gone" in panel._message.text()
+    assert "2 grains changed or new, 0 gone" in panel.message
     now = _labels(mosaic)
     new = mosaic[1].max() + 1
     part = now[y0 : y0 + expected.shape[0], x0 : x0 + expected.shape[1]]
@@ -92,7 +92,7 @@ def test_a_grain_over_the_seam_of_two_blocks_is_split_and_written_back(viewer, q
     assert np.array_equal(np.asarray(shown.data[0]), now)
     assert [layer.name for layer in viewer.layers] == ["m", "m grains"]
     panel.undo()
-    qtbot.waitUntil(lambda: "taken back" in panel._message.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "taken back" in panel.message, timeout=20_000)
     assert np.array_equal(_labels(mosaic), mosaic[1])
     assert np.array_equal(np.asarray(shown.data[0]), mosaic[1])
 
@@ -166,7 +166,7 @@ def test_edits_made_while_it_is_written_stay_open(viewer, qtbot, mosaic):
     panel.write_back()
     history.apply("Delete", clean.delete(piece.grains.data, history.index, [later]))
     qtbot.waitUntil(lambda: pieces_of(viewer).present is None, timeout=20_000)
-    assert "was edited meanwhile and stays open" in panel._message.text()
+    assert "was edited meanwhile and stays open" in panel.message
     assert piece.grains in list(viewer.layers)
     assert not (_labels(mosaic) == first).any()
     assert (_labels(mosaic) == later).any()
@@ -181,7 +181,7 @@ def test_another_edit_at_the_same_place_of_the_history_stays_open_too(viewer, qt
     history.undo()
     history.apply("Delete", clean.delete(piece.grains.data, history.index, [later]))
     qtbot.waitUntil(lambda: pieces_of(viewer).present is None, timeout=20_000)
-    assert "was edited meanwhile and stays open" in panel._message.text()
+    assert "was edited meanwhile and stays open" in panel.message
     assert piece.grains in list(viewer.layers)
     assert not (_labels(mosaic) == first).any()
 

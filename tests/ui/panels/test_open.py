@@ -43,7 +43,7 @@ def image(panel, viewer):
 
 
 def test_it_invites_where_nothing_is_open(panel):
-    assert "drop its file here" in panel._what.text()
+    assert "No image yet" in panel._what.text()
     assert panel._form.isHidden()
 
 

@@ -93,15 +93,15 @@ def test_one_press_gives_grains_where_the_picture_is(panel, image, qtbot):
     assert facts(grains)["role"] == "grains"
     assert facts(grains)["image"] == image.name
     assert facts(grains)["model"]["name"] == "bright"
-    assert panel._message.text().startswith("4 grains in ")
+    assert panel.message.startswith("4 grains in ")
 
 
 def test_it_says_what_is_missing(panel, viewer, qtbot):
     panel.find()
-    assert "open one first" in panel._message.text()
+    assert "No image yet" in panel.message
     viewer.add_image(np.zeros((3, 8, 8)))
     panel.find()
-    assert "split the stack" in panel._message.text()
+    assert "split the stack" in panel.message
     assert not panel.progress.running
 
 
@@ -110,7 +110,7 @@ def test_thresholds_redraw_without_the_network(panel, image, model, qtbot):
     asked, grains = model.calls, _grains(panel)
     panel._sliders["probability_threshold"].setValue(5.5)
     qtbot.waitUntil(lambda: grains.data.max() == 0, timeout=WAIT_MS)
-    assert "try a lower probability" in panel._message.text()
+    assert "try a lower probability" in panel.message
     panel._sliders["probability_threshold"].setValue(0.0)
     qtbot.waitUntil(lambda: grains.data.max() == 4, timeout=WAIT_MS)
     assert model.calls == asked
@@ -128,7 +128,7 @@ def test_cancel_stops_within_one_tile_and_changes_nothing(panel, image, model, v
     qtbot.waitUntil(lambda: panel._find.isEnabled(), timeout=WAIT_MS)
     assert model.calls <= pressed_at + 1
     assert len(viewer.layers) == 1
-    assert panel._message.text() == "Stopped. Nothing was changed."
+    assert panel.message == "Stopped. Nothing was changed."
     model.pause_s = 0.0
     _find(panel, qtbot)
     assert _grains(panel).data.max() == 4
@@ -175,7 +175,7 @@ def test_the_users_work_survives_another_run(panel, image, viewer, qtbot, work, 
     assert _grains(panel) is not mine
     np.testing.assert_array_equal(mine.data, kept)
     assert mine.features.equals(kept_features)
-    assert "is kept as it is" in panel._message.text()
+    assert "is kept as it is" in panel.message
 
 
 def test_corrected_grains_stay_where_they_are_and_the_rest_is_found_anew(
@@ -190,7 +190,7 @@ def test_corrected_grains_stay_where_they_are_and_the_rest_is_found_anew(
     assert _grains(panel) is grains
     assert len(viewer.layers) == 2
     np.testing.assert_array_equal(grains.data == 9, before == 9)
-    assert "of yours were kept; Ctrl+Z brings back" in panel._message.text()
+    assert "of yours were kept; Ctrl+Z brings back" in panel.message
     assert [step.name for step in history.steps] == ["Edit", "Segment again"]
     after = grains.data.copy()
     grains.undo()

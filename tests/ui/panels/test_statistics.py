@@ -10,8 +10,8 @@ from grainsmith.measure import measure_grains
 from grainsmith.report import read_result
 from grainsmith.statistics import FieldGrains, StatisticsSettings, summarise
 from grainsmith.ui.layers.convert import features_of, image_layer, labels_options, table_of
+from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.panels.statistics import StatisticsPanel, report_facts
-from grainsmith.ui.panels.table import NO_GRAINS
 from grainsmith.ui.session.selection import selection_of
 
 WAIT_MS = 120_000
@@ -120,7 +120,7 @@ def test_one_mineral_alone_and_the_triangle(panel, grains, qtbot):
 def test_report_says_where_the_grains_come_from(panel, tmp_path, qtbot):
     page = tmp_path / "report.html"
     panel.report(str(page))
-    qtbot.waitUntil(lambda: "Report in" in panel._message.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "Report in" in panel.message, timeout=WAIT_MS)
     found = read_result(page.with_suffix(".json"))
     assert found["facts"]["model"] == "grains"
     assert found["facts"]["edits"] == 1
@@ -130,7 +130,7 @@ def test_report_says_where_the_grains_come_from(panel, tmp_path, qtbot):
 def test_empty_viewer_and_no_grains_are_no_crash(viewer, qtbot):
     widget = StatisticsPanel(viewer)
     viewer.window.add_dock_widget(widget)
-    assert widget._message.text() == NO_GRAINS
+    assert widget.message == NO_GRAINS
     widget.compute()
     widget.report()
     layer = viewer.add_labels(np.zeros((60, 60), np.int32))

@@ -20,7 +20,8 @@ from grainsmith.ui.layers.convert import (
     map_layer,
     table_of,
 )
-from grainsmith.ui.panels.table import NO_GRAINS, TablePanel
+from grainsmith.ui.panels.messages import NO_GRAINS
+from grainsmith.ui.panels.table import TablePanel
 from grainsmith.ui.session.measurements import measurements_of
 from grainsmith.ui.session.selection import selection_of
 from grainsmith.ui.widgets.grain_table_model import GrainTableModel, rows_that_fit, text_of
@@ -223,7 +224,7 @@ def test_grains_take_the_colours_of_a_column_and_give_them_back(panel, grains):
     table = table_of(grains)
     small, large = table.area_um2.idxmin(), table.area_um2.idxmax()
     assert grains.get_color(large)[:3].sum() > grains.get_color(small)[:3].sum()
-    assert "dark" in panel._message.text()
+    assert "dark" in panel.message
     panel._colour.setCurrentIndex(0)
     panel._apply_colour()
     assert grains.colormap is before
@@ -250,13 +251,13 @@ def test_table_is_saved_whole_and_copied_as_shown(panel, grains, tmp_path):
     copied = QGuiApplication.clipboard().text().splitlines()
     assert [line.split("\t")[0] for line in copied] == ["label", "1", "8"]
     panel.save(str(tmp_path / "grains.doc"))
-    assert "ends in" in panel._message.text()
+    assert "ends in" in panel.message
 
 
 def test_empty_viewer_says_what_is_missing_and_no_grains_are_no_crash(viewer, qtbot):
     widget = TablePanel(viewer)
     viewer.window.add_dock_widget(widget)
-    assert widget._message.text() == NO_GRAINS
+    assert widget.message == NO_GRAINS
     widget.measure()
     widget.save()
     layer = viewer.add_labels(np.zeros((50, 50), np.int32))

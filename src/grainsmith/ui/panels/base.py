@@ -1,16 +1,27 @@
-"""What all panels have in common: a narrow column, one main button, progress, a line that says."""
+"""Base class and shared widgets of the panels."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QFormLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QFrame,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from grainsmith.ui.editing.autosave import autosave_of
+from grainsmith.ui.panels.messages import error_text, missing_text
 from grainsmith.ui.session.active_layers import active_layers_of, connect_while_alive
-from grainsmith.ui.widgets.background import Progress
+from grainsmith.ui.widgets.background import USER_ERRORS, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,11 +30,17 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
 WIDTH_PX = 320
-"""A panel is at home in this width: nothing in it may ask for more."""
+"""Width that every panel must fit into."""
+
+_ERROR_STYLE = "background: rgba(217, 83, 79, 50); border-left: 3px solid #d9534f; padding: 4px;"
+"""Red on an alpha that suits napari's dark and light themes."""
 
 
 class Panel(QWidget):
-    """A column of rows, with the progress bar and the panel's own message at its end.
+    """A column of rows with a progress bar and the panel's message at its end.
+
+    A subclass creates its widgets in `build`, connects their signals in `connect_signals` and shows
+    the active layers in `refresh`, which is called again whenever these change.
 
     Attributes
     ----------
@@ -32,7 +49,7 @@ class Panel(QWidget):
     roles : ActiveLayers
         Its image, grains and maps.
     progress : Progress
-        To be handed to `worker.run`.
+        Shows the running job.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
@@ -46,19 +63,28 @@ class Panel(QWidget):
         self._rows = QVBoxLayout()
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.setSpacing(8)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(8, 8, 8, 8)
-        whole.addLayout(self._rows)
-        whole.addWidget(self.progress)
-        whole.addWidget(self._message)
-        whole.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.addLayout(self._rows)
+        layout.addWidget(self.progress)
+        layout.addWidget(self._message)
+        layout.addStretch(1)
+        self.build()
+        self.connect_signals()
         connect_while_alive(self, self.roles.changed, self.refresh)
+        self.refresh()
+
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
+
+    def connect_signals(self) -> None:
+        """Connect the signals of the widgets and of the session."""
 
     def refresh(self) -> None:
-        """Show the present image, grains and maps; a panel says here what is missing."""
+        """Show the active image, grains and maps, or what is missing."""
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's name)
-        """From now on grains are kept safe, and the window asks before it closes over unsaved."""
+        """Start the autosave and the question that guards a closing window."""
         super().showEvent(event)
         autosave_of(self.viewer).watch_window(self)
 
@@ -67,17 +93,44 @@ class Panel(QWidget):
         for widget in widgets:
             self._rows.addWidget(widget)
 
-    def say(self, text: str) -> None:
-        """Show one message of the panel's own, in the user's words; "" removes it."""
+    @property
+    def message(self) -> str:
+        """The message that is shown; "" without one."""
+        return str(self._message.text())
+
+    def show_message(self, text: str) -> None:
+        """Show a message in the user's words; "" removes it."""
+        self._show_text(text, style="")
+
+    def show_error(self, error: Exception) -> None:
+        """Show an error that the user can fix as the panel's message."""
+        self._show_text(error_text(error), style=_ERROR_STYLE)
+
+    def show_missing(self, text: str) -> None:
+        """Show which layer is missing; "" removes the message about an earlier one."""
+        missing = missing_text(self.roles, text) if text else ""
+        if missing or self.message == self._missing:
+            self.show_message(missing)
+        self._missing = missing
+
+    def _show_text(self, text: str, style: str) -> None:
         self._message.setText(text)
+        self._message.setStyleSheet(style)
         self._message.setVisible(bool(text))
 
-    def say_missing(self, word: str) -> None:
-        """Say what is missing, an image or grains; "" takes back what was said of that before."""
-        missing = self.roles.missing(word) if word else ""
-        if missing or self._message.text() == self._missing:
-            self.say(missing)
-        self._missing = missing
+
+def reports_errors(action: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method of a panel show an error that the user can fix instead of raising it."""
+
+    @wraps(action)
+    def reporting(self: Panel, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return action(self, *args, **kwargs)
+        except USER_ERRORS as error:
+            self.show_error(error)
+            return None
+
+    return reporting
 
 
 def label(text: str, *, dim: bool = False, tip: str = "") -> QLabel:
@@ -110,6 +163,16 @@ def rows(*pairs: tuple[str, QWidget]) -> QWidget:
     for title, field in pairs:
         form.addRow(title, field)
     return block
+
+
+def scrolled(panel: QWidget) -> QScrollArea:
+    """Return a scroll area that holds a panel and scrolls vertically only."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(panel)
+    return area
 
 
 def button(

@@ -1,4 +1,4 @@
-"""Panel: take grains, table, image and training pairs home; fetch grains of other programs."""
+"""Panel: export grains, table and image; import grains of other programs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFileDialog,
-    QFrame,
-    QScrollArea,
     QSizePolicy,
-    QTabWidget,
     QWidget,
 )
 
@@ -27,36 +24,22 @@ from grainsmith.io.exchange import (
 )
 from grainsmith.io.tables.grain_table import write_table
 from grainsmith.ui.panels.base import Panel, button, label
-from grainsmith.ui.panels.train.training_set import TrainingSetPanel
-from grainsmith.ui.session.labelled_field import NO_GRAINS, field_of, show_field
+from grainsmith.ui.panels.messages import NO_GRAINS, missing_text
+from grainsmith.ui.session.labelled_field import field_of, show_field
 from grainsmith.ui.widgets.background import run
 from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import napari
-
     from grainsmith.io.exchange import Format
 
 
-class ExportPanel(QTabWidget):
-    """Files for others, and the training set that grows."""
-
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self.files, self.training_set = FilesPanel(viewer), TrainingSetPanel(viewer)
-        self.addTab(_scrolled(self.files), "Files")
-        self.addTab(_scrolled(self.training_set), "Training set")
-        self.setDocumentMode(True)
-        self.tabBar().setDrawBase(False)
-
-
-class FilesPanel(Panel):
+class ExportPanel(Panel):
     """Grains in the form of another program, the table, an image; and grains from there."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(viewer)
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
         self.format = QComboBox()
         self.format.setToolTip("For which program the grains are written")
         self.format.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -97,13 +80,12 @@ class FilesPanel(Panel):
             self.trust,
             self._is_folder,
         )
-        self.refresh()
 
     def refresh(self) -> None:
         """Say what would be written."""
         grains = self.roles.grains
         self._what.setText(
-            f"Of '{grains.name}':" if grains is not None else self.roles.missing(NO_GRAINS)
+            f"Of '{grains.name}':" if grains is not None else missing_text(self.roles, NO_GRAINS)
         )
 
     # --- doing
@@ -135,20 +117,23 @@ class FilesPanel(Panel):
         )
 
     def _write(self, busy: QWidget, work: Callable[[LabelledField], Any], path: str) -> None:
+        if self.roles.grains is None:
+            self.show_missing(NO_GRAINS)
+            return
         try:
             field = field_of(self.roles)
         except GrainsmithError as error:
-            self.say(str(error))
+            self.show_message(str(error))
             return
-        self.say("")
-        run(work, field, busy=busy, then=lambda _done: self.say(f"Saved: {path}"))
+        self.show_message("")
+        run(work, field, busy=busy, then=lambda _done: self.show_message(f"Saved: {path}"))
 
     def _show_imported(self, path: str, fields: list[LabelledField]) -> None:
         said = []
         for field in fields:
             layer = show_field(self.viewer, self.roles, field, path)
             said.append(" ".join((f"'{layer.name}': {len(layer.features)} grains.", *field.notes)))
-        self.say("\n".join(said))
+        self.show_message("\n".join(said))
 
     # --- asking
 
@@ -184,7 +169,7 @@ class FilesPanel(Panel):
         try:
             name = field_of(self.roles).name
         except GrainsmithError as error:
-            self.say(str(error))
+            self.show_message(str(error))
             return ""
         path, _ = QFileDialog.getSaveFileName(self, title, f"{name}{suffix}", kinds)
         return str(path)
@@ -193,11 +178,3 @@ class FilesPanel(Panel):
 def _save_table(path: str, field: LabelledField) -> None:
     rows = field.table[field.table.index != 0]
     write_table(path if Path(path).suffix else f"{path}.csv", rows)
-
-
-def _scrolled(panel: QWidget) -> QScrollArea:
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setWidget(panel)
-    return area

@@ -100,9 +100,12 @@ class RegionPanel(Panel):
     """
 
     def __init__(self, viewer: napari.viewer.Viewer, *, only_with_mosaic: bool = False) -> None:
-        super().__init__(viewer)
         self._only_with_mosaic = only_with_mosaic
-        self._pieces = pieces_of(viewer)
+        super().__init__(viewer)
+
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
+        self._pieces = pieces_of(self.viewer)
         self._what = label("")
         self.edit_button = button(
             "Edit this region",
@@ -131,13 +134,15 @@ class RegionPanel(Panel):
         self._more = row_of(self.close_button, self.undo_button, stretch=None)
         self.add(self._what, self._buttons, self._more)
         self._timer = QTimer(self, singleShot=True, interval=_DELAY_MS)
+
+    def connect_signals(self) -> None:
+        """Connect the signals of the widgets and of the session."""
         self._timer.timeout.connect(self.refresh)
-        camera = viewer.scene.camera.events
+        camera = self.viewer.scene.camera.events
         for event in (camera.zoom, camera.center):
             event.connect(self._on_view)
             self.destroyed.connect(lambda *_, event=event: event.disconnect(self._on_view))
         connect_while_alive(self, self._pieces.changed, self.refresh)
-        self.refresh()
 
     def refresh(self) -> None:
         """Show which mosaic is open and what can be done with it."""
@@ -157,7 +162,7 @@ class RegionPanel(Panel):
         mosaic = self._mosaic
         if mosaic is None:
             return
-        self.say("")
+        self.show_message("")
         restored = self.roles.grains
         address = facts(restored).get("source", "") if restored is not None else ""
         if restored is not None and address.startswith(f"{facts(mosaic)['source']}#"):
@@ -172,7 +177,7 @@ class RegionPanel(Panel):
         piece = self._pieces.present
         if piece is None:
             return
-        self.say("")
+        self.show_message("")
         labels = np.array(piece.grains.data)
         run(
             write_region,
@@ -189,7 +194,7 @@ class RegionPanel(Panel):
         mosaic = self._mosaic
         if mosaic is None:
             return
-        self.say("")
+        self.show_message("")
         run(
             undo_write,
             facts(mosaic)["source"],
@@ -315,7 +320,7 @@ class RegionPanel(Panel):
             self._remove(piece)
             late = ""
         self._read_again(piece.mosaic)
-        self.say(_told(written) + late)
+        self.show_message(_told(written) + late)
 
     def _settle(self, piece: Piece) -> None:
         """Let go of what was kept of a piece for a crash: nothing of it is unsaved any more."""
@@ -326,7 +331,7 @@ class RegionPanel(Panel):
 
     def _on_undone(self, mosaic: Labels, written: WriteBackResult) -> None:
         self._read_again(mosaic)
-        self.say(f"The last write-back was taken back: {_changes(written)}.")
+        self.show_message(f"The last write-back was taken back: {_changes(written)}.")
 
     def _remove(self, piece: Piece) -> None:
         for layer in (piece.grains, piece.image):
@@ -337,7 +342,7 @@ class RegionPanel(Panel):
         try:
             read_again(mosaic)
         except GrainsmithError as error:
-            self.say(str(error))
+            self.show_message(str(error))
 
 
 def _place(mosaic: Labels, region: Region) -> dict[str, Any]:

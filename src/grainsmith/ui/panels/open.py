@@ -18,6 +18,7 @@ from grainsmith.io.images.reader import SUFFIXES
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, set_pixel_size
 from grainsmith.ui.layers.data_bar import mark_data_bar
 from grainsmith.ui.panels.base import Panel, button, label, rows
+from grainsmith.ui.panels.messages import NO_IMAGE, missing_text
 from grainsmith.ui.plugin.reader import sample_layers
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.widgets.background import run
@@ -25,19 +26,16 @@ from grainsmith.ui.widgets.background import run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import napari
     from napari.layers import Image
 
     from grainsmith.samples import SampleField
-
-_EMPTY = "No image is open: choose one, or drop its file here."
 
 
 class OpenPanel(Panel):
     """Facts of the image; pixel size and data bar can be mended here."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(viewer)
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
         self._what = label("")
         self._notes = label("", dim=True)
         self._size = _PixelSizeBox()
@@ -61,14 +59,15 @@ class OpenPanel(Panel):
         self._size.valueChanged.connect(self._on_size)
         self._bar.valueChanged.connect(self._on_bar)
         connect_while_alive(self, self.roles.image_changed, lambda _layer: self.refresh())
-        self.refresh()
 
     def refresh(self) -> None:
         """Show the image's facts."""
         image = self.roles.image
         self._form.setVisible(image is not None)
         self._notes.setVisible(image is not None)
-        self._what.setText(_describe(image) if image is not None else self.roles.missing(_EMPTY))
+        self._what.setText(
+            _describe(image) if image is not None else missing_text(self.roles, NO_IMAGE)
+        )
         if image is None:
             return
         known = facts(image)

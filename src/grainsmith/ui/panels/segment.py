@@ -18,6 +18,7 @@ from grainsmith.settings import attribute_docs
 from grainsmith.ui.editing.segmentation_result import add_or_update_grains
 from grainsmith.ui.layers.convert import facts, pixel_size_um_of, sem_image_of
 from grainsmith.ui.panels.base import Panel, button, label, rows
+from grainsmith.ui.panels.messages import NO_IMAGE
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.widgets.background import run
@@ -25,7 +26,6 @@ from grainsmith.ui.widgets.model_picker import ModelChoice
 from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
-    import napari
     import pandas as pd
     from napari.layers import Image, Labels
 
@@ -39,14 +39,12 @@ _OWN_ROWS = ("model", "diameter_px", "probability_threshold", "flow_threshold")
 _REDRAW_DELAY_MS = 40
 """While a slider moves it sends many values; only the last one of a moment is drawn."""
 
-_NO_IMAGE = "No image is open: open one first (tab Open, or drop a file into the window)."
-
 
 class SegmentPanel(Panel):
     """Find grains, then fit the two thresholds by eye."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(viewer)
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
         self._tips = attribute_docs(SegmentSettings)
         self._model = ModelChoice()
         self._diameter = _diameter_box(self._tips["diameter_px"])
@@ -72,10 +70,8 @@ class SegmentPanel(Panel):
         self._drawing.hide()
         self._draw_again = False
         self._lay_out()
-        self._connect()
-        shown = panel_settings_of(viewer)
+        shown = panel_settings_of(self.viewer)
         shown.take_part("segment", self, self.settings, self.show_settings)
-        self.refresh()
 
     def _lay_out(self) -> None:
         self._hint = label("Move the sliders: the grains are drawn again at once.", dim=True)
@@ -90,7 +86,8 @@ class SegmentPanel(Panel):
             self._more,
         )
 
-    def _connect(self) -> None:
+    def connect_signals(self) -> None:
+        """Connect the signals of the widgets and of the session."""
         for slider in self._sliders.values():
             slider.valueChanged.connect(self._redraw_timer.start)
         self._more["min_area_px"].changed.connect(lambda _: self._redraw_timer.start())
@@ -120,7 +117,7 @@ class SegmentPanel(Panel):
         """Show what belongs to the present image and its grains."""
         self._note_diameter()
         self._hint.setVisible(self._prediction() is not None)
-        self.say_missing(_NO_IMAGE if self.roles.image is None else "")
+        self.show_missing(NO_IMAGE if self.roles.image is None else "")
 
     def _on_grains(self, grains: Labels | None) -> None:
         """Show the thresholds that these grains were drawn with."""
@@ -161,14 +158,14 @@ class SegmentPanel(Panel):
         """Find the grains of the image in the background."""
         image = self.roles.image
         if image is None:
-            self.say_missing(_NO_IMAGE)
+            self.show_missing(NO_IMAGE)
             return
         try:
             picture, settings = sem_image_of(image), self.settings()
         except (GrainsmithError, ValueError) as error:
-            self.say(str(error))
+            self.show_message(str(error))
             return
-        self.say("")
+        self.show_message("")
         run(
             segment_field,
             picture,
@@ -177,19 +174,19 @@ class SegmentPanel(Panel):
             then=partial(self._show_found, image, settings, time.monotonic()),
             progress=self.progress,
             title="Finding grains",
-            stopped=lambda: self.say("Stopped. Nothing was changed."),
+            stopped=lambda: self.show_message("Stopped. Nothing was changed."),
         )
 
     def _show_found(
         self, image: Image, settings: SegmentSettings, started_s: float, found: SegmentedField
     ) -> None:
         if image not in self.roles.pictures:
-            self.say("The image was closed meanwhile; its grains were dropped.")
+            self.show_message("The image was closed meanwhile; its grains were dropped.")
             return
         kept = self._show(image, found.labels, found.table, found.prediction, settings)
         self.refresh()
         seconds = time.monotonic() - started_s
-        self.say(_count(len(found.table), f" in {seconds:.1f} s", found.note) + kept)
+        self.show_message(_count(len(found.table), f" in {seconds:.1f} s", found.note) + kept)
 
     def _show(
         self,
@@ -241,7 +238,7 @@ class SegmentPanel(Panel):
         if image in self.roles.pictures and prediction is self._prediction():
             labels = with_data_bar(grains.labels, sem_image_of(image))
             kept = self._show(image, labels, grains.table, prediction, settings, amend=True)
-            self.say(_count(len(grains.table), "", grains.note) + kept)
+            self.show_message(_count(len(grains.table), "", grains.note) + kept)
         if self._draw_again:
             self._redraw()
 

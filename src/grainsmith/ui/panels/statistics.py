@@ -21,7 +21,7 @@ from grainsmith.statistics import (
 )
 from grainsmith.ui.layers.convert import facts, sem_image_of
 from grainsmith.ui.panels.base import Panel, button, label
-from grainsmith.ui.panels.table import NO_GRAINS
+from grainsmith.ui.panels.messages import NO_GRAINS, NOT_MEASURED, missing_text
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
 from grainsmith.ui.session.panel_settings import panel_settings_of
@@ -32,7 +32,6 @@ from grainsmith.ui.widgets.plot_canvas import Plot
 from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
-    import napari
     import pandas as pd
     from matplotlib.axes import Axes
     from napari.layers import Labels
@@ -50,9 +49,9 @@ _SETTLE_MS = 800
 class StatisticsPanel(Panel):
     """Sizes by number and by area with 95 % intervals; curve, histogram, rose, scatter, QFL."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(viewer)
-        self._chosen = selection_of(viewer)
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
+        self._chosen = selection_of(self.viewer)
         self._measured: Measurements | None = None
         self._statistics: SizeStatistics | None = None
         self._labels = np.empty(0, int)
@@ -80,8 +79,7 @@ class StatisticsPanel(Panel):
         self._picture = button("Save plot…", self.save_plot, tip="Save the plot: SVG, PDF or PNG")
         self._timer = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._lay_out()
-        self._connect()
-        shown = panel_settings_of(viewer)
+        shown = panel_settings_of(self.viewer)
         shown.take_part("statistics", self, self._form.settings, self._form.show_settings)
         self._on_grains(self.roles.grains)
 
@@ -98,7 +96,8 @@ class StatisticsPanel(Panel):
         self.setMinimumWidth(300)
         self.layout().setStretch(0, 1000)
 
-    def _connect(self) -> None:
+    def connect_signals(self) -> None:
+        """Connect the signals of the widgets and of the session."""
         self._form.changed.connect(self._timer.start)
         self._timer.timeout.connect(self.compute)
         self._mineral.activated.connect(lambda _: self.compute())
@@ -128,7 +127,7 @@ class StatisticsPanel(Panel):
 
     def refresh(self) -> None:
         """Say what is missing."""
-        self.say_missing(NO_GRAINS if self.roles.grains is None else "")
+        self.show_missing(NO_GRAINS if self.roles.grains is None else "")
 
     def _measure(self) -> None:
         if self._measured is not None:
@@ -165,7 +164,7 @@ class StatisticsPanel(Panel):
     def compute(self) -> None:
         """Compute the statistics in the background."""
         if self._measured is None:
-            self.say_missing(NO_GRAINS)
+            self.show_missing(NO_GRAINS)
             return
         if not self._measured.known:
             self._measure()
@@ -173,7 +172,7 @@ class StatisticsPanel(Panel):
         try:
             settings = self._form.settings()
         except ValueError as error:
-            self.say(str(error))
+            self.show_message(str(error))
             return
         if not self._compute.isEnabled():
             self._timer.start()
@@ -241,7 +240,7 @@ class StatisticsPanel(Panel):
         points = self._plot.draw(lambda axes: plots.draw_scatter(axes, table, x, y))
         self._plot.choose_by_lasso(self._plot.figure.axes[0], points, self._on_lasso)
         self._mark()
-        self.say("Draw round points to choose their grains.")
+        self.show_message("Draw round points to choose their grains.")
 
     def _draw_ternary(self, table: pd.DataFrame) -> None:
         if "mineral" in table:
@@ -261,7 +260,9 @@ class StatisticsPanel(Panel):
 
     def _on_lasso(self, rows: Any) -> None:
         self._chosen.choose(self._labels[rows].tolist())
-        self.say(f"{len(rows)} grains chosen: see the table and the outlines in the image.")
+        self.show_message(
+            f"{len(rows)} grains chosen: see the table and the outlines in the image."
+        )
 
     def _mark(self) -> None:
         if self._kind.currentText() == "Scatter":
@@ -277,14 +278,14 @@ class StatisticsPanel(Panel):
             )
         if path:
             self._plot.figure.savefig(path, dpi=300)
-            self.say(f"Saved in {path}")
+            self.show_message(f"Saved in {path}")
 
     def report(self, path: str = "") -> None:
         """Write the report in the background; asks for a file where none is given."""
         grains = self.roles.grains
         if self._measured is None or grains is None or not self._measured.known:
-            self.say(
-                self.roles.missing(NO_GRAINS) if grains is None else "Measure the grains first."
+            self.show_message(
+                missing_text(self.roles, NO_GRAINS) if grains is None else NOT_MEASURED
             )
             return
         if not path:
@@ -304,7 +305,7 @@ class StatisticsPanel(Panel):
                 facts=report_facts(grains, picture),
                 settings=self._form.settings(),
                 busy=self._report,
-                then=lambda report: self.say(f"Report in {report.html}"),
+                then=lambda report: self.show_message(f"Report in {report.html}"),
             )
 
 

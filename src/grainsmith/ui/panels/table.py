@@ -25,6 +25,7 @@ from grainsmith.ui.editing.clicks import on_click
 from grainsmith.ui.editing.mouse import at_work
 from grainsmith.ui.layers.label_colors import color_grains, restore_colors
 from grainsmith.ui.panels.base import Panel, button, label
+from grainsmith.ui.panels.messages import NO_GRAINS, NOT_MEASURED, missing_text
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
 from grainsmith.ui.session.selection import selection_of, zoom_to_grains
@@ -32,13 +33,10 @@ from grainsmith.ui.widgets.grain_table_model import GrainTableModel
 from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
-    import napari
     import pandas as pd
     from napari.layers import Labels
 
     from grainsmith.ui.session.measurements import Measurements
-
-NO_GRAINS = "No grains yet: find them in the tab Segment, or drop a labels file into the window."
 
 _WANTED = (
     "mineral",
@@ -63,9 +61,9 @@ _RECOLOUR_MS = 400
 class TablePanel(Panel):
     """One row a grain: sort, filter, choose, colour, save."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(viewer)
-        self._chosen = selection_of(viewer)
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
+        self._chosen = selection_of(self.viewer)
         self._measured: Measurements | None = None
         self._names: list[str] = []
         self._linking = False
@@ -92,7 +90,6 @@ class TablePanel(Panel):
         self._count = label("", dim=True)
         self._recolour = QTimer(self, singleShot=True, interval=_RECOLOUR_MS)
         self._lay_out()
-        self._connect()
         self._on_grains(self.roles.grains)
 
     def _lay_out(self) -> None:
@@ -113,7 +110,8 @@ class TablePanel(Panel):
         self.setMinimumWidth(300)
         self.layout().setStretch(0, 1000)  # the table takes all the height there is
 
-    def _connect(self) -> None:
+    def connect_signals(self) -> None:
+        """Connect the signals of the widgets and of the session."""
         self._filter.textChanged.connect(lambda _: self._show())
         self._view.selectionModel().selectionChanged.connect(lambda *_: self._on_rows_chosen())
         self._colour.activated.connect(lambda _: self._apply_colour())
@@ -133,14 +131,14 @@ class TablePanel(Panel):
     def measure(self) -> None:
         """Measure all grains in the background."""
         if self._measured is None:
-            self.say_missing(NO_GRAINS)
+            self.show_missing(NO_GRAINS)
             return
-        self.say("")
+        self.show_message("")
         self._measured.measure(busy=self._measure, progress=self.progress)
 
     def refresh(self) -> None:
         """Say what is missing."""
-        self.say_missing(NO_GRAINS if self.roles.grains is None else "")
+        self.show_missing(NO_GRAINS if self.roles.grains is None else "")
 
     def _on_grains(self, grains: Labels | None) -> None:
         if self._measured is not None:
@@ -159,7 +157,7 @@ class TablePanel(Panel):
         if grains.data.size <= AUTOMATIC_PX:
             self.measure()
         else:
-            self.say("This is a large image: press Measure when you want the table.")
+            self.show_message("This is a large image: press Measure when you want the table.")
 
     def _measure_if_known(self) -> None:
         if self._measured is not None and self._measured.known:
@@ -253,10 +251,10 @@ class TablePanel(Panel):
             return
         table = self._table()
         if name in table:
-            self.say(f"Colours: {color_grains(grains, table[name])}")
+            self.show_message(f"Colours: {color_grains(grains, table[name])}")
         else:
             restore_colors(grains)
-            self.say("")
+            self.show_message("")
 
     # --- out
 
@@ -264,15 +262,13 @@ class TablePanel(Panel):
         """Copy the rows and columns shown as tab-separated text, numbers to the last digit."""
         text = self._model.shown.to_csv(sep="\t")
         QGuiApplication.clipboard().setText(text)
-        self.say(f"{self._model.rowCount()} rows copied.")
+        self.show_message(f"{self._model.rowCount()} rows copied.")
 
     def save(self, path: str = "") -> None:
         """Save all rows and columns; asks for a file where none is given."""
         if self._measured is None or not self._measured.known:
-            self.say(
-                self.roles.missing(NO_GRAINS)
-                if self._measured is None
-                else "Measure the grains first."
+            self.show_message(
+                missing_text(self.roles, NO_GRAINS) if self._measured is None else NOT_MEASURED
             )
             return
         if not path:
@@ -284,9 +280,9 @@ class TablePanel(Panel):
         try:
             write_table(path, self._measured.table)
         except GrainsmithError as error:
-            self.say(str(error))
+            self.show_message(str(error))
             return
-        self.say(f"{len(self._measured.table)} grains saved in {path}")
+        self.show_message(f"{len(self._measured.table)} grains saved in {path}")
 
 
 def _is_wanted(name: str, names: list[str]) -> bool:

@@ -7,16 +7,6 @@ from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Labels
 from psygnal import Signal, SignalInstance
-from qtpy.QtWidgets import (
-    QAction,
-    QComboBox,
-    QGridLayout,
-    QLabel,
-    QMenu,
-    QSizePolicy,
-    QToolButton,
-    QWidget,
-)
 
 from grainsmith.ui.layers.convert import adopt, facts, role_of
 
@@ -25,6 +15,7 @@ if TYPE_CHECKING:
 
     import napari
     from napari.layers import Layer
+    from qtpy.QtWidgets import QWidget
 
 _OF_VIEWER: WeakKeyDictionary[Any, ActiveLayers] = WeakKeyDictionary()
 
@@ -140,14 +131,10 @@ class ActiveLayers:
             if isinstance(layer, Image) and role_of(layer) != "mosaic"
         )
 
-    def missing(self, word: str) -> str:
-        """Return the word on a missing image or grains, or what else is true beside a mosaic."""
-        mosaics = [one for one in self._layers if role_of(one) == "mosaic"]
-        if self._image is not None or not mosaics:
-            return word
-        if any(isinstance(one, Labels) for one in mosaics):
-            return "A mosaic is open and no piece of it: zoom in, then press 'Edit this region'."
-        return "A mosaic without grains is open: find them by `grainsmith mosaic` in a shell."
+    @property
+    def viewer_layers(self) -> tuple[Layer, ...]:
+        """All layers of the viewer."""
+        return tuple(self._layers)
 
     @property
     def all_grains(self) -> tuple[Labels, ...]:
@@ -225,77 +212,3 @@ class ActiveLayers:
             if old and other.metadata.get("grainsmith", {}).get("image") == old:
                 facts(other)["image"] = layer.name
         self.changed.emit()
-
-
-class LayerBar(QWidget):
-    """One line: image · grains · maps, shared by all panels."""
-
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self._roles = active_layers_of(viewer)
-        self._image = _combo("The image that grains are found in")
-        self._grains = _combo("The grains that all tabs work on")
-        self._maps = QToolButton()
-        self._maps.setToolTip("Which layers are element maps")
-        self._maps.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._maps.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self._maps.setMenu(QMenu(self._maps))
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(4)
-        grid.setVerticalSpacing(0)
-        roles = (("Image", self._image, 3), ("Grains", self._grains, 3), ("Maps", self._maps, 2))
-        for column, (title, widget, stretch) in enumerate(roles):
-            caption = QLabel(title)
-            caption.setStyleSheet("font-size: 10px;")
-            grid.addWidget(caption, 0, column)
-            grid.addWidget(widget, 1, column)
-            grid.setColumnStretch(column, stretch)
-        self._image.activated.connect(self._on_image)
-        self._grains.activated.connect(self._on_grains)
-        connect_while_alive(self, self._roles.changed, self._show)
-        self._show()
-
-    def _show(self) -> None:
-        roles = self._roles
-        _fill(self._image, [one for one in roles.pictures if one not in roles.maps], roles.image)
-        _fill(self._grains, list(roles.all_grains), roles.grains)
-        count = len(roles.maps)
-        self._maps.setText(str(count) if count else "none")
-        menu = self._maps.menu()
-        menu.clear()
-        for layer in roles.pictures:
-            action = QAction(layer.name, menu, checkable=True, checked=layer in roles.maps)
-            action.toggled.connect(lambda on, layer=layer: self._on_map(layer, on))
-            menu.addAction(action)
-        self._maps.setEnabled(bool(roles.pictures))
-
-    def _on_image(self, index: int) -> None:
-        self._roles.image = self._image.itemData(index)
-
-    def _on_grains(self, index: int) -> None:
-        self._roles.grains = self._grains.itemData(index)
-
-    def _on_map(self, layer: Image, on: bool) -> None:
-        others = tuple(one for one in self._roles.maps if one is not layer)
-        self._roles.maps = (*others, layer) if on else others
-
-
-def _combo(tip: str) -> QComboBox:
-    combo = QComboBox()
-    combo.setStatusTip(tip)  # the tool tip adds the name, which may not fit into the combo
-    # Layer names are long; the line must still fit in 320 px.
-    combo.setMinimumWidth(60)
-    combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    return combo
-
-
-def _fill(combo: QComboBox, layers: list[Any], current: Any) -> None:
-    combo.clear()
-    for layer in layers:
-        combo.addItem(layer.name, layer)
-    if not layers:
-        combo.addItem("none", None)
-    combo.setEnabled(bool(layers))
-    combo.setToolTip(f"{combo.statusTip()}: {current.name}" if current else combo.statusTip())
-    combo.setCurrentIndex(layers.index(current) if current in layers else 0 if not layers else -1)

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from grainsmith.ui.session.active_layers import ActiveLayers
 
-NO_GRAINS = "No grains yet: find them first (tab Segment), or import them."
-
 
 def field_of(roles: ActiveLayers) -> LabelledField:
     """Return the present grains with their image, table and minerals.
@@ -31,7 +29,7 @@ def field_of(roles: ActiveLayers) -> LabelledField:
     """
     grains, image = roles.grains, roles.image
     if grains is None:
-        raise MismatchError(NO_GRAINS)
+        raise MismatchError("there are no grains yet")
     if grains.multiscale or grains.ndim != 2:
         raise MismatchError(f"'{grains.name}' is no single label image (rows, columns)")
     table = table_of(grains)
@@ -67,7 +65,7 @@ def training_field_of(roles: ActiveLayers, licence: str) -> tuple[LabelledField,
     """
     field, grains, image = field_of(roles), roles.grains, roles.image
     if image is None or grains is None:
-        raise MismatchError("Nothing can be learnt without an image: open it first (tab Open).")
+        raise MismatchError("a training field needs the image of its grains")
     picture, known = sem_image_of(image), facts(grains)
     rows = picture.cropped.shape[0]
     origin = Origin(

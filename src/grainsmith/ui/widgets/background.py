@@ -23,6 +23,10 @@ _SIGNAL_INTERVAL_S = 0.1
 """More than ten signals a second slow the drawing down and nobody reads them."""
 
 
+USER_ERRORS = (GrainsmithError, ValueError, OSError, MemoryError)
+"""Errors that the user can fix; anything else is a bug."""
+
+
 class Cancelled(Exception):  # noqa: N818  (no error: the user asked for it)
     """The user pressed Cancel; raised in the working thread by `on_progress`."""
 
@@ -137,7 +141,7 @@ def run(
     progress: Progress | None = None,
     title: str = "Working",
     stopped: Callable[[], None] | None = None,
-    failed: Callable[[], None] | None = None,
+    failed: Callable[[Exception], None] | None = None,
     **kwargs: Any,
 ) -> None:
     """Run func off the GUI thread.
@@ -159,12 +163,12 @@ def run(
     stopped : callable
         Called on the GUI thread after the user stopped the work.
     failed : callable
-        Called on the GUI thread after func failed, before that is shown.
+        Called on the GUI thread with the error of func; without it napari shows a notification.
 
     Notes
     -----
-    A failure that the user can mend (GrainsmithError, ValueError, OSError, MemoryError) is shown as
-    a message; anything else is a bug and rises with its traceback.
+    An error of `USER_ERRORS` is shown as a message; anything else is a bug and is raised with its
+    traceback.
     """
     widget: QWidget = getattr(busy, "native", busy)
     job = _Job(func, args, kwargs, title)
@@ -202,19 +206,18 @@ def _deliver(
     outcome: _Outcome,
     then: Callable[[Any], None],
     stopped: Callable[[], None] | None,
-    failed: Callable[[], None] | None,
+    failed: Callable[[Exception], None] | None,
 ) -> None:
-    if outcome.error is None:
+    error = outcome.error
+    if error is None:
         then(outcome.value)
-    elif not isinstance(outcome.error, Cancelled):
+    elif isinstance(error, Cancelled):
+        if stopped is not None:
+            stopped()
+    else:
         if failed is not None:
-            failed()
-        _show_error(outcome.error)
-    elif stopped is not None:
-        stopped()
-
-
-def _show_error(error: Exception) -> None:
-    if not isinstance(error, GrainsmithError | ValueError | OSError | MemoryError):
-        raise error
-    show_error(str(error) or type(error).__name__)
+            failed(error)
+        if not isinstance(error, USER_ERRORS):
+            raise error
+        if failed is None:
+            show_error(str(error) or type(error).__name__)

@@ -77,7 +77,7 @@ def test_folder_opens_with_units_hues_and_the_same_field(viewer, opened):
     corner = silicon.data_to_world((79.5, 79.5))
     np.testing.assert_allclose(corner, viewer.layers["BSE"].data_to_world((159.5, 159.5)))
     assert facts(silicon)["element"] == "Si"
-    assert "line 2" in opened._message.text()  # the bad file is told
+    assert "line 2" in opened.message  # the bad file is told
 
 
 def test_guesses_can_be_corrected(viewer, folder):
@@ -93,7 +93,7 @@ def test_guesses_can_be_corrected(viewer, folder):
     assert guess.bar_rows == 16
     assert (guess.element, guess.kind, guess.use) == ("Mg", "wt%", True)
     maps.look_at(str(folder / "nowhere"))
-    assert "does not exist" in maps._message.text()
+    assert "does not exist" in maps.message
 
 
 def test_lines_of_a_cube_are_chosen_in_the_table(viewer, tmp_path):
@@ -122,7 +122,7 @@ def test_align_undo_align(panel, qtbot):
     np.testing.assert_allclose(shift_px(panel, "Zr La1"), (-3, 2), atol=0.3)
     verdicts = [panel._table.item(row, 4).text() for row in range(3)]
     assert sorted(verdicts) == ["aligned", "aligned", "by its pass"]
-    assert "1 moved with their pass; 1 pass" in panel._message.text()
+    assert "1 moved with their pass; 1 pass" in panel.message
     np.testing.assert_array_equal(panel.viewer.layers["Si Ka1"].data, before)
     panel.undo()
     np.testing.assert_allclose(shift_px(panel, "Si Ka1"), 0, atol=1e-9)
@@ -136,7 +136,7 @@ def test_refinement_is_a_choice_and_says_what_is_missing(panel, monkeypatch):
     monkeypatch.setattr("grainsmith.align.simpleitk.find_spec", lambda name: None)
     monkeypatch.setattr(panel._form, "settings", lambda: AlignSettings(refine="affine"))
     panel.align()
-    assert "pip install 'grainsmith[registration]'" in panel._message.text()
+    assert "pip install 'grainsmith[registration]'" in panel.message
 
 
 def test_arrow_keys_nudge_and_undo(panel, qtbot):
@@ -168,7 +168,7 @@ def test_save_and_load(panel, qtbot, tmp_path):
     assert facts(panel.viewer.layers["Fe Ka1"])["transform"]["verdict"] == "aligned"
     (tmp_path / "bad.json").write_text("{}")
     panel.load(str(tmp_path / "bad.json"))
-    assert "no transform that is understood" in panel._message.text()
+    assert "no transform that is understood" in panel.message
 
 
 def test_points_say_what_is_missing_and_move_the_map(panel):
@@ -241,7 +241,7 @@ def test_dropped_folder_opens_as_maps(viewer, folder):
 def test_empty_panel_says_what_is_missing(viewer):
     panel = AlignPanel(viewer)
     panel.align()
-    assert "Open an image and its maps first" in panel._message.text()
+    assert "Open an image and its maps first" in panel.message
 
 
 def test_a_pair_of_pictures_needs_no_maps(viewer, qtbot):
@@ -307,7 +307,7 @@ def test_the_table_tells_shift_in_px_and_um_turn_scale_and_residual(panel, qtbot
 def test_a_bent_map_gets_a_straightened_copy_beside_it(panel, tmp_path):
     choose(panel, "Si Ka1")
     panel.straighten()
-    assert "No bend is recorded" in panel._message.text()
+    assert "No bend is recorded" in panel.message
     layer = panel.viewer.layers["Si Ka1"]
     bend = DisplacementField(
         knots_px=np.full((7, 7, 2), 2.0), origin_px=np.zeros(2), spacing_px=np.ones(2) * 40
@@ -319,7 +319,7 @@ def test_a_bent_map_gets_a_straightened_copy_beside_it(panel, tmp_path):
     panel.load(path)
     facts(layer)["transform"]["bend"] = {"knots_px": [1]}
     panel.straighten()
-    assert "cannot be used" in panel._message.text()
+    assert "cannot be used" in panel.message
     facts(layer)["transform"]["bend"] = bend.to_json()
     before = layer.data.copy()
     panel.straighten()

@@ -62,8 +62,8 @@ def test_a_batch_from_the_panel_is_whole_and_its_reports_open(
     assert panel.list.state_of("B/f1").startswith("failed: BSE.tif is cut off")
     assert panel.list.state_of("A") == "pooled"
     assert any(one.endswith(" %") for one in bars)
-    assert "3 of 4 fields done." in panel._message.text()
-    assert "errors.csv" in panel._message.text()
+    assert "3 of 4 fields done." in panel.message
+    assert "errors.csv" in panel.message
     assert panel.resume.isVisibleTo(panel)
     assert panel.resume.isChecked()
     opened = []
@@ -76,7 +76,7 @@ def test_a_batch_from_the_panel_is_whole_and_its_reports_open(
     ]  # fmt: skip
     panel.list.choose("B/f1")
     panel.open_report()
-    assert "no report" in panel._message.text()
+    assert "no report" in panel.message
     assert len(opened) == 2
 
 
@@ -90,9 +90,7 @@ def test_cancel_leaves_whole_fields_and_run_goes_on_from_there(panel, samples, q
     panel._told.state.connect(cancel)
     panel.start()
     finished(panel, qtbot)
-    assert panel._message.text() == (
-        "Stopped. Fields that are done stay; Run batch goes on from there."
-    )
+    assert panel.message == ("Stopped. Fields that are done stay; Run batch goes on from there.")
     assert panel.list.state_of("A/f0") == "16 grains"
     assert panel.list.state_of("A/f1") == "not done"
     assert panel.list.state_of("B/f0") == "waiting"
@@ -102,7 +100,7 @@ def test_cancel_leaves_whole_fields_and_run_goes_on_from_there(panel, samples, q
     panel.start()
     finished(panel, qtbot)
     assert panel.list.state_of("A/f0") == "16 grains, done before"
-    assert panel._message.text() == "4 of 4 fields done."
+    assert panel.message == "4 of 4 fields done."
 
 
 def test_the_recipe_is_what_the_tabs_show_and_a_loaded_one_is_shown_there(viewer, tmp_path, qtbot):
@@ -127,7 +125,7 @@ def test_the_recipe_is_what_the_tabs_show_and_a_loaded_one_is_shown_there(viewer
     )
     other.write(tmp_path / "other.yaml")
     batch.recipe.load(str(tmp_path / "other.yaml"))
-    qtbot.waitUntil(lambda: "shown in all tabs" in batch._message.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "shown in all tabs" in batch.message, timeout=WAIT_MS)
     assert segment.settings().diameter_px != 30.5  # its box has whole pixels
     clean = dock.show_panel("Clean")  # built after the recipe was loaded
     assert clean.clean_up.form.settings() == other.clean
@@ -154,21 +152,21 @@ def test_a_recipe_or_rules_that_cannot_be_used_change_nothing(panel, tmp_path, m
             "qtpy.QtWidgets.QFileDialog.getOpenFileName", lambda *_, **__: (str(bad), "")
         )
         panel.recipe._ask_load()
-        qtbot.waitUntil(lambda word=word: word in panel._message.text(), timeout=WAIT_MS)
+        qtbot.waitUntil(lambda word=word: word in panel.message, timeout=WAIT_MS)
         assert panel.recipe.recipe() == before
     panel.recipe._ask_rules()
-    assert str(bad) in panel._message.text()
+    assert str(bad) in panel.message
     assert panel.recipe.recipe() == before
 
 
 def test_bad_input_is_told_in_the_panel(panel, samples, qtbot, tmp_path):
     panel.start()
-    assert "Add a folder of fields" in panel._message.text()
+    assert "Add a folder of fields" in panel.message
     panel.open_report()
-    assert "Choose a field" in panel._message.text()
+    assert "Choose a field" in panel.message
     (tmp_path / "empty").mkdir()
     panel.add_folder(str(tmp_path / "empty"))
-    qtbot.waitUntil(lambda: "no image in there" in panel._message.text())
+    qtbot.waitUntil(lambda: "no image in there" in panel.message)
     sheet = tmp_path / "sheet.csv"
     sheet.write_text("sample,field,image\nA,1,missing.tif\nA,2,in/A/f0/BSE.tif\n")
     panel.open_sheet(str(sheet))
@@ -179,7 +177,7 @@ def test_bad_input_is_told_in_the_panel(panel, samples, qtbot, tmp_path):
     panel.engine.setCurrentIndex(2)
     panel.start()
     finished(panel, qtbot)
-    assert "the scheduler must be none, local" in panel._message.text()
+    assert "the scheduler must be none, local" in panel.message
     panel.clear()
     assert not panel.fields
 
@@ -194,8 +192,8 @@ def test_results_of_another_batch_are_not_touched_unasked(panel, samples, qtbot)
     panel.resume.setChecked(False)
     panel.start()
     finished(panel, qtbot)
-    assert "holds the results of an earlier batch" in panel._message.text()
-    assert "goes on from there" not in panel._message.text()
+    assert "holds the results of an earlier batch" in panel.message
+    assert "goes on from there" not in panel.message
     assert {one.name for one in out.iterdir()} == {"manifest.jsonl", ".lock"}
 
 
@@ -235,7 +233,7 @@ def test_messages_speak_of_the_panel_and_not_of_the_shell(panel, samples, qtbot,
     panel.resume.setChecked(False)
     panel.start()
     finished(panel, qtbot)
-    assert panel._message.text() == (
+    assert panel.message == (
         f"{out} holds the results of an earlier batch: tick 'Go on with the results that are "
         "there', or choose another folder"
     )
@@ -244,13 +242,13 @@ def test_messages_speak_of_the_panel_and_not_of_the_shell(panel, samples, qtbot,
     panel.address.setText("tcp://127.0.0.1:1")
     panel.start()
     finished(panel, qtbot)
-    assert panel._message.text() == (
+    assert panel.message == (
         "no scheduler answers at tcp://127.0.0.1:1: start one with `dask scheduler` (and workers "
         "with `dask worker tcp://127.0.0.1:1 --nthreads 1`), or choose 'processes of this machine'"
     )
     stopped = BatchResult(out=out, stopped="/out could not be written. Free some space.")
     panel._on_done(stopped)
-    assert panel._message.text() == (
+    assert panel.message == (
         "0 of 2 fields done.\nEnded before its time: /out could not be written. Free some space."
     )
 
@@ -277,7 +275,7 @@ def test_an_error_that_nobody_foresaw_ends_the_run_in_the_panel(panel, samples, 
         panel.start()
         finished(panel, qtbot)
     assert [one[0] for one in raised] == [KeyError]
-    assert panel._message.text().startswith("Ended by an error")
+    assert panel.message.startswith("Ended by an error")
     assert panel._left.isHidden()
     assert panel._pace is None
 
@@ -332,7 +330,7 @@ def test_a_batch_in_a_real_window(shown_viewer, samples, screenshots, qtbot, mon
     panel._told.state.disconnect(look)
     qtbot.mouseClick(panel._go, left)
     finished(panel, qtbot)
-    assert panel._message.text() == "4 of 4 fields done."
+    assert panel.message == "4 of 4 fields done."
     assert panel.minimumSizeHint().width() <= WIDTH_PX
     qtbot.wait(200)  # until it is laid out
     shown_viewer.screenshot(str(screenshots / "batch.png"), canvas_only=False, flash=False)

@@ -224,7 +224,7 @@ def test_without_grains_the_panel_says_so(viewer, qtbot):
     panel = CleanPanel(viewer)
     qtbot.addWidget(panel)
     panel.show()
-    assert "there are no grains yet" in panel._message.text()
+    assert "there are no grains yet" in panel.message
     QTest.keyClick(panel, Qt.Key.Key_D)
 
 

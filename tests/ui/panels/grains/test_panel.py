@@ -128,13 +128,13 @@ def test_walking_in_three_orders(panel, grains, qtbot):
 
 
 def test_what_is_missing_is_said(viewer, panel):
-    assert "No image is open" in panel.combo._message.text()
-    assert "No grains yet" in panel.minerals._message.text()
+    assert "No image yet" in panel.combo.message
+    assert "No grains yet" in panel.minerals.message
     panel.minerals.name_grains()
     panel.combo.step(1)
     add_field(viewer, with_maps=False)
-    assert "No element maps" in panel.combo._message.text()
-    assert "No element maps" in panel.minerals._message.text()
+    assert "No element maps yet" in panel.combo.message
+    assert "No element maps yet" in panel.minerals.message
     panel.combo._picked.pick(2)
     assert not panel.combo.view.pixmap().isNull()
 
@@ -142,7 +142,7 @@ def test_what_is_missing_is_said(viewer, panel):
 def test_examples_name_all_grains_and_strangers_stay_unknown(panel, grains, viewer, qtbot):
     click_examples(panel, grains, {1: "quartz"})
     panel.minerals.name_grains()
-    assert "two minerals" in panel.minerals._message.text()
+    assert "two minerals" in panel.minerals.message
     click_examples(panel, grains, THREE_EACH)
     name_all(panel, qtbot)
     naming = naming_of(grains)
@@ -177,7 +177,7 @@ def test_one_mineral_can_be_shown_alone_and_a_row_leads_to_its_grain(panel, grai
 
 def test_a_name_given_by_hand_survives_and_is_counted_apart(panel, grains, qtbot):
     panel.minerals.set_by_hand()
-    assert "Name the grains first" in panel.minerals._message.text()
+    assert "Name the grains first" in panel.minerals.message
     click_examples(panel, grains, THREE_EACH)
     name_all(panel, qtbot)
     grains.selected_label = 24
@@ -218,7 +218,7 @@ def test_the_library_wants_more_than_counts(panel, grains, qtbot, monkeypatch):
 
 def test_with_standards_the_library_takes_counts(panel, grains, qtbot):
     click_examples(panel, grains, {1: "quartz", 3: "magnetite"})
-    assert "Grain 3 is an example of magnetite" in panel.minerals._message.text()
+    assert "Grain 3 is an example of magnetite" in panel.minerals.message
     panel.minerals._way.setCurrentIndex(1)
     name_all(panel, qtbot)
     naming = naming_of(grains)
@@ -256,7 +256,7 @@ def test_saving_all_combos_can_be_stopped(panel, grains, tmp_path, qtbot, monkey
     assert not panel.combo.progress.isHidden()
     qtbot.waitUntil(lambda: (folder / "idx5_ele_combo.png").exists(), timeout=WAIT_MS)
     panel.combo.progress.cancel()
-    qtbot.waitUntil(lambda: "Cancelled" in panel.combo._message.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "Cancelled" in panel.combo.message, timeout=WAIT_MS)
     assert panel.combo.progress.isHidden()
     assert files.all.isEnabled()
 
@@ -293,7 +293,7 @@ def test_combos_go_home(panel, grains, tmp_path, qtbot, monkeypatch):
     qtbot.waitUntil(target.exists, timeout=WAIT_MS)
     qtbot.waitUntil(files.all.isEnabled, timeout=WAIT_MS)
     files.save_all()
-    qtbot.waitUntil(lambda: "24 combos" in panel.combo._message.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "24 combos" in panel.combo.message, timeout=WAIT_MS)
     assert len(list((tmp_path / "all").glob("idx*_ele_combo.png"))) == 24
     target = tmp_path / "sheet.png"
     files.save_sheet()

@@ -60,7 +60,7 @@ def test_segment_correct_add_train_judge_keep_and_go_on(
     dock = GrainsmithDock(viewer)
     viewer.window.add_dock_widget(dock, name="Grainsmith")
     segment, clean = dock.show_panel("Segment"), dock.show_panel("Clean")
-    collection = dock.show_panel("Export").training_set
+    collection = dock.show_panel("Train").training_set
     collection.open(str(tmp_path / "sand"))
     roles = clean.roles
     for k, role in enumerate(("train", "validation")):
@@ -77,7 +77,7 @@ def test_segment_correct_add_train_judge_keep_and_go_on(
             clean.editor.choose([int(number)])
             clean.correct.buttons["grow"].click()
         assert [one.name.split()[0] for one in history_of(roles.grains).steps] == ["Grow", "Grow"]
-        dock.show_panel("Export").setCurrentIndex(1)
+        dock.show_panel("Train").setCurrentIndex(0)
         collection.add_present()
         qtbot.waitUntil(lambda k=k: len(collection.dataset.fields) == k + 1, timeout=WAIT_MS)
         collection.rows.setCurrentRow(k)
@@ -86,7 +86,9 @@ def test_segment_correct_add_train_judge_keep_and_go_on(
     fields = read_dataset(tmp_path / "sand").fields
     assert [one.role for one in fields] == ["train", "validation"]
     assert "edited" in fields[0].origins.values()
-    train = dock.show_panel("Train")
+    pages = dock.show_panel("Train")
+    pages.setCurrentIndex(1)
+    train = pages.tuning
     assert train.folder == str(tmp_path / "sand")
     train.model.choose(str(tiny))
     train.form.show_settings(quick_settings(epochs=3, patience=0))

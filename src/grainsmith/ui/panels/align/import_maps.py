@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import napari
 
 _COLUMNS = ("File", "Element", "Line", "Kind", "Channel", "Bar px")
 _BY_NUMBERS = "auto"
@@ -50,8 +49,8 @@ _WHAT = "Choose a folder of maps, or some files, or drop a folder on the window.
 class MapsPanel(Panel):
     """Choose a folder, correct the guesses, open."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(viewer)
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
         self._guesses: list[MapGuess] = []
         self._table = QTableWidget(0, len(_COLUMNS))
         self._table.setHorizontalHeaderLabels(_COLUMNS)
@@ -98,9 +97,9 @@ class MapsPanel(Panel):
         """Show what a folder or some files are taken for."""
         try:
             self._show(guess_maps(paths))
-            self.say("")
+            self.show_message("")
         except GrainsmithError as error:
-            self.say(str(error))
+            self.show_message(str(error))
 
     def _show(self, guesses: Sequence[MapGuess]) -> None:
         self._guesses = list(guesses)
@@ -159,7 +158,7 @@ class MapsPanel(Panel):
         for data in layers_of(opened, self.roles.image):
             self.viewer.add_layer(Layer.create(*data))
         tell(opened)
-        self.say(
+        self.show_message(
             f"{len(opened.maps)} maps opened."
             + "".join(f"\nLeft out: {problem}" for problem in opened.problems)
         )
@@ -170,12 +169,16 @@ class MapsPanel(Panel):
         chosen = [one for one in self.viewer.layers.selection if one in self.roles.pictures]
         chosen = [one for one in chosen if one is not image]
         if image is None or not chosen:
-            self.say("Select the layers that are maps in the layer list (the image is not one).")
+            self.show_message(
+                "Select the layers that are maps in the layer list (the image is not one)."
+            )
             return
         adopt_names(chosen)
         adopt_maps(chosen, image)
         self.roles.maps = (*self.roles.maps, *chosen)
-        self.say(f"{len(chosen)} layers are maps now: {', '.join(one.name for one in chosen)}.")
+        self.show_message(
+            f"{len(chosen)} layers are maps now: {', '.join(one.name for one in chosen)}."
+        )
 
 
 def adopt_names(layers: Sequence[Layer]) -> None:

@@ -35,7 +35,6 @@ from grainsmith.ui.widgets.settings_form import Form
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import napari
     from napari.layers import Image
 
     from grainsmith.data import Transform
@@ -84,10 +83,10 @@ class Fold(QWidget):
 class AlignPanel(Panel):
     """Reference, one button, the table of what was found, and the ways to look and to mend."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(viewer)
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
         self._undo = registration.Undo()
-        self._look = Comparison(viewer)
+        self._look = Comparison(self.viewer)
         self._arrows = ArrowKeys(self.nudge)
         self._reference = QComboBox()
         self._reference.setToolTip("The image that stays; all others move")
@@ -98,13 +97,13 @@ class AlignPanel(Panel):
         self._table = AlignTable()
         self._keep_passes = QCheckBox("Keep the passes of the table")
         self._keep_passes.setToolTip("Else they are found from the maps; edit them in the table")
-        self._points = PointPairs(viewer)
+        self._points = PointPairs(self.viewer)
         self._by_keys = QCheckBox("Arrow keys move it (Shift 10, Alt 0.1 px)")
         self._by_keys.setToolTip("Moves the chosen map while the image has the focus")
         self._whole_pass = QCheckBox("Move its whole pass")
         self._form = Form(AlignSettings)
         self._lay_out()
-        shown = panel_settings_of(viewer)
+        shown = panel_settings_of(self.viewer)
         shown.take_part("align", self, self._form.settings, self._form.show_settings)
         self._table.chosen.connect(self._on_chosen)
         self._table.passes_edited.connect(lambda: self._keep_passes.setChecked(True))
@@ -112,7 +111,6 @@ class AlignPanel(Panel):
         self._points.found.connect(self._on_points)
         self._reference.currentIndexChanged.connect(lambda _: self._show())
         self.destroyed.connect(partial(self._arrows.bind, None))
-        self.refresh()
 
     def _lay_out(self) -> None:
         top = QWidget()
@@ -200,9 +198,9 @@ class AlignPanel(Panel):
         ready = self.reference is not None and bool(self.moving)
         self._table.show_layers(self.moving if ready else [], self.reference)
         if not ready:
-            self.say(_NOTHING)
+            self.show_message(_NOTHING)
         elif self._message.text() == _NOTHING:
-            self.say("")
+            self.show_message("")
         self._on_chosen()
 
     def _on_chosen(self) -> None:
@@ -219,19 +217,19 @@ class AlignPanel(Panel):
         """Find where the maps lie, in the background."""
         reference, layers = self.reference, self.moving
         if reference is None or not layers:
-            self.say(_NOTHING)
+            self.show_message(_NOTHING)
             return
         self._look.stop()
         passes = self._table.passes() if self._keep_passes.isChecked() else []
         if passes and not all(passes):
-            self.say("Name a pass for every map in the table, or let the passes be found.")
+            self.show_message("Name a pass for every map in the table, or let the passes be found.")
             return
         try:
             job = registration.job_of(reference, layers, passes, self._form.settings())
         except (GrainsmithError, ValueError) as error:
-            self.say(str(error))
+            self.show_message(str(error))
             return
-        self.say("")
+        self.show_message("")
         run(
             registration.do,
             job,
@@ -239,24 +237,26 @@ class AlignPanel(Panel):
             then=partial(self._apply, reference, layers),
             progress=self.progress,
             title="Aligning",
-            stopped=lambda: self.say("Stopped. Nothing was moved."),
+            stopped=lambda: self.show_message("Stopped. Nothing was moved."),
         )
 
     def _apply(self, reference: Image, layers: Sequence[Image], found: RegistrationResult) -> None:
         if any(layer not in self.viewer.layers for layer in (reference, *layers)):
-            self.say("A layer was closed meanwhile; nothing was moved.")
+            self.show_message("A layer was closed meanwhile; nothing was moved.")
             return
         self._undo.remember(layers)
         registration.apply(found, layers, reference)
         self._show()
-        self.say(_summary(found))
+        self.show_message(_summary(found))
 
     def undo(self) -> None:
         """Give the last alignment, nudge or move by points back."""
         self._look.stop()
         count = self._undo.back()
         self._show()
-        self.say(f"{count} map(s) are back where they were." if count else "Nothing to undo.")
+        self.show_message(
+            f"{count} map(s) are back where they were." if count else "Nothing to undo."
+        )
 
     # --- look and mend
 
@@ -264,9 +264,9 @@ class AlignPanel(Panel):
         """Look at the chosen map in another way; again for the usual view."""
         reference, layer = self.reference, self._table.layer
         if reference is None or layer is None:
-            self.say(_NOTHING)
+            self.show_message(_NOTHING)
         elif mode.startswith("before") and "start" not in facts(layer):
-            self.say(f"'{layer.name}' has not been aligned yet.")
+            self.show_message(f"'{layer.name}' has not been aligned yet.")
         else:
             self._look.show(mode, reference, layer)
 
@@ -294,17 +294,17 @@ class AlignPanel(Panel):
         """Add the straightened copy of the chosen map, which takes its place among the maps."""
         reference, layer = self.reference, self._table.layer
         if reference is None or layer is None:
-            self.say(_NOTHING)
+            self.show_message(_NOTHING)
             return
         try:
             copy = Layer.create(*registration.straight_copy(layer, reference))
         except GrainsmithError as error:
-            self.say(str(error))
+            self.show_message(str(error))
             return
         self.viewer.add_layer(copy)
         layer.visible = False
         self.roles.maps = tuple(one for one in self.roles.maps if one is not layer)
-        self.say(
+        self.show_message(
             f"'{copy.name}' is a copy, resampled by nearest pixels, and counts as the map now. "
             f"'{layer.name}' is as it was: delete the copy and tick it among the maps to go back."
         )
@@ -327,14 +327,14 @@ class AlignPanel(Panel):
         """Write where the maps lie; a .txt holds the chosen map's bare matrix."""
         reference, layer = self.reference, self._table.layer
         if reference is None or layer is None:
-            self.say(_NOTHING)
+            self.show_message(_NOTHING)
             return
         try:
             registration.save(path, [layer] if path.endswith(".txt") else self.moving, reference)
         except (GrainsmithError, ValueError) as error:
-            self.say(str(error))
+            self.show_message(str(error))
             return
-        self.say(f"Saved as {path}.")
+        self.show_message(f"Saved as {path}.")
 
     def _load(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
@@ -347,7 +347,7 @@ class AlignPanel(Panel):
         """Lay the maps where a file says; a bare matrix counts for the chosen map."""
         reference, layer = self.reference, self._table.layer
         if reference is None or layer is None:
-            self.say(_NOTHING)
+            self.show_message(_NOTHING)
             return
         layers = self.moving if path.endswith(".json") else [layer]
         self._undo.remember(layers)
@@ -355,10 +355,12 @@ class AlignPanel(Panel):
             missing = registration.load(path, layers, reference)
         except GrainsmithError as error:
             self._undo.back()
-            self.say(str(error))
+            self.show_message(str(error))
             return
         self._show()
-        self.say("Loaded." + (f" Nothing said of: {', '.join(missing)}." if missing else ""))
+        self.show_message(
+            "Loaded." + (f" Nothing said of: {', '.join(missing)}." if missing else "")
+        )
 
 
 def _summary(found: RegistrationResult) -> str:

@@ -31,8 +31,6 @@ from grainsmith.ui.widgets.layouts import across, one_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import napari
-
     from grainsmith.data import OnProgress
     from grainsmith.pipeline.batch.discovery import FieldFiles
     from grainsmith.pipeline.batch.runner import BatchResult, FieldState
@@ -69,8 +67,8 @@ class _Told(QObject):
 class BatchPanel(Panel):
     """Fields, where the results go, the recipe, the engine; then the fields' progress."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(viewer)
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
         self._paths: list[str] = []
         self._of_sheet: tuple[FieldFiles, ...] = ()
         self.fields: tuple[FieldFiles, ...] = ()
@@ -88,7 +86,7 @@ class BatchPanel(Panel):
         self.engine.addItems(_ENGINES)
         self.engine.setToolTip("Where the work is done; the numbers are the same")
         self.workers, self.address = _workers_box(), _address_line()
-        self.recipe = RecipePart(viewer)
+        self.recipe = RecipePart(self.viewer)
         self._go = button(
             "Run batch",
             self.start,
@@ -105,7 +103,6 @@ class BatchPanel(Panel):
             "Open report", self.open_report, tip="Of the chosen field or sample, in the browser"
         )
         self._lay_out()
-        self._connect()
         self._show_fields()
 
     def _lay_out(self) -> None:
@@ -137,8 +134,9 @@ class BatchPanel(Panel):
         )
         self.layout().setStretch(0, 1000)  # the list takes the room that is left
 
-    def _connect(self) -> None:
-        self.recipe.told.connect(self.say)
+    def connect_signals(self) -> None:
+        """Connect the signals of the widgets and of the session."""
+        self.recipe.told.connect(self.show_message)
         self.list.report_wanted.connect(self.open_report)
         self._told.state.connect(self._on_state)
         self._told.said.connect(self._on_said)
@@ -173,7 +171,7 @@ class BatchPanel(Panel):
         *,
         beside: Path,
     ) -> None:
-        self.say("")
+        self.show_message("")
         run(said, work, busy=self._setup, then=partial(self._on_found, take, beside))
 
     def _on_folders(self, paths: list[str], _found: tuple[FieldFiles, ...]) -> None:
@@ -189,7 +187,7 @@ class BatchPanel(Panel):
         found: tuple[FieldFiles, ...] | str,
     ) -> None:
         if isinstance(found, str):
-            self.say(in_the_panel(found))
+            self.show_message(in_the_panel(found))
             return
         take(found)
         self.fields, self._beside = found, beside
@@ -231,14 +229,14 @@ class BatchPanel(Panel):
     def start(self) -> None:
         """Do all steps on every field."""
         if not self.fields:
-            self.say(_NO_FIELDS)
+            self.show_message(_NO_FIELDS)
             return
         try:
             recipe = self.recipe.recipe()
         except ValueError as error:
-            self.say(str(error))
+            self.show_message(str(error))
             return
-        self.say("")
+        self.show_message("")
         self._dashboard.hide()
         self._left.setText("")
         self._left.show()
@@ -292,7 +290,7 @@ class BatchPanel(Panel):
         more = "Fields that are done stay; Run batch goes on from there." if there else ""
         self._on_end(None, f"Stopped. {more}".strip())
 
-    def _on_failed(self) -> None:
+    def _on_failed(self, _error: Exception) -> None:
         self._on_end(None, "Ended by an error. Fields that are done stay.")
 
     def _on_end(self, result: BatchResult | None, text: str) -> None:
@@ -301,7 +299,7 @@ class BatchPanel(Panel):
         self._dashboard.hide()
         self.list.end(result)
         self._show_out()
-        self.say(in_the_panel(text))
+        self.show_message(in_the_panel(text))
 
     # --- the results
 
@@ -309,19 +307,19 @@ class BatchPanel(Panel):
         """Open the report of the chosen field or sample in the browser."""
         chosen = self.list.chosen()
         if not chosen:
-            self.say("Choose a field or a sample in the list first.")
+            self.show_message("Choose a field or a sample in the list first.")
             return
         report = Path(self.out, chosen, "report.html")
         if report.is_file():
             _open(report)
         else:
-            self.say(f"{chosen} has no report (yet).")
+            self.show_message(f"{chosen} has no report (yet).")
 
     def _open_folder(self) -> None:
         if self.out and Path(self.out).is_dir():
             _open(Path(self.out))
         else:
-            self.say("There are no results yet.")
+            self.show_message("There are no results yet.")
 
     # --- asking
 

@@ -24,7 +24,6 @@ from grainsmith.ui.session.panel_settings import panel_settings_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import napari
     from qtpy.QtGui import QHideEvent, QShowEvent
 
 
@@ -46,13 +45,13 @@ _PLAIN = (
 class CleanPanel(Panel):
     """Four parts in tabs; the mouse and the keys are theirs while the panel is shown."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(viewer)
-        self.editor = editor_of(viewer)
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
+        self.editor = editor_of(self.viewer)
         actions = self._actions()
         self.correct = Correct(self.editor, actions)
         self.clean_up = BulkCleanup(self.editor, self.roles, self.progress)
-        self.review = Review(viewer, self.editor, self.progress)
+        self.review = Review(self.viewer, self.editor, self.progress)
         self.steps = HistoryList(self.editor)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
@@ -65,22 +64,21 @@ class CleanPanel(Panel):
         ):
             self.tabs.addTab(part, title)
         self.tabs.setCornerWidget(self._help_button())
-        self.add(RecoveryLine(viewer), self.tabs)
-        self._gestures = Gestures(viewer, self.editor)
-        self._keys = Shortcuts(self, viewer, actions)
-        connect_while_alive(self, self.editor.told, self.say)
-        connect_while_alive(self, self.editor.chosen_changed, lambda _grains: self.say(""))
+        self.add(RecoveryLine(self.viewer), self.tabs)
+        self._gestures = Gestures(self.viewer, self.editor)
+        self._keys = Shortcuts(self, self.viewer, actions)
+        connect_while_alive(self, self.editor.told, self.show_message)
+        connect_while_alive(self, self.editor.chosen_changed, lambda _grains: self.show_message(""))
         self.destroyed.connect(self._keys.end)
         form = self.clean_up.form
-        panel_settings_of(viewer).take_part("clean", self, form.settings, form.show_settings)
-        self.refresh()
+        panel_settings_of(self.viewer).take_part("clean", self, form.settings, form.show_settings)
 
     def refresh(self) -> None:
         """Take up the present grains; say so where there are none."""
         try:
             history = self.editor.history
         except GrainsmithError as error:
-            self.say(str(error))
+            self.show_message(str(error))
             self.review.follow(None)
         else:
             self.review.follow(history)

@@ -14,6 +14,7 @@ from grainsmith.gallery import ComboSettings, draw_combo, make_combo
 from grainsmith.ui.layers.convert import table_of
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.panels.grains.combo_export import ComboFiles
+from grainsmith.ui.panels.messages import NO_GRAINS, NO_IMAGE, NO_MAPS, missing_text
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.current_grain import CurrentGrain
 from grainsmith.ui.session.gallery_field import field_of
@@ -21,7 +22,6 @@ from grainsmith.ui.widgets.image_view import ImageView
 from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
-    import napari
     from qtpy.QtGui import QShowEvent
 
     from grainsmith.gallery import GalleryField
@@ -35,8 +35,8 @@ _HINT = "Click a grain in the image, or type its number."
 class ComboPanel(Panel):
     """The element combo of the grain that is looked at."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(viewer)
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
         self._field: GalleryField | None = None
         self._field_key: tuple[object, ...] = ()
         self._number = QSpinBox()
@@ -59,9 +59,7 @@ class ComboPanel(Panel):
         self.view = ImageView()
         self._timer = QTimer(self, singleShot=True, interval=_REDRAW_DELAY_MS)
         self._lay_out()
-        self._picked = CurrentGrain(viewer, self, self._on_picked)
-        self._connect()
-        self.refresh()
+        self._picked = CurrentGrain(self.viewer, self, self._on_picked)
 
     def _lay_out(self) -> None:
         walk, overlay = QWidget(), QWidget()
@@ -80,7 +78,8 @@ class ComboPanel(Panel):
         self.files = ComboFiles(self)
         self.add(walk, self._hint, self.view, overlay, self.files, self._form)
 
-    def _connect(self) -> None:
+    def connect_signals(self) -> None:
+        """Connect the signals of the widgets and of the session."""
         self._number.valueChanged.connect(lambda value: self._picked.pick(value, centre=True))
         self.view.resized.connect(self._timer.start)
         self._timer.timeout.connect(self.draw)
@@ -96,14 +95,12 @@ class ComboPanel(Panel):
         """Say what is missing, else draw the grain anew."""
         missing = ""
         if self.roles.image is None:
-            missing = self.roles.missing("No image is open: open one first (tab Open).")
+            missing = missing_text(self.roles, NO_IMAGE)
         elif self.roles.grains is None:
-            missing = self.roles.missing(
-                "No grains yet: find them first (tab Segment), or open labels."
-            )
+            missing = missing_text(self.roles, NO_GRAINS)
         elif not self.roles.maps:
-            missing = "No element maps: the combo shows the image alone."
-        self.say(missing)
+            missing = NO_MAPS
+        self.show_message(missing)
         self._timer.start()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's word)
@@ -178,7 +175,7 @@ class ComboPanel(Panel):
         """Go to the next or the previous grain."""
         grains = self.ordered()
         if not grains:
-            self.say("There are no grains to walk through.")
+            self.show_message("There are no grains to walk through.")
             return
         here = grains.index(self._picked.label) if self._picked.label in grains else -max(steps, 0)
         self._picked.pick(grains[(here + steps) % len(grains)], centre=True)

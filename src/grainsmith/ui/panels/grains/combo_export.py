@@ -35,7 +35,7 @@ class ComboFiles(QWidget):
     def __init__(self, panel: ComboPanel) -> None:
         super().__init__()
         self._panel = panel
-        self._say = panel.say
+        self._say = panel.show_message
         self.all = button(
             "Save all …", self.save_all, tip="The combos of all grains as PNG files in a folder"
         )

@@ -19,6 +19,7 @@ from grainsmith.ui.layers.convert import facts, pixel_size_um_of, table_of, worl
 from grainsmith.ui.layers.mineral_map import mineral_layer_of, show_minerals, show_only
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.panels.grains.classifiers import ClustersWay, ExamplesWay, RulesWay, mineral_box
+from grainsmith.ui.panels.messages import NO_GRAINS, NO_MAPS, missing_text
 from grainsmith.ui.session.current_grain import CurrentGrain
 from grainsmith.ui.session.gallery_field import field_of, maps_of, naming_of, put_columns
 from grainsmith.ui.session.panel_settings import panel_settings_of
@@ -27,7 +28,6 @@ from grainsmith.ui.widgets.dataframe_table import DataFrameTable
 from grainsmith.ui.widgets.layouts import across, one_of
 
 if TYPE_CHECKING:
-    import napari
     from napari.layers import Labels
 
 _ALL = "all minerals"
@@ -38,8 +38,8 @@ _WAYS = ("Click examples", "Rules", "Clusters")
 class MineralsPanel(Panel):
     """Minerals of the grains: named, shown, corrected and summed up."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(viewer)
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
         self._views: dict[str, pd.DataFrame] = {}
         self._named = Named(naming=pd.DataFrame())
         self._picked_line = label("")
@@ -60,14 +60,15 @@ class MineralsPanel(Panel):
         self._told = label("", tip="How far the names can be trusted, and what is missing")
         self._only, self._view, self.frame = QComboBox(), QComboBox(), DataFrameTable()
         self._lay_out()
-        self._picked = CurrentGrain(viewer, self, self._on_picked)
+        self._picked = CurrentGrain(self.viewer, self, self._on_picked)
         self._only.activated.connect(lambda _: self._show_only(self._only.currentText()))
         self._view.activated.connect(lambda _: self._show_view())
         self.frame.setMinimumHeight(_TABLE_PX)
         self.frame.row_chosen.connect(self._on_row)
         rules = self._rules
-        panel_settings_of(viewer).take_part("classify", self, rules.settings, rules.show_settings)
-        self.refresh()
+        panel_settings_of(self.viewer).take_part(
+            "classify", self, rules.settings, rules.show_settings
+        )
 
     def _lay_out(self) -> None:
         example = button(
@@ -106,12 +107,10 @@ class MineralsPanel(Panel):
         """Show the present grains, and say what is missing."""
         missing = ""
         if self.roles.grains is None:
-            missing = self.roles.missing(
-                "No grains yet: find them first (tab Segment), or open labels."
-            )
+            missing = missing_text(self.roles, NO_GRAINS)
         elif not self.roles.maps:
-            missing = "No element maps are open: minerals are named by their elements."
-        self.say(missing)
+            missing = NO_MAPS
+        self.show_message(missing)
         self._examples.show_examples()
         self._rules.show_elements([facts(one).get("element", "") for one in self.roles.maps])
         self._results.setVisible(bool(self._views) and self.roles.grains is not None)
@@ -192,13 +191,13 @@ class MineralsPanel(Panel):
         """Take the grain that is looked at as an example of the chosen mineral."""
         grain, mineral = self._picked.label, self._mineral.currentText().strip()
         if not self._is_grain(grain) or not mineral:
-            self.say("Click a grain and choose its mineral first.")
+            self.show_message("Click a grain and choose its mineral first.")
             return
         self._examples_now()[grain] = mineral
         self._examples.show_examples()
         if self._way.currentText() != "Rules":  # there, examples are standards
             self._way.setCurrentIndex(0)
-        self.say(f"Grain {grain} is an example of {mineral}.")
+        self.show_message(f"Grain {grain} is an example of {mineral}.")
 
     def name_grains(self) -> None:
         """Name all grains in the chosen way."""
@@ -211,7 +210,7 @@ class MineralsPanel(Panel):
             kinds = {str(facts(one).get("kind", "counts")) for one in self.roles.maps}
             namer = way.namer(kinds)
         except (GrainsmithError, ValueError) as error:
-            self.say(str(error))
+            self.show_message(str(error))
             return
         maps, transforms = maps_of(self.roles)
         work = Work(
@@ -247,13 +246,13 @@ class MineralsPanel(Panel):
         )
         self._told.setText("\n".join(line for line in (*self._named.notes, warning) if line))
         self._told.setVisible(bool(self._told.text()))
-        self.say("")
+        self.show_message("")
 
     def set_by_hand(self) -> None:
         """Name the grain that is looked at; no later naming changes that."""
         grains, grain = self.roles.grains, self._picked.label
         if grains is None or not len(self._named.naming):
-            self.say("Name the grains first; then single ones can be changed by hand.")
+            self.show_message("Name the grains first; then single ones can be changed by hand.")
             return
         self._change(partial(name_manually, label=grain, mineral=self._mineral.currentText()))
 
@@ -268,9 +267,9 @@ class MineralsPanel(Panel):
         try:
             put_columns(grains, change(naming_of(grains)))
         except GrainsmithError as error:
-            self.say(str(error))
+            self.show_message(str(error))
             return
-        self.say("")
+        self.show_message("")
         self._show_results()
 
     def _is_grain(self, grain: int) -> bool:

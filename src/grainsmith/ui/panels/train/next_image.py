@@ -20,13 +20,13 @@ from grainsmith.ui.widgets.background import run
 if TYPE_CHECKING:
     from grainsmith.data import OnProgress, SemImage
     from grainsmith.pipeline import SegmentedField
-    from grainsmith.ui.panels.train.panel import TrainPanel
+    from grainsmith.ui.panels.train.tuning import TuningPanel
 
 
 class NextField(QWidget):
     """One button; it is there once a model was kept."""
 
-    def __init__(self, panel: TrainPanel) -> None:
+    def __init__(self, panel: TuningPanel) -> None:
         super().__init__()
         self._panel = panel
         self.model = ""
@@ -50,7 +50,7 @@ class NextField(QWidget):
         image = self._panel.roles.image
         source = facts(image).get("source", "") if image is not None else ""
         settings = SegmentSettings(model=self.model)
-        self._panel.say("")
+        self._panel.show_message("")
         run(
             _next,
             source,
@@ -60,13 +60,13 @@ class NextField(QWidget):
             then=lambda found: self._show(found, settings),
             progress=self._panel.progress,
             title="Finding grains",
-            stopped=lambda: self._panel.say("Stopped. Nothing was opened."),
+            stopped=lambda: self._panel.show_message("Stopped. Nothing was opened."),
         )
 
     def _show(self, found: tuple[SemImage, SegmentedField] | str, settings: Any) -> None:
         panel = self._panel
         if isinstance(found, str):
-            panel.say(found)
+            panel.show_message(found)
             return
         picture, field = found
         data, options, _ = image_layer(picture)
@@ -84,7 +84,7 @@ class NextField(QWidget):
             settings=settings_dict(settings),
             states={},
         )
-        panel.say(
+        panel.show_message(
             f"{Path(picture.source).name} is least like the set: {len(field.table)} grains. "
             "Correct them, and add."
         )

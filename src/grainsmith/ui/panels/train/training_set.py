@@ -34,12 +34,11 @@ from grainsmith.io.dataset import (
     set_roles,
 )
 from grainsmith.ui.panels.base import Panel, button, label
+from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.session.labelled_field import region_on, training_field_of
 from grainsmith.ui.widgets.background import run
 
 if TYPE_CHECKING:
-    import napari
-
     from grainsmith.io.dataset import Problem, TrainingField
 
 _THUMBNAIL_PX = 56
@@ -50,8 +49,8 @@ _NO_FOLDER = "Choose a folder for the set first: a new one, or one that you have
 class TrainingSetPanel(Panel):
     """Add the present field; see what is in the set, what it is for, and what is wrong with it."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__(viewer)
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
         self.dataset = Dataset(folder=Path())
         self._folder = label(_NO_FOLDER)
         self.only_accepted = QCheckBox("Only accepted grains")
@@ -79,7 +78,6 @@ class TrainingSetPanel(Panel):
         self._lay_out()
         self.rows.currentRowChanged.connect(self._on_row)
         self.role.activated.connect(self._on_role)
-        self.refresh()
 
     def _lay_out(self) -> None:
         choose = button("Choose folder …", self._ask_folder, tip="A new or a begun training set")
@@ -122,19 +120,22 @@ class TrainingSetPanel(Panel):
             place = Path(folder)
             self._show(read_dataset(place) if place.is_dir() else Dataset(folder=place))
         except GrainsmithError as error:
-            self.say(str(error))
+            self.show_message(str(error))
 
     def add_present(self) -> None:
         """Add the present field, in the background."""
         if not self._has_folder():
             return
+        if self.roles.grains is None:
+            self.show_missing(NO_GRAINS)
+            return
         try:
             field, origin = training_field_of(self.roles, self.licence.text().strip())
             region = self._region(field.labels.shape[0])
         except GrainsmithError as error:
-            self.say(str(error))
+            self.show_message(str(error))
             return
-        self.say("")
+        self.show_message("")
         run(
             add_field,
             self.dataset.folder,
@@ -179,7 +180,7 @@ class TrainingSetPanel(Panel):
 
     def _has_folder(self) -> bool:
         if self.dataset.folder == Path():
-            self.say(_NO_FOLDER)
+            self.show_message(_NO_FOLDER)
             return False
         return True
 
@@ -196,7 +197,9 @@ class TrainingSetPanel(Panel):
 
     def _show_added(self, added: TrainingField) -> None:
         self.open(str(self.dataset.folder))
-        self.say(f"{added.name}: {added.n_grains} grains, {added.trusted_pct:.0f} % trusted.")
+        self.show_message(
+            f"{added.name}: {added.n_grains} grains, {added.trusted_pct:.0f} % trusted."
+        )
         self.check()
 
     def _show_and_check(self, dataset: Dataset) -> None:
@@ -245,7 +248,7 @@ class TrainingSetPanel(Panel):
         try:
             self._show(set_roles(self.dataset.folder, {one.name: self.role.currentText()}))
         except GrainsmithError as error:
-            self.say(str(error))
+            self.show_message(str(error))
 
 
 def _split(dataset: Dataset) -> Dataset:

@@ -20,8 +20,8 @@ from grainsmith.train.runs import free_name, runs_folder, unfinished_runs
 from grainsmith.train.settings import TuneSettings
 from grainsmith.ui.panels.base import duration
 from grainsmith.ui.panels.segment import SegmentPanel
-from grainsmith.ui.panels.train.panel import TrainPanel, settings_as_options
 from grainsmith.ui.panels.train.training_set import TrainingSetPanel
+from grainsmith.ui.panels.train.tuning import TuningPanel, settings_as_options
 
 WAIT_MS = 180_000
 """A process that loads torch on a busy machine takes its time."""
@@ -70,7 +70,7 @@ def tiny(tmp_path):
 
 @pytest.fixture
 def panel(viewer, tiny):
-    widget = TrainPanel(viewer)
+    widget = TuningPanel(viewer)
     viewer.window.add_dock_widget(widget, name="Train")
     return _quick(widget, tiny)
 
@@ -86,7 +86,7 @@ def _events(panel, kind):
 
 
 def _message(panel):
-    return panel._message.text()
+    return panel.message
 
 
 def _wait_for_steps(panel, qtbot):
@@ -132,7 +132,7 @@ def test_train_judge_keep_and_go_on(panel, viewer, dataset, pictures, qtbot):
         assert np.isin(shown[name].data, [0, *np.unique(truth)]).all()
     assert panel.roles.image.name == "field_1"
     panel.judgement.keep()
-    qtbot.waitUntil(lambda: "LayerAutosave" in _message(panel), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "Kept" in _message(panel), timeout=WAIT_MS)
     assert {entry.name for entry in list_models()} == before | {"sand-1"}
     assert not any("gained" in layer.name for layer in viewer.layers)
     assert panel.model.name == "sand-1"
@@ -261,6 +261,6 @@ def test_the_set_of_the_other_tab_is_taken(viewer, dataset, qtbot):
     other = TrainingSetPanel(viewer)
     qtbot.addWidget(other)
     other.open(str(dataset))
-    panel = TrainPanel(viewer)
+    panel = TuningPanel(viewer)
     qtbot.addWidget(panel)
     assert panel.folder == str(dataset)

@@ -1,0 +1,43 @@
+"""Messages that several panels show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.layers import Labels
+
+from grainsmith.ui.layers.convert import role_of
+
+if TYPE_CHECKING:
+    from grainsmith.ui.session.active_layers import ActiveLayers
+
+NO_IMAGE = "No image yet: open one in the tab Open, or drop a file into the window."
+NO_GRAINS = "No grains yet: find them in the tab Segment, or drop a labels file into the window."
+NO_MAPS = "No element maps yet: drop their folder into the window, or open it in the tab Align."
+NOT_MEASURED = "The grains are not measured yet: press Measure in the tab Table."
+
+_NO_REGION = "A mosaic is open: zoom in, then press 'Edit this region'."
+_MOSAIC_WITHOUT_GRAINS = (
+    "A mosaic without grains is open: find them with `grainsmith mosaic` in a shell."
+)
+
+
+def missing_text(active: ActiveLayers, text: str) -> str:
+    """Return the message about a missing image or grains; it differs beside a mosaic.
+
+    Parameters
+    ----------
+    active : ActiveLayers
+    text : str
+        The message where no mosaic is open.
+    """
+    mosaics = [layer for layer in active.viewer_layers if role_of(layer) == "mosaic"]
+    if active.image is not None or not mosaics:
+        return text
+    has_grains = any(isinstance(layer, Labels) for layer in mosaics)
+    return _NO_REGION if has_grains else _MOSAIC_WITHOUT_GRAINS
+
+
+def error_text(error: Exception) -> str:
+    """Return what a panel shows of an error."""
+    return str(error) or type(error).__name__
