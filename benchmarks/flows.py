@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from cellpose import dynamics
 
-from grainsmith.models.flows import flow_errors, flows_from_labels, follow, gather
 from grainsmith.score import score_labels
+from grainsmith.segment.flows import flow_errors, flows_from_labels
+from grainsmith.segment.trajectories import follow, gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,8 +25,8 @@ def make_prediction():
     """Return what a good network would say of a drawn field."""
     from flows import drawn_grains
 
-    from grainsmith.models.flows import flows_from_labels
     from grainsmith.segment import Prediction, ScalePrediction
+    from grainsmith.segment.flows import flows_from_labels
 
     rng = np.random.default_rng(1)
     labels = drawn_grains(SIZE_PX, GRAINS)

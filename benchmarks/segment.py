@@ -35,7 +35,7 @@ def write_field(path: Path, size_px: int, n: int) -> None:
     import tifffile
     from flows import drawn_grains
 
-    from grainsmith.models.flows import flows_from_labels
+    from grainsmith.segment.flows import flows_from_labels
 
     rng = np.random.default_rng(1)
     labels = drawn_grains(size_px, n)

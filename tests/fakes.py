@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
-from grainsmith.models.flows import flows_from_labels
 from grainsmith.samples.shapes import tidy
+from grainsmith.segment.flows import flows_from_labels
 
 
 class BrightIsGrain:

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from grainsmith.models.flows import flows_from_labels
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import training_field
+from grainsmith.segment.flows import flows_from_labels
 from grainsmith.segment.normalize import BEYOND_PX, to_grey
 from grainsmith.train import (
     Tile,

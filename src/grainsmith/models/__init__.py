@@ -1,1 +1,1 @@
-"""The networks and what turns their flows into grains."""
+"""Networks and their weights."""

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from grainsmith.models.flows import find_boxes, flow_errors, gather
-from grainsmith.models.postprocess import fill_label_holes, keep_largest_pieces
+from grainsmith.segment.flows import find_boxes, flow_errors
 from grainsmith.segment.normalize import enlarge
 from grainsmith.segment.stopwatch import Stopwatch
+from grainsmith.segment.tidy import fill_label_holes, keep_largest_pieces
+from grainsmith.segment.trajectories import gather
 from grainsmith.segment.types import LARGE_PX, Grains, Prediction, ScalePrediction, SegmentSettings
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def draw_scale(
     """Labels on the image's grid, and an array per fact whose place k belongs to label k + 1."""
     logits = enlarge(said.probability, shape, said.scale, said.offset)
     inside = logits > settings.probability_threshold
-    ends = said.paths.ends(said.flows, inside, said.scale, said.offset)
+    ends = said.trajectories.ends(said.flows, inside, said.scale, said.offset)
     grid = (said.probability.shape[0], said.probability.shape[1])
     min_points = int(min(10, 10 / said.scale**2))
     labels = gather(ends, inside, grid, min_points=max(3, min_points))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from grainsmith.models.flows import one_at_a_time
+from grainsmith.segment._numba import kernel_lock
 
 if TYPE_CHECKING:
     from grainsmith.data import Image
@@ -145,7 +145,7 @@ def _look_up(
     pitch: float,
     offset: tuple[float, float],
 ) -> npt.NDArray[np.float32]:
-    with one_at_a_time:
+    with kernel_lock:
         return _sample(plane, *shape, pitch, *offset)
 
 

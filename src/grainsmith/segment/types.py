@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from grainsmith.segment.normalize import scaled
-from grainsmith.segment.trajectories import Paths
+from grainsmith.segment.trajectories import TrajectoryCache
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,15 +90,17 @@ class ScalePrediction:
         Network pixels per image pixel.
     offset : (float, float)
         Network pixels (y, x) by which the image begins inside the grid, which goes on beyond it.
-    paths : Paths
-        Where the flows lead, as far as that was asked for.
+    trajectories : TrajectoryCache
+        End points computed so far.
     """
 
     flows: npt.NDArray[np.float32]
     probability: npt.NDArray[np.float32]
     scale: float
     offset: tuple[float, float] = (0.0, 0.0)
-    paths: Paths = field(default_factory=Paths, repr=False, compare=False)
+    trajectories: TrajectoryCache = field(
+        default_factory=TrajectoryCache, repr=False, compare=False
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

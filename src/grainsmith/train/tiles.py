@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.measure import label
 
-from grainsmith.models.flows import flows_from_labels
+from grainsmith.segment.flows import flows_from_labels
 from grainsmith.segment.normalize import BEYOND_PX, with_beyond
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from grainsmith.models.flows import find_boxes, flow_errors, flows_from_labels, follow, gather
 from grainsmith.score import score_labels
+from grainsmith.segment.flows import find_boxes, flow_errors, flows_from_labels
+from grainsmith.segment.trajectories import follow, gather
 
 
 def discs(*circles, shape=(80, 100)):

@@ -1,4 +1,4 @@
-"""Tidy freshly drawn grains: no holes, one piece each, no crumbs."""
+"""Fill holes and keep one connected piece per grain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def fill_label_holes(labels: LabelImage) -> LabelImage:
-    """Fill background that one grain encloses; what several grains enclose stays a pore.
+    """Fill background enclosed by a single grain; pores between several grains stay.
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ def fill_label_holes(labels: LabelImage) -> LabelImage:
 
 
 def keep_largest_pieces(labels: LabelImage, *, min_area_px: int = 1) -> LabelImage:
-    """Keep of every grain its largest 4-connected piece, if that has `min_area_px` or more."""
+    """Keep the largest 4-connected piece of every grain, if it has at least `min_area_px`."""
     pieces = connected(labels, connectivity=1)
     areas = np.bincount(pieces.ravel())
     label_of_piece = np.zeros(len(areas), np.int32)
     label_of_piece[pieces.ravel()] = labels.ravel()
-    # The last to be written wins: rising area, so the largest piece.
+    # The last write wins, so ascending area selects the largest piece.
     best = np.zeros(int(labels.max(initial=0)) + 1, np.intp)
     order = np.argsort(areas, kind="stable")
     best[label_of_piece[order]] = order
@@ -49,7 +49,7 @@ def keep_largest_pieces(labels: LabelImage, *, min_area_px: int = 1) -> LabelIma
 
 @nb.njit(cache=True, nogil=True)
 def _owners(labels, pores, n):  # type: ignore[no-untyped-def]
-    """Label of the only grain round each pore; -1 with several, or where it reaches the edge."""
+    """Find the only grain around each pore; -1 with several, or at the image edge."""
     owner = np.zeros(n + 1, np.int32)
     height, width = labels.shape
     for y in range(height):
