@@ -14,21 +14,23 @@ WAYS = [
 
 @pytest.mark.parametrize("shape", [(40, 61), (50, 50)])
 @pytest.mark.parametrize("way", WAYS)
-def test_all_turned_and_mirrored_copies_come_to_the_same_position(way, shape):
-    picture = RNG.random(shape).astype(np.float32)
-    copy = np.ascontiguousarray(way(picture))
-    expected = Orientation.upright(picture).do(picture)
-    np.testing.assert_array_equal(Orientation.upright(copy).do(copy), expected)
+def test_rotated_and_flipped_copies_get_the_same_orientation(way, shape):
+    image = RNG.random(shape).astype(np.float32)
+    copy = np.ascontiguousarray(way(image))
+    expected = Orientation.canonical(image).apply(image)
+    np.testing.assert_array_equal(Orientation.canonical(copy).apply(copy), expected)
 
 
 @pytest.mark.parametrize(
-    "turn", [Orientation(a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)]
+    "orientation", [Orientation(a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)]
 )
-def test_flows_are_turned_back_with_the_picture(turn):
-    """Downhill of a turned surface, turned back, is downhill of the surface."""
+def test_flows_are_reverted_with_the_image(orientation):
+    """The gradient of an oriented surface, reverted, is the gradient of the surface."""
     surface = RNG.random((30, 44)).astype(np.float32)
-    turned = turn.do(surface)
-    said = ScalePrediction(flows=np.stack(np.gradient(turned)), probability=turned, scale=1.0)
-    back = turn.undo(said)
+    oriented = orientation.apply(surface)
+    prediction = ScalePrediction(
+        flows=np.stack(np.gradient(oriented)), probability=oriented, scale=1.0
+    )
+    back = orientation.revert(prediction)
     np.testing.assert_array_equal(back.probability, surface)
     np.testing.assert_allclose(back.flows, np.stack(np.gradient(surface)), atol=1e-6)

@@ -5,7 +5,7 @@ import torch
 from grainsmith.models.grainnet import GrainNet
 from grainsmith.samples import training_field
 from grainsmith.segment.flows import flows_from_labels
-from grainsmith.segment.normalize import BEYOND_PX, to_grey
+from grainsmith.segment.normalize import MARGIN_PX, to_grey
 from grainsmith.train import (
     Tile,
     Trainer,
@@ -61,7 +61,7 @@ def test_labels_outside_the_trusted_region_change_nothing():
     weight[:, 48:] = 0
     garbage = tile.labels.copy()
     garbage[:, 60:] = np.random.default_rng(0).integers(0, 99, garbage[:, 60:].shape)
-    output = torch.randn(1, 3, *np.add(tile.labels.shape, 2 * BEYOND_PX))
+    output = torch.randn(1, 3, *np.add(tile.labels.shape, 2 * MARGIN_PX))
     values = [
         loss(output, torch.from_numpy(targets(Tile.of(tile.image, labels, weight))[None]))
         for labels in (np.where(weight > 0, tile.labels, 0), np.where(weight > 0, garbage, 0))
@@ -138,8 +138,8 @@ def test_a_small_grain_counts_more_than_its_area():
     trusted = np.ones(labels.shape, np.float32)
     trusted[:20] = 0
     weight = Tile.of(np.zeros(labels.shape, np.float32), labels, trusted).weight
-    assert not weight[BEYOND_PX : BEYOND_PX + 20].any()
-    assert weight[BEYOND_PX + 55, BEYOND_PX + 55] == found[3]
+    assert not weight[MARGIN_PX : MARGIN_PX + 20].any()
+    assert weight[MARGIN_PX + 55, MARGIN_PX + 55] == found[3]
     nothing = np.zeros((4, 4), np.int32)
     np.testing.assert_array_equal(grain_weights(nothing, nothing == 0), [1])
 
@@ -167,13 +167,13 @@ def test_a_field_goes_on_beyond_its_edges_as_its_mirror_image():
     image = np.random.default_rng(0).random(labels.shape, np.float32)
     tile = Tile.of(image, labels)
     np.testing.assert_array_equal(
-        tile.image[BEYOND_PX - 12 : BEYOND_PX], tile.image[BEYOND_PX + 11 : BEYOND_PX - 1 : -1]
+        tile.image[MARGIN_PX - 12 : MARGIN_PX], tile.image[MARGIN_PX + 11 : MARGIN_PX - 1 : -1]
     )
     # The edge cuts grain 1: its middle lies on the edge, so its flows lead there.
     rows, columns = np.nonzero(tile.labels == 1)
-    assert (rows.min(), rows.max()) == (BEYOND_PX - 12, BEYOND_PX + 11)
-    side = columns == BEYOND_PX + 50
-    up, down = rows[side] > BEYOND_PX + 2, rows[side] < BEYOND_PX - 3
+    assert (rows.min(), rows.max()) == (MARGIN_PX - 12, MARGIN_PX + 11)
+    side = columns == MARGIN_PX + 50
+    up, down = rows[side] > MARGIN_PX + 2, rows[side] < MARGIN_PX - 3
     flow_y = tile.flows[0, rows[side], columns[side]]
     assert (flow_y[up] < 0).all()
     assert (flow_y[down] > 0).all()

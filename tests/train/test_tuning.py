@@ -19,7 +19,7 @@ from grainsmith.models.grainnet import GrainNet
 from grainsmith.models.grainnet_model import GrainNetModel
 from grainsmith.models.registry import list_models, load_model
 from grainsmith.samples import training_field
-from grainsmith.segment.normalize import BEYOND_PX
+from grainsmith.segment.normalize import MARGIN_PX
 from grainsmith.train import RunFolder, TuneSettings, places, tune
 from grainsmith.train import dataset as dataset_module
 from grainsmith.train import trainer as trainer_module
@@ -356,7 +356,7 @@ def test_fields_are_let_go_when_the_memory_is_small(dataset):
     small, large = Fields(study, most_bytes=1), Fields(study)
     for one in study.train:
         small[one.name], large[one.name]
-    assert small.held_bytes == (64 + 2 * BEYOND_PX) ** 2 * 20
+    assert small.held_bytes == (64 + 2 * MARGIN_PX) ** 2 * 20
     assert large.held_bytes == 3 * small.held_bytes
 
 

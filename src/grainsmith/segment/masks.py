@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from grainsmith.segment.flows import find_boxes, flow_errors
-from grainsmith.segment.normalize import enlarge
+from grainsmith.segment.normalize import to_image_grid
 from grainsmith.segment.stopwatch import Stopwatch
 from grainsmith.segment.tidy import fill_label_holes, keep_largest_pieces
 from grainsmith.segment.trajectories import gather
@@ -43,7 +43,7 @@ def draw_scale(
     said: ScalePrediction, shape: tuple[int, int], settings: SegmentSettings, watch: Stopwatch
 ) -> tuple[LabelImage, _Facts]:
     """Labels on the image's grid, and an array per fact whose place k belongs to label k + 1."""
-    logits = enlarge(said.probability, shape, said.scale, said.offset)
+    logits = to_image_grid(said.probability, shape, said.scale, said.offset)
     inside = logits > settings.probability_threshold
     ends = said.trajectories.ends(said.flows, inside, said.scale, said.offset)
     grid = (said.probability.shape[0], said.probability.shape[1])

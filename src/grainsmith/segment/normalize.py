@@ -1,4 +1,4 @@
-"""Grey values and scales: what the network is shown."""
+"""Grey value normalisation and resampling of the network's input and output."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from grainsmith.segment._numba import kernel_lock
 if TYPE_CHECKING:
     from grainsmith.data import Image
 
-BEYOND_PX = 16
-"""Network pixels by which an image goes on beyond its edges, as its mirror image: what an edge
-cuts is then seen as something whole, whose middle lies on the edge."""
+MARGIN_PX = 16
+"""Mirrored margin around an image, in network pixels: a grain cut by the edge then appears as a
+whole grain whose center lies on the edge."""
 _FEWEST_BLOCKS = 64
-"""Of fewer, the scatter says little."""
+"""With fewer blocks their variance is too uncertain."""
 
 
 def to_grey(image: Image) -> tuple[npt.NDArray[np.float32], str]:
@@ -27,9 +27,9 @@ def to_grey(image: Image) -> tuple[npt.NDArray[np.float32], str]:
     Returns
     -------
     grey : (Y, X) float32 array
-        Not-a-number and infinite pixels become the darkest value.
+        NaN and infinite pixels get the darkest value.
     note : str
-        Why nothing can be found; "" where the image is usable.
+        Why the image cannot be segmented; "" if it can.
     """
     if image.size == 0:
         return np.zeros((max(1, image.shape[0]), max(1, image.shape[1])), np.float32), (
@@ -61,11 +61,11 @@ def to_grey(image: Image) -> tuple[npt.NDArray[np.float32], str]:
 
 
 def _has_structure(grey: npt.NDArray[np.float32]) -> bool:
-    """Say whether neighbouring pixels have anything in common.
+    """Test whether an image differs from uncorrelated noise.
 
-    In pure noise the means of blocks of k x k pixels have 1 / k^2 of the variance of the pixels,
-    with a standard error that follows from the pixels' kurtosis. In an image they have more, by
-    over five standard errors, at some size of block.
+    In uncorrelated noise the means of blocks of k x k pixels have 1 / k^2 of the pixels' variance,
+    with a standard error that depends on the kurtosis. An image has structure if its block means
+    exceed that by five standard errors at any block size.
     """
     away = grey - grey.mean()
     variance = float((away**2).mean())
@@ -73,7 +73,7 @@ def _has_structure(grey: npt.NDArray[np.float32]) -> bool:
     for k in (2, 4, 8, 16):
         rows, columns = grey.shape[0] // k, grey.shape[1] // k
         if rows * columns < _FEWEST_BLOCKS:
-            return k == 2  # noise or not: so small an image cannot tell
+            return k == 2  # too small an image for the test
         blocks = away[: rows * k, : columns * k].reshape(rows, k, columns, k).mean(axis=(1, 3))
         error = np.sqrt((2 + excess_kurtosis / k**2) / blocks.size)
         if float(blocks.var()) * k**2 > variance * (1 + 5 * error):
@@ -82,7 +82,7 @@ def _has_structure(grey: npt.NDArray[np.float32]) -> bool:
 
 
 def resize(grey: npt.NDArray[np.float32], scale: float) -> npt.NDArray[np.float32]:
-    """Scale a (Y, X) image, smoothed first where it shrinks so that texture does not alias."""
+    """Resample a (Y, X) image to a scale, with smoothing against aliasing if it shrinks."""
     return resize_part(grey, scaled((grey.shape[0], grey.shape[1]), scale), scale, (0.0, 0.0))
 
 
@@ -92,33 +92,33 @@ def resize_part(
     scale: float,
     offset: tuple[float, float],
 ) -> npt.NDArray[np.float32]:
-    """Scale a piece of an image to `shape`; it begins `offset` image pixels into the piece."""
+    """Resample a window of an image; the output starts `offset` image pixels into the window."""
     if scale == 1:
         return grey
     if scale < 0.8:
         grey = ndimage.gaussian_filter(grey, 0.4 / scale)
-    return _look_up(grey, shape, 1 / scale, offset)
+    return _interpolate(grey, shape, 1 / scale, offset)
 
 
-def reach_px(scale: float) -> int:
-    """Return how many image pixels round a place `resize` looks at."""
+def support_px(scale: float) -> int:
+    """Return the radius, in image pixels, of the neighbourhood that `resize` reads."""
     return 0 if scale == 1 else int(np.ceil(4 * 0.4 / scale)) + 3
 
 
-def enlarge(
+def to_image_grid(
     plane: npt.NDArray[np.float32],
     shape: tuple[int, int],
     scale: float,
     offset: tuple[float, float] = (0.0, 0.0),
 ) -> npt.NDArray[np.float32]:
-    """Look a plane of the network's grid up at the pixels of the image.
+    """Interpolate a plane of the network's grid at the pixels of the image.
 
-    The image begins `offset` grid cells into the plane.
+    The image starts `offset` cells into the plane.
     """
     if scale == 1:
         y, x = (int(first) for first in offset)
         return plane[y : y + shape[0], x : x + shape[1]]
-    return _look_up(plane, shape, scale, offset)
+    return _interpolate(plane, shape, scale, offset)
 
 
 def scaled(shape: tuple[int, int], scale: float) -> tuple[int, int]:
@@ -126,20 +126,20 @@ def scaled(shape: tuple[int, int], scale: float) -> tuple[int, int]:
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
-def with_beyond(
-    plane: npt.NDArray[np.float32], beyond_px: int = BEYOND_PX
+def add_margin(
+    plane: npt.NDArray[np.float32], margin_px: int = MARGIN_PX
 ) -> npt.NDArray[np.float32]:
-    """Continue an image beyond its edges as its mirror image."""
-    return np.pad(plane, beyond_px, mode="symmetric") if beyond_px else plane
+    """Pad an image with its mirror image."""
+    return np.pad(plane, margin_px, mode="symmetric") if margin_px else plane
 
 
-def grid_shape(shape: tuple[int, int], scale: float, beyond_px: int = BEYOND_PX) -> tuple[int, int]:
-    """Return the shape of the network's grid for an image: what lies beyond its edges included."""
+def grid_shape(shape: tuple[int, int], scale: float, margin_px: int = MARGIN_PX) -> tuple[int, int]:
+    """Return the shape of the network's grid for an image, margins included."""
     height, width = scaled(shape, scale)
-    return height + 2 * beyond_px, width + 2 * beyond_px
+    return height + 2 * margin_px, width + 2 * margin_px
 
 
-def _look_up(
+def _interpolate(
     plane: npt.NDArray[np.float32],
     shape: tuple[int, int],
     pitch: float,
@@ -151,7 +151,7 @@ def _look_up(
 
 @nb.njit(cache=True, nogil=True, parallel=True)
 def _sample(plane, height, width, pitch, offset_y, offset_x):  # type: ignore[no-untyped-def]
-    """Bilinear look-up at pixel centres `pitch` input pixels apart."""
+    """Interpolate bilinearly at pixel centers `pitch` input pixels apart."""
     out = np.empty((height, width), np.float32)
     last_y, last_x = plane.shape[0] - 1, plane.shape[1] - 1
     for v in nb.prange(height):

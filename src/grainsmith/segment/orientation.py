@@ -1,8 +1,8 @@
-"""The way round in which the network sees an image: chosen by its content, not by who took it.
+"""Canonical orientation of an image.
 
-A network does not see quite the same in an image and in its mirror image. So every image is
-first turned into a position that its own content decides; turned or mirrored copies of an image
-then come to the same position, and give the same grains.
+A network does not respond to an image and to its mirror image in quite the same way. Every image is
+therefore flipped and transposed into an orientation that depends on its content only, so that
+flipped and rotated copies of an image give the same grains.
 """
 
 from __future__ import annotations
@@ -23,17 +23,27 @@ _Plane = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """First mirrored upside down, then left to right, then rows and columns exchanged; or not."""
+    """Flips of rows and of columns, followed by a transposition.
+
+    Attributes
+    ----------
+    upside_down : bool
+        Whether the rows are reversed.
+    left_right : bool
+        Whether the columns are reversed.
+    exchanged : bool
+        Whether rows and columns are exchanged afterwards.
+    """
 
     upside_down: bool
     left_right: bool
     exchanged: bool
 
     @classmethod
-    def upright(cls, grey: _Plane) -> Self:
-        """Return the turn after which a (Y, X) image is wide and bright at its top and left.
+    def canonical(cls, grey: _Plane) -> Self:
+        """Find the orientation in which a (Y, X) image is wide, and bright at its top and left.
 
-        A square image has no long side: there the stronger gradients run along its rows.
+        Square images are oriented so that the stronger gradients run along the rows.
         """
         height, width = grey.shape
         if height == width:
@@ -48,25 +58,25 @@ class Orientation:
             exchanged=bool(exchanged),
         )
 
-    def do(self, plane: _Plane) -> _Plane:
-        """Turn the last two axes of an image."""
-        turned = self._mirrored(plane)
-        return np.ascontiguousarray(turned.swapaxes(-1, -2) if self.exchanged else turned)
+    def apply(self, plane: _Plane) -> _Plane:
+        """Orient the last two axes of an image."""
+        flipped = self._flip(plane)
+        return np.ascontiguousarray(flipped.swapaxes(-1, -2) if self.exchanged else flipped)
 
-    def undo(self, said: ScalePrediction) -> ScalePrediction:
-        """Turn back what was said of the turned image; flows change their direction with it."""
-        flows, probability = said.flows, said.probability
+    def revert(self, prediction: ScalePrediction) -> ScalePrediction:
+        """Return the prediction of an oriented image in the orientation of the original image."""
+        flows, probability = prediction.flows, prediction.probability
         if self.exchanged:
             flows, probability = flows[::-1].swapaxes(-1, -2), probability.T
         signs = np.array([-1 if self.upside_down else 1, -1 if self.left_right else 1], np.float32)
         return ScalePrediction(
-            flows=np.ascontiguousarray(self._mirrored(flows) * signs[:, None, None]),
-            probability=np.ascontiguousarray(self._mirrored(probability)),
-            scale=said.scale,
-            offset=said.offset,
+            flows=np.ascontiguousarray(self._flip(flows) * signs[:, None, None]),
+            probability=np.ascontiguousarray(self._flip(probability)),
+            scale=prediction.scale,
+            offset=prediction.offset,
         )
 
-    def _mirrored(self, plane: _Plane) -> _Plane:
-        down = slice(None, None, -1 if self.upside_down else 1)
-        along = slice(None, None, -1 if self.left_right else 1)
-        return plane[..., down, along]
+    def _flip(self, plane: _Plane) -> _Plane:
+        rows = slice(None, None, -1 if self.upside_down else 1)
+        columns = slice(None, None, -1 if self.left_right else 1)
+        return plane[..., rows, columns]

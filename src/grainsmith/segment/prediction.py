@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.segment.masks import draw_scale
-from grainsmith.segment.normalize import BEYOND_PX, grid_shape, resize, scaled, to_grey, with_beyond
+from grainsmith.segment.normalize import MARGIN_PX, add_margin, grid_shape, resize, scaled, to_grey
 from grainsmith.segment.orientation import Orientation
 from grainsmith.segment.stopwatch import Stopwatch
 from grainsmith.segment.types import LARGE_PX, Prediction, ScalePrediction, SegmentSettings
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from grainsmith.data import Image
     from grainsmith.models.model import Model
 
-COARSER = 0.35
+COARSE_RATIO = 0.35
 """The second scale, in parts of the first."""
 _COARSE_SIDE_PX = 768
 _OVERLAP_PX = 64
 _USUAL_DIAMETER_PX = 30.0
 _MOST_PASSES = 3
-FINEST = 3.5
+MAX_SCALE = 3.5
 """Enlarging an image more than this costs time and shows nothing new."""
 _STEPS = 4
 """Estimated diameters in each doubling."""
@@ -53,8 +53,8 @@ def predict(
 
         model = load_model(settings.model, device=settings.device)
         watch.lap("load")
-    turn = Orientation.upright(grey)
-    grey = turn.do(grey)
+    orientation = Orientation.canonical(grey)
+    grey = orientation.apply(grey)
     runner = _Runner(model, settings, on_progress)
     estimated = settings.diameter_px == 0
     diameter_px = _estimate_diameter(grey, runner, settings) if estimated else settings.diameter_px
@@ -66,8 +66,8 @@ def predict(
     coarse = runner.run(grey, scales[1]) if len(scales) > 1 else None
     watch.lap("network")
     return Prediction(
-        fine=turn.undo(fine),
-        coarse=turn.undo(coarse) if coarse else None,
+        fine=orientation.revert(fine),
+        coarse=orientation.revert(coarse) if coarse else None,
         shape=shape,
         diameter_px=float(diameter_px),
         estimated=estimated,
@@ -80,7 +80,7 @@ def predict(
 def network_scales(scale: float, shape: tuple[int, int], settings: SegmentSettings) -> list[float]:
     """Return the scale, and the second one where very large grains are looked for too."""
     again = settings.two_scales and scale * max(shape) > 2 * LARGE_PX
-    return [scale, scale * COARSER] if again else [scale]
+    return [scale, scale * COARSE_RATIO] if again else [scale]
 
 
 def network_scale(model: Model, diameter_px: float, shape: tuple[int, int]) -> float:
@@ -88,7 +88,7 @@ def network_scale(model: Model, diameter_px: float, shape: tuple[int, int]) -> f
     if not diameter_px:
         return 1.0
     wanted = (model.diameter_px or _USUAL_DIAMETER_PX) / diameter_px
-    return float(np.clip(wanted, min(1.0, 8 / min(shape)), FINEST))
+    return float(np.clip(wanted, min(1.0, 8 / min(shape)), MAX_SCALE))
 
 
 class _Runner:
@@ -102,20 +102,20 @@ class _Runner:
         self._total = 0
 
     def plan(
-        self, shape: tuple[int, int], scales: list[float], *, beyond_px: int = BEYOND_PX
+        self, shape: tuple[int, int], scales: list[float], *, margin_px: int = MARGIN_PX
     ) -> None:
         """Add the tiles of these runs to the total."""
         for scale in scales:
-            grid = grid_shape(shape, scale, beyond_px)
+            grid = grid_shape(shape, scale, margin_px)
             rows, columns = (pieces(n, self.model, self._largest) for n in grid)
             self._total += len(rows) * len(columns)
         self._on_progress(self._done, self._total)
 
     def run(
-        self, grey: npt.NDArray[np.float32], scale: float, *, beyond_px: int = BEYOND_PX
+        self, grey: npt.NDArray[np.float32], scale: float, *, margin_px: int = MARGIN_PX
     ) -> ScalePrediction:
         """Predict a (Y, X) image at a scale; tiles overlap and are blended, so no seam shows."""
-        small = with_beyond(resize(grey, scale), beyond_px)
+        small = add_margin(resize(grey, scale), margin_px)
         total = np.zeros((3, *small.shape), np.float32)
         weight = np.zeros(small.shape, np.float32)
         rows, columns = (pieces(n, self.model, self._largest) for n in small.shape)
@@ -127,7 +127,7 @@ class _Runner:
             self._done += 1
             self._on_progress(self._done, self._total)
         total /= weight
-        offset = (float(beyond_px), float(beyond_px))
+        offset = (float(margin_px), float(margin_px))
         return ScalePrediction(flows=total[:2], probability=total[2], scale=scale, offset=offset)
 
 
@@ -176,12 +176,12 @@ def _estimate_diameter(
     for _ in range(_MOST_PASSES):
         part = _middle(grey, _COARSE_SIDE_PX / scale)
         shape = (part.shape[0], part.shape[1])
-        runner.plan(shape, [scale], beyond_px=0)
-        areas = _areas_px(runner.run(part, scale, beyond_px=0), shape, settings)
+        runner.plan(shape, [scale], margin_px=0)
+        areas = _areas_px(runner.run(part, scale, margin_px=0), shape, settings)
         if not len(areas):
             break
         diameter_px = typical_diameter_px(areas)
-        asked = float(np.clip(wanted / diameter_px, 32 / min(grey.shape), FINEST))
+        asked = float(np.clip(wanted / diameter_px, 32 / min(grey.shape), MAX_SCALE))
         if abs(np.log(asked / scale)) < _SAME_SCALE:
             break
         scale = asked

@@ -1,4 +1,4 @@
-"""How long the stages take."""
+"""Timing of the stages of a segmentation."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 
 
 class Stopwatch:
-    """Adds the time since the last lap to the stage that just ended.
+    """Accumulate the wall time of named stages.
 
     Attributes
     ----------
     seconds : dict of str to float
-        Time of the stages so far.
+        Time of each stage so far.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Stopwatch:
         self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:
-        """End a stage."""
+        """Add the time since the last lap to a stage."""
         now = time.perf_counter()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
         self._last = now

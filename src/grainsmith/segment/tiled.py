@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.segment.normalize import BEYOND_PX, grid_shape, reach_px, resize_part, scaled
+from grainsmith.segment.normalize import MARGIN_PX, grid_shape, resize_part, scaled, support_px
 from grainsmith.segment.prediction import (
     network_scale,
     network_scales,
@@ -49,7 +49,7 @@ class Layout:
         Network pixels per image pixel, one or two.
     tiles : tuple of (rows, columns)
         For each scale the (first, end) of its rows and columns of tiles, on the network's grid,
-        which begins `BEYOND_PX` before the image.
+        which begins `MARGIN_PX` before the image.
     """
 
     shape: tuple[int, int]
@@ -85,7 +85,7 @@ def plan(
     return Layout(shape=shape, scales=tuple(scales), tiles=tuple(tiles))
 
 
-def look_at_tile(
+def predict_layout_tile(
     layout: Layout,
     tile: TileId,
     model: Model,
@@ -106,10 +106,10 @@ def look_at_tile(
     spans, beyond = [], []
     tile_spans = (layout.tiles[s][0][i], layout.tiles[s][1][j])
     for (first, end), length in zip(tile_spans, scaled(layout.shape, scale), strict=True):
-        first, end = first - BEYOND_PX, end - BEYOND_PX
+        first, end = first - MARGIN_PX, end - MARGIN_PX
         spans.append((max(0, first), min(length, end)))
         beyond.append((max(0, -first), max(0, end - length)))
-    reach = reach_px(scale)
+    reach = support_px(scale)
     edges: list[int] = []
     for (first, end), length in zip(spans, layout.shape, strict=True):
         edges += [
@@ -122,7 +122,7 @@ def look_at_tile(
     return predict_tile(model, np.pad(part, beyond, mode="symmetric"))
 
 
-def prediction_of_window(
+def blend_window(
     layout: Layout,
     window: Window,
     read_tile: Callable[[TileId], npt.NDArray[np.float32]],
@@ -151,8 +151,8 @@ def _blend(
 ) -> ScalePrediction:
     scale, grid = layout.scales[s], layout.grid(s)
     y0, x0 = (int(np.floor(first * scale)) for first in (window[0], window[2]))
-    y1 = min(grid[0], int(np.ceil(window[1] * scale)) + 2 * BEYOND_PX)
-    x1 = min(grid[1], int(np.ceil(window[3] * scale)) + 2 * BEYOND_PX)
+    y1 = min(grid[0], int(np.ceil(window[1] * scale)) + 2 * MARGIN_PX)
+    x1 = min(grid[1], int(np.ceil(window[3] * scale)) + 2 * MARGIN_PX)
     total = np.zeros((3, y1 - y0, x1 - x0), np.float32)
     weight = np.zeros(total.shape[1:], np.float32)
     for (i, rows), (j, columns) in product(*(enumerate(spans) for spans in layout.tiles[s])):
@@ -170,5 +170,5 @@ def _blend(
         total[(slice(None), *there)] += read_tile((s, i, j))[(slice(None), *here)] * weights
         weight[there] += weights
     total /= weight
-    offset = (window[0] * scale + BEYOND_PX - y0, window[2] * scale + BEYOND_PX - x0)
+    offset = (window[0] * scale + MARGIN_PX - y0, window[2] * scale + MARGIN_PX - x0)
     return ScalePrediction(flows=total[:2], probability=total[2], scale=scale, offset=offset)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from grainsmith.segment.prediction import COARSER, FINEST
+from grainsmith.segment.prediction import COARSE_RATIO, MAX_SCALE
 from grainsmith.train.rehearsal import POOL, rehearsal_field
 from grainsmith.train.tiles import Tile, cut_tile, targets, vary
 
@@ -58,7 +58,7 @@ class Batches:
         self._study, self._fields, self._settings = study, fields, settings
         self._channels, self._grey_in_all = channels, grey_in_all
         self._scale = {
-            name: min(FINEST, diameter_px / found) if diameter_px else 1.0
+            name: min(MAX_SCALE, diameter_px / found) if diameter_px else 1.0
             for name, found in study.diameters_px.items()
             if found > 0
         }
@@ -110,7 +110,7 @@ class Batches:
         """Cut at a scale that the network will meet: about the fine one, or the coarse."""
         scale = self._scale[name] * float(np.exp(rng.normal(0, _JITTER)))
         if rng.random() > _FINE_SHARE:
-            scale *= COARSER
+            scale *= COARSE_RATIO
         best: Tile | None = None
         for _ in range(_TRIES):
             tile = cut_tile(rng, self._fields[name], size_px=self._settings.tile_px, scale=scale)

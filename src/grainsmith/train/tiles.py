@@ -12,7 +12,7 @@ from scipy import ndimage
 from skimage.measure import label
 
 from grainsmith.segment.flows import flows_from_labels
-from grainsmith.segment.normalize import BEYOND_PX, with_beyond
+from grainsmith.segment.normalize import MARGIN_PX, add_margin
 
 if TYPE_CHECKING:
     from grainsmith.data import LabelImage
@@ -57,7 +57,7 @@ class Tile:
         if weight is None:
             weight = np.ones(labels.shape, np.float32)
         counts = grain_weights(labels, weight > 0)
-        image, weight = with_beyond(image), with_beyond(counts[labels] * weight)
+        image, weight = add_margin(image), add_margin(counts[labels] * weight)
         labels = _labels_with_beyond(labels)
         return cls(image, labels, weight, flows_from_labels(labels))
 
@@ -74,10 +74,10 @@ class Tile:
 
 def _labels_with_beyond(labels: LabelImage) -> LabelImage:
     """Mirror labels at the edges: a grain that an edge cuts goes on, of others there are copies."""
-    around = np.pad(labels, BEYOND_PX, mode="symmetric")
+    around = np.pad(labels, MARGIN_PX, mode="symmetric")
     pieces = label(around, connectivity=1, background=0)
     own = np.zeros(pieces.max() + 1, bool)
-    own[np.unique(pieces[BEYOND_PX:-BEYOND_PX, BEYOND_PX:-BEYOND_PX])] = True
+    own[np.unique(pieces[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX])] = True
     copies = around.max() + pieces
     return np.where(own[pieces] | (around == 0), around, copies).astype(np.int32)
 

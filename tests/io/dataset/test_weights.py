@@ -5,7 +5,7 @@ import torch
 
 from grainsmith.io.dataset import Origin, add_field, polygons_to_mask, read_dataset
 from grainsmith.io.exchange import LabelledField
-from grainsmith.segment.normalize import BEYOND_PX
+from grainsmith.segment.normalize import MARGIN_PX
 from grainsmith.train import Tile, loss, targets
 
 
@@ -26,7 +26,7 @@ def _loss(folder, labels, output, **trust):
 
 def test_garbage_outside_what_is_trusted_changes_no_loss(tmp_path):
     torch.manual_seed(0)
-    output = torch.randn(1, 3, *[64 + 2 * BEYOND_PX] * 2)
+    output = torch.randn(1, 3, *[64 + 2 * MARGIN_PX] * 2)
     garbage = _labels()
     garbage[44:64, 0:64] = 9
     garbage[30:40, 0:64:2] = 77

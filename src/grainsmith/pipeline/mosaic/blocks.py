@@ -31,7 +31,7 @@ from grainsmith.pipeline.mosaic.normalization import (
 )
 from grainsmith.segment import SegmentSettings, draw_grains
 from grainsmith.segment.orientation import Orientation
-from grainsmith.segment.tiled import Layout, look_at_tile, plan, prediction_of_window
+from grainsmith.segment.tiled import Layout, blend_window, plan, predict_layout_tile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ class Job:
     def turned_grey(self, window: Window) -> npt.NDArray[np.float32]:
         """Return normalised grey values of a window of the turned image."""
         before = window_before(self.turn, window, self.mosaic.shape)
-        return self.turn.do(normalised(self.mosaic, before, self.low, self.high))
+        return self.turn.apply(normalised(self.mosaic, before, self.low, self.high))
 
 
 def model_of(settings: SegmentSettings) -> Model:
@@ -148,7 +148,7 @@ def do_tile(item: tuple[str, TileId], on_progress: OnProgress) -> None:
     target = job.tile_file(item[1])
     if target.exists():
         return
-    said = look_at_tile(job.layout, item[1], job.model(), job.turned_grey)
+    said = predict_layout_tile(job.layout, item[1], job.model(), job.turned_grey)
     with atomic_write(target) as temporary:
         np.save(temporary, said.astype(np.float16))
     on_progress(1, 1)
@@ -161,7 +161,7 @@ def do_block(item: tuple[str, BlockId], on_progress: OnProgress) -> None:
     if target.exists():
         return
     window = job.window(block)
-    prediction = prediction_of_window(
+    prediction = blend_window(
         job.layout,
         turned_window(job.turn, window, job.mosaic.shape),
         lambda tile: np.load(job.tile_file(tile), mmap_mode="r"),

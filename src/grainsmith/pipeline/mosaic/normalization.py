@@ -103,7 +103,7 @@ def typical_diameter(
             first = int(max(0, min(n - _SAMPLE_PX, n * share - _SAMPLE_PX / 2)))
             edges += [first, min(n, first + _SAMPLE_PX)]
         grey = normalised(mosaic, (edges[0], edges[1], edges[2], edges[3]), low, high)
-        found.append(estimate_diameter(turn.do(grey), model, settings))
+        found.append(estimate_diameter(turn.apply(grey), model, settings))
     return float(np.median(found))
 
 
@@ -125,7 +125,7 @@ def window_before(turn: Orientation, window: Window, shape: tuple[int, int]) -> 
 
 
 def turned_back(turn: Orientation, labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Turn labels that were drawn in the turned image back: the inverse of `Orientation.do`."""
+    """Turn labels that were drawn in the turned image back: the inverse of `Orientation.apply`."""
     plane = labels.T if turn.exchanged else labels
     down = slice(None, None, -1 if turn.upside_down else 1)
     along = slice(None, None, -1 if turn.left_right else 1)
