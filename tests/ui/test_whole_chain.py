@@ -10,7 +10,8 @@ pytest.importorskip("napari")
 from qtpy.QtWidgets import QFileDialog
 from tests.ui.panels.edit.test_real_mouse import Hand
 
-from grainsmith.ui.layers.convert import facts, transform_of
+from grainsmith.ui.layers.convert import transform_of
+from grainsmith.ui.layers.metadata import MapMetadata
 from grainsmith.ui.layers.mineral_map import mineral_layer_of
 from grainsmith.ui.session.active_layers import active_layers_of
 from grainsmith.ui.session.gallery_field import naming_of
@@ -58,7 +59,7 @@ def align(panel, roles, qtbot):
     panel.align()
     qtbot.waitUntil(panel._align.isEnabled, timeout=WAIT_MS)
     for layer in roles.maps:
-        true = np.array(facts(layer)["true_transform"])
+        true = np.array(MapMetadata.of(layer).true_transform)
         found = transform_of(layer, roles.image)
         assert found.verdict in ("aligned", "inherited")
         assert np.abs(found.matrix - true)[:2, 2].max() < 0.5

@@ -20,7 +20,8 @@ from qtpy.QtWidgets import (
 )
 
 from grainsmith.ui.editing.autosave import autosave_of
-from grainsmith.ui.layers.convert import facts, pixel_size_um_of, role_of
+from grainsmith.ui.layers.convert import pixel_size_um_of
+from grainsmith.ui.layers.metadata import OverlayMetadata, Role, role_of
 from grainsmith.ui.panels.base import WIDTH_PX, label
 from grainsmith.ui.panels.edit.recovery import RecoveryLine
 from grainsmith.ui.panels.layer_bar import LayerBar
@@ -152,7 +153,7 @@ class GrainsmithDock(QWidget):
         """Remove the marks of data bars whose images are gone."""
         names = {layer.name for layer in self._roles.pictures}
         for layer in list(self._viewer.layers):
-            if role_of(layer) == "data bar" and facts(layer).get("image") not in names:
+            if role_of(layer) == Role.DATA_BAR and OverlayMetadata.of(layer).image not in names:
                 self._viewer.layers.remove(layer)
 
     def _on_image(self, image: Image | None) -> None:

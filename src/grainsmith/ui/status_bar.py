@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grainsmith.ui.layers.convert import facts, pixel_size_um_of
+from grainsmith.ui.layers.convert import pixel_size_um_of
+from grainsmith.ui.layers.metadata import GrainsMetadata, ImageMetadata, states_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -39,8 +40,9 @@ def _grains_parts(grains: Labels) -> list[str]:
     parts = [f"{number:,} grain{'s' if number != 1 else ''}"]
     if len(counts):
         parts.append(f"D50 {_median_diameter(counts, pixel_size_um_of(grains))} (by number)")
-    states = facts(grains).get("states", {}).values()
-    edited = facts(grains).get("unsaved_edits", sum(s in ("edited", "drawn") for s in states))
+    edited = GrainsMetadata.of(grains).unsaved_edits
+    if edited is None:
+        edited = sum(state in ("edited", "drawn") for state in states_of(grains).values())
     return [*parts, f"{edited} edit{'s' if edited != 1 else ''} unsaved"] if edited else parts
 
 
@@ -62,7 +64,7 @@ def _median_diameter(areas_px: np.ndarray, pixel_size_um: float) -> str:
 
 
 def _scale_part(image: Image) -> str:
-    size, source = pixel_size_um_of(image), facts(image).get("pixel_size_source", "")
+    size, source = pixel_size_um_of(image), ImageMetadata.of(image).pixel_size_source
     if size > 0:
         # Without its details, which the tab Open shows.
         return f"{size:.4g} µm/px" + (f" ({source.split(' (')[0]})" if source else "")

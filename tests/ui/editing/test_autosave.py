@@ -26,7 +26,7 @@ from grainsmith.io.labels.autosave import AutosaveFolder, find_recoverable
 from grainsmith.ui.editing import autosave as autosave_module
 from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.layers.convert import facts
+from grainsmith.ui.layers.metadata import GrainsMetadata, states_of
 from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.panels.edit.recovery import RecoveryLine
 from grainsmith.ui.plugin.reader import get_reader, write_labels_layer
@@ -83,7 +83,7 @@ def test_edits_are_saved_in_the_background_and_restored(model, root, qtbot):
     line.restore()
     restored = other.layers["grains (restored)"]
     np.testing.assert_array_equal(restored.data, layer.data)
-    assert facts(restored)["states"] == {2: "accepted"}
+    assert states_of(restored) == {2: "accepted"}
     assert restored.features["mineral"].tolist() == ["zircon"]
     assert restored.scale.tolist() == [0.5, 0.5]
     # the old save goes only once the work is saved anew
@@ -113,7 +113,7 @@ def test_saving_to_a_file_ends_the_warning_and_keeps_the_states(model, root, tmp
     assert keeper.unsaved() == []
     (again,) = get_reader(path)(path)
     np.testing.assert_array_equal(again[0], layer.data)
-    assert again[1]["metadata"]["grainsmith"]["states"] == {2: "accepted"}
+    assert GrainsMetadata.from_options(again[1]).states == {2: "accepted"}
 
 
 def test_a_folder_that_cannot_be_written_is_told_once(model, root, monkeypatch, qtbot):

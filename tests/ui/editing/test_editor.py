@@ -12,7 +12,7 @@ from skimage.draw import disk
 
 from grainsmith.ui.editing.editor import editor_of
 from grainsmith.ui.editing.overlays import CHOSEN, PREVIEW
-from grainsmith.ui.layers.convert import facts
+from grainsmith.ui.layers.metadata import GrainsMetadata
 
 SHAPE = (120, 160)
 
@@ -167,7 +167,7 @@ def test_insert_by_the_prediction_on_the_networks_grid(editor):
         probability=np.where(near, 4.0, -4.0),
         flows=np.stack([50 - y, 60 - x]),
     )
-    facts(editor.layer)["prediction"] = prediction
+    GrainsMetadata.update(editor.layer, prediction=prediction)
     editor.insert((100, 121))
     grown = editor.layer.data == 3
     wanted = np.zeros(SHAPE, bool)

@@ -19,7 +19,7 @@ from grainsmith.errors import GrainsmithError, MismatchError
 from grainsmith.ui.editing import label_writer as label_writer_module
 from grainsmith.ui.editing import undo_stack as undo_stack_module
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.layers.convert import facts
+from grainsmith.ui.layers.metadata import GrainsMetadata
 
 
 def grains(shape=(60, 60), dtype=np.int32):
@@ -95,7 +95,7 @@ def test_keys_of_napari_lead_here():
 def test_table_states_and_dirty_state_follow_undo():
     layer = layer_of(grains())
     history = history_of(layer)
-    facts(layer)["states"] = {2: "drawn"}
+    GrainsMetadata.update(layer, states={2: "drawn"})
     features = layer.features.copy()
     edit(history, "merge")
     assert layer.features["index"].tolist() == [1, 3]
@@ -104,7 +104,7 @@ def test_table_states_and_dirty_state_follow_undo():
     assert np.isnan(merged["confidence"])  # was measured on another outline
     assert merged["mineral"] == "quartz"
     assert history.states == {1: "edited"}
-    assert (history.unsaved, facts(layer)["unsaved_edits"]) == (1, 1)
+    assert (history.unsaved, GrainsMetadata.of(layer).unsaved_edits) == (1, 1)
     layer.undo()
     pd.testing.assert_frame_equal(layer.features, features)
     assert history.states == {2: "drawn"}

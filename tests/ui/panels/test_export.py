@@ -10,7 +10,8 @@ from grainsmith.data import SemImage
 from grainsmith.io.dataset import read_dataset
 from grainsmith.io.exchange import FORMATS, import_fields
 from grainsmith.io.tables.grain_table import read_table
-from grainsmith.ui.layers.convert import facts, image_layer, labels_options
+from grainsmith.ui.layers.convert import image_layer, labels_options
+from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.panels.export import ExportPanel
 from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.panels.train.training_set import TrainingSetPanel
@@ -107,7 +108,7 @@ def test_import_lies_on_the_picture_and_becomes_the_grains(files, field, viewer,
     np.testing.assert_array_equal(layer.data, _labels())
     np.testing.assert_array_equal(layer.scale, field.scale)
     assert list(layer.features["mineral"]) == ["quartz", "", "apatite"]
-    assert facts(layer)["image"] == field.name
+    assert GrainsMetadata.of(layer).image == field.name
 
 
 def test_it_says_what_is_missing(files, training, viewer, tmp_path):

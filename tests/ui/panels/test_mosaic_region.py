@@ -20,7 +20,7 @@ from grainsmith.pipeline.mosaic.summary import grains_folder
 from grainsmith.ui.dock import PANELS, GrainsmithDock
 from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.layers.convert import facts
+from grainsmith.ui.layers.metadata import states_of
 from grainsmith.ui.panels.edit.recovery import restored_layer
 from grainsmith.ui.panels.mosaic_region import RegionPanel, pieces_of
 from grainsmith.ui.session.active_layers import active_layers_of
@@ -69,7 +69,7 @@ def test_a_grain_over_the_seam_of_two_blocks_is_split_and_written_back(viewer, q
     assert not viewer.layers["m grains"].visible
     y0, _, x0, _ = piece.region.window
     assert np.allclose(piece.grains.translate, (y0 * 0.5, x0 * 0.5))
-    assert facts(piece.grains)["states"] == dict.fromkeys(sorted(piece.region.locked), "accepted")
+    assert states_of(piece.grains) == dict.fromkeys(sorted(piece.region.locked), "accepted")
     labels = piece.grains.data
     seam = 512 - y0  # chunks of the file, and blocks of the mosaic, end here
     over = [n for n in np.intersect1d(labels[seam - 1], labels[seam]) if n]

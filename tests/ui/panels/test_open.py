@@ -11,12 +11,11 @@ from qtpy.QtGui import QDropEvent
 from grainsmith.data import SemImage
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.layers.convert import (
-    facts,
     image_layer,
     labels_options,
     pixel_size_um_of,
-    role_of,
 )
+from grainsmith.ui.layers.metadata import ImageMetadata, role_of
 from grainsmith.ui.panels.open import OpenPanel
 
 
@@ -76,7 +75,7 @@ def test_the_data_bar_can_be_mended(panel, image, viewer):
     panel._bar.setValue(10)
     (mark,) = _marks(viewer)
     assert mark.data[0][:, 0].min() == 40 - 10 - 0.5
-    assert facts(image)["data_bar_rows"] == 10
+    assert ImageMetadata.of(image).data_bar_rows == 10
     panel._bar.setValue(0)
     assert _marks(viewer) == []
 

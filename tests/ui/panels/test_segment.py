@@ -14,7 +14,8 @@ from tests.fakes import BrightIsGrain
 from grainsmith.data import SemImage
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.layers.convert import facts, image_layer, pixel_size_um_of
+from grainsmith.ui.layers.convert import image_layer, pixel_size_um_of
+from grainsmith.ui.layers.metadata import GrainsMetadata, Role, role_of
 from grainsmith.ui.panels.segment import SegmentPanel
 
 ZEISS = "vendor_sem_tiff_metadata/test_tiff_Zeiss_SEM_512pix.tif"
@@ -90,9 +91,9 @@ def test_one_press_gives_grains_where_the_picture_is(panel, image, qtbot):
     assert pixel_size_um_of(grains) == 0.5
     assert list(grains.features["index"]) == [1, 2, 3, 4]
     assert grains.features["confidence"].between(0, 1).all()
-    assert facts(grains)["role"] == "grains"
-    assert facts(grains)["image"] == image.name
-    assert facts(grains)["model"]["name"] == "bright"
+    assert role_of(grains) == Role.GRAINS
+    assert GrainsMetadata.of(grains).image == image.name
+    assert GrainsMetadata.of(grains).model["name"] == "bright"
     assert panel.message.startswith("4 grains in ")
 
 
@@ -115,7 +116,7 @@ def test_thresholds_redraw_without_the_network(panel, image, model, qtbot):
     qtbot.waitUntil(lambda: grains.data.max() == 4, timeout=WAIT_MS)
     assert model.calls == asked
     assert _grains(panel) is grains
-    assert facts(grains)["settings"]["segment"]["probability_threshold"] == 0.0
+    assert GrainsMetadata.of(grains).settings["segment"]["probability_threshold"] == 0.0
 
 
 def test_cancel_stops_within_one_tile_and_changes_nothing(panel, image, model, viewer, qtbot):
@@ -153,7 +154,7 @@ def _paint(grains):
 
 
 def _accept(grains):
-    facts(grains)["states"] = {1: "accepted"}
+    GrainsMetadata.update(grains, states={1: "accepted"})
 
 
 def _name(grains):

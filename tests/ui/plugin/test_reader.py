@@ -11,7 +11,8 @@ pytest.importorskip("napari")
 
 from grainsmith.io.images.reader import read_image
 from grainsmith.io.labels.label_image import read_labels
-from grainsmith.ui.layers.convert import facts, pixel_size_um_of, sem_image_of, transform_of
+from grainsmith.ui.layers.convert import pixel_size_um_of, sem_image_of, transform_of
+from grainsmith.ui.layers.metadata import ImageMetadata, MapMetadata
 from grainsmith.ui.plugin import reader
 from grainsmith.ui.session.active_layers import active_layers_of
 
@@ -42,7 +43,7 @@ def test_a_picture_opens_with_scale_units_and_facts(viewer, tmp_path, said):
     assert layer.name == "field"
     assert tuple(layer.scale) == (0.5, 0.5)
     assert pixel_size_um_of(layer) == 0.5
-    assert facts(layer)["pixel_size_source"] == "ImageJ metadata"
+    assert ImageMetadata.of(layer).pixel_size_source == "ImageJ metadata"
     assert len(said) == 1
     assert "Pixel size 0.5 µm: ImageJ metadata." in said[0]
 
@@ -51,7 +52,7 @@ def test_a_data_bar_is_marked_and_said(viewer, shared_data, said):
     viewer.open(shared_data / ZEISS, plugin="grainsmith")
     image, mark = viewer.layers
     assert image.data.shape == (384, 512)
-    assert facts(image)["data_bar_rows"] == 34
+    assert ImageMetadata.of(image).data_bar_rows == 34
     assert "34 rows are a data bar" in said[0]
     np.testing.assert_allclose(mark.scale, image.scale)
     assert mark.data[0][:, 0].min() == 384 - 34 - 0.5
@@ -108,7 +109,7 @@ def test_samples_open_with_maps_and_truth(viewer):
     assert truth.data.shape == roles.image.data.shape
     start = transform_of(roles.maps[0], roles.image).matrix
     np.testing.assert_allclose(start[:2], [[2, 0, 0.5], [0, 2, 0.5]], atol=1e-9)
-    assert not np.allclose(start, facts(roles.maps[0])["true_transform"])
+    assert not np.allclose(start, MapMetadata.of(roles.maps[0]).true_transform)
 
 
 def test_manifest_is_valid_and_linked():

@@ -12,7 +12,6 @@ from grainsmith.data import ElementMap, SemImage, Transform
 from grainsmith.errors import MismatchError
 from grainsmith.ui.layers.convert import (
     element_map_of,
-    facts,
     image_layer,
     labels_options,
     map_layer,
@@ -23,6 +22,7 @@ from grainsmith.ui.layers.convert import (
     table_of,
     transform_of,
 )
+from grainsmith.ui.layers.metadata import GrainsMetadata, OverlayMetadata, Role
 from grainsmith.ui.session.active_layers import active_layers_of
 
 SEM = SemImage(
@@ -96,11 +96,11 @@ def test_grains_follow_their_image(model):
     roles.image = images[0]
     assert roles.grains is grains[0]
     images[0].name = "renamed"
-    assert facts(grains[0])["image"] == "renamed"
+    assert GrainsMetadata.of(grains[0]).image == "renamed"
 
 
 def test_made_truth_is_not_taken_for_grains(model):
-    model.add_labels(GRAINS, metadata={"grainsmith": {"role": "truth"}})
+    model.add_labels(GRAINS, metadata=OverlayMetadata().for_layer(Role.TRUTH))
     assert active_layers_of(model).grains is None
 
 

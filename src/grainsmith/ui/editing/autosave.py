@@ -14,7 +14,8 @@ from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.labels.autosave import TILE_PX, AutosaveFolder, snapshot, tiles_at
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.layers.convert import facts, pixel_size_um_of
+from grainsmith.ui.layers.convert import pixel_size_um_of
+from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.session.active_layers import active_layers_of
 
 if TYPE_CHECKING:
@@ -288,9 +289,10 @@ def _worth_keeping(features: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def _about(layer: Labels) -> dict[str, Any]:
+    metadata = GrainsMetadata.of(layer)
     return {
         "name": layer.name,
-        "image": str(facts(layer).get("image", "")),
-        "source": str(facts(layer).get("source", "")),
+        "image": metadata.image,
+        "source": metadata.source or "",
         "pixel_size_um": pixel_size_um_of(layer),
     }

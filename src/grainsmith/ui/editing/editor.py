@@ -18,7 +18,7 @@ from grainsmith.ui.editing.insertion import Insertion
 from grainsmith.ui.editing.overlays import PREVIEW
 from grainsmith.ui.editing.selection_tools import Choice, told_to_user
 from grainsmith.ui.editing.tools import box_of, called
-from grainsmith.ui.layers.convert import role_of
+from grainsmith.ui.layers.metadata import role_of
 from grainsmith.ui.session.active_layers import active_layers_of
 from grainsmith.ui.session.selection import selection_of
 

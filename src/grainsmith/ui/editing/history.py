@@ -37,7 +37,7 @@ from grainsmith.ui.editing.step import (
     states_renumbered,
 )
 from grainsmith.ui.editing.undo_stack import UndoStack
-from grainsmith.ui.layers.convert import facts
+from grainsmith.ui.layers.metadata import GrainsMetadata, states_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -160,8 +160,7 @@ class History:
     @property
     def states(self) -> dict[int, str]:
         """State of the grains that have one other than "auto"; read it, set it by `set_states`."""
-        states: dict[int, str] = facts(self.layer).setdefault("states", {})
-        return states
+        return states_of(self.layer)
 
     @property
     def locked(self) -> set[int]:
@@ -350,7 +349,7 @@ class History:
         self._tell()
 
     def _tell(self) -> None:
-        facts(self.layer)["unsaved_edits"] = self.unsaved
+        GrainsMetadata.update(self.layer, unsaved_edits=self.unsaved)
         self.changed.emit()
 
     def _write(self, change: Change) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from grainsmith import clean
 from grainsmith.errors import MismatchError
-from grainsmith.ui.layers.convert import facts
+from grainsmith.ui.layers.metadata import GrainsMetadata
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -47,7 +47,7 @@ class Insertion:
     ) -> Insertion:
         """Look what is at (y, x): by the prediction that the labels came from, or by the grey."""
         spot = round(point[0]), round(point[1])
-        prediction = facts(layer).get("prediction")
+        prediction = GrainsMetadata.of(layer).prediction
         if prediction is not None and spot[0] < prediction.shape[0]:
             return cls(
                 clean.candidate_from_flows(

@@ -14,7 +14,8 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from grainsmith.clean import Box
-from grainsmith.ui.layers.convert import place_of, role_of
+from grainsmith.ui.layers.convert import place_of
+from grainsmith.ui.layers.metadata import OverlayMetadata, Role, role_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -112,7 +113,7 @@ class Marks:
             name=kind,
             colormap=DirectLabelColormap(color_dict=_COLOURS),
             opacity=look["opacity"],
-            metadata={"grainsmith": {"role": "marks", "kind": kind}},
+            metadata=OverlayMetadata(kind=kind).for_layer(Role.MARKS),
             **place_of(on),
         )
         layer.contour = look["contour"]
@@ -139,4 +140,4 @@ def _place(layer: Labels) -> list[Any]:
 
 
 def _is_mark(layer: Layer, kind: str) -> bool:
-    return role_of(layer) == "marks" and layer.metadata["grainsmith"].get("kind") == kind
+    return role_of(layer) == Role.MARKS and OverlayMetadata.of(layer).kind == kind

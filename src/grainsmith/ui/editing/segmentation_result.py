@@ -10,7 +10,8 @@ from pandas.api.types import is_numeric_dtype
 
 from grainsmith.ui.editing.history import history_of, is_kept
 from grainsmith.ui.editing.step import BY_HAND
-from grainsmith.ui.layers.convert import facts, features_of, labels_options
+from grainsmith.ui.layers.convert import features_of, labels_options
+from grainsmith.ui.layers.metadata import GrainsMetadata, states_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from grainsmith.data import LabelImage
     from grainsmith.ui.session.active_layers import ActiveLayers
 
-_SEAL = "drawn"
 """Fact of our own results: the fingerprint of the labels as we drew them."""
 
 _OPACITY = 0.45
@@ -73,12 +73,12 @@ def add_or_update_grains(
         return present, ""
     if present is not None and _can_merge(present, labels):
         kept = history_of(present).resegment(labels, table, amend=amend)
-        facts(present).update({name: known[name] for name in known if name != "states"})
+        GrainsMetadata.update(present, **{name: known[name] for name in known if name != "states"})
         roles.grains = present
         yours = "grain of yours was" if len(kept) == 1 else "grains of yours were"
         return present, f"{len(kept):,} {yours} kept; Ctrl+Z brings back what was there."
+    known["seal"] = _fingerprint(labels)
     options = labels_options(image, name=f"{image.name} grains", table=table, **known)
-    options["metadata"]["grainsmith"][_SEAL] = _fingerprint(labels)
     layer = viewer.add_labels(labels, opacity=_OPACITY, **options)
     layer = getattr(layer, "__wrapped__", layer)
     roles.grains = layer
@@ -98,7 +98,7 @@ def replace_grains(layer: Labels, labels: LabelImage, table: pd.DataFrame, **kno
     layer.editable = False
     layer.editable = True
     layer.mode = mode
-    facts(layer).update(known, **{_SEAL: _fingerprint(labels)})
+    GrainsMetadata.update(layer, **known, seal=_fingerprint(labels))
     if is_kept(layer):
         # Its steps are of grains that are gone, and it is as new: nothing of the user's is lost.
         history_of(layer).forget()
@@ -109,11 +109,10 @@ def is_untouched(layer: Labels) -> bool:
 
     Painting, an accepted or rejected grain, and a name given to a grain are the user's work.
     """
-    known = facts(layer)
-    if any(state != "auto" for state in known.get("states", {}).values()):
+    if any(state != "auto" for state in states_of(layer).values()):
         return False
     return not _has_names(layer) and bool(
-        known.get(_SEAL, "") == _fingerprint(np.asarray(layer.data))
+        GrainsMetadata.of(layer).seal == _fingerprint(np.asarray(layer.data))
     )
 
 
@@ -124,7 +123,7 @@ def _has_names(layer: Labels) -> bool:
 
 def _can_merge(layer: Labels, labels: LabelImage) -> bool:
     """Return whether it is known grain by grain what the user did, so that it can be spared."""
-    by_hand = set(facts(layer).get("states", {}).values()) & set(BY_HAND)
+    by_hand = set(states_of(layer).values()) & set(BY_HAND)
     same = layer.data.shape == labels.shape
     return bool(by_hand) and same and is_kept(layer) and not _has_names(layer)
 
@@ -132,7 +131,9 @@ def _can_merge(layer: Labels, labels: LabelImage) -> bool:
 def _own_result(roles: ActiveLayers, image: Image) -> Labels | None:
     """Return the result of this image that is worked on, or the last one made."""
     own = [
-        layer for layer in roles.all_grains if _SEAL in facts(layer) and roles.belongs(layer, image)
+        layer
+        for layer in roles.all_grains
+        if GrainsMetadata.of(layer).seal and roles.belongs(layer, image)
     ]
     if roles.grains in own:
         return roles.grains

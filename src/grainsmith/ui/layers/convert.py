@@ -6,6 +6,7 @@ of the image where it is not. An alignment lives in `layer.affine`: nothing is e
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,14 @@ from pint import get_application_registry
 
 from grainsmith.data import ElementMap, SemImage, Transform
 from grainsmith.errors import MismatchError
+from grainsmith.ui.layers.metadata import (
+    GrainsMetadata,
+    ImageMetadata,
+    MapMetadata,
+    RegistrationMetadata,
+    Role,
+    role_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,19 +35,6 @@ if TYPE_CHECKING:
 
 LayerData = tuple[Any, dict[str, Any], str]
 """(data, keyword arguments, kind of layer), as napari takes it from readers and samples."""
-
-_KEY = "grainsmith"
-
-
-def facts(layer: Layer) -> dict[str, Any]:
-    """Return what we know of a layer: a dictionary that can be written to."""
-    known: dict[str, Any] = layer.metadata.setdefault(_KEY, {})
-    return known
-
-
-def role_of(layer: Layer) -> str:
-    """Return the role that a layer's metadata gives it; "" without one."""
-    return str(layer.metadata.get(_KEY, {}).get("role", ""))
 
 
 def pixel_size_um_of(layer: Layer) -> float:
@@ -69,21 +65,19 @@ def place_of(layer: Layer) -> dict[str, Any]:
 # --- images
 
 
-def image_layer(image: SemImage, *, name: str = "") -> LayerData:
+def image_layer(image: SemImage, *, name: str = "", role: Role = Role.IMAGE) -> LayerData:
     """Return an image as the layer that `sem_image_of` reads back."""
     field = image.cropped
+    metadata = ImageMetadata(
+        source=image.source,
+        pixel_size_um=image.pixel_size_um,
+        pixel_size_source=image.pixel_size_source,
+        data_bar_rows=image.data_bar_rows,
+        notes=image.notes,
+    )
     options: dict[str, Any] = {
         "name": name or Path(image.source).stem or "image",
-        "metadata": {
-            _KEY: {
-                "role": "image",
-                "source": image.source,
-                "pixel_size_um": image.pixel_size_um,
-                "pixel_size_source": image.pixel_size_source,
-                "data_bar_rows": image.data_bar_rows,
-                "notes": image.notes,
-            }
-        },
+        "metadata": metadata.for_layer(role),
         **_scale(image.pixel_size_um),
     }
     if field.ndim == 2:
@@ -105,15 +99,15 @@ def sem_image_of(layer: Image) -> SemImage:
             f"'{layer.name}' has {layer.data[0].ndim if layer.multiscale else layer.ndim} axes or "
             "several resolutions: one image is wanted. Right-click the layer and split the stack."
         )
-    known = facts(layer)
+    metadata = ImageMetadata.of(layer)
     pixels = np.asarray(layer.data)
     return SemImage(
         image=pixels[..., :3] if layer.rgb else pixels,
         pixel_size_um=pixel_size_um_of(layer),
-        pixel_size_source=known.get("pixel_size_source", ""),
-        data_bar_rows=int(known.get("data_bar_rows", 0)),
-        source=known.get("source", "") or layer.name,
-        notes=tuple(known.get("notes", ())),
+        pixel_size_source=metadata.pixel_size_source,
+        data_bar_rows=metadata.data_bar_rows,
+        source=metadata.source or layer.name,
+        notes=metadata.notes,
     )
 
 
@@ -134,7 +128,9 @@ def set_pixel_size(
         Those that may lie on the image.
     """
     others = [layer for layer in layers if layer is not image]
-    transforms = {layer: transform_of(layer, image) for layer in others if role_of(layer) == "map"}
+    transforms = {
+        layer: transform_of(layer, image) for layer in others if role_of(layer) == Role.MAP
+    }
     riding = [layer for layer in others if layer not in transforms and _same_place(layer, image)]
     scale = _scale(pixel_size_um)
     for layer in (image, *riding):
@@ -143,14 +139,14 @@ def set_pixel_size(
         layer.translate = np.asarray(layer.translate) * scale["scale"][-1] / was
     for layer, transform in transforms.items():
         place_map(layer, image, transform)
-    facts(image).update(pixel_size_um=pixel_size_um, pixel_size_source=source)
+    ImageMetadata.update(image, pixel_size_um=pixel_size_um, pixel_size_source=source)
 
 
 # --- grains
 
 
 def labels_options(
-    image: Image, *, name: str, table: pd.DataFrame | None = None, **known: Any
+    image: Image, *, name: str, table: pd.DataFrame | None = None, **metadata: Any
 ) -> dict[str, Any]:
     """Return the keyword arguments of a labels layer that lies on an image.
 
@@ -162,12 +158,12 @@ def labels_options(
         Of the new layer.
     table : DataFrame
         One row per grain, index `label`.
-    **known
-        Further facts (model, settings, prediction, ...).
+    **metadata
+        Further fields of `GrainsMetadata` (model, settings, prediction, ...).
     """
     options: dict[str, Any] = {
         "name": name,
-        "metadata": {_KEY: {"role": "grains", "image": image.name, **known}},
+        "metadata": GrainsMetadata(image=image.name, **metadata).for_layer(),
         **place_of(image),
     }
     if table is not None:
@@ -177,11 +173,11 @@ def labels_options(
 
 def adopt(grains: Labels, image: Image) -> None:
     """Lay opened grains on the image of their shape, unless somebody has placed them already."""
-    known = facts(grains)
+    metadata = GrainsMetadata.of(grains)
     fits = grains.data.shape == image.data.shape[:2]
-    if "source" not in known or known.get("image") or not fits:
+    if metadata.source is None or metadata.image or not fits:
         return
-    known["image"] = image.name
+    GrainsMetadata.update(grains, image=image.name)
     place = place_of(image)
     grains.units = place.pop("units")
     for name, value in place.items():
@@ -210,7 +206,9 @@ def table_of(layer: Labels) -> pd.DataFrame:
 # --- maps
 
 
-def map_layer(element_map: ElementMap, reference: Image, transform: Transform) -> LayerData:
+def map_layer(
+    element_map: ElementMap, reference: Image, transform: Transform, **metadata: Any
+) -> LayerData:
     """Return an element map as the layer that `element_map_of` reads back.
 
     Parameters
@@ -221,20 +219,21 @@ def map_layer(element_map: ElementMap, reference: Image, transform: Transform) -
         The image that it lies on.
     transform : Transform
         Pixels of the map -> pixels of the image.
+    **metadata
+        Further fields of `MapMetadata`.
     """
     options = {
         "name": element_map.name,
-        "metadata": {
-            _KEY: {
-                "role": "map",
-                "element": element_map.element,
-                "line": element_map.line,
-                "kind": element_map.kind,
-                "pixel_size_um": element_map.pixel_size_um,
-                "source": element_map.source,
-                "transform": _transform_facts(transform),
-            }
-        },
+        "metadata": MapMetadata(
+            element=element_map.element,
+            line=element_map.line,
+            kind=element_map.kind,
+            pixel_size_um=element_map.pixel_size_um,
+            source=element_map.source,
+            window=element_map.window,
+            registration=RegistrationMetadata(verdict=transform.verdict, z=transform.z),
+            **metadata,
+        ).for_layer(),
         "blending": "additive",
         "units": tuple(str(unit) for unit in reference.units),
         "affine": world_matrix(reference) @ transform.matrix,
@@ -244,24 +243,25 @@ def map_layer(element_map: ElementMap, reference: Image, transform: Transform) -
 
 def element_map_of(layer: Image) -> ElementMap:
     """Return the element map of a map layer."""
-    known = facts(layer)
+    metadata = MapMetadata.of(layer)
     return ElementMap(
         values=np.asarray(layer.data),
-        element=known.get("element", layer.name),
-        line=known.get("line", ""),
-        kind=known.get("kind", "picture"),
-        pixel_size_um=float(known.get("pixel_size_um", 0.0)),
-        source=known.get("source", ""),
+        element=metadata.element or layer.name,
+        line=metadata.line,
+        kind=metadata.kind,
+        pixel_size_um=metadata.pixel_size_um,
+        source=metadata.source,
+        window=metadata.window,
     )
 
 
 def transform_of(layer: Layer, reference: Image) -> Transform:
     """Return where a layer lies on an image, by what is on the screen."""
-    known = facts(layer).get("transform", {})
+    registration = MapMetadata.of(layer).registration or RegistrationMetadata()
     return Transform(
         matrix=np.linalg.inv(world_matrix(reference)) @ world_matrix(layer),
-        z=float(known.get("z", 0.0)),
-        verdict=known.get("verdict", "not aligned"),
+        z=registration.z,
+        verdict=registration.verdict,
     )
 
 
@@ -270,8 +270,9 @@ def place_map(layer: Layer, reference: Image, transform: Transform) -> None:
     own = _own_matrix(layer)
     layer.units = reference.units
     layer.affine = world_matrix(reference) @ transform.matrix @ np.linalg.inv(own)
-    known = facts(layer)
-    known["transform"] = {**known.get("transform", {}), **_transform_facts(transform)}
+    registration = MapMetadata.of(layer).registration or RegistrationMetadata()
+    registration = replace(registration, verdict=transform.verdict, z=transform.z)
+    MapMetadata.update(layer, registration=registration)
 
 
 def world_matrix(layer: Layer) -> npt.NDArray[np.float64]:
@@ -286,10 +287,6 @@ def _own_matrix(layer: Layer) -> npt.NDArray[np.float64]:
     )
     matrix: npt.NDArray[np.float64] = own.affine_matrix
     return matrix
-
-
-def _transform_facts(transform: Transform) -> dict[str, Any]:
-    return {"z": transform.z, "verdict": transform.verdict}
 
 
 def _same_place(layer: Layer, image: Image) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grainsmith.ui.layers.convert import LayerData, facts, place_of, role_of
+from grainsmith.ui.layers.convert import LayerData, place_of
+from grainsmith.ui.layers.metadata import ImageMetadata, OverlayMetadata, Role, role_of
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
 _LOOK = {
     "edge_color": "#f5c542",
@@ -36,7 +37,7 @@ def bar_layer(name: str, shape: tuple[int, ...], rows: int, place: dict[str, obj
     options = {
         "name": f"{name} data bar",
         "shape_type": "rectangle",
-        "metadata": {"grainsmith": {"role": "data bar", "image": name}},
+        "metadata": OverlayMetadata(image=name).for_layer(Role.DATA_BAR),
         **_LOOK,
         **place,
     }
@@ -45,7 +46,7 @@ def bar_layer(name: str, shape: tuple[int, ...], rows: int, place: dict[str, obj
 
 def mark_data_bar(viewer: napari.viewer.Viewer, image: Image) -> None:
     """Draw, move or remove the mark of an image's data bar."""
-    rows = int(facts(image).get("data_bar_rows", 0))
+    rows = ImageMetadata.of(image).data_bar_rows
     for layer in [one for one in viewer.layers if _marks(one, image)]:
         viewer.layers.remove(layer)
     if rows > 0:
@@ -55,5 +56,5 @@ def mark_data_bar(viewer: napari.viewer.Viewer, image: Image) -> None:
         viewer.layers.selection = selected
 
 
-def _marks(layer: object, image: Image) -> bool:
-    return role_of(layer) == "data bar" and facts(layer).get("image") == image.name
+def _marks(layer: Layer, image: Image) -> bool:
+    return role_of(layer) == Role.DATA_BAR and OverlayMetadata.of(layer).image == image.name

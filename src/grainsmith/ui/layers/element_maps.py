@@ -17,6 +17,7 @@ from grainsmith.io.maps.filenames import parse_map_name
 from grainsmith.io.maps.reader import SUFFIXES, guess_maps, open_maps
 from grainsmith.io.mosaics.reader import is_mosaic
 from grainsmith.ui.layers.convert import element_map_of, image_layer, map_layer, sem_image_of
+from grainsmith.ui.layers.metadata import MapMetadata, Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,10 +87,11 @@ def layers_of(opened: MapFolder, image: Image | None) -> list[LayerData]:
     image : Image layer or None
         The image in the viewer, on which the maps are laid where the folder has none.
     """
-    layers = [image_layer(one, name=_image_name(one)) for one in opened.images]
-    for later in layers[1:]:  # BSE and SE of one field: the first is worked on
-        later[1]["metadata"]["grainsmith"]["role"] = "picture"
-        later[1]["visible"] = False
+    layers = []
+    for index, one in enumerate(opened.images):  # BSE and SE of one field: the first is active
+        role = Role.OTHER_IMAGE if index else Role.IMAGE
+        data, options, kind = image_layer(one, name=_image_name(one), role=role)
+        layers.append((data, {**options, "visible": index == 0}, kind))
     if opened.images:
         reference, still = Layer.create(*layers[0]), opened.images[0]
     elif image is not None:
@@ -101,10 +103,12 @@ def layers_of(opened: MapFolder, image: Image | None) -> list[LayerData]:
     return [*layers, *(styled(one, reference, still) for one in opened.maps)]
 
 
-def styled(element_map: ElementMap, reference: Image, still: SemImage) -> LayerData:
+def styled(
+    element_map: ElementMap, reference: Image, still: SemImage, **metadata: Any
+) -> LayerData:
     """Return a map as an additive layer in its hue, unaligned."""
-    data, options, kind = map_layer(element_map, reference, initial_transform(element_map, still))
-    options["metadata"]["grainsmith"]["window"] = element_map.window
+    start = initial_transform(element_map, still)
+    data, options, kind = map_layer(element_map, reference, start, **metadata)
     return data, {**options, **look_of(element_map)}, kind
 
 
@@ -123,12 +127,11 @@ def look_of(element_map: ElementMap) -> dict[str, Any]:
 
 def adopt_maps(layers: Sequence[Image], image: Image) -> None:
     """Make maps of layers that another reader opened: lay them on the image, in their hues."""
-    from grainsmith.ui.layers.convert import facts, place_map
+    from grainsmith.ui.layers.convert import place_map
 
     still = sem_image_of(image)
     for layer in layers:
-        known = facts(layer)
-        if "transform" in known:
+        if MapMetadata.of(layer).registration is not None:
             continue
         element_map = element_map_of(layer)
         place_map(layer, image, initial_transform(element_map, still))

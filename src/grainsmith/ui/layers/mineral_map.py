@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 from napari.utils.colormaps import DirectLabelColormap
 
-from grainsmith.ui.layers.convert import facts, features_of, place_of, role_of
+from grainsmith.ui.layers.convert import features_of, place_of
+from grainsmith.ui.layers.metadata import MineralMapMetadata, Role, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import napari
     from napari.layers import Labels
-
-_ROLE = "minerals"
 
 
 def show_minerals(
@@ -45,7 +44,7 @@ def show_minerals(
             codes,
             name=f"{grains.name} minerals",
             opacity=0.65,
-            metadata={"grainsmith": {"role": _ROLE, "grains": grains.name}},
+            metadata=MineralMapMetadata(grains=grains.name).for_layer(),
             **place_of(grains),
         )
         layer = getattr(layer, "__wrapped__", layer)
@@ -54,7 +53,7 @@ def show_minerals(
         layer.data = codes
     names = pd.DataFrame({"mineral": minerals}, index=pd.RangeIndex(1, len(minerals) + 1))
     layer.features = features_of(names)
-    facts(layer)["colours"] = {name: colours[name] for name in minerals}
+    MineralMapMetadata.update(layer, colors={name: colours[name] for name in minerals})
     show_only(layer, "")
     viewer.layers.selection.active = grains
     return layer
@@ -62,7 +61,7 @@ def show_minerals(
 
 def show_only(layer: Labels, mineral: str) -> None:
     """Show the grains of one mineral alone; "" shows all."""
-    colours = facts(layer)["colours"]
+    colours = MineralMapMetadata.of(layer).colors
     shown: dict[int | None, str] = {None: "#00000000", 0: "#00000000"}
     for code, name in zip(layer.features["index"], layer.features["mineral"], strict=True):
         shown[int(code)] = colours[name] if mineral in ("", name) else f"{colours[name]}18"
@@ -72,7 +71,7 @@ def show_only(layer: Labels, mineral: str) -> None:
 def mineral_layer_of(viewer: napari.viewer.Viewer, grains: Labels) -> Labels | None:
     """Return the mineral layer of these grains, or None."""
     for layer in viewer.layers:
-        if role_of(layer) == _ROLE and facts(layer).get("grains") == grains.name:
+        if role_of(layer) == Role.MINERALS and MineralMapMetadata.of(layer).grains == grains.name:
             found: Labels = getattr(layer, "__wrapped__", layer)
             return found
     return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
 
-from grainsmith.ui.layers.convert import facts
+from grainsmith.ui.layers.metadata import OverlayMetadata, Role
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -58,8 +58,6 @@ class GainedLost:
         self._made, self._seen = [], []
 
     def _add(self, kind: str, data: Any, **options: Any) -> None:
-        known = {"grainsmith": {"role": "comparison"}}
-        layer = getattr(self._viewer, f"add_{kind}")(data, metadata=known, **options)
-        layer = getattr(layer, "__wrapped__", layer)
-        facts(layer)["role"] = "comparison"
-        self._made.append(layer)
+        metadata = OverlayMetadata().for_layer(Role.COMPARISON)
+        layer = getattr(self._viewer, f"add_{kind}")(data, metadata=metadata, **options)
+        self._made.append(getattr(layer, "__wrapped__", layer))

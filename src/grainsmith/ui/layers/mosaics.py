@@ -17,7 +17,7 @@ from grainsmith.io.mosaics.edit_journal import Journal
 from grainsmith.io.mosaics.pyramid_cache import needs_pyramid, open_with_pyramid
 from grainsmith.io.mosaics.reader import fill_unreadable, open_labels, open_mosaic
 from grainsmith.pipeline.mosaic.edit_replay import finish_interrupted
-from grainsmith.ui.layers.convert import facts, role_of
+from grainsmith.ui.layers.metadata import MosaicMetadata, Role, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,13 +56,13 @@ def layers_of_mosaic(mosaic: Mosaic, path: Path) -> list[LayerData]:
     unit = "um" if size > 0 else "pixel"
 
     def options(shown: Mosaic, name: str, labels: str) -> dict[str, Any]:
-        known = {"role": "mosaic", "source": mosaic.source, "labels": labels}
+        metadata = MosaicMetadata(source=mosaic.source, labels=labels)
         return {
             "name": name,
             "scale": (size or 1.0,) * 2,
             "units": (unit, unit),
             "multiscale": len(shown.levels) > 1,
-            "metadata": {"grainsmith": known},
+            "metadata": metadata.for_layer(),
         }
 
     coarsest = np.asarray(mosaic.levels[-1][:1024, :1024])
@@ -116,30 +116,31 @@ def editable_mosaic(layers: Iterable[Layer]) -> Labels | None:
         layer
         for layer in layers
         if isinstance(layer, Labels)
-        and role_of(layer) == "mosaic"
-        and facts(layer)["labels"] == _GRAINS
+        and role_of(layer) == Role.MOSAIC
+        and MosaicMetadata.of(layer).labels == _GRAINS
     ]
     return found[-1] if found else None
 
 
 def image_of_mosaic(grains: Labels, layers: Iterable[Layer]) -> Image | None:
     """Return the image of the mosaic that grains lie on."""
-    source = facts(grains)["source"]
+    source = MosaicMetadata.of(grains).source
     found = [
         layer
         for layer in layers
         if isinstance(layer, Image)
-        and role_of(layer) == "mosaic"
-        and facts(layer)["source"] == source
+        and role_of(layer) == Role.MOSAIC
+        and MosaicMetadata.of(layer).source == source
     ]
     return found[-1] if found else None
 
 
 def read_again(grains: Labels) -> None:
     """Show the grains of a mosaic as they are on disk now."""
-    source, name = facts(grains)["source"], facts(grains)["labels"]
+    metadata = MosaicMetadata.of(grains)
     # New arrays: what napari has read of the old ones it may remember.
-    grains.data = _shown(fill_unreadable(open_labels(source)[name], _TellOnce()))
+    levels = open_labels(metadata.source)[metadata.labels]
+    grains.data = _shown(fill_unreadable(levels, _TellOnce()))
 
 
 def mosaic_shape(layer: Layer) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,6 @@ from grainsmith.errors import MismatchError
 from grainsmith.io.transforms import read_bends, read_transforms, write_transforms
 from grainsmith.ui.layers.convert import (
     element_map_of,
-    facts,
     pixel_size_um_of,
     place_map,
     place_of,
@@ -30,6 +29,7 @@ from grainsmith.ui.layers.convert import (
     transform_of,
     world_matrix,
 )
+from grainsmith.ui.layers.metadata import MapMetadata, RegistrationMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 
 def start_matrix(layer: Image, reference: Image) -> Any:
     """Return where a layer lies by its file: (3, 3), from its pixels to those of the reference."""
-    known = facts(layer)
-    if "start" in known and known.get("start_on") == reference.name:
-        return np.array(known["start"])
+    metadata = MapMetadata.of(layer)
+    if metadata.start is not None and metadata.start_on == reference.name:
+        return np.array(metadata.start)
     lies_plain = np.allclose(world_matrix(layer), np.eye(3))
-    if lies_plain and not layer.rgb and "transform" not in known:
+    if lies_plain and not layer.rgb and metadata.registration is None:
         # Opened by another reader: fewer pixels cover the same field.
         return initial_transform(element_map_of(layer), sem_image_of(reference)).matrix
     return transform_of(layer, reference).matrix
@@ -54,7 +54,7 @@ def start_matrix(layer: Image, reference: Image) -> Any:
 def keep_start(layer: Image, reference: Image) -> Any:
     """Remember where a layer lies by its file, before anything moves it, and return it."""
     start = start_matrix(layer, reference)
-    facts(layer).update(start=start.tolist(), start_on=reference.name)
+    MapMetadata.update(layer, start=start.tolist(), start_on=reference.name)
     return start
 
 
@@ -114,13 +114,16 @@ def apply(alignment: RegistrationResult, layers: Sequence[Image], reference: Ima
     """Lay layers where an alignment found them; their data stay as they are."""
     for row, layer in zip(alignment.rows, layers, strict=True):
         place_map(layer, reference, row.transform)
-        facts(layer)["group"] = row.group
-        facts(layer)["transform"].update(
-            residual_px=row.residual_px, model=row.model, note=row.note, group_z=row.group_z
+        registration = RegistrationMetadata(
+            verdict=row.transform.verdict,
+            z=row.transform.z,
+            group_z=row.group_z,
+            residual_px=row.residual_px,
+            model=row.model,
+            note=row.note,
+            bend=None if row.bend is None else row.bend.to_json(),
         )
-        facts(layer)["transform"].pop("bend", None)
-        if row.bend is not None:
-            facts(layer)["transform"]["bend"] = row.bend.to_json()
+        MapMetadata.update(layer, group=row.group, registration=registration)
 
 
 def straight_copy(layer: Image, reference: Image) -> LayerData:
@@ -131,16 +134,15 @@ def straight_copy(layer: Image, reference: Image) -> LayerData:
     MismatchError
         No bend was found for it.
     """
-    known = facts(layer)
-    placed = {**known.get("transform", {})}
-    bend = placed.pop("bend", None)
-    if bend is None:
+    metadata = MapMetadata.of(layer)
+    registration = metadata.registration
+    if registration is None or registration.bend is None:
         raise MismatchError(
             f"No bend is recorded for '{layer.name}'. Choose bspline at 'Refine by SimpleITK' in "
             "the settings and align: where the tiles are off, what is bent is recorded."
         )
     try:
-        known_bend = DisplacementField.from_json(bend)
+        known_bend = DisplacementField.from_json(registration.bend)
     except (ValueError, KeyError, TypeError) as error:
         raise MismatchError(
             f"The bend recorded for '{layer.name}' cannot be used ({error}): align it again."
@@ -149,7 +151,9 @@ def straight_copy(layer: Image, reference: Image) -> LayerData:
     name = f"{layer.name} straightened"
     options = {
         "name": name,
-        "metadata": {"grainsmith": {**known, "transform": placed, "straightened_from": layer.name}},
+        "metadata": replace(
+            metadata, registration=replace(registration, bend=None), straightened_from=layer.name
+        ).for_layer(),
         "colormap": layer.colormap,
         "contrast_limits": layer.contrast_limits,
         "blending": layer.blending,
@@ -162,14 +166,14 @@ def straight_copy(layer: Image, reference: Image) -> LayerData:
 class Undo:
     """Earlier places of layers, the last one first."""
 
-    _steps: list[list[tuple[Image, Any, dict[str, Any]]]] = field(default_factory=list)
+    _steps: list[list[tuple[Image, Any, RegistrationMetadata | None]]] = field(default_factory=list)
     limit: int = 100
 
     def remember(self, layers: Iterable[Image]) -> None:
         """Keep the present places."""
         self._steps.append(
             [
-                (one, np.array(one.affine.affine_matrix), dict(facts(one).get("transform", {})))
+                (one, np.array(one.affine.affine_matrix), MapMetadata.of(one).registration)
                 for one in layers
             ]
         )
@@ -180,9 +184,9 @@ class Undo:
         if not self._steps:
             return 0
         step = self._steps.pop()
-        for layer, affine, known in step:
+        for layer, affine, registration in step:
             layer.affine = affine
-            facts(layer)["transform"] = known
+            MapMetadata.update(layer, registration=registration)
         return len(step)
 
 
@@ -197,14 +201,11 @@ def nudge(layers: Iterable[Image], reference: Image, dy_px: float, dx_px: float)
 
 def save(path: str, layers: Sequence[Image], reference: Image) -> None:
     """Write where layers lie on the reference."""
-    rows = {
-        one.name: {
-            "element": facts(one).get("element", ""),
-            "group": facts(one).get("group", ""),
-            "bend": facts(one).get("transform", {}).get("bend"),
-        }
-        for one in layers
-    }
+    rows = {}
+    for layer in layers:
+        metadata = MapMetadata.of(layer)
+        bend = metadata.registration.bend if metadata.registration is not None else None
+        rows[layer.name] = {"element": metadata.element, "group": metadata.group, "bend": bend}
     transforms = {one.name: transform_of(one, reference) for one in layers}
     write_transforms(path, transforms, reference=reference.name, rows=rows)
 
@@ -224,7 +225,7 @@ def load(path: str, layers: Sequence[Image], reference: Image) -> list[str]:
     found, bends = read_transforms(path), read_bends(path)
     if "" in found and len(layers) == 1:
         found = {layers[0].name: found[""]}
-    elements = {facts(one).get("element", ""): one.name for one in layers}
+    elements = {MapMetadata.of(one).element: one.name for one in layers}
     named = {elements.get(name, name): transform for name, transform in found.items()}
     bends = {elements.get(name, name): bend for name, bend in bends.items()}
     fitting = [one for one in layers if one.name in named]
@@ -236,7 +237,6 @@ def load(path: str, layers: Sequence[Image], reference: Image) -> list[str]:
     for one in fitting:
         keep_start(one, reference)
         place_map(one, reference, named[one.name])
-        facts(one)["transform"].pop("bend", None)
-        if one.name in bends:
-            facts(one)["transform"]["bend"] = bends[one.name]
+        registration = MapMetadata.of(one).registration or RegistrationMetadata()
+        MapMetadata.update(one, registration=replace(registration, bend=bends.get(one.name)))
     return [one.name for one in layers if one not in fitting]

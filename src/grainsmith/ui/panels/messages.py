@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels
 
-from grainsmith.ui.layers.convert import role_of
+from grainsmith.ui.layers.metadata import role_of
 
 if TYPE_CHECKING:
     from grainsmith.ui.session.active_layers import ActiveLayers

@@ -19,7 +19,7 @@ from grainsmith.pipeline.mosaic.region import MOST_PX, open_region, reopen_regio
 from grainsmith.pipeline.mosaic.write_back import undo_write, write_region
 from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.layers.convert import facts
+from grainsmith.ui.layers.metadata import GrainsMetadata, ImageMetadata, MosaicMetadata, states_of
 from grainsmith.ui.layers.mosaics import editable_mosaic, image_of_mosaic, mosaic_shape, read_again
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.session.active_layers import connect_while_alive
@@ -164,13 +164,13 @@ class RegionPanel(Panel):
             return
         self.show_message("")
         restored = self.roles.grains
-        address = facts(restored).get("source", "") if restored is not None else ""
-        if restored is not None and address.startswith(f"{facts(mosaic)['source']}#"):
+        address = GrainsMetadata.of(restored).source or "" if restored is not None else ""
+        source = MosaicMetadata.of(mosaic).source
+        if restored is not None and address.startswith(f"{source}#"):
             show = partial(self._show, mosaic, restored=restored)
             run(reopen_region, address, busy=self, then=show)
             return
-        source, seen = facts(mosaic)["source"], self._seen(mosaic)
-        run(open_region, source, seen, busy=self, then=partial(self._show, mosaic))
+        run(open_region, source, self._seen(mosaic), busy=self, then=partial(self._show, mosaic))
 
     def write_back(self) -> None:
         """Write the corrected grains into the mosaic and close the piece."""
@@ -197,7 +197,7 @@ class RegionPanel(Panel):
         self.show_message("")
         run(
             undo_write,
-            facts(mosaic)["source"],
+            MosaicMetadata.of(mosaic).source,
             busy=self,
             then=partial(self._on_undone, mosaic),
             progress=self.progress,
@@ -238,7 +238,7 @@ class RegionPanel(Panel):
     def _text(self, mosaic: Labels | None, piece: Piece | None) -> str:
         if mosaic is None:
             return _EMPTY
-        name = Path(facts(mosaic)["source"]).name
+        name = Path(MosaicMetadata.of(mosaic).source).name
         if piece is not None:
             y0, y1, x0, x1 = piece.region.window
             n_locked = len(piece.region.locked)
@@ -274,14 +274,12 @@ class RegionPanel(Panel):
         look = {}
         if picture is not None and not picture.rgb:
             look = {"contrast_limits": picture.contrast_limits, "colormap": "gray"}
-        known = {
-            "role": "image",
-            "source": region.address,
-            "pixel_size_um": region.pixel_size_um,
-            "pixel_size_source": "the mosaic" if region.pixel_size_um else "",
-            "data_bar_rows": 0,
-        }
-        image = Image(region.image, name=name, metadata={"grainsmith": known}, **look, **place)
+        metadata = ImageMetadata(
+            source=region.address,
+            pixel_size_um=region.pixel_size_um,
+            pixel_size_source="the mosaic" if region.pixel_size_um else "",
+        )
+        image = Image(region.image, name=name, metadata=metadata.for_layer(), **look, **place)
         self.viewer.add_layer(image)
         if restored is not None:
             self.viewer.layers.remove(restored)
@@ -295,12 +293,12 @@ class RegionPanel(Panel):
     ) -> Labels:
         states = dict.fromkeys(sorted(region.locked), "accepted")
         if restored is not None:
-            states = {**facts(restored).get("states", {}), **states}
-        known = {"role": "grains", "image": name, "source": region.address, "states": states}
+            states = {**states_of(restored), **states}
+        metadata = GrainsMetadata(image=name, source=region.address, states=states)
         grains = Labels(
             region.labels.copy() if restored is None else restored.data,
             name=f"grains of {name}",
-            metadata={"grainsmith": known},
+            metadata=metadata.for_layer(),
             opacity=0.45,
             **place,
         )

@@ -15,8 +15,9 @@ from qtpy.QtWidgets import (
 )
 
 from grainsmith.io.images.reader import SUFFIXES
-from grainsmith.ui.layers.convert import facts, pixel_size_um_of, set_pixel_size
+from grainsmith.ui.layers.convert import pixel_size_um_of, set_pixel_size
 from grainsmith.ui.layers.data_bar import mark_data_bar
+from grainsmith.ui.layers.metadata import ImageMetadata
 from grainsmith.ui.panels.base import Panel, button, label, rows
 from grainsmith.ui.panels.messages import NO_IMAGE, missing_text
 from grainsmith.ui.plugin.reader import sample_layers
@@ -70,19 +71,19 @@ class OpenPanel(Panel):
         )
         if image is None:
             return
-        known = facts(image)
+        metadata = ImageMetadata.of(image)
         for box, value in (
             (self._size, pixel_size_um_of(image)),
-            (self._bar, known.get("data_bar_rows", 0)),
+            (self._bar, metadata.data_bar_rows),
         ):
             was = box.blockSignals(True)
             if box is self._bar:
                 box.setMaximum(max(0, image.data.shape[0] - 1))
             box.setValue(value)
             box.blockSignals(was)
-        source = known.get("pixel_size_source", "")
+        source = metadata.pixel_size_source
         self._size_source.setText(source or "not in the file: set it here")
-        self._notes.setText("\n".join(known.get("notes", ())))
+        self._notes.setText("\n".join(metadata.notes))
 
     def _open(self) -> None:
         patterns = " ".join(f"*{suffix}" for suffix in SUFFIXES)
@@ -122,7 +123,7 @@ class OpenPanel(Panel):
         image = self.roles.image
         if image is None:
             return
-        facts(image)["data_bar_rows"] = bar
+        ImageMetadata.update(image, data_bar_rows=bar)
         mark_data_bar(self.viewer, image)
         self.roles.changed.emit()
 

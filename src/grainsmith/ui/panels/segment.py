@@ -16,7 +16,8 @@ from grainsmith.pipeline import segment_field, settings_dict, with_data_bar
 from grainsmith.segment import SegmentSettings, draw_grains
 from grainsmith.settings import attribute_docs
 from grainsmith.ui.editing.segmentation_result import add_or_update_grains
-from grainsmith.ui.layers.convert import facts, pixel_size_um_of, sem_image_of
+from grainsmith.ui.layers.convert import pixel_size_um_of, sem_image_of
+from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.panels.base import Panel, button, label, rows
 from grainsmith.ui.panels.messages import NO_IMAGE
 from grainsmith.ui.session.active_layers import connect_while_alive
@@ -121,7 +122,7 @@ class SegmentPanel(Panel):
 
     def _on_grains(self, grains: Labels | None) -> None:
         """Show the thresholds that these grains were drawn with."""
-        chosen = facts(grains).get("settings", {}).get("segment", {}) if grains is not None else {}
+        chosen = GrainsMetadata.of(grains).settings.get("segment", {}) if grains else {}
         self._show_thresholds(chosen)
 
     def _show_thresholds(self, chosen: dict[str, Any]) -> None:
@@ -133,7 +134,7 @@ class SegmentPanel(Panel):
 
     def _prediction(self) -> Any:
         grains = self.roles.grains
-        return facts(grains).get("prediction") if grains is not None else None
+        return GrainsMetadata.of(grains).prediction if grains is not None else None
 
     def _image_of_grains(self) -> Image | None:
         grains = self.roles.grains

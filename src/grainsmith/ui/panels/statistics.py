@@ -19,7 +19,8 @@ from grainsmith.statistics import (
     qfl_shares,
     summarise,
 )
-from grainsmith.ui.layers.convert import facts, sem_image_of
+from grainsmith.ui.layers.convert import sem_image_of
+from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.panels.messages import NO_GRAINS, NOT_MEASURED, missing_text
 from grainsmith.ui.session.active_layers import connect_while_alive
@@ -330,14 +331,13 @@ def summary_of(statistics: SizeStatistics) -> str:
 
 def report_facts(grains: Labels, picture: Any) -> dict[str, Any]:
     """Return what the layers know of their origin, as the report wants it."""
-    known = facts(grains)
-    model = known.get("model", {})
-    states = known.get("states", {}).values()
+    metadata = GrainsMetadata.of(grains)
+    model, states = metadata.model, metadata.states.values()
     out: dict[str, Any] = {
         "title": grains.name,
         "model": model.get("name", "") if isinstance(model, dict) else str(model),
         "model_sha256": model.get("sha256", "") if isinstance(model, dict) else "",
-        "model_settings": known.get("settings", {}).get("segment", {}),
+        "model_settings": metadata.settings.get("segment", {}),
         "edits": sum(state in ("edited", "drawn") for state in states),
     }
     if picture is not None:

@@ -11,6 +11,7 @@ from napari.utils.notifications import show_error, show_info
 from grainsmith.errors import GrainsmithError
 from grainsmith.ui.layers.convert import image_layer
 from grainsmith.ui.layers.data_bar import bar_layer
+from grainsmith.ui.layers.metadata import GrainsMetadata, OverlayMetadata, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,8 +82,8 @@ def _read_labels(path: Path) -> LayerData:
     from grainsmith.io.labels.review_states import read_states
 
     states = read_states(path)
-    metadata = {"grainsmith": {"role": "grains", "source": str(path), "states": states}}
-    return read_labels(path), {"name": path.stem, "metadata": metadata}, "labels"
+    metadata = GrainsMetadata(source=str(path), states=states)
+    return read_labels(path), {"name": path.stem, "metadata": metadata.for_layer()}, "labels"
 
 
 def write_labels_layer(path: str, data: Any, options: dict[str, Any]) -> list[str]:
@@ -94,8 +95,7 @@ def write_labels_layer(path: str, data: Any, options: dict[str, Any]) -> list[st
     from grainsmith.ui.editing.history import mark_saved
 
     write_labels(path, np.asarray(data), pixel_size_um=_pixel_size_um(options))
-    known = options.get("metadata", {}).get("grainsmith", {})
-    written = [path, *write_states(path, known.get("states", {}))]
+    written = [path, *write_states(path, GrainsMetadata.from_options(options).states)]
     mark_saved(data)
     return written
 
@@ -145,9 +145,8 @@ def _sample_maps(sample: SampleField, picture: LayerData) -> list[LayerData]:
     reference = Layer.create(*picture)
     maps = []
     for one in sample.maps:
-        data, options, kind = styled(one, reference, sample.image)
         true = sample.transforms[one.element].matrix.tolist()
-        options["metadata"]["grainsmith"]["true_transform"] = true
+        data, options, kind = styled(one, reference, sample.image, true_transform=true)
         maps.append((data, {**options, "visible": False}, kind))
     return maps
 
@@ -159,7 +158,7 @@ def _truth(sample: SampleField, name: str, layers: list[LayerData]) -> LayerData
     options = {
         "name": "true grains",
         "visible": False,
-        "metadata": {"grainsmith": {"role": "truth", "image": name}},
+        "metadata": OverlayMetadata(image=name).for_layer(Role.TRUTH),
         "features": features_of(sample.minerals),
         **place,
     }

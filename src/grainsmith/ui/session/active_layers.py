@@ -8,7 +8,15 @@ from weakref import WeakKeyDictionary
 from napari.layers import Image, Labels
 from psygnal import Signal, SignalInstance
 
-from grainsmith.ui.layers.convert import adopt, facts, role_of
+from grainsmith.ui.layers.convert import adopt
+from grainsmith.ui.layers.metadata import (
+    GrainsMetadata,
+    MapMetadata,
+    Role,
+    follow_rename,
+    role_of,
+    set_role,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +86,7 @@ class ActiveLayers:
     @image.setter
     def image(self, layer: Image | None) -> None:
         if layer is not None:
-            facts(layer)["role"] = "image"
+            set_role(layer, Role.IMAGE)
         self._set("_image", layer, self.image_changed)
         self._sync_maps()
         if layer is not None and self._grains is not None:
@@ -93,8 +101,8 @@ class ActiveLayers:
 
     @grains.setter
     def grains(self, layer: Labels | None) -> None:
-        if layer is not None:
-            facts(layer).setdefault("role", "grains")
+        if layer is not None and not role_of(layer):
+            set_role(layer, Role.GRAINS)
         # Undo sends set_data only, a new table features only.
         for event in ("paint", "set_data", "features"):
             if self._grains is not None:
@@ -112,12 +120,11 @@ class ActiveLayers:
     def maps(self, layers: tuple[Image, ...]) -> None:
         for layer in self.pictures:
             if layer in layers:
-                facts(layer).update({"role": "map"})
-                # An image that the user calls a map: its greys need not be counts.
-                facts(layer).setdefault("element", layer.name)
-                facts(layer).setdefault("kind", "picture")
-            elif role_of(layer) == "map":
-                facts(layer)["role"] = "picture"
+                set_role(layer, Role.MAP)
+                if not MapMetadata.of(layer).element:
+                    MapMetadata.update(layer, element=layer.name)
+            elif role_of(layer) == Role.MAP:
+                set_role(layer, Role.OTHER_IMAGE)
         if self._image in layers:
             self.image = next((one for one in self.pictures if one not in layers), None)
         self._sync_maps()
@@ -128,7 +135,7 @@ class ActiveLayers:
         return tuple(
             layer
             for layer in self._layers
-            if isinstance(layer, Image) and role_of(layer) != "mosaic"
+            if isinstance(layer, Image) and role_of(layer) != Role.MOSAIC
         )
 
     @property
@@ -142,13 +149,13 @@ class ActiveLayers:
         return tuple(
             layer
             for layer in self._layers
-            if isinstance(layer, Labels) and role_of(layer) in ("", "grains")
+            if isinstance(layer, Labels) and role_of(layer) in (Role.NONE, Role.GRAINS)
         )
 
     @staticmethod
     def belongs(grains: Labels, image: Image) -> bool:
         """Return whether the grains were found in, or fit, this image."""
-        of = facts(grains).get("image", "")
+        of = GrainsMetadata.of(grains).image
         return bool(of == image.name if of else grains.data.shape[:2] == image.data.shape[:2])
 
     def _set(self, name: str, layer: Layer | None, signal: SignalInstance) -> None:
@@ -158,7 +165,7 @@ class ActiveLayers:
             self.changed.emit()
 
     def _sync_maps(self) -> None:
-        maps = tuple(layer for layer in self.pictures if role_of(layer) == "map")
+        maps = tuple(layer for layer in self.pictures if role_of(layer) == Role.MAP)
         if maps != self._maps:
             self._maps = maps
             self.maps_changed.emit(maps)
@@ -173,11 +180,11 @@ class ActiveLayers:
         layer.events.name.connect(self._on_renamed)
         role = role_of(layer)
         if isinstance(layer, Image):
-            if role == "image" or (role == "" and self._image is None):
+            if role == Role.IMAGE or (role == Role.NONE and self._image is None):
                 self._adopt_all(layer)
                 self.image = layer
             self._sync_maps()
-        elif layer in self.all_grains and (role == "grains" or self._grains is None):
+        elif layer in self.all_grains and (role == Role.GRAINS or self._grains is None):
             if self._image is not None:
                 adopt(layer, self._image)
             self.grains = layer
@@ -191,7 +198,11 @@ class ActiveLayers:
         self._names.pop(layer, None)
         layer.events.name.disconnect(self._on_renamed)
         if layer is self._image:
-            rest = [one for one in self.pictures if role_of(one) in ("", "image", "picture")]
+            rest = [
+                one
+                for one in self.pictures
+                if role_of(one) in (Role.NONE, Role.IMAGE, Role.OTHER_IMAGE)
+            ]
             self.image = rest[-1] if rest else None
         if layer is self._grains:
             self.grains = self.all_grains[-1] if self.all_grains else None
@@ -208,7 +219,5 @@ class ActiveLayers:
     def _on_renamed(self, event: Any) -> None:
         layer = event.source
         old, self._names[layer] = self._names.get(layer, ""), layer.name
-        for other in self._layers:  # grains and marks name the image that they belong to
-            if old and other.metadata.get("grainsmith", {}).get("image") == old:
-                facts(other)["image"] = layer.name
+        follow_rename(self._layers, old, layer.name)
         self.changed.emit()

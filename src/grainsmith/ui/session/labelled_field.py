@@ -11,7 +11,8 @@ import pandas as pd
 from grainsmith.errors import MismatchError
 from grainsmith.io.dataset import Origin, polygons_to_mask
 from grainsmith.io.exchange import LabelledField
-from grainsmith.ui.layers.convert import facts, labels_options, sem_image_of, table_of, world_matrix
+from grainsmith.ui.layers.convert import labels_options, sem_image_of, table_of, world_matrix
+from grainsmith.ui.layers.metadata import GrainsMetadata
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Shapes
@@ -66,14 +67,14 @@ def training_field_of(roles: ActiveLayers, licence: str) -> tuple[LabelledField,
     field, grains, image = field_of(roles), roles.grains, roles.image
     if image is None or grains is None:
         raise MismatchError("a training field needs the image of its grains")
-    picture, known = sem_image_of(image), facts(grains)
+    picture, metadata = sem_image_of(image), GrainsMetadata.of(grains)
     rows = picture.cropped.shape[0]
     origin = Origin(
         source=picture.source,
         pixel_size_source=picture.pixel_size_source,
-        states=dict(known.get("states", {})),
-        model=dict(known.get("model", {})),
-        settings=dict(known.get("settings", {})),
+        states=dict(metadata.states),
+        model=dict(metadata.model),
+        settings=dict(metadata.settings),
         license=licence,
     )
     cut = replace(field, labels=field.labels[:rows], image=np.array(picture.cropped))
@@ -118,7 +119,7 @@ def show_field(viewer: Any, roles: ActiveLayers, field: LabelledField, source: s
         units = ("um", "um") if field.pixel_size_um > 0 else ("pixel", "pixel")
         options = {
             "name": f"{field.name} imported",
-            "metadata": {"grainsmith": {"role": "grains", "source": source}},
+            "metadata": GrainsMetadata(source=source).for_layer(),
             "scale": scale,
             "units": units,
             "features": table.rename_axis("index").reset_index(),

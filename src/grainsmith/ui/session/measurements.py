@@ -19,12 +19,12 @@ from grainsmith.data import no_progress
 from grainsmith.measure import measure_grains, measure_maps, tile_checksums, update_grains
 from grainsmith.ui.layers.convert import (
     element_map_of,
-    facts,
     features_of,
     pixel_size_um_of,
     table_of,
     transform_of,
 )
+from grainsmith.ui.layers.metadata import ImageMetadata, states_of
 from grainsmith.ui.session.active_layers import active_layers_of
 from grainsmith.ui.widgets.background import run
 
@@ -105,7 +105,7 @@ class Measurements:
             return pd.DataFrame()
         table = table_of(layer)
         source = pd.Series("model", index=table.index, dtype=object)
-        states = facts(layer).get("states", {})
+        states = states_of(layer)
         said = {label: state for label, state in states.items() if state != "auto"}
         source.update(pd.Series(said, dtype=object))
         table.insert(0, "source", source)
@@ -189,7 +189,7 @@ class Measurements:
         return {
             "pixel_size_um": pixel_size_um_of(layer),
             "image": None if image is None else _pixels(image),
-            "data_bar_rows": 0 if image is None else int(facts(image).get("data_bar_rows", 0)),
+            "data_bar_rows": 0 if image is None else ImageMetadata.of(image).data_bar_rows,
         }
 
     def _image_of(self, layer: Labels) -> Image | None:

@@ -1,5 +1,7 @@
 """The Maps and Align panels in a real viewer: open a folder, align, look, mend, save, load."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -11,8 +13,9 @@ from napari.layers import Image
 from grainsmith.align import AlignSettings, DisplacementField
 from grainsmith.io.images.reader import write_image
 from grainsmith.io.maps.reader import BAR_AUTO, open_maps
-from grainsmith.ui.layers.convert import facts, transform_of
+from grainsmith.ui.layers.convert import transform_of
 from grainsmith.ui.layers.element_maps import read_maps
+from grainsmith.ui.layers.metadata import MapMetadata, role_of
 from grainsmith.ui.panels.align.import_maps import MapsPanel
 from grainsmith.ui.panels.align.panel import AlignPanel
 from grainsmith.ui.panels.align.preview import MODES
@@ -76,7 +79,7 @@ def test_folder_opens_with_units_hues_and_the_same_field(viewer, opened):
     assert [str(unit) for unit in silicon.units] == ["micrometer"] * 2
     corner = silicon.data_to_world((79.5, 79.5))
     np.testing.assert_allclose(corner, viewer.layers["BSE"].data_to_world((159.5, 159.5)))
-    assert facts(silicon)["element"] == "Si"
+    assert MapMetadata.of(silicon).element == "Si"
     assert "line 2" in opened.message  # the bad file is told
 
 
@@ -126,7 +129,7 @@ def test_align_undo_align(panel, qtbot):
     np.testing.assert_array_equal(panel.viewer.layers["Si Ka1"].data, before)
     panel.undo()
     np.testing.assert_allclose(shift_px(panel, "Si Ka1"), 0, atol=1e-9)
-    assert facts(panel.viewer.layers["Si Ka1"])["transform"]["verdict"] == "not aligned"
+    assert MapMetadata.of(panel.viewer.layers["Si Ka1"]).registration.verdict == "not aligned"
     align(panel, qtbot)
     align(panel, qtbot)  # a second time starts where the files say, not where the first ended
     np.testing.assert_allclose(shift_px(panel, "Si Ka1"), (-3, 2), atol=0.3)
@@ -149,7 +152,7 @@ def test_arrow_keys_nudge_and_undo(panel, qtbot):
     keymap["Alt+Right"](layer)
     np.testing.assert_allclose(shift_px(panel, "Fe Ka1"), (1, 0.1))
     np.testing.assert_allclose(shift_px(panel, "Si Ka1"), 0, atol=1e-9)
-    assert facts(layer)["transform"]["verdict"] == "by hand"
+    assert MapMetadata.of(layer).registration.verdict == "by hand"
     assert panel._table.item(panel._table.currentRow(), 2).text() == "+1.0  +0.1"
     panel.undo()
     panel.undo()
@@ -165,7 +168,7 @@ def test_save_and_load(panel, qtbot, tmp_path):
     panel.undo()
     panel.load(path)
     np.testing.assert_allclose(shift_px(panel, "Fe Ka1"), (-3, 2), atol=0.3)
-    assert facts(panel.viewer.layers["Fe Ka1"])["transform"]["verdict"] == "aligned"
+    assert MapMetadata.of(panel.viewer.layers["Fe Ka1"]).registration.verdict == "aligned"
     (tmp_path / "bad.json").write_text("{}")
     panel.load(str(tmp_path / "bad.json"))
     assert "no transform that is understood" in panel.message
@@ -228,7 +231,7 @@ def test_layers_of_another_reader_are_adopted(viewer, folder):
     viewer.layers.selection = {viewer.layers["Mg Ka1"]}
     maps.adopt()
     layer = viewer.layers["Mg Ka1"]
-    assert (facts(layer)["role"], facts(layer)["element"]) == ("map", "Mg")
+    assert (role_of(layer), MapMetadata.of(layer).element) == ("map", "Mg")
     np.testing.assert_allclose(layer.data_to_world((79.5, 79.5)), (79.75, 79.75))
 
 
@@ -304,6 +307,11 @@ def test_the_table_tells_shift_in_px_and_um_turn_scale_and_residual(panel, qtbot
     assert float(texts["Resid. px"]) < 0.3
 
 
+def _record_bend(layer, bend):
+    registration = MapMetadata.of(layer).registration
+    MapMetadata.update(layer, registration=replace(registration, bend=bend))
+
+
 def test_a_bent_map_gets_a_straightened_copy_beside_it(panel, tmp_path):
     choose(panel, "Si Ka1")
     panel.straighten()
@@ -312,15 +320,15 @@ def test_a_bent_map_gets_a_straightened_copy_beside_it(panel, tmp_path):
     bend = DisplacementField(
         knots_px=np.full((7, 7, 2), 2.0), origin_px=np.zeros(2), spacing_px=np.ones(2) * 40
     )
-    facts(layer)["transform"]["bend"] = bend.to_json()
+    _record_bend(layer, bend.to_json())
     path = str(tmp_path / "t.json")
     panel.save(path)
-    del facts(layer)["transform"]["bend"]
+    _record_bend(layer, None)
     panel.load(path)
-    facts(layer)["transform"]["bend"] = {"knots_px": [1]}
+    _record_bend(layer, {"knots_px": [1]})
     panel.straighten()
     assert "cannot be used" in panel.message
-    facts(layer)["transform"]["bend"] = bend.to_json()
+    _record_bend(layer, bend.to_json())
     before = layer.data.copy()
     panel.straighten()
     copy = panel.viewer.layers["Si Ka1 straightened"]
@@ -328,7 +336,10 @@ def test_a_bent_map_gets_a_straightened_copy_beside_it(panel, tmp_path):
     np.testing.assert_array_equal(layer.data, before)
     assert copy in panel.roles.maps
     assert layer not in panel.roles.maps
-    assert (facts(copy)["element"], facts(copy)["straightened_from"]) == ("Si", "Si Ka1")
+    assert (MapMetadata.of(copy).element, MapMetadata.of(copy).straightened_from) == (
+        "Si",
+        "Si Ka1",
+    )
     np.testing.assert_allclose(copy.data_to_world((3, 4)), layer.data_to_world((3, 4)))
     panel.viewer.layers.remove(copy)
     panel.roles.maps = (*panel.roles.maps, layer)

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication, QLineEdit, QMessageBox, QTableWidget, Q
 from skimage.draw import disk
 
 from grainsmith.ui.editing.history import history_of
+from grainsmith.ui.layers.metadata import Role, set_role
 from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.panels.table import TablePanel
 
@@ -212,7 +213,7 @@ def test_keys_work_whatever_has_the_focus(hand, where):
 def test_undo_needs_no_active_grains(hand, active):
     if active == "truth":
         other = hand.viewer.add_labels(field(), name="truth", scale=(0.25, 0.25), units=("um",) * 2)
-        other.metadata["grainsmith"] = {"role": "truth"}
+        set_role(other, Role.TRUTH)
         other.paint((5, 5), 8)
     if active == "points":
         hand.viewer.add_points([CENTRES[1]], name="points")

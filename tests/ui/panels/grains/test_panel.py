@@ -10,7 +10,8 @@ pytest.importorskip("napari")
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from grainsmith.data import ElementMap, SemImage, Transform
-from grainsmith.ui.layers.convert import facts, image_layer, labels_options, map_layer, table_of
+from grainsmith.ui.layers.convert import image_layer, labels_options, map_layer, table_of
+from grainsmith.ui.layers.metadata import Role, role_of
 from grainsmith.ui.layers.mineral_map import mineral_layer_of
 from grainsmith.ui.panels.grains.panel import GrainsPanel
 from grainsmith.ui.session.gallery_field import naming_of
@@ -311,7 +312,7 @@ def test_principal_components_become_a_layer(panel, grains, viewer, qtbot):
 def test_the_panel_fits_into_320_px(panel, grains):
     for part in (panel.combo, panel.minerals):
         assert part.minimumSizeHint().width() <= 320
-    assert facts(grains)["role"] == "grains"
+    assert role_of(grains) == Role.GRAINS
 
 
 @pytest.mark.display

@@ -16,6 +16,7 @@ from grainsmith.models.registry import list_models
 from grainsmith.samples import sample_field
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.editing.history import history_of
+from grainsmith.ui.layers.metadata import GrainsMetadata
 
 WAIT_MS = 400_000
 """A process that loads torch on a busy machine takes its time."""
@@ -104,5 +105,5 @@ def test_segment_correct_add_train_judge_keep_and_go_on(
     train.next.segment()
     qtbot.waitUntil(lambda: train.roles.image.name in ("field_2", "field_3"), timeout=WAIT_MS)
     qtbot.waitUntil(lambda: train.roles.image.name in train.roles.grains.name, timeout=WAIT_MS)
-    assert train.roles.grains.metadata["grainsmith"]["model"]["name"] == "sand-1"
+    assert GrainsMetadata.of(train.roles.grains).model["name"] == "sand-1"
     _grab("train_next", screenshots)

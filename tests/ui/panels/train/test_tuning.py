@@ -18,6 +18,7 @@ from grainsmith.samples import sample_field
 from grainsmith.train.novelty import most_novel
 from grainsmith.train.runs import free_name, runs_folder, unfinished_runs
 from grainsmith.train.settings import TuneSettings
+from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.panels.base import duration
 from grainsmith.ui.panels.segment import SegmentPanel
 from grainsmith.ui.panels.train.training_set import TrainingSetPanel
@@ -144,7 +145,7 @@ def test_train_judge_keep_and_go_on(panel, viewer, dataset, pictures, qtbot):
     expected = most_novel(left, read_dataset(dataset), "sand-1").stem
     panel.next.segment()
     qtbot.waitUntil(lambda: panel.roles.image.name == expected, timeout=WAIT_MS)
-    assert panel.roles.grains.metadata["grainsmith"]["model"]["name"] == "sand-1"
+    assert GrainsMetadata.of(panel.roles.grains).model["name"] == "sand-1"
 
 
 @pytest.mark.slow

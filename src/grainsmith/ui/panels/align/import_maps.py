@@ -184,13 +184,12 @@ class MapsPanel(Panel):
 def adopt_names(layers: Sequence[Layer]) -> None:
     """Read element and line from the names of layers that another reader opened."""
     from grainsmith.io.maps.filenames import parse_map_name
-    from grainsmith.ui.layers.convert import facts
+    from grainsmith.ui.layers.metadata import MapMetadata
 
     for layer in layers:
         name = parse_map_name(layer.name)
-        if name.what == "element":
-            facts(layer).setdefault("element", name.element)
-            facts(layer).setdefault("line", name.line)
+        if name.what == "element" and not MapMetadata.of(layer).element:
+            MapMetadata.update(layer, element=name.element, line=name.line)
 
 
 def _bar_box(rows: int) -> QSpinBox:

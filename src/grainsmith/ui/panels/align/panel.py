@@ -22,7 +22,8 @@ from qtpy.QtWidgets import (
 from grainsmith.align import AlignSettings, RegistrationResult, sharpness
 from grainsmith.errors import GrainsmithError
 from grainsmith.ui.layers import registration
-from grainsmith.ui.layers.convert import facts, place_map, role_of
+from grainsmith.ui.layers.convert import place_map
+from grainsmith.ui.layers.metadata import MapMetadata, Role, role_of
 from grainsmith.ui.panels.align.landmarks import PointPairs
 from grainsmith.ui.panels.align.nudge import ArrowKeys
 from grainsmith.ui.panels.align.preview import MODES, Comparison
@@ -178,7 +179,7 @@ class AlignPanel(Panel):
 
     def _pictures(self) -> list[Image]:
         # Data bars and what is made to compare with are layers, too, but not of the field.
-        known = ("", "image", "picture", "map")
+        known = (Role.NONE, Role.IMAGE, Role.OTHER_IMAGE, Role.MAP)
         return [one for one in self.roles.pictures if role_of(one) in known]
 
     def refresh(self) -> None:
@@ -265,7 +266,7 @@ class AlignPanel(Panel):
         reference, layer = self.reference, self._table.layer
         if reference is None or layer is None:
             self.show_message(_NOTHING)
-        elif mode.startswith("before") and "start" not in facts(layer):
+        elif mode.startswith("before") and MapMetadata.of(layer).start is None:
             self.show_message(f"'{layer.name}' has not been aligned yet.")
         else:
             self._look.show(mode, reference, layer)
@@ -275,8 +276,8 @@ class AlignPanel(Panel):
         reference, layer = self.reference, self._table.layer
         if reference is None or layer is None:
             return
-        group = facts(layer).get("group", "")
-        together = [one for one in self.moving if facts(one).get("group", "") == group]
+        group = MapMetadata.of(layer).group
+        together = [one for one in self.moving if MapMetadata.of(one).group == group]
         layers = together if group and self._whole_pass.isChecked() else [layer]
         self._undo.remember(layers)
         registration.nudge(layers, reference, dy_px, dx_px)

@@ -8,7 +8,8 @@ import numpy as np
 
 from grainsmith.align.compare import before_after, checkerboard
 from grainsmith.data import Transform
-from grainsmith.ui.layers.convert import facts, place_map, place_of, transform_of
+from grainsmith.ui.layers.convert import place_map, place_of, transform_of
+from grainsmith.ui.layers.metadata import MapMetadata, OverlayMetadata, Role
 
 if TYPE_CHECKING:
     import napari
@@ -88,7 +89,7 @@ class Comparison:
         self._add("checkerboard", board, reference, moving)
 
     def _show_both(self, reference: Image, moving: Image) -> None:
-        start = Transform(matrix=np.array(facts(moving)["start"]))
+        start = Transform(matrix=np.array(MapMetadata.of(moving).start))
         both = before_after(
             np.asarray(reference.data),
             np.asarray(moving.data),
@@ -105,13 +106,13 @@ class Comparison:
         self._made = self._viewer.add_image(
             picture,
             name=name,
-            metadata={"grainsmith": {"role": "comparison"}},
+            metadata=OverlayMetadata().for_layer(Role.COMPARISON),
             **place_of(reference),
         )
         reference.visible = moving.visible = False
 
     def _show_before(self, reference: Image, moving: Image) -> None:
-        start = facts(moving).get("start")
+        start = MapMetadata.of(moving).start
         if start is None:
             self.mode = ""
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
@@ -10,7 +10,8 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
 from grainsmith.align import VERDICTS, turn_zoom_and_shear
-from grainsmith.ui.layers.convert import facts, pixel_size_um_of, transform_of
+from grainsmith.ui.layers.convert import pixel_size_um_of, transform_of
+from grainsmith.ui.layers.metadata import MapMetadata, RegistrationMetadata
 from grainsmith.ui.layers.registration import start_matrix
 
 if TYPE_CHECKING:
@@ -74,22 +75,22 @@ class AlignTable(QTableWidget):
         return [str(self.item(row, 1).text()).strip() for row in range(self.rowCount())]
 
     def _show_row(self, row: int, layer: Image, reference: Image | None) -> None:
-        known = facts(layer).get("transform", {})
-        verdict = known.get("verdict", "not aligned")
+        registration = MapMetadata.of(layer).registration or RegistrationMetadata()
+        verdict = registration.verdict
         moved = None if reference is None else _Moved(layer, reference)
-        residual = known.get("residual_px", float("nan"))
+        residual = registration.residual_px
         texts = (
             layer.name,
-            facts(layer).get("group", ""),
+            MapMetadata.of(layer).group,
             moved.shift_px if moved else "–",
-            f"{known.get('z', 0.0):.0f}" if known.get("z") else "–",
+            f"{registration.z:.0f}" if registration.z else "–",
             _SHORT.get(verdict, verdict),
             moved.shift_um if moved else "–",
             f"{moved.turn_deg:+.2f}" if moved else "–",
             f"{moved.zoom:.4f}" if moved else "–",
             f"{residual:.2f}" if residual == residual else "–",
         )
-        tip = moved.tip(known) if moved else ""
+        tip = moved.tip(registration) if moved else ""
         for column, text in enumerate(texts):
             item = QTableWidgetItem(text)
             item.setToolTip(tip)
@@ -101,7 +102,7 @@ class AlignTable(QTableWidget):
 
     def _on_edit(self, row: int, column: int) -> None:
         if column == 1:
-            facts(self._layers[row])["group"] = self.passes()[row]
+            MapMetadata.update(self._layers[row], group=self.passes()[row])
             self.passes_edited.emit()
 
 
@@ -127,18 +128,18 @@ class _Moved:
         size = self._size_um
         return f"{self._dy * size:+.2f}  {self._dx * size:+.2f}" if size else "–"
 
-    def tip(self, known: dict[str, Any]) -> str:
+    def tip(self, registration: RegistrationMetadata) -> str:
         """Return all that is known of the place of a map, one thing a line."""
-        lines = [VERDICTS.get(known.get("verdict", "not aligned"), "")]
-        if known.get("note"):
-            lines.append(known["note"])
+        lines = [VERDICTS.get(registration.verdict, "")]
+        if registration.note:
+            lines.append(registration.note)
         lines.append(f"shift down {self._dy:+.2f} px, right {self._dx:+.2f} px")
         if self._size_um:
             lines[-1] += f" ({self.shift_um} µm)"
         lines.append(f"turn {self.turn_deg:+.2f}°, zoom {self.zoom:.4f}")
-        if known.get("z"):
-            lines.append(f"confidence z {known['z']:.1f}; its pass {known.get('group_z', 0.0):.1f}")
-        residual = known.get("residual_px", float("nan"))
+        if registration.z:
+            lines.append(f"confidence z {registration.z:.1f}; its pass {registration.group_z:.1f}")
+        residual = registration.residual_px
         if residual == residual:
             lines.append(f"its pairs with other maps are off by {residual:.2f} px")
         return "\n".join(lines)

@@ -10,7 +10,8 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from grainsmith.clean import CleanSettings, clean_labels, count_reasons
 from grainsmith.errors import GrainsmithError
 from grainsmith.ui.editing.overlays import PREVIEW
-from grainsmith.ui.layers.convert import facts, pixel_size_um_of
+from grainsmith.ui.layers.convert import pixel_size_um_of
+from grainsmith.ui.layers.metadata import ImageMetadata
 from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.widgets.background import run
 from grainsmith.ui.widgets.settings_form import Form
@@ -78,7 +79,7 @@ class BulkCleanup(QWidget):
             progress=self._progress,
             title=title,
             pixel_size_um=pixel_size_um_of(layer),
-            data_bar_rows=int(facts(image).get("data_bar_rows", 0)) if image is not None else 0,
+            data_bar_rows=ImageMetadata.of(image).data_bar_rows if image is not None else 0,
             confidence=table.set_index("index")["confidence"] if "confidence" in table else None,
             locked=history.locked,
         )

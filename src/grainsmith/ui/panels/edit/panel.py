@@ -11,7 +11,7 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.ui.editing.editor import editor_of
 from grainsmith.ui.editing.mouse import Gestures
 from grainsmith.ui.editing.shortcuts import Shortcuts, keys_text
-from grainsmith.ui.layers.convert import role_of
+from grainsmith.ui.layers.metadata import role_of
 from grainsmith.ui.panels.base import Panel
 from grainsmith.ui.panels.edit.bulk_cleanup import BulkCleanup
 from grainsmith.ui.panels.edit.history_list import HistoryList

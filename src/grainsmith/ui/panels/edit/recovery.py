@@ -13,7 +13,8 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.io.labels.autosave import find_recoverable
 from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.layers.convert import facts, pixel_size_um_of, place_of
+from grainsmith.ui.layers.convert import pixel_size_um_of, place_of
+from grainsmith.ui.layers.metadata import GrainsMetadata, ImageMetadata
 from grainsmith.ui.panels.base import label
 from grainsmith.ui.session.active_layers import active_layers_of
 
@@ -113,14 +114,14 @@ def restored_layer(found: Recovery, viewer: Any) -> Labels:
     place: dict[str, Any] = {"scale": (size, size), "units": ("um", "um")} if size > 0 else {}
     if picture is not None and (pixel_size_um_of(picture) == size or size == 0):
         place = place_of(picture)
-    known = {"role": "grains", "states": states, "source": found.source}
-    if picture is not None:
-        known["image"] = picture.name
+    metadata = GrainsMetadata(
+        image="" if picture is None else picture.name, source=found.source, states=states
+    )
     return Labels(
         labels,
         name=f"{found.name} (restored)",
         features=table,
-        metadata={"grainsmith": known},
+        metadata=metadata.for_layer(),
         opacity=0.45,
         **place,
     )
@@ -128,5 +129,5 @@ def restored_layer(found: Recovery, viewer: Any) -> Labels:
 
 def _picture_of(found: Recovery, shape: tuple[int, ...], viewer: Any) -> Any:
     fitting = [one for one in active_layers_of(viewer).pictures if one.data.shape[:2] == shape]
-    same = [one for one in fitting if facts(one).get("source", "") == found.source]
+    same = [one for one in fitting if ImageMetadata.of(one).source == found.source]
     return next(iter([*same, *fitting]), None)

@@ -14,7 +14,8 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.ui.editing.overlays import UNCOVERED
 from grainsmith.ui.editing.review_queue import ReviewQueue, make_review_queue
 from grainsmith.ui.layers.camera import zoom_to
-from grainsmith.ui.layers.convert import facts, table_of
+from grainsmith.ui.layers.convert import table_of
+from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.widgets.background import run
 
@@ -141,7 +142,7 @@ class Review(QWidget):
 
     def _evidence(self, layer: Labels) -> tuple[Any, Any]:
         """Return the prediction that the grains came from, and the image they lie on."""
-        return facts(layer).get("prediction"), self._editor.picture
+        return GrainsMetadata.of(layer).prediction, self._editor.picture
 
     def _show_queue(self, history: History, entries: list[Entry]) -> None:
         self.queue = ReviewQueue(entries)

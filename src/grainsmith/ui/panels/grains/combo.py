@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox
 from grainsmith.errors import GrainsmithError
 from grainsmith.gallery import ComboSettings, draw_combo, make_combo
 from grainsmith.ui.layers.convert import table_of
+from grainsmith.ui.layers.metadata import MapMetadata
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.panels.grains.combo_export import ComboFiles
 from grainsmith.ui.panels.messages import NO_GRAINS, NO_IMAGE, NO_MAPS, missing_text
@@ -149,11 +150,11 @@ class ComboPanel(Panel):
         grains, image = self.roles.grains, self.roles.image
         layers = [one for one in (image, grains, *self.roles.maps) if one is not None]
         places = [(id(one.data), one.affine.affine_matrix.tobytes(), *one.scale) for one in layers]
-        verdicts = [str(one.metadata.get("grainsmith", {}).get("transform")) for one in layers]
+        verdicts = [str(MapMetadata.of(one).registration) for one in layers]
         return (*places, *verdicts, id(grains.features) if grains is not None else 0)
 
     def _show_elements(self, _maps: object = None) -> None:
-        elements = sorted({layer.metadata["grainsmith"]["element"] for layer in self.roles.maps})
+        elements = sorted({MapMetadata.of(layer).element for layer in self.roles.maps})
         for box in self._overlay:
             chosen = box.currentData()
             box.clear()

@@ -15,7 +15,14 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.gallery import composite_image
 from grainsmith.minerals import colors_of
 from grainsmith.pipeline.field.classify import Named, Work, name_grains, summaries
-from grainsmith.ui.layers.convert import facts, pixel_size_um_of, table_of, world_matrix
+from grainsmith.ui.layers.convert import pixel_size_um_of, table_of, world_matrix
+from grainsmith.ui.layers.metadata import (
+    MapMetadata,
+    MineralMapMetadata,
+    OverlayMetadata,
+    Role,
+    examples_of,
+)
 from grainsmith.ui.layers.mineral_map import mineral_layer_of, show_minerals, show_only
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.panels.grains.classifiers import ClustersWay, ExamplesWay, RulesWay, mineral_box
@@ -112,7 +119,7 @@ class MineralsPanel(Panel):
             missing = NO_MAPS
         self.show_message(missing)
         self._examples.show_examples()
-        self._rules.show_elements([facts(one).get("element", "") for one in self.roles.maps])
+        self._rules.show_elements([MapMetadata.of(one).element for one in self.roles.maps])
         self._results.setVisible(bool(self._views) and self.roles.grains is not None)
         self._told.setVisible(not self._results.isHidden() and bool(self._told.text()))
         self._on_picked(self._picked.label)
@@ -162,7 +169,7 @@ class MineralsPanel(Panel):
     def _layer_colours(self) -> dict[str, str]:
         grains = self.roles.grains
         layer = mineral_layer_of(self.viewer, grains) if grains is not None else None
-        return facts(layer)["colours"] if layer is not None else {}
+        return MineralMapMetadata.of(layer).colors if layer is not None else {}
 
     def _on_row(self, name: Any) -> None:
         """A mineral in the table is shown alone, a grain is looked at."""
@@ -184,8 +191,7 @@ class MineralsPanel(Panel):
     def _examples_now(self) -> dict[int, str]:
         """The examples of the present grains, kept with their layer."""
         grains = self.roles.grains
-        found: dict[int, str] = facts(grains).setdefault("examples", {}) if grains else {}
-        return found
+        return examples_of(grains) if grains else {}
 
     def add_example(self) -> None:
         """Take the grain that is looked at as an example of the chosen mineral."""
@@ -207,7 +213,7 @@ class MineralsPanel(Panel):
             return
         try:
             way = (self._examples, self._rules, self._clusters)[self._way.currentIndex()]
-            kinds = {str(facts(one).get("kind", "counts")) for one in self.roles.maps}
+            kinds = {MapMetadata.of(one).kind for one in self.roles.maps}
             namer = way.namer(kinds)
         except (GrainsmithError, ValueError) as error:
             self.show_message(str(error))
@@ -236,11 +242,7 @@ class MineralsPanel(Panel):
         self.roles.grains = grains
         self._clusters.show_clusters(self._named)
         self._show_results()
-        unsure = [
-            layer.name
-            for layer in self.roles.maps
-            if facts(layer).get("transform", {}).get("verdict", "") in ("", "not aligned", "unsure")
-        ]
+        unsure = [layer.name for layer in self.roles.maps if not MapMetadata.of(layer).is_aligned]
         warning = (
             f"{len(unsure)} maps are not aligned: names may be wrong at rims." if unsure else ""
         )
@@ -292,7 +294,7 @@ class MineralsPanel(Panel):
                 picture,
                 name="PC 1-3",
                 rgb=True,
-                metadata={"grainsmith": {"role": "check"}},
+                metadata=OverlayMetadata().for_layer(Role.CHECK),
                 **place,
             ),
         )

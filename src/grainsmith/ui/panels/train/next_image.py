@@ -13,7 +13,8 @@ from grainsmith.io.images.reader import read_image
 from grainsmith.pipeline import segment_field, settings_dict
 from grainsmith.segment import SegmentSettings
 from grainsmith.ui.editing.segmentation_result import add_or_update_grains
-from grainsmith.ui.layers.convert import facts, image_layer
+from grainsmith.ui.layers.convert import image_layer
+from grainsmith.ui.layers.metadata import ImageMetadata
 from grainsmith.ui.panels.base import button
 from grainsmith.ui.widgets.background import run
 
@@ -48,7 +49,7 @@ class NextField(QWidget):
     def segment(self) -> None:
         """Find the next image, segment and open it, in the background."""
         image = self._panel.roles.image
-        source = facts(image).get("source", "") if image is not None else ""
+        source = ImageMetadata.of(image).source if image is not None else ""
         settings = SegmentSettings(model=self.model)
         self._panel.show_message("")
         run(
