@@ -1,4 +1,4 @@
-"""Cellpose 4 files (Cellpose-SAM and what users fine-tuned from it) as a Model."""
+"""Cellpose 4 weights (Cellpose-SAM and models fine-tuned from it) as a Model."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import torch
 
 from grainsmith.errors import ModelError
 from grainsmith.io.files.atomic_write import fingerprint
+from grainsmith.models.device import choose_device
 from grainsmith.models.grainnet import FLOW_SCALE, read_state
-from grainsmith.models.grainnet_model import choose_device, limit_torch_threads
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TILE_PX = 256
+_PREFIX = "module."  # of networks saved from DataParallel
 
 
 class CellposeSamModel:
-    """A Cellpose-SAM network on a device; attributes as `Model` says."""
+    """A Cellpose-SAM network on a device; attributes as in `Model`."""
 
     stride = TILE_PX
     tile_px = TILE_PX
-    diameter_px = 0.0  # trained on grains of any size: images go in as they are
+    diameter_px = 0.0  # trained on grains of all sizes: images are not rescaled
 
     def __init__(self, name: str, net: Any, *, fingerprint: str, device: torch.device) -> None:
         self.name = name
@@ -33,31 +34,31 @@ class CellposeSamModel:
         self._net = net
 
     def predict(self, tile: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return (3, H, W): flow y, flow x in steps, logit of the grain probability."""
-        limit_torch_threads()
+        """Return (3, H, W): flow y, flow x as unit steps, logit of the grain probability."""
         grey = torch.from_numpy(np.ascontiguousarray(tile)).to(self.device)
         batch = grey.expand(1, 3, *tile.shape).to(self._net.dtype)
         with torch.inference_mode():
             output, _ = self._net(batch)
-        said = output[0].float().cpu().numpy()
-        said[:2] /= FLOW_SCALE
-        return np.ascontiguousarray(said)
+        prediction = output[0].float().cpu().numpy()
+        prediction[:2] /= FLOW_SCALE
+        return np.ascontiguousarray(prediction)
 
 
 def is_cellpose4(path: Path) -> bool:
-    """Tell a Cellpose 4 file by its keys; only tensors are read."""
+    """Return whether a file has the keys of Cellpose 4 weights; only tensors are read."""
     try:
         state = read_state(path, mapped=True)
     except ModelError:
-        return False  # the loader of the other form says what is wrong with it
+        return False  # the loader of Cellpose 1-3 weights reports what is wrong
     return isinstance(state, dict) and any(
-        key.removeprefix("module.") == "W2" or key.removeprefix("module.").startswith("encoder.")
+        str(key).removeprefix(_PREFIX) == "W2"
+        or str(key).removeprefix(_PREFIX).startswith("encoder.")
         for key in state
     )
 
 
 def load(name: str, path: Path, *, device: str = "auto") -> CellposeSamModel:
-    """Load a Cellpose 4 file as a Model; errors as `load_network`."""
+    """Load Cellpose 4 weights as a Model; raises as `load_network`."""
     chosen = choose_device(device)
     dtype = torch.float32 if chosen.type == "cpu" else torch.bfloat16
     net = load_network(path, chosen, dtype).eval()
@@ -65,19 +66,38 @@ def load(name: str, path: Path, *, device: str = "auto") -> CellposeSamModel:
 
 
 def load_network(path: Path, device: torch.device, dtype: torch.dtype) -> Any:
-    """Load the network of a Cellpose 4 file, a torch Module.
+    """Load the network of a Cellpose 4 file as a torch Module.
 
     Raises
     ------
     ModelError
-        Its weights do not fit the Cellpose-SAM network (a Cellpose-DINO file, say).
+        A weight is missing, unknown or of another shape (as in a Cellpose-DINO file).
     """
     from cellpose.vit import CPSAM
 
-    net = CPSAM(dtype=dtype).to(device)
-    try:
-        net.load_model(str(path), device=device)
-    except (RuntimeError, KeyError, AttributeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "unknown form"
-        raise ModelError(f"{path} does not fit the Cellpose-SAM network: {reason}") from error
-    return net
+    state = read_state(path, mapped=True)
+    weights = {str(key).removeprefix(_PREFIX): value for key, value in state.items()}
+    net = CPSAM(dtype=dtype)
+    own = net.state_dict()
+    _check_complete(path, own, weights)
+    net.load_state_dict({name: weights.get(name, value) for name, value in own.items()})
+    return net.to(device=device, dtype=dtype)
+
+
+_OPTIONAL = frozenset({"diam_labels", "diam_mean"})
+"""Not part of the network; some published files lack them."""
+
+
+def _check_complete(path: Path, expected: dict[str, torch.Tensor], weights: dict[str, Any]) -> None:
+    """Refuse weights that leave a part of the network at its random initial values."""
+    shapes = {name: getattr(value, "shape", None) for name, value in weights.items()}
+    missing = sorted(expected.keys() - weights.keys() - _OPTIONAL)
+    unfit = [
+        name for name, value in expected.items() if shapes.get(name, value.shape) != value.shape
+    ]
+    for names, problem in ((missing, "lacks"), (unfit, "has another shape for")):
+        if names:
+            raise ModelError(
+                f"{path} does not fit the Cellpose-SAM network: it {problem} {len(names)} of "
+                f"{len(expected)} tensors, such as {names[0]}. Use a complete Cellpose-SAM file"
+            )

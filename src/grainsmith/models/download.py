@@ -1,21 +1,18 @@
-"""Fetch Cellpose-SAM, only when it is asked for."""
+"""Download of the Cellpose-SAM weights, on request only."""
 
 from __future__ import annotations
 
 import os
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.errors import ModelError
-from grainsmith.io.files.atomic_write import atomic_write
 
-if TYPE_CHECKING:
-    from http.client import HTTPResponse
-
-SAM_ADDRESS = "https://huggingface.co/mouseland/cellpose-sam/resolve/main/"
+SAM_URL = "https://huggingface.co/mouseland/cellpose-sam/resolve/main/"
+SAM_SHA256 = {
+    "cpsam_v2": "0f1cc3f7ecdd8a037a57c6c48d9d8921391be4cbce3fa9f13c3e3a2e1253c667",
+    "cpsam": "e1440429eb384f95afe32bcba6510f90d518eaedc917ede549bed6804004abe2",
+}
 SAM_CARD = {
     "summary": "Cellpose-SAM, 1.2 GB, for a GPU; trained on data under CC-BY-NC",
     "form": "Cellpose 4 (Cellpose-SAM), 305 million weights",
@@ -24,65 +21,101 @@ SAM_CARD = {
     "source": "Pachitariu, Rariden & Stringer 2025; Cellpose",
     "speed": "several seconds per 256 px tile on two cores; meant for a GPU",
 }
-_CHUNK = 1 << 20
+_TIMEOUT_S = 20
+_MB = 1 << 20
 
 
 def sam_path(name: str) -> Path:
-    """Return where Cellpose keeps a model of that name, so that both share one copy."""
+    """Return the path where Cellpose keeps a model, so that both share one copy."""
     chosen = os.environ.get("CELLPOSE_LOCAL_MODELS_PATH")
     folder = Path(chosen) if chosen else Path.home() / ".cellpose" / "models"
     return folder / name
 
 
 def download_sam(
-    name: str, *, address: str = SAM_ADDRESS, on_progress: OnProgress = no_progress
+    name: str,
+    *,
+    url: str = SAM_URL,
+    sha256: str = "",
+    on_progress: OnProgress = no_progress,
 ) -> Path:
-    """Download Cellpose-SAM weights.
+    """Download Cellpose-SAM weights and verify their checksum.
+
+    A file that is already there and has the right checksum is not downloaded again.
 
     Parameters
     ----------
     name : str
         "cpsam_v2" or "cpsam".
-    address : str
-        Folder to fetch it from.
+    url : str
+        Folder to download from.
+    sha256 : str
+        Expected checksum; by default that of the published weights.
     on_progress : callable
-        Told (MB done, MB in all); raising in it stops the download and leaves nothing behind.
+        Called with (MB done, MB in total); an exception raised in it cancels the download.
 
     Returns
     -------
     Path
-        The whole file; a broken download never takes its place.
+        The complete file; an incomplete download leaves nothing behind.
 
     Raises
     ------
     ModelError
-        There is no connection, the server refuses, or the file came incomplete.
+        There is no connection, the server refuses, or the file is incomplete or altered.
     """
+    # Imported here: requests takes longer to import than everything else in this module.
+    import pooch
+    import requests
+
     target = sam_path(name)
+    downloader = pooch.HTTPDownloader(
+        progressbar=_Progress(on_progress), chunk_size=_MB, timeout=_TIMEOUT_S
+    )
+    pooch.get_logger().setLevel("WARNING")
     try:
-        with (
-            urllib.request.urlopen(address + name, timeout=20) as answer,
-            atomic_write(target) as temporary,
-        ):
-            _copy(answer, temporary, name, on_progress)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
+        pooch.retrieve(
+            url + name,
+            known_hash="sha256:" + (sha256 or SAM_SHA256[name]),
+            fname=target.name,
+            path=target.parent,
+            downloader=downloader,
+        )
+    except ValueError as error:
+        if isinstance(error, requests.RequestException):
+            raise _not_downloaded(name, target, error) from error
         raise ModelError(
-            f"{name} could not be downloaded ({reason}): connect to the internet, or copy the file "
-            f"to {target} by hand. The embedded model needs no download."
+            f"the download of {name} does not have the published SHA-256 checksum, so it was "
+            "discarded: try again"
         ) from error
+    except OSError as error:  # requests' errors among them
+        raise _not_downloaded(name, target, error) from error
     return target
 
 
-def _copy(answer: HTTPResponse, target: Path, name: str, on_progress: OnProgress) -> None:
-    total = int(answer.headers.get("Content-Length") or 0)
-    done = 0
-    with target.open("wb") as file:
-        while chunk := answer.read(_CHUNK):
-            file.write(chunk)
-            done += len(chunk)
-            on_progress(done // _CHUNK, max(total, done) // _CHUNK)
-    if total and done != total:
-        raise ModelError(
-            f"the download of {name} broke off after {done} of {total} bytes: try again"
-        )
+def _not_downloaded(name: str, target: Path, error: Exception) -> ModelError:
+    return ModelError(
+        f"{name} could not be downloaded ({error}): connect to the internet, or copy the file to "
+        f"{target} by hand"
+    )
+
+
+class _Progress:
+    """Progress display as pooch expects it, reporting megabytes to a callback."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self.total = 0
+        self._done = 0
+        self._on_progress = on_progress
+
+    def update(self, size: int) -> None:
+        """Count downloaded bytes."""
+        self._done = min(self._done + size, self.total)
+        self._on_progress(self._done // _MB, self.total // _MB)
+
+    def reset(self) -> None:
+        """Start over."""
+        self._done = 0
+
+    def close(self) -> None:
+        """Do nothing: the display belongs to the caller."""

@@ -1,4 +1,4 @@
-"""What every model looks like from outside."""
+"""Interface of a segmentation model."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ if TYPE_CHECKING:
 
 
 class Model(Protocol):
-    """Takes normalised tiles, gives flows and grain probability.
+    """Predict flows and grain probability of normalised tiles.
 
     Attributes
     ----------
     name : str
-        As the user chose it.
+        Name in the registry.
     fingerprint : str
         SHA-256 of the weights.
     diameter_px : float
-        Grain diameter that it was made for; 0 = it takes images as they are, at any size.
+        Grain diameter that it was trained for; 0 = images are not rescaled.
     stride : int
-        Height and width of a tile must be multiples of this.
+        Height and width of a tile must be multiples of this number of pixels.
     tile_px : int
-        Side of the tiles that suit it; 0 = any multiple of the stride.
+        Required side of a tile; 0 = any multiple of the stride.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Model(Protocol):
     tile_px: int
 
     def predict(self, tile: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return (3, H, W): flow y, flow x in steps, logit of the grain probability.
+        """Return (3, H, W): flow y, flow x as unit steps, logit of the grain probability.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Which models there are, and how one is had by its name or file."""
+"""Registry of embedded, own and downloadable models."""
 
 from __future__ import annotations
 
@@ -23,18 +23,17 @@ SAM_NAMES = ("cpsam_v2", "cpsam")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEntry:
-    """A model that can be chosen.
+    """A model in the registry.
 
     Attributes
     ----------
     name : str
-        To be given as `--model`.
     kind : str
         "embedded", "own" or "download".
     path : Path
-        The weights; may not be there yet for a download.
+        The weights file; a downloadable one may not exist yet.
     card : dict
-        What is known of it: data, licence, scores, ...
+        Model card: training data, licence, scores, ...
     """
 
     name: str
@@ -44,7 +43,7 @@ class ModelEntry:
 
 
 def own_models_folder() -> Path:
-    """Return the folder of the user's own models; GRAINSMITH_MODELS overrides it."""
+    """Return the folder of the user's own models; the variable GRAINSMITH_MODELS overrides it."""
     import os
 
     chosen = os.environ.get("GRAINSMITH_MODELS")
@@ -52,40 +51,40 @@ def own_models_folder() -> Path:
 
 
 def list_models() -> list[ModelEntry]:
-    """Return all models that can be chosen by name: embedded, own, downloadable."""
+    """List all models by kind: embedded, own, downloadable."""
     entries = [_entry(path, "embedded") for path in sorted(EMBEDDED.glob("*.pt"))]
     entries += [_entry(path, "own") for path in sorted(own_models_folder().glob("*.pt"))]
     return entries + [_sam_entry(name) for name in SAM_NAMES[:1]]
 
 
 def find_model(name: str) -> ModelEntry:
-    """Return the entry of a model's name, or one for a file's path.
+    """Look up a model by its name or the path of its weights file.
 
     Raises
     ------
     ModelError
         There is neither a model nor a file of that name.
     """
-    known = {entry.name: entry for entry in list_models()}
-    if name in known:
-        return known[name]
+    entries = {entry.name: entry for entry in list_models()}
+    if name in entries:
+        return entries[name]
     if name in SAM_NAMES:
         return _sam_entry(name)
     if Path(name).is_file():
         return _entry(Path(name), "own")
     raise ModelError(
-        f"there is no model {name!r}: give a file, or one of {', '.join(known)} "
+        f"there is no model {name!r}: give a file, or one of {', '.join(entries)} "
         "(`grainsmith models list` tells more)"
     )
 
 
 def find_weights(name: str) -> ModelEntry:
-    """Return the entry of a model whose weights are on this machine.
+    """Look up a model whose weights are on this machine.
 
     Raises
     ------
     ModelError
-        It is unknown, or must be downloaded first.
+        It is unknown or has not been downloaded.
     """
     entry = find_model(name)
     if entry.kind == "download" and not entry.path.is_file():
@@ -97,21 +96,21 @@ def find_weights(name: str) -> ModelEntry:
 
 
 def add_model(path: str | Path, *, name: str = "") -> ModelEntry:
-    """Copy a weights file into the user's models after trying that it loads.
+    """Copy a weights file into the user's models after checking that it loads.
 
     Parameters
     ----------
     path : str or Path
         Weights of the Cellpose 1-3 form, or a fine-tuned Cellpose 4 file.
     name : str
-        Under which it is kept; by default the file's.
+        New name of the model; by default that of the file.
     """
     source = Path(path)
     if not source.is_file():
         raise ModelError(f"model file {source} does not exist")
     chosen = name or source.stem
     if not re.fullmatch(r"[\w.+-]+", chosen):
-        raise ModelError(f"{chosen!r} is no name for a model: letters, digits, . _ + - only")
+        raise ModelError(f"{chosen!r} is not a valid name: use letters, digits, . _ + - only")
     if chosen in {entry.name for entry in list_models() if entry.kind != "own"}:
         raise ModelError(f"{chosen!r} is the name of a built-in model: add it under another name")
     load_model(str(source))
@@ -129,7 +128,7 @@ def remove_model(name: str) -> None:
     """Delete one of the user's own models; embedded ones stay."""
     entry = find_model(name)
     if entry.kind != "own" or entry.path.parent != own_models_folder():
-        raise ModelError(f"{name!r} is not one of your own models, so it is not removed")
+        raise ModelError(f"{name!r} is not one of your own models: only those can be removed")
     entry.path.unlink()
     entry.path.with_suffix(".json").unlink(missing_ok=True)
 
@@ -147,11 +146,13 @@ def load_model(name: str, *, device: str = "auto") -> Model:
     Raises
     ------
     ModelError
-        It is unknown, unreadable, of another form, or must be downloaded first.
+        It is unknown, unreadable, of another form, or has not been downloaded.
     """
     entry = find_weights(name)
     from grainsmith.models import cellpose_sam, grainnet_model
+    from grainsmith.models.device import limit_torch_threads
 
+    limit_torch_threads()
     if cellpose_sam.is_cellpose4(entry.path):
         return cellpose_sam.load(entry.name, entry.path, device=device)
     return grainnet_model.load(entry.name, entry.path, device=device)

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from grainsmith.errors import ModelError
+from grainsmith.models.device import choose_device
 from grainsmith.models.finetune import refuse_untunable
-from grainsmith.models.grainnet_model import choose_device
 from grainsmith.models.registry import ModelEntry, find_weights
 from grainsmith.train.settings import TuneSettings
 from grainsmith.train.trainer import TrainSettings

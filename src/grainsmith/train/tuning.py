@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from grainsmith.errors import GrainsmithError, ModelError, WriteError
+from grainsmith.models.device import choose_device
 from grainsmith.models.finetune import load_tunable
-from grainsmith.models.grainnet_model import choose_device
 from grainsmith.train.dataset import Fields, prepare
 from grainsmith.train.model_card import run_record, save_model, start_notes
 from grainsmith.train.run_folder import RunFolder, ignore_event
