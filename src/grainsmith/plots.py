@@ -1,4 +1,4 @@
-"""Images of a table: drawn on given axes, so that panel, report and notebook share them."""
+"""Plot grain tables and statistics on matplotlib axes, for panels, reports and notebooks."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PathCollection
 
-BASIS_COLOURS = {"number": "#1f5fa8", "area": "#d2691e", "grid": "#2e7d32"}
-"""One colour for one basis, in every image."""
+BASIS_COLORS = {"number": "#1f5fa8", "area": "#d2691e", "grid": "#2e7d32"}
+"""Colour of each frequency basis in all plots."""
 
 _UNIT = {"um": "µm", "px": "px"}
 
 _ROSE_BINS = 18
 
 _SMOOTH = 15
-"""Steps over which the training loss is averaged."""
+"""Window of the moving average of the training loss, in steps."""
 
 
 def draw_curve(axes: Axes, curve: pd.DataFrame, *, unit: str, bases: Sequence[str]) -> None:
-    """Draw cumulative curves with their 95 % bands.
+    """Draw cumulative curves with 95 % intervals.
 
     Parameters
     ----------
@@ -35,19 +35,19 @@ def draw_curve(axes: Axes, curve: pd.DataFrame, *, unit: str, bases: Sequence[st
         `SizeStatistics.curve`.
     unit : "um" or "px"
     bases : sequence of str
-        Which of "number", "area" and "grid".
+        Bases to draw: "number", "area", "grid".
     """
     sizes = curve[f"size_{unit}"]
     for basis in bases:
-        colour = BASIS_COLOURS[basis]
+        color = BASIS_COLORS[basis]
         low, high = curve[f"low_pct_{basis}"], curve[f"high_pct_{basis}"]
-        axes.fill_between(sizes, low, high, color=colour, alpha=0.2, linewidth=0)
-        axes.plot(sizes, curve[f"finer_pct_{basis}"], color=colour, label=f"by {basis}")
+        axes.fill_between(sizes, low, high, color=color, alpha=0.2, linewidth=0)
+        axes.plot(sizes, curve[f"finer_pct_{basis}"], color=color, label=f"by {basis}")
     _finish_curves(axes, unit)
 
 
 def draw_field_curves(axes: Axes, curves: pd.DataFrame, pooled: pd.DataFrame, *, unit: str) -> None:
-    """Draw the curve by number of every field, thin, under that of the whole sample.
+    """Draw the curves by number of all fields (thin) and of the pooled sample.
 
     Parameters
     ----------
@@ -62,15 +62,15 @@ def draw_field_curves(axes: Axes, curves: pd.DataFrame, pooled: pd.DataFrame, *,
     for number, name in enumerate(curves.columns[1:]):
         label = "one field" if number == 0 else None
         axes.plot(sizes, curves[name], color="0.55", linewidth=0.6, alpha=0.7, label=label)
-    colour = BASIS_COLOURS["number"]
+    color = BASIS_COLORS["number"]
     axes.plot(
-        pooled[f"size_{unit}"], pooled["finer_pct_number"], color=colour, linewidth=2, label="all"
+        pooled[f"size_{unit}"], pooled["finer_pct_number"], color=color, linewidth=2, label="all"
     )
     _finish_curves(axes, unit)
 
 
 def draw_sample_curves(axes: Axes, curves: Mapping[str, pd.DataFrame], *, unit: str) -> None:
-    """Draw the curves by number of several samples with their 95 % bands.
+    """Draw the curves by number of several samples with 95 % intervals.
 
     Parameters
     ----------
@@ -80,34 +80,34 @@ def draw_sample_curves(axes: Axes, curves: Mapping[str, pd.DataFrame], *, unit: 
     unit : "um" or "px"
     """
     for number, (name, curve) in enumerate(curves.items()):
-        sizes, colour = curve[f"size_{unit}"], f"C{number % 10}"
+        sizes, color = curve[f"size_{unit}"], f"C{number % 10}"
         low, high = curve["low_pct_number"], curve["high_pct_number"]
-        axes.fill_between(sizes, low, high, color=colour, alpha=0.15, linewidth=0)
-        axes.plot(sizes, curve["finer_pct_number"], color=colour, label=name)
+        axes.fill_between(sizes, low, high, color=color, alpha=0.15, linewidth=0)
+        axes.plot(sizes, curve["finer_pct_number"], color=color, label=name)
     _finish_curves(axes, unit)
 
 
 def draw_histogram(
-    axes: Axes, values: npt.ArrayLike, *, name: str, log: bool = False, colour: str = "#1f5fa8"
+    axes: Axes, values: npt.ArrayLike, *, name: str, log: bool = False, color: str = "#1f5fa8"
 ) -> None:
-    """Draw the frequencies of one column; not-a-number is left out.
+    """Draw a histogram of one column; NaN is ignored.
 
     Parameters
     ----------
     axes : Axes
     values : (N,) array
     name : str
-        For the axis, with its unit.
+        Axis label, with unit.
     log : bool
-        Classes of equal ratio; wants values above 0.
-    colour : str
+        Logarithmic classes; only values above 0 are used.
+    color : str
     """
-    known = _known(values)
+    finite = _finite(values)
     if log:
-        known = known[known > 0]
-    if len(known):
+        finite = finite[finite > 0]
+    if len(finite):
         axes.hist(
-            known, bins=_class_limits(known, log=log).tolist(), color=colour, edgecolor="white"
+            finite, bins=_class_limits(finite, log=log).tolist(), color=color, edgecolor="white"
         )
     if log:
         _log_size_axis(axes)
@@ -116,21 +116,20 @@ def draw_histogram(
 
 
 def draw_rose(axes: Axes, angles_deg: npt.ArrayLike, *, name: str = "") -> None:
-    """Draw a rose of axes: directions without an arrow, so every petal has its opposite.
+    """Draw a rose diagram of axial data, in which opposite sectors are equal.
 
-    The area of a petal goes with its count; its length would make the common directions seem
-    commoner than they are.
+    The area of a sector, not its radius, is proportional to its count.
 
     Parameters
     ----------
     axes : PolarAxes
     angles_deg : (N,) array
-        Counter-clockwise from the right; those 180 apart are one.
+        Counter-clockwise from the right; angles 180 apart are equivalent.
     name : str
         Title.
     """
-    known = np.radians(_known(angles_deg)) % np.pi
-    counts, edges = np.histogram(known, bins=_ROSE_BINS, range=(0, np.pi))
+    angles = np.radians(_finite(angles_deg)) % np.pi
+    counts, edges = np.histogram(angles, bins=_ROSE_BINS, range=(0, np.pi))
     width = np.pi / _ROSE_BINS
     for turn in (0.0, np.pi):
         axes.bar(
@@ -147,16 +146,16 @@ def draw_rose(axes: Axes, angles_deg: npt.ArrayLike, *, name: str = "") -> None:
 
 
 def draw_scatter(
-    axes: Axes, table: pd.DataFrame, x: str, y: str, *, colours: Any = "#1f5fa8"
+    axes: Axes, table: pd.DataFrame, x: str, y: str, *, colors: Any = "#1f5fa8"
 ) -> PathCollection:
     """Draw two columns of the grain table against each other.
 
     Returns
     -------
     PathCollection
-        Its offsets are the rows of the table, in order.
+        The offsets are the rows of the table, in order.
     """
-    points = axes.scatter(table[x], table[y], s=14, c=colours, alpha=0.7, linewidths=0)
+    points = axes.scatter(table[x], table[y], s=14, c=colors, alpha=0.7, linewidths=0)
     axes.set_xlabel(readable(x))
     axes.set_ylabel(readable(y))
     axes.grid(visible=True, color="0.9", linewidth=0.6)
@@ -166,20 +165,20 @@ def draw_scatter(
 def draw_ternary(
     axes: Axes, shares: Mapping[str, npt.ArrayLike], *, names: Sequence[str] = ()
 ) -> None:
-    """Draw points in a triangle, such as quartz - feldspar - lithics.
+    """Draw a ternary plot, such as quartz - feldspar - lithics.
 
     Parameters
     ----------
     axes : Axes
     shares : mapping of three corners to (N,) arrays
-        Top, left and right corner in this order; any amounts, each point is brought to 100 %.
+        Top, left and right corner, in this order; amounts are normalized to 100 % per point.
     names : sequence of str
-        Beside the points.
+        Labels of the points.
 
     Raises
     ------
     ValueError
-        There are not three corners.
+        The number of corners is not three.
     """
     if len(shares) != 3:
         raise ValueError(f"a ternary plot has three corners, got {list(shares)}")
@@ -203,58 +202,58 @@ def draw_ternary(
 
 
 def draw_losses(axes: Axes, events: Sequence[Mapping[str, Any]]) -> None:
-    """Draw the losses of a training run against its steps.
+    """Draw training and validation losses against training steps.
 
     Parameters
     ----------
     axes : Axes
     events : sequence of mapping
-        Of a run: "step" and "validation" with `step` and `loss`.
+        Events of kind "step" and "validation" with `step` and `loss`.
     """
-    for kind, colour, name in (
+    for kind, color, name in (
         ("step", "0.6", "training"),
         ("validation", "#d2691e", "validation"),
     ):
         points = _points(events, kind, "loss")
         if kind == "step" and len(points) > _SMOOTH:
-            # Single batches scatter too much for a trend to be seen.
+            # Losses of single batches scatter too much to show a trend.
             mean = np.convolve(points[:, 1], np.ones(_SMOOTH) / _SMOOTH, mode="valid")
             points = np.column_stack([points[_SMOOTH - 1 :, 0], mean])
         if len(points):
             marker = "o" if kind == "validation" else ""
-            axes.plot(*points.T, color=colour, marker=marker, markersize=4, label=name)
+            axes.plot(*points.T, color=color, marker=marker, markersize=4, label=name)
             axes.legend(frameon=False, fontsize=8)
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
 
 
 def draw_scores(axes: Axes, events: Sequence[Mapping[str, Any]]) -> None:
-    """Draw AP@0.5 (left) and the error of D50 (right) on the validation fields against the steps.
+    """Draw validation AP@0.5 (left) and D50 error (right) against training steps.
 
     Parameters
     ----------
     axes : Axes
     events : sequence of mapping
-        Of a run: "validation" with `step`, `ap50`, `d50_error_pct` and `best`.
+        Events of kind "validation" with `step`, `ap50`, `d50_error_pct` and `best`.
     """
     other = axes.twinx()
     sides = ((axes, "ap50", "#1f5fa8", "AP@0.5"), (other, "d50_error_pct", "#2e7d32", "D50 error"))
-    for side, key, colour, name in sides:
+    for side, key, color, name in sides:
         points = _points(events, "validation", key)
         if len(points):
-            side.plot(*points.T, color=colour, marker="o", markersize=4)
-        side.set_ylabel(f"{name} (%)" if side is other else name, color=colour, fontsize=9)
-        side.tick_params(axis="y", colors=colour, labelsize=8)
-    best = [one for one in events if one["kind"] == "validation" and one["best"]]
+            side.plot(*points.T, color=color, marker="o", markersize=4)
+        side.set_ylabel(f"{name} (%)" if side is other else name, color=color, fontsize=9)
+        side.tick_params(axis="y", colors=color, labelsize=8)
+    best = [event for event in events if event["kind"] == "validation" and event["best"]]
     if best:
         axes.axvline(best[-1]["step"], color="0.6", linestyle=":")
     axes.set_ylim(0, 1)
     other.set_ylim(bottom=0)
-    axes.set_xlabel("step (dotted: the best, which is kept)")
+    axes.set_xlabel("step (dotted: best model, kept)")
 
 
 def readable(column: str) -> str:
-    """Return a column's name as people write it: "feret_max_um" -> "feret max (µm)".
+    """Format a column name for display: "feret_max_um" -> "feret max (µm)".
 
     >>> readable("area_um2"), readable("orientation_deg"), readable("touches_edge")
     ('area (µm²)', 'orientation (°)', 'touches edge')
@@ -267,18 +266,21 @@ def readable(column: str) -> str:
 
 
 def _points(events: Sequence[Mapping[str, Any]], kind: str, key: str) -> npt.NDArray[np.float64]:
-    found = [(one["step"], one[key]) for one in events if one["kind"] == kind]
-    known = [point for point in found if point[1] is not None]
-    return np.array(known, dtype=np.float64).reshape(-1, 2)
+    points = [
+        (event["step"], event[key])
+        for event in events
+        if event["kind"] == kind and event[key] is not None
+    ]
+    return np.array(points, dtype=np.float64).reshape(-1, 2)
 
 
-def _known(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def _finite(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     numbers = np.asarray(values, dtype=np.float64).ravel()
     return numbers[np.isfinite(numbers)]
 
 
 def _class_limits(values: npt.NDArray[np.float64], *, log: bool) -> npt.NDArray[np.float64]:
-    # Freedman & Diaconis, but never fewer than 8 classes, nor more than 60.
+    # Freedman-Diaconis rule, limited to 8 to 60 classes.
     scaled = np.log(values) if log else values
     low, high = float(scaled.min()), float(scaled.max())
     if low == high:
@@ -290,7 +292,7 @@ def _class_limits(values: npt.NDArray[np.float64], *, log: bool) -> npt.NDArray[
 
 
 def _log_size_axis(axes: Axes) -> None:
-    # Plain numbers at 1, 2 and 5: powers of ten say little over one decade.
+    # Plain numbers at 1, 2 and 5; powers of ten are too sparse within a decade.
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_xscale("log")

@@ -1,4 +1,4 @@
-"""How well a label image agrees with a hand-made one."""
+"""Score a label image against ground truth."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """Agreement of a label image with the truth.
+    """Agreement of a label image with ground truth.
 
     Attributes
     ----------
     ap50, ap75, ap90 : float
         Average precision TP / (TP + FP + FN) at IoU 0.5, 0.75 and 0.9, matched one to one, as
-        Cellpose (Stringer et al. 2021) and StarDist (Schmidt et al. 2018) define it. NaN where
-        there is neither a true nor a found grain.
+        defined by Cellpose (Stringer et al. 2021) and StarDist (Schmidt et al. 2018). NaN if there
+        is neither a true nor a predicted grain.
     n_true, n_pred : int
-        Grains that were compared.
+        Number of grains compared.
     mean_iou : float
-        Mean IoU of the pairs matched at 0.5; NaN without any.
+        Mean IoU of the pairs matched at 0.5; NaN without pairs.
     d50_error_pct, d84_error_pct : float
         Error of the median and of the 84th percentile of the equivalent circle diameter, by number,
-        in per cent of the true value; NaN where one side has no grain.
+        in per cent of the true value; NaN if either image has no grains.
     """
 
     ap50: float
@@ -46,25 +46,25 @@ class Score:
 
 
 def score_labels(truth: LabelImage, labels: LabelImage, *, ignore_border: bool = False) -> Score:
-    """Compare labels with the truth.
+    """Score labels against ground truth.
 
     Parameters
     ----------
     truth, labels : (Y, X) int array
         Label images of one field; 0 is background.
     ignore_border : bool
-        Leave out grains that touch the edge of the image: true ones, found ones which touch the
-        edge, and found ones of which more than half lies on a true one that was left out.
+        Leave out true and predicted grains that touch the edge of the image, and predicted grains
+        that overlap excluded true grains by more than half.
 
     Raises
     ------
     MismatchError
-        The two images differ in shape.
+        The images differ in shape.
     """
     if truth.shape != labels.shape:
         raise MismatchError(
             f"truth is {truth.shape} and labels are {labels.shape} (rows, columns): "
-            "they must be two label images of one field"
+            "choose two label images of the same field"
         )
     overlap, area_true, area_pred = _overlaps(truth, labels)
     if ignore_border:
@@ -75,7 +75,7 @@ def score_labels(truth: LabelImage, labels: LabelImage, *, ignore_border: bool =
     iou = shared / (area_true[rows] + area_pred[columns] - shared)
     n_true, n_pred = int((area_true > 0).sum()), int((area_pred > 0).sum())
     matched = {limit: _matched_iou(rows, columns, iou, limit) for limit in (0.5, 0.75, 0.9)}
-    ap = {limit: _ap(len(found), n_true, n_pred) for limit, found in matched.items()}
+    ap = {limit: _ap(len(pairs), n_true, n_pred) for limit, pairs in matched.items()}
     return Score(
         ap50=ap[0.5],
         ap75=ap[0.75],
@@ -89,19 +89,19 @@ def score_labels(truth: LabelImage, labels: LabelImage, *, ignore_border: bool =
 
 
 def match_labels(truth: LabelImage, labels: LabelImage, *, limit: float = 0.5) -> dict[int, float]:
-    """Say which true grains were found.
+    """Match true grains to predicted grains.
 
     Parameters
     ----------
     truth, labels : (Y, X) int array
         Label images of one field; 0 is background.
     limit : float
-        IoU above which a grain counts as found; at least 0.5, so that none has two partners.
+        IoU above which a pair matches; at least 0.5, so that no grain has two partners.
 
     Returns
     -------
     dict of int to float
-        IoU by the label of the true grain.
+        IoU by true label.
     """
     (rows, columns, shared), area_true, area_pred = _overlaps(truth, labels)
     iou = shared / (area_true[rows] + area_pred[columns] - shared)
@@ -118,7 +118,7 @@ _Areas = npt.NDArray[np.float64]
 
 
 def _overlaps(truth: LabelImage, labels: LabelImage) -> tuple[_Overlap, _Areas, _Areas]:
-    # Numbers may have gaps: count over the ranks of those that occur.
+    # Labels need not be consecutive: count ranks instead.
     _, true_rank = np.unique(np.append(0, truth), return_inverse=True)
     _, pred_rank = np.unique(np.append(0, labels), return_inverse=True)
     true_rank, pred_rank = true_rank[1:], pred_rank[1:]
@@ -145,18 +145,18 @@ def _without_border(
     truth: LabelImage, labels: LabelImage, overlap: _Overlap, area_true: _Areas, area_pred: _Areas
 ) -> tuple[_Overlap, _Areas, _Areas]:
     rows, columns, shared = overlap
-    left_out_true = np.zeros(len(area_true), bool)
-    left_out_true[_edge_ranks(truth)] = True
-    on_left_out = np.bincount(
-        columns, weights=shared * left_out_true[rows], minlength=len(area_pred)
+    excluded_true = np.zeros(len(area_true), bool)
+    excluded_true[_edge_ranks(truth)] = True
+    on_excluded = np.bincount(
+        columns, weights=shared * excluded_true[rows], minlength=len(area_pred)
     )
-    left_out_pred = on_left_out > area_pred / 2
-    left_out_pred[_edge_ranks(labels)] = True
-    kept = ~left_out_true[rows] & ~left_out_pred[columns]
+    excluded_pred = on_excluded > area_pred / 2
+    excluded_pred[_edge_ranks(labels)] = True
+    kept = ~excluded_true[rows] & ~excluded_pred[columns]
     return (
         (rows[kept], columns[kept], shared[kept]),
-        np.where(left_out_true, 0, area_true),
-        np.where(left_out_pred, 0, area_pred),
+        np.where(excluded_true, 0, area_true),
+        np.where(excluded_pred, 0, area_pred),
     )
 
 
@@ -166,9 +166,9 @@ def _matched_iou(
     iou: npt.NDArray[np.float64],
     limit: float,
 ) -> npt.NDArray[np.float64]:
-    # Above 0.5 no grain has two partners; at exactly 0.5 it can, so the pairs are assigned.
-    good = iou >= limit
-    rows, columns, iou = rows[good], columns[good], iou[good]
+    # Above 0.5 no grain has two partners; at exactly 0.5 it may, so pairs are assigned optimally.
+    candidates = iou >= limit
+    rows, columns, iou = rows[candidates], columns[candidates], iou[candidates]
     if len(set(rows)) == len(rows) and len(set(columns)) == len(columns):
         return iou
     row_ids, r = np.unique(rows, return_inverse=True)
@@ -176,8 +176,8 @@ def _matched_iou(
     gain = np.zeros((len(row_ids), len(column_ids)))
     gain[r, c] = iou
     best_r, best_c = linear_sum_assignment(-gain)
-    chosen: npt.NDArray[np.float64] = gain[best_r, best_c]
-    return chosen[chosen > 0]
+    assigned: npt.NDArray[np.float64] = gain[best_r, best_c]
+    return assigned[assigned > 0]
 
 
 def _ap(matched: int, n_true: int, n_pred: int) -> float:
@@ -188,7 +188,7 @@ def _ap(matched: int, n_true: int, n_pred: int) -> float:
 def _diameter_error_pct(area_true: _Areas, area_pred: _Areas, percentile: float) -> float:
     if not (area_true > 0).any() or not (area_pred > 0).any():
         return float("nan")
-    # Diameters go with the root of the area; the factor drops out of the ratio.
+    # Diameters are proportional to the square root of the area; the factor cancels in the ratio.
     true, pred = (
         np.percentile(np.sqrt(area[area > 0]), percentile) for area in (area_true, area_pred)
     )

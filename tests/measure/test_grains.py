@@ -252,7 +252,7 @@ def test_image_of_another_shape_is_refused():
 @pytest.mark.parametrize(
     ("labels", "kwargs", "message"),
     [
-        (np.zeros((3, 3)), {}, "whole numbers, got .* float64"),
+        (np.zeros((3, 3)), {}, "integer array, got .* float64"),
         (np.zeros(3, np.int32), {}, r"got \(3,\)"),
         (np.zeros((3, 3), np.int32), {"pixel_size_um": -1}, "got -1"),
         (np.zeros((3, 3), np.int32), {"data_bar_rows": 4}, "got 4"),
@@ -393,5 +393,5 @@ def test_error_of_maps_that_are_not_counts_is_the_scatter():
 
 
 def test_a_map_without_a_transform_is_named():
-    with pytest.raises(MismatchError, match="no transform for the map of Si, only for Fe, Mg"):
+    with pytest.raises(MismatchError, match=r"map of Si has no transform \(available: Fe, Mg\)"):
         measure_maps(disc(5), [si_map(np.ones((9, 9)))], {"Mg": Transform(), "Fe": Transform()})

@@ -18,13 +18,13 @@ from scipy.sparse.csgraph import connected_components
 
 from grainsmith.align.coarse_search import (
     combined_peak,
-    in_threads,
     is_convincing,
     largest_shift,
     shift_matrix,
 )
 from grainsmith.align.mutual_information import LevelSpectra, correlate_spectra, level_spectra
 from grainsmith.align.refine import refine_shift
+from grainsmith.parallel import map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,14 +76,14 @@ def measure_pair_offsets(
     on_link : callable
         Called after each pair; what it raises stops the work.
     """
-    prepared = in_threads(_Prepared.of, pyramids)
+    prepared = map_threads(_Prepared.of, pyramids)
 
     def one(pair: tuple[int, int]) -> PairOffset:
         link = _link(prepared, *pair, settings)
         on_link()
         return link
 
-    return in_threads(one, list(combinations(range(len(pyramids)), 2)))
+    return map_threads(one, list(combinations(range(len(pyramids)), 2)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import numba as nb
 import numpy as np
 from scipy import ndimage
 
 from grainsmith.align.mutual_information import Peak, Surface, find_peak, information_surface
 from grainsmith.align.pyramid import NO_LEVEL, Bytes, Pyramid
+from grainsmith.parallel import map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from grainsmith.align.settings import AlignSettings
 
 _WINDOW = 24  # blocks around a peak over which its height is judged
-_THREADS = min(8, nb.config.NUMBA_NUM_THREADS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,18 +56,6 @@ Pairs = Sequence[tuple[Pyramid, Pyramid]]
 """Reference and moving, several of each where they share one transform."""
 
 
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-def in_threads(func: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Return func of each item, in order; FFT and Numba let the threads run side by side."""
-    if len(items) < 2:
-        return [func(item) for item in items]
-    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-        return list(pool.map(func, items))
-
-
 def is_convincing(peak: Peak, settings: AlignSettings) -> bool:
     """Return whether evidence is good enough to move an image by it."""
     return (
@@ -102,7 +88,7 @@ def information_surfaces(
             moving = _moved(moving, to_block_matrix(matrix, factor))
         return information_surface(reference, moving, reach)
 
-    return in_threads(surface, pairs)
+    return map_threads(surface, pairs)
 
 
 def largest_shift(shape: tuple[int, ...], most_blocks: int = 0) -> tuple[int, int]:

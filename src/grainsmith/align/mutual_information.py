@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 
 from grainsmith.align.pyramid import N_LEVELS, NO_LEVEL, Bytes
+from grainsmith.parallel import compiled
 
 if TYPE_CHECKING:
     from grainsmith.align.landmarks import Matrix, Points
@@ -126,12 +126,12 @@ def mutual_information(joint: npt.NDArray[np.float32]) -> Surface:
     return surface
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _n_log_n(n, known):  # type: ignore[no-untyped-def]
     return known[n] if n < known.size else n * np.log(n)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _fill_information(joint, known, surface):  # type: ignore[no-untyped-def]
     levels = joint.shape[0]
     theirs = np.empty(levels, np.int64)
@@ -224,7 +224,7 @@ def local_information(
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _count_pairs(reference, moving, back, radius, stride, counts, places):  # type: ignore[no-untyped-def]
     # Indices without a sign: Numba then leaves out the check for negative ones (four times faster).
     u = np.uint64

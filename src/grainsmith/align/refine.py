@@ -11,7 +11,6 @@ from grainsmith.align.coarse_search import (
     Pairs,
     Placement,
     combined_peak,
-    in_threads,
     information_surfaces,
     to_block_matrix,
     to_pixel_matrix,
@@ -31,6 +30,7 @@ from grainsmith.align.mutual_information import (
     local_information,
     subpixel_summit,
 )
+from grainsmith.parallel import map_threads
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -167,7 +167,7 @@ def information_near(
             reference, moving, blocks, radius=radius, tiles=tiles, enough=enough
         )
 
-    each = in_threads(one, pairs)
+    each = map_threads(one, pairs)
     return replace(each[0], surfaces=np.sum([one.surfaces for one in each], axis=0))
 
 

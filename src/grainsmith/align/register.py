@@ -13,7 +13,6 @@ from grainsmith.align.acquisition_groups import PairOffset, find_passes, measure
 from grainsmith.align.coarse_search import (
     Pairs,
     Placement,
-    in_threads,
     information_surfaces,
     is_convincing,
     search_shifts_and_turns,
@@ -26,6 +25,7 @@ from grainsmith.align.result import RegistrationResult
 from grainsmith.align.settings import AlignSettings
 from grainsmith.align.simpleitk import refine_affine, refine_bspline, require_simpleitk
 from grainsmith.data import no_progress
+from grainsmith.parallel import map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +119,7 @@ def register_images(
         one.look(settings)
         steps.one_more()
 
-    in_threads(look, evidence)
+    map_threads(look, evidence)
     links = measure_pair_offsets([one.pairs[0][1] for one in evidence], settings, steps.one_more)
     if groups:
         names = list(dict.fromkeys(groups))
@@ -161,7 +161,7 @@ def _all_pairs(reference: Image, moving: Sequence[MovingImage], steps: _Steps) -
             return list(zip(fixed, views, strict=True))
         return [(ours, theirs) for ours in fixed for theirs in views]
 
-    return in_threads(one, moving)
+    return map_threads(one, moving)
 
 
 def _passes_found(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from grainsmith.clean.patch import Box
 from grainsmith.errors import MismatchError
+from grainsmith.parallel import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -157,7 +157,7 @@ def _tight(labels: Labels, box: Box, label: int) -> Box:
     )
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _boxes_and_areas(
     labels: Labels, count: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from grainsmith.clean.patch import Box
 from grainsmith.errors import MismatchError
+from grainsmith.parallel import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -175,7 +175,7 @@ def from_pixels(
     return _as_runs(shape, flat[heads][real], old[heads][real], new[tails][real])
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _runs_of_images(
     before: Labels, after: Labels
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -13,6 +12,7 @@ from scipy import ndimage
 from grainsmith.clean.grains import add_mask
 from grainsmith.clean.patch import Box
 from grainsmith.errors import MismatchError
+from grainsmith.parallel import compiled
 
 if TYPE_CHECKING:
     from grainsmith.clean.index import GrainIndex
@@ -162,7 +162,7 @@ def on_labels(grid: npt.NDArray[Any], box: Box, scale: float) -> npt.NDArray[np.
     return np.asarray(values, np.float32)
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _follow(flows: npt.NDArray[np.float32], offered: Mask, steps: int) -> npt.NDArray[np.float32]:
     """Let every offered pixel run along the flows, half a pixel a step; return where each ends.
 

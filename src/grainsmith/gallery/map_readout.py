@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from grainsmith.data import Transform
 from grainsmith.errors import MismatchError
+from grainsmith.parallel import compiled
 
 if TYPE_CHECKING:
     from grainsmith.data import ElementMap, LabelImage
@@ -91,7 +91,7 @@ def grain_box(labels: LabelImage, label: int) -> tuple[int, int, int, int]:
     return top, left, bottom, right
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _box_of(labels: LabelImage, label: int) -> tuple[int, int, int, int]:
     top, left, bottom, right = labels.shape[0], labels.shape[1], 0, 0
     for y in range(labels.shape[0]):
@@ -221,7 +221,7 @@ def _core(on_map: GrainOnMap, measured: npt.NDArray[np.bool_]) -> npt.NDArray[np
     return own
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def _rims(
     own: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:

@@ -1,4 +1,4 @@
-"""What the grains are: sizes, forms, grey values and elements, one row per grain."""
+"""Measure size, shape, intensity and element content of grains, one row per grain."""
 
 from grainsmith.measure.grains import RESOLUTION_PX, measure_grains
 from grainsmith.measure.incremental import (

@@ -1,7 +1,7 @@
-"""Which grains an edit has changed, and the table after it, without measuring all of them again.
+"""Update a grain table after an edit without measuring all grains again.
 
-An undo in napari does not say what it has changed. Checksums of the image's tiles find it in the
-time that it takes to read the image once, and cost 8 bytes a tile instead of a copy.
+Undo in napari does not report what it changed. Comparing checksums of tiles finds the changes in
+one pass over the image and needs 8 bytes per tile instead of a copy.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from grainsmith.measure._numba import compiled, in_threads
 from grainsmith.measure.grains import measure_regions
 from grainsmith.measure.intensity import channels_of
 from grainsmith.measure.region_moments import present_labels, region_moments
+from grainsmith.parallel import compiled, map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from grainsmith.data import Image, LabelImage
 
 TILE_PX = 64
-"""Side of the squares that are told apart."""
+"""Side of the tiles that are compared."""
 
-# A tile's checksum is the sum of its labels, each times a number of its own: two different tiles
-# share it once in four thousand million times.
+# A tile's checksum is a weighted sum of its labels: two different tiles have the same checksum with
+# a probability of about 2**-32.
 _WEIGHTS = np.random.default_rng(20260101).integers(
     1, 2**32, size=(TILE_PX, TILE_PX), dtype=np.uint32
 )
 
 
 def changed_labels(before: LabelImage, after: LabelImage) -> npt.NDArray[np.int32]:
-    """Return the labels that have gained or lost a pixel.
+    """Find the labels that gained or lost pixels.
 
     Parameters
     ----------
@@ -43,17 +43,19 @@ def changed_labels(before: LabelImage, after: LabelImage) -> npt.NDArray[np.int3
     Returns
     -------
     (N,) int32 array
-        Rising, without 0.
+        Ascending, without 0.
     """
     if before.shape != after.shape:
-        raise ValueError(f"before is {before.shape} and after is {after.shape}: cut the same box")
+        raise ValueError(
+            f"before is {before.shape} and after is {after.shape}: crop both to the same box"
+        )
     differs = before != after
-    found = np.union1d(before[differs], after[differs])
-    return found[found > 0].astype(np.int32)
+    changed = np.union1d(before[differs], after[differs])
+    return changed[changed > 0].astype(np.int32)
 
 
 def tile_checksums(labels: LabelImage) -> npt.NDArray[np.uint64]:
-    """Return one checksum for every `TILE_PX` x `TILE_PX` tile of a (Y, X) label image."""
+    """Compute one checksum for every `TILE_PX` x `TILE_PX` tile of a (Y, X) label image."""
     labels = np.ascontiguousarray(labels, dtype=np.int32)
     tiles = tuple(-(-side // TILE_PX) for side in labels.shape)
     out = np.zeros(tiles, np.uint64)
@@ -61,7 +63,7 @@ def tile_checksums(labels: LabelImage) -> npt.NDArray[np.uint64]:
     def sum_row(row: int) -> None:
         _checksums(labels[row * TILE_PX : (row + 1) * TILE_PX], _WEIGHTS, out[row])
 
-    in_threads(sum_row, range(tiles[0]))
+    map_threads(sum_row, range(tiles[0]))
     return out
 
 
@@ -74,26 +76,26 @@ def update_grains(
     image: Image | Mapping[str, npt.NDArray[Any]] | None = None,
     data_bar_rows: int = 0,
 ) -> tuple[pd.DataFrame, npt.NDArray[np.int32]]:
-    """Measure again the grains that reach into changed tiles.
+    """Re-measure the grains that overlap changed tiles.
 
     Parameters
     ----------
     table : DataFrame
-        As `measure_grains` made it before the edit; columns of other makers stay as they are, for
-        new grains they are empty.
+        Result of `measure_grains` before the edit. Columns from other sources are kept and are
+        empty for new grains.
     labels : (Y, X) int array
-        After the edit, of the same shape.
+        Labels after the edit, of the same shape.
     changed_tiles : bool array
-        Where `tile_checksums` before and after differ.
+        Tiles whose `tile_checksums` differ before and after.
     pixel_size_um, image, data_bar_rows
         As for `measure_grains`.
 
     Returns
     -------
     table : DataFrame
-        The same, to the last digit, as measured anew from the start.
+        Bit-identical to measuring all grains.
     measured : (N,) int32 array
-        Labels whose rows were made again, or were taken out because they have no pixel any more.
+        Labels whose rows were updated, or removed because no pixel is left.
     """
     if not changed_tiles.any():
         return table, np.empty(0, np.int32)
@@ -102,16 +104,16 @@ def update_grains(
     boxes = table[["top_px", "left_px", "height_px", "width_px"]].to_numpy()
     reaches = (boxes[:, 0] < bottom) & (boxes[:, 0] + boxes[:, 2] > top)
     reaches &= (boxes[:, 1] < right) & (boxes[:, 1] + boxes[:, 3] > left)
-    here = present_labels(np.ascontiguousarray(labels[top:bottom, left:right]))
-    ids = np.union1d(table.index[reaches].to_numpy(dtype=np.int32), here)
-    # A grain that the edit has let in may lie far away for the rest.
+    present = present_labels(np.ascontiguousarray(labels[top:bottom, left:right]))
+    ids = np.union1d(table.index[reaches].to_numpy(dtype=np.int32), present)
+    # A grain that reaches into a changed tile may extend far beyond it.
     old = boxes[table.index.isin(ids)]
     first = old[:, 0].min(initial=top)
     last = (old[:, 0] + old[:, 2]).max(initial=bottom)
-    scan = region_moments(labels, ids, rows=(int(first), min(int(last), labels.shape[0])))
+    regions = region_moments(labels, ids, rows=(int(first), min(int(last), labels.shape[0])))
     rows = measure_regions(
         labels,
-        scan,
+        regions,
         pixel_size_um=pixel_size_um,
         channels=channels_of(image),
         data_bar_rows=data_bar_rows,
@@ -122,9 +124,9 @@ def update_grains(
 def replace_rows(
     table: pd.DataFrame, rows: pd.DataFrame, ids: npt.NDArray[np.int32]
 ) -> pd.DataFrame:
-    """Return the table with the rows `ids` replaced by `rows`; those not among them are gone.
+    """Replace the rows with labels `ids` by `rows`; labels missing from `rows` are removed.
 
-    Columns that only the table has keep their values, and are empty for labels new to it.
+    Columns that only `table` has keep their values and are empty for new labels.
     """
     others = table.columns.difference(rows.columns, sort=False)
     rows = rows.join(table[others]) if len(others) else rows
@@ -136,7 +138,7 @@ def replace_rows(
 
 
 def _spans(tiles: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    # The box round the tiles in pixels: top, bottom, left, right.
+    # Bounding box of the tiles in pixels: top, bottom, left, right.
     rows, columns = np.nonzero(tiles)
     ends = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
     top, bottom, left, right = (int(end) * TILE_PX for end in ends)
@@ -151,8 +153,8 @@ def _checksums(
 ) -> None:
     for y in range(labels.shape[0]):
         for tile in range(len(out)):
-            # Slices and 32-bit factors: only so are eight products made at once, and 16 million
-            # pixels take 2 ms instead of 18.
+            # Slices and 32-bit factors let the compiler vectorize: 16 million pixels take 2 ms
+            # instead of 18 ms.
             row, factors = labels[y, tile * TILE_PX : (tile + 1) * TILE_PX], weights[y]
             total = np.uint64(0)
             for x in range(len(row)):

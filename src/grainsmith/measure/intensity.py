@@ -1,4 +1,4 @@
-"""Grey values of every grain: of its core, where no neighbour shines in."""
+"""Measure the intensity of grain cores, where neighbours contribute least."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.measure._numba import compiled, in_threads
+from grainsmith.parallel import compiled, map_threads
 
 if TYPE_CHECKING:
     from grainsmith.data import Image, LabelImage
     from grainsmith.measure.region_moments import RegionMoments
 
 CORE_PX = 2
-"""The core lies deeper than this under the grain's edge, in pixels of the image or map."""
+"""Distance of the core from the grain boundary, in pixels of the image or map."""
 
-LEAST_CORE = 9
-"""A core of fewer pixels says little: then pixels nearer to the edge are taken too."""
+MIN_CORE_PIXELS = 9
+"""With fewer core pixels, pixels nearer to the boundary are included."""
 
 _GRAINS_PER_CHUNK = 512
 
@@ -37,12 +37,12 @@ def channels_of(
 
 
 def intensity_columns(
-    labels: LabelImage, scan: RegionMoments, channels: Mapping[str, npt.NDArray[Any]]
+    labels: LabelImage, regions: RegionMoments, channels: Mapping[str, npt.NDArray[Any]]
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """Return mean, median and spread of every channel over the cores of the grains of a scan."""
+    """Compute mean, median and spread of every channel over the grain cores."""
     columns = {}
     for name, channel in channels.items():
-        core = core_values(labels, scan, channel)
+        core = core_values(labels, regions, channel)
         columns[f"mean_{name}"] = core[:, 1]
         columns[f"median_{name}"] = core[:, 2]
         columns[f"spread_{name}"] = core[:, 3]
@@ -50,32 +50,32 @@ def intensity_columns(
 
 
 def core_values(
-    labels: LabelImage, scan: RegionMoments, channel: npt.NDArray[Any]
+    labels: LabelImage, regions: RegionMoments, channel: npt.NDArray[Any]
 ) -> npt.NDArray[np.float64]:
-    """Return pixels, mean, median, spread and standard deviation of every grain's core.
+    """Compute pixel count, mean, median, spread and standard deviation of grain cores.
 
     Parameters
     ----------
     labels, channel : (Y, X) array
-        Of one grid; not-a-number in the channel is left out.
-    scan : RegionMoments
+        On the same grid; NaN in the channel is ignored.
+    regions : RegionMoments
         The grains of these labels.
 
     Returns
     -------
     (N, 5) float64 array
-        The spread is 1.4826 times the median absolute deviation. NaN without any pixel.
+        The spread is 1.4826 times the median absolute deviation. NaN for grains without pixels.
     """
-    known = (np.uint8, np.uint16, np.float32, np.float64)
-    if channel.dtype not in known:  # each type costs a compilation
+    compiled_dtypes = (np.uint8, np.uint16, np.float32, np.float64)
+    if channel.dtype not in compiled_dtypes:  # each dtype costs a compilation
         channel = channel.astype(np.float64)
-    out = np.full((len(scan), 5), np.nan)
+    out = np.full((len(regions), 5), np.nan)
 
     def measure_chunk(start: int) -> None:
         chunk = slice(start, start + _GRAINS_PER_CHUNK)
-        _core_values(labels, scan.ids[chunk], scan.boxes[chunk], channel, out[chunk])
+        _core_values(labels, regions.ids[chunk], regions.boxes[chunk], channel, out[chunk])
 
-    in_threads(measure_chunk, range(0, len(scan), _GRAINS_PER_CHUNK))
+    map_threads(measure_chunk, range(0, len(regions), _GRAINS_PER_CHUNK))
     return out
 
 
@@ -91,16 +91,16 @@ def _core_values(
         top, left, bottom, right = boxes[i]
         values = np.empty((bottom - top) * (right - left), np.float64)
         depths = np.empty(len(values), np.uint8)
-        found = np.zeros(CORE_PX + 1, np.int64)
+        pixels_at_depth = np.zeros(CORE_PX + 1, np.int64)
         n = 0
         for y in range(top, bottom):
             for x in range(left, right):
                 if labels[y, x] == ids[i] and not np.isnan(channel[y, x]):
                     values[n], depths[n] = channel[y, x], _depth(labels, y, x)
-                    found[: depths[n] + 1] += 1
+                    pixels_at_depth[: depths[n] + 1] += 1
                     n += 1
         depth = CORE_PX
-        while depth > 0 and found[depth] < LEAST_CORE:
+        while depth > 0 and pixels_at_depth[depth] < MIN_CORE_PIXELS:
             depth -= 1
         core = values[:n][depths[:n] >= depth]
         out[i, 0] = len(core)
@@ -113,7 +113,7 @@ def _core_values(
 
 @compiled
 def _depth(labels: npt.NDArray[np.int32], y: int, x: int) -> int:
-    # How many pixels (at most 2, Euclidean) lie between this one and the next that is not its own.
+    # Euclidean depth below the boundary of the grain, at most 2.
     height, width = labels.shape
     own = labels[y, x]
     depth = 2

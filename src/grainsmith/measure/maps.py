@@ -1,4 +1,4 @@
-"""The elements of every grain, read in the maps' native pixels."""
+"""Measure element maps per grain in the maps' native pixels."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pandas as pd
 
 from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError
-from grainsmith.measure._numba import compiled, in_threads
 from grainsmith.measure.intensity import core_values
 from grainsmith.measure.region_moments import RegionMoments, present_labels, region_moments
+from grainsmith.parallel import compiled, map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,46 +32,47 @@ def measure_maps(
     only: Iterable[int] | None = None,
     on_progress: OnProgress = no_progress,
 ) -> pd.DataFrame:
-    """Read every map in every grain.
+    """Measure every map in every grain.
 
-    The labels are brought to the map's own grid by nearest neighbour; the map is not resampled, so
-    counts stay counts. Read is the core of the grain (deeper than 2 map pixels where that leaves 9
-    pixels, else 1, else all), where the signal of the neighbours is least.
+    The labels are resampled to the grid of the map by nearest neighbour; the map is not resampled,
+    so counts stay counts. Only the core of a grain is measured, where neighbours contribute least:
+    more than 2 map pixels from the boundary if at least 9 pixels remain, else 1, else all.
 
     Parameters
     ----------
     labels : (Y, X) int array
         0 is background.
     maps : sequence of ElementMap
-    transforms : mapping of element (or `ElementMap.name`) to Transform, or one for each map
-        Where each map lies on the image of the labels.
+    transforms : mapping of element (or `ElementMap.name`) to Transform, or one per map
+        From pixels of each map to pixels of the labels.
     only : iterable of int, optional
-        Read these grains alone; all by default.
+        Labels to measure; all by default.
     on_progress : OnProgress
-        Called with (maps done, maps in all).
+        Called with (maps done, total).
 
     Returns
     -------
-    DataFrame with index `label`; for each map, named by its element (by its full name where an
+    DataFrame with index `label`; for each map, named by its element (by its full name if an
     element has several maps)
         <Element>_mean
-            Of the core, in the map's unit; NaN where the map does not reach the grain.
+            Mean of the core in the unit of the map; NaN where the map does not cover the grain.
         <Element>_error
-            Standard error of that mean: of counts, the root of the counts over the pixels (at
-            least one count); of others, the standard deviation over the root of the pixels.
+            Standard error of that mean: for counts, the square root of the counts (at least one)
+            divided by the pixels; else the standard deviation divided by the square root of the
+            pixels.
         <Element>_counts
-            Counts in the core; NaN for maps that are not in counts.
+            Sum of counts in the core; NaN for maps that are not in counts.
         <Element>_coverage
-            Share of the grain, 0 to 1, for which the map has a value.
+            Fraction of the grain, 0 to 1, that the map covers.
 
     Raises
     ------
     MismatchError
-        A map has no transform.
+        A map without a transform.
     """
     labels = np.ascontiguousarray(labels, dtype=np.int32)
     ids = present_labels(labels) if only is None else np.unique(np.fromiter(only, np.int32))
-    scan = region_moments(labels, ids[ids > 0])
+    regions = region_moments(labels, ids[ids > 0])
     grids: dict[tuple[Any, ...], tuple[LabelImage, RegionMoments]] = {}
     columns: dict[str, npt.NDArray[Any]] = {}
     on_progress(0, len(maps))
@@ -82,26 +83,28 @@ def measure_maps(
         key = (shape, transform.matrix.tobytes())
         if key not in grids:
             warped = _labels_on_map(labels, transform.matrix, shape[0], shape[1])
-            grids[key] = warped, region_moments(warped, scan.ids)
-        columns |= _columns(name, element_map, *grids[key], scan.ids)
-        columns[f"{name}_coverage"] = _coverages(labels, scan, element_map, transform)
+            grids[key] = warped, region_moments(warped, regions.ids)
+        columns |= _columns(name, element_map, *grids[key], regions.ids)
+        columns[f"{name}_coverage"] = _coverages(labels, regions, element_map, transform)
         on_progress(done, len(maps))
-    return pd.DataFrame(columns, index=pd.Index(scan.ids, name="label"))
+    return pd.DataFrame(columns, index=pd.Index(regions.ids, name="label"))
 
 
 def pair_transforms(
     maps: Sequence[ElementMap], transforms: Mapping[str, Transform] | Sequence[Transform]
 ) -> list[tuple[str, ElementMap, Transform]]:
-    """Return the name of the columns, the map and its transform; parameters as `measure_maps`."""
+    """Pair each map with its column name and transform; parameters as in `measure_maps`."""
     if not isinstance(transforms, Mapping):
         if len(transforms) != len(maps):
             raise ValueError(f"{len(maps)} maps need as many transforms, got {len(transforms)}")
-        found = list(transforms)
+        chosen = list(transforms)
     else:
-        found = [transforms.get(m.name) or _transform_of(m, transforms) for m in maps]
-    twice = Counter(m.element for m in maps)
-    names = [m.element if twice[m.element] == 1 else m.name.replace(" ", "_") for m in maps]
-    return list(zip(names, maps, found, strict=True))
+        chosen = [transforms.get(m.name) or _transform_of(m, transforms) for m in maps]
+    maps_per_element = Counter(m.element for m in maps)
+    names = [
+        m.element if maps_per_element[m.element] == 1 else m.name.replace(" ", "_") for m in maps
+    ]
+    return list(zip(names, maps, chosen, strict=True))
 
 
 def _transform_of(element_map: ElementMap, transforms: Mapping[str, Transform]) -> Transform:
@@ -109,8 +112,8 @@ def _transform_of(element_map: ElementMap, transforms: Mapping[str, Transform]) 
         return transforms[element_map.element]
     except KeyError:
         raise MismatchError(
-            f"there is no transform for the map of {element_map.name}, only for "
-            f"{', '.join(sorted(transforms)) or 'none'}: align it first, or leave the map out"
+            f"the map of {element_map.name} has no transform (available: "
+            f"{', '.join(sorted(transforms)) or 'none'}). Align the map first, or leave it out"
         ) from None
 
 
@@ -118,11 +121,13 @@ def _columns(
     name: str,
     element_map: ElementMap,
     warped: LabelImage,
-    on_map: RegionMoments,
+    map_regions: RegionMoments,
     ids: npt.NDArray[np.int32],
 ) -> dict[str, npt.NDArray[np.float64]]:
     values = np.full((len(ids), 5), np.nan)
-    values[np.searchsorted(ids, on_map.ids)] = core_values(warped, on_map, element_map.values)
+    values[np.searchsorted(ids, map_regions.ids)] = core_values(
+        warped, map_regions, element_map.values
+    )
     pixels, mean, _, _, deviation = values.T
     if element_map.kind == "counts":
         counts = mean * pixels
@@ -134,18 +139,20 @@ def _columns(
 
 
 def _coverages(
-    labels: LabelImage, scan: RegionMoments, element_map: ElementMap, transform: Transform
+    labels: LabelImage, regions: RegionMoments, element_map: ElementMap, transform: Transform
 ) -> npt.NDArray[np.float64]:
     measured = np.isfinite(element_map.values)
     to_map = transform.inverse().matrix
-    out = np.empty(len(scan))
+    out = np.empty(len(regions))
 
     def count_chunk(start: int) -> None:
         chunk = slice(start, start + _GRAINS_PER_CHUNK)
-        _count_covered(labels, scan.ids[chunk], scan.boxes[chunk], measured, to_map, out[chunk])
+        _count_covered(
+            labels, regions.ids[chunk], regions.boxes[chunk], measured, to_map, out[chunk]
+        )
 
-    in_threads(count_chunk, range(0, len(scan), _GRAINS_PER_CHUNK))
-    return out / scan.area
+    map_threads(count_chunk, range(0, len(regions), _GRAINS_PER_CHUNK))
+    return out / regions.area
 
 
 @compiled

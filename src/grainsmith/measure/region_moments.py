@@ -1,4 +1,4 @@
-"""One pass over a label image: where every grain lies, its area and its moments."""
+"""Compute bounding box, area and moments of every grain in one pass over the labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.measure._numba import compiled, in_threads, thread_count
+from grainsmith.parallel import compiled, map_threads, thread_count
 
 if TYPE_CHECKING:
     from grainsmith.data import LabelImage
@@ -19,18 +19,18 @@ _AREA, _Y, _X, _YY, _XX, _YX, _TOP, _LEFT, _BOTTOM, _RIGHT = range(10)
 
 @dataclass(frozen=True, slots=True)
 class RegionMoments:
-    """Sums over the pixels of every grain, exact to the last digit.
+    """Exact integer sums over the pixels of every grain.
 
     Attributes
     ----------
     ids : (N,) int32 array
-        Labels, rising.
+        Labels, ascending.
     area : (N,) int64 array
-        Pixels.
+        Number of pixels.
     sums : (N, 5) int64 array
-        Of y, x, y * y, x * x and y * x.
+        Sums of y, x, y * y, x * x and y * x.
     boxes : (N, 4) int64 array
-        First row, first column, row after the last, column after the last.
+        Top, left, bottom and right; bottom and right are exclusive.
     """
 
     ids: npt.NDArray[np.int32]
@@ -43,12 +43,12 @@ class RegionMoments:
 
 
 def present_labels(labels: LabelImage) -> npt.NDArray[np.int32]:
-    """Return the labels that occur in a (Y, X) image, rising, without 0."""
+    """List the labels of a (Y, X) image in ascending order, without 0."""
     highest = int(labels.max(initial=0))
-    # A flag for every possible number is ten times quicker than sorting, unless numbers are huge.
+    # One flag per possible label is ten times faster than sorting, unless labels are huge.
     if highest > 4 * labels.size + 1_000_000:
-        found = np.unique(labels)
-        return found[found > 0].astype(np.int32)
+        present = np.unique(labels)
+        return present[present > 0].astype(np.int32)
     flags = np.zeros(highest + 1, np.uint8)
     _flag(np.ascontiguousarray(labels, dtype=np.int32), flags)
     flags[0] = 0
@@ -58,16 +58,16 @@ def present_labels(labels: LabelImage) -> npt.NDArray[np.int32]:
 def region_moments(
     labels: LabelImage, ids: npt.NDArray[np.int32], *, rows: tuple[int, int] = (0, 0)
 ) -> RegionMoments:
-    """Sum up the pixels of the grains `ids`; those that have none are left out.
+    """Compute the region moments of the grains `ids`; labels without pixels are left out.
 
     Parameters
     ----------
     labels : (Y, X) int32 array
         Contiguous.
     ids : (N,) int32 array
-        Labels to look for, rising.
+        Labels to measure, ascending.
     rows : (int, int)
-        First row and row after the last that can hold them; (0, 0) means all.
+        First row and row after the last that can contain them; (0, 0) means all rows.
     """
     first, last = rows if rows[1] else (0, labels.shape[0])
     workers = thread_count()
@@ -84,12 +84,12 @@ def region_moments(
         _scan(labels, ids, ranks, band[0], band[1], out)
         return out
 
-    parts = np.stack(in_threads(scan_band, bands))
+    parts = np.stack(map_threads(scan_band, bands))
     sums = parts[..., :_TOP].sum(axis=0)
     low, high = parts[..., _TOP:_BOTTOM].min(axis=0), parts[..., _BOTTOM:].max(axis=0)
-    found = sums[:, _AREA] > 0
-    boxes = np.concatenate([low, high], axis=1)[found]
-    return RegionMoments(ids[found], sums[found, _AREA], sums[found, 1:], boxes)
+    present = sums[:, _AREA] > 0
+    boxes = np.concatenate([low, high], axis=1)[present]
+    return RegionMoments(ids[present], sums[present, _AREA], sums[present, 1:], boxes)
 
 
 @compiled
@@ -108,14 +108,14 @@ def _scan(
     last: int,
     out: npt.NDArray[np.int64],
 ) -> None:
-    before = rank = -1
+    previous = rank = -1
     for y in range(first, last):
         for x in range(labels.shape[1]):
             value = labels[y, x]
             if value <= 0:
                 continue
-            if value != before:
-                before, rank = value, _rank(value, ids, ranks)
+            if value != previous:
+                previous, rank = value, _rank(value, ids, ranks)
             if rank < 0:
                 continue
             row = out[rank]
@@ -135,5 +135,5 @@ def _scan(
 def _rank(value: int, ids: npt.NDArray[np.int32], ranks: npt.NDArray[np.int32]) -> int:
     if len(ranks):
         return ranks[value] if value < len(ranks) else -1
-    at = int(np.searchsorted(ids, value))
-    return at if at < len(ids) and ids[at] == value else -1
+    index = int(np.searchsorted(ids, value))
+    return index if index < len(ids) and ids[index] == value else -1

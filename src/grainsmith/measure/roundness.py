@@ -1,4 +1,4 @@
-"""Wadell roundness of one grain: how well rounded its corners are, whatever its elongation."""
+"""Compute the Wadell roundness of one grain: the roundness of its corners, not of its shape."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.measure._numba import compiled
+from grainsmith.parallel import compiled
 
-LEAST_BEND = 1.1
-"""A corner bends at least so many times more than the inscribed circle."""
+MIN_CORNER_CURVATURE = 1.1
+"""Minimum curvature of a corner, relative to the inscribed circle."""
 
-LEAST_TURN = math.radians(20)
-"""A bend that turns less is a wobble of the outline, not a corner."""
+MIN_CORNER_ANGLE = math.radians(20)
+"""Curved stretches that turn by less are roughness of the outline, not corners."""
 
 _DOWN, _RIGHT, _UP, _LEFT = 0, 1, 2, 3
 
 
 @compiled
 def wadell_roundness(mask: npt.NDArray[np.uint8], inscribed_radius: float) -> float:
-    """Return the mean radius of the corners over the radius of the largest inscribed circle.
+    """Compute the mean corner radius divided by the radius of the largest inscribed circle.
 
-    Wadell's roundness (1932, doi 10.1086/623964): 1 for a disc, towards 0 for sharp corners. A
-    corner is a stretch of the outline that bends more than the inscribed circle does, as Zheng &
-    Hryciw (2015, doi 10.1680/geot.14.P.192) count them; its radius is its length over the angle
-    by which it turns. The steps of the pixels are smoothed away first, with a standard deviation
-    of 1.2 R^0.4 px (R the inscribed radius), the least at which drawn discs of 15 px and more have
-    no corners (those of 10 px have 0.85 to 1). A perfectly sharp corner keeps a radius of about
-    that smoothing: a square has 0.33 at R = 15 px, 0.23 at 40 and 0.17 at 80. Compare grains of
-    like size in pixels.
+    Wadell's roundness (1932, doi 10.1086/623964) is 1 for a disc and tends to 0 for sharp corners.
+    A corner is a stretch of the outline with a larger curvature than the inscribed circle (Zheng &
+    Hryciw 2015, doi 10.1680/geot.14.P.192); its radius is its length divided by the angle it turns.
+    The outline is first smoothed by a Gaussian with a standard deviation of 1.2 R^0.4 px (R the
+    inscribed radius), the smallest at which synthetic discs of 15 px and more have no corners
+    (discs of 10 px score 0.85 to 1). A perfectly sharp corner keeps about that radius: a square
+    scores 0.33 at R = 15 px, 0.23 at 40 px and 0.17 at 80 px. Compare only grains that are
+    similar in size in pixels.
 
     Parameters
     ----------
     mask : (H, W) uint8 array
-        One grain with an empty margin; of several pieces the largest counts.
+        One grain with an empty margin; of several pieces the largest is used.
     inscribed_radius : float
-        In px.
+        Radius of the largest inscribed circle, in px.
     """
-    outline = _smooth(_even(longest_outline(mask)), 1.2 * inscribed_radius**0.4)
+    outline = _smooth(_resample(longest_outline(mask)), 1.2 * inscribed_radius**0.4)
     n = len(outline)
     step = np.empty(n)
     heading = np.empty(n)
@@ -60,10 +60,10 @@ def _mean_corner_radius(
     turn: npt.NDArray[np.float64], length: npt.NDArray[np.float64], inscribed_radius: float
 ) -> float:
     n = len(turn)
-    bend = turn * inscribed_radius / length
+    curvature = turn * inscribed_radius / length
     start = -1
     for i in range(n):
-        if bend[i] <= LEAST_BEND:
+        if curvature[i] <= MIN_CORNER_CURVATURE:
             start = i
             break
     if start < 0:
@@ -72,11 +72,11 @@ def _mean_corner_radius(
     run_length = run_turn = 0.0
     for offset in range(1, n + 1):
         i = (start + offset) % n
-        if bend[i] > LEAST_BEND:
+        if curvature[i] > MIN_CORNER_CURVATURE:
             run_length += length[i]
             run_turn += turn[i]
             continue
-        if run_turn > LEAST_TURN:
+        if run_turn > MIN_CORNER_ANGLE:
             total += run_length / run_turn
             corners += 1
         run_length = run_turn = 0.0
@@ -85,28 +85,29 @@ def _mean_corner_radius(
 
 @compiled
 def longest_outline(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Return the (N, 2) midpoints (y, x) of the pixel sides round the largest piece of a mask.
+    """Trace the outer boundary of the largest piece of a mask.
 
-    The sides are followed with the grain on the left; pieces that touch at a corner are one. Points
-    are in corners of pixels: the pixel (y, x) reaches from (y, x) to (y + 1, x + 1).
+    Returns the (N, 2) midpoints (y, x) of the pixel sides, with the grain on the left; pieces that
+    touch at a corner are connected. In these coordinates the pixel (y, x) extends from (y, x) to
+    (y + 1, x + 1).
     """
     height, width = mask.shape
-    seen = np.zeros((height, width), np.uint8)
+    visited = np.zeros((height, width), np.uint8)
     best = np.empty((0, 2), np.float64)
-    widest = 0.0
+    largest = 0.0
     for y in range(1, height - 1):
         for x in range(1, width - 1):
-            if mask[y, x] and not mask[y, x - 1] and not seen[y, x]:
-                points = _follow(mask, seen, y, x)
+            if mask[y, x] and not mask[y, x - 1] and not visited[y, x]:
+                points = _trace(mask, visited, y, x)
                 area = _signed_area(points)
-                if area > widest:
-                    best, widest = points, area
+                if area > largest:
+                    best, largest = points, area
     return best
 
 
 @compiled
-def _follow(
-    mask: npt.NDArray[np.uint8], seen: npt.NDArray[np.uint8], y0: int, x0: int
+def _trace(
+    mask: npt.NDArray[np.uint8], visited: npt.NDArray[np.uint8], y0: int, x0: int
 ) -> npt.NDArray[np.float64]:
     points = np.empty((64, 2), np.float64)
     n = 0
@@ -115,7 +116,7 @@ def _follow(
         dy = 1 if heading == _DOWN else (-1 if heading == _UP else 0)
         dx = 1 if heading == _RIGHT else (-1 if heading == _LEFT else 0)
         if heading == _DOWN:
-            seen[y, x] = 1
+            visited[y, x] = 1
         if n == len(points):
             longer = np.empty((2 * n, 2), np.float64)
             longer[:n] = points
@@ -134,7 +135,7 @@ def _follow(
 
 @compiled
 def _ahead(mask: npt.NDArray[np.uint8], y: int, x: int, heading: int) -> tuple[int, int]:
-    # The pixels ahead of the corner (y, x): the one on our left hand, the one on our right.
+    # The pixels ahead of the corner (y, x), on the left and on the right.
     if heading == _DOWN:
         return mask[y, x], mask[y, x - 1]
     if heading == _RIGHT:
@@ -146,7 +147,7 @@ def _ahead(mask: npt.NDArray[np.uint8], y: int, x: int, heading: int) -> tuple[i
 
 @compiled
 def _signed_area(points: npt.NDArray[np.float64]) -> float:
-    # Positive round a piece, negative round a hole.
+    # Positive around a piece, negative around a hole.
     doubled = 0.0
     for i in range(len(points)):
         doubled += points[i - 1, 0] * points[i, 1] - points[i, 0] * points[i - 1, 1]
@@ -154,8 +155,8 @@ def _signed_area(points: npt.NDArray[np.float64]) -> float:
 
 
 @compiled
-def _even(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    # The same closed line with points about 1 px apart.
+def _resample(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # Resample the closed line to points about 1 px apart.
     n = len(points)
     along = np.zeros(n + 1)
     for i in range(n):
@@ -163,14 +164,14 @@ def _even(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         along[i + 1] = along[i] + math.hypot(
             points[j, 0] - points[i, 0], points[j, 1] - points[i, 1]
         )
-    wanted = max(8, round(along[n]))
-    out = np.empty((wanted, 2), np.float64)
+    n_points = max(8, round(along[n]))
+    out = np.empty((n_points, 2), np.float64)
     i = 0
-    for k in range(wanted):
-        at = k * along[n] / wanted
-        while along[i + 1] < at:
+    for k in range(n_points):
+        position = k * along[n] / n_points
+        while along[i + 1] < position:
             i += 1
-        share = (at - along[i]) / (along[i + 1] - along[i])
+        share = (position - along[i]) / (along[i + 1] - along[i])
         out[k] = points[i] * (1 - share) + points[(i + 1) % n] * share
     return out
 

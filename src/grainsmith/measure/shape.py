@@ -1,7 +1,7 @@
-"""The shape of one grain, from its mask: what the table's form columns rest on.
+"""Compute the shape descriptors of one grain from its mask.
 
-Every function takes one grain as a (H, W) uint8 mask with `MARGIN` empty rows and columns on all
-sides. They are compiled, and called from the parallel loop over grains in `grains`.
+Every function takes one grain as an (H, W) uint8 mask with `MARGIN` empty rows and columns on all
+sides. The functions are compiled and called from the parallel loop over grains in `grains`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.measure._numba import compiled
+from grainsmith.parallel import compiled
 
 MARGIN = 2
-"""Empty pixels round a mask: the longest step of the lines that count its edge."""
+"""Empty pixels around a mask, the longest step of the Crofton lines."""
 
-# Eight directions of parallel lines through pixel centres: the step from one pixel to the next on a
-# line, and the step's share of the half circle (half the angle to its neighbours on either side).
+# Eight directions of parallel lines through pixel centres: the step between pixels on a line, and
+# the weight of the direction (half the angle between its neighbours).
 _KNIGHT = math.atan(0.5)
 _STEPS = np.array([(0, 1), (1, 0), (1, 1), (1, -1), (1, 2), (2, 1), (1, -2), (2, -1)])
 _SHARES = np.array([_KNIGHT] * 2 + [math.pi / 4 - _KNIGHT] * 2 + [math.pi / 8] * 4)
@@ -25,24 +25,25 @@ _SHARES = np.array([_KNIGHT] * 2 + [math.pi / 4 - _KNIGHT] * 2 + [math.pi / 8] *
 
 @compiled
 def perimeters(mask: npt.NDArray[np.uint8]) -> tuple[float, float]:
-    """Return the perimeter of a grain and that of its convex hull, both in px.
+    """Compute the Crofton perimeter of a grain and of its convex hull, both in px.
 
-    Cauchy and Crofton: the perimeter is the integral, over the directions of a half circle, of the
-    spacing of parallel lines times the number of times that they enter the figure (Ohser &
-    Muecklich 2000, Statistical Analysis of Microstructures in Materials Science, ch. 4). A line
-    enters a convex figure once, so for the hull the lines that meet the figure are counted.
+    By the Cauchy-Crofton formula, the perimeter is the integral over all directions of the spacing
+    of parallel lines times the number of their entries into the shape (Ohser & Muecklich 2000,
+    Statistical Analysis of Microstructures in Materials Science, ch. 4). A line enters a convex
+    shape once, so the lines that hit the shape are counted for the hull.
 
-    Eight directions are taken where `skimage.measure.perimeter_crofton` takes at most four: those
-    are 5 % short for a rectangle along the axes, these 2 %, and discs scatter half as much.
+    Eight directions are used, where `skimage.measure.perimeter_crofton` uses at most four: the
+    perimeter of axis-aligned rectangles is 2 % too short instead of 5 %, and discs scatter half as
+    much.
     """
-    own = hull = 0.0
+    perimeter = hull_perimeter = 0.0
     for k in range(8):
         dy, dx = _STEPS[k]
         entries, lines = _entries(mask, dy, dx)
         spacing = _SHARES[k] / math.sqrt(dy * dy + dx * dx)
-        own += spacing * entries
-        hull += spacing * lines
-    return own, min(own, hull)
+        perimeter += spacing * entries
+        hull_perimeter += spacing * lines
+    return perimeter, min(perimeter, hull_perimeter)
 
 
 @compiled
@@ -61,9 +62,9 @@ def _entries(mask: npt.NDArray[np.uint8], dy: int, dx: int) -> tuple[int, int]:
 
 @compiled
 def hull_of_centers(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """Return the (N, 2) corners (y, x) of the convex hull of the pixel centres, in order.
+    """Compute the convex hull of the pixel centres as (N, 2) corners (y, x), in order.
 
-    Andrew's monotone chain over the first and last pixel of every row: these come sorted.
+    Andrew's monotone chain over the first and last pixel of every row, which are sorted already.
     """
     height, width = mask.shape
     ends = np.empty((2 * height, 2), np.int64)
@@ -114,9 +115,9 @@ def _append_chain(
 
 @compiled
 def hull_area(hull: npt.NDArray[np.int64]) -> float:
-    """Return how many pixel centres lie in the hull or on it: the area of the filled hull in px.
+    """Count the pixel centres in the hull or on its edge: the area of the filled hull in px.
 
-    Pick's theorem, so a figure without hollows has exactly its own area.
+    By Pick's theorem, the hull of a convex shape has exactly the area of the shape.
     """
     doubled = on_edge = 0
     for i in range(len(hull)):
@@ -128,10 +129,10 @@ def hull_area(hull: npt.NDArray[np.int64]) -> float:
 
 @compiled
 def calipers(hull: npt.NDArray[np.int64]) -> tuple[float, float, float, float]:
-    """Return Feret max, Feret min and both sides of the smallest rectangle (long, short), in px.
+    """Compute max. and min. Feret diameter and the minimum-area rectangle (long, short), in px.
 
-    The calipers lie on the outer midpoints of the pixels' sides, so a bar of w x h pixels is w long
-    and h wide. Least width and smallest rectangle have a side along an edge of the hull.
+    The calipers touch the midpoints of the pixels' outer sides, so that a bar of w x h pixels is w
+    long and h wide. The minimum width and the rectangle have a side along an edge of the hull.
     """
     longest = 1.0
     for i in range(len(hull)):
@@ -139,36 +140,36 @@ def calipers(hull: npt.NDArray[np.int64]) -> tuple[float, float, float, float]:
             dy, dx = abs(hull[i, 0] - hull[j, 0]), abs(hull[i, 1] - hull[j, 1])
             reach = max((dy + 1) * (dy + 1) + dx * dx, dy * dy + (dx + 1) * (dx + 1))
             longest = max(longest, math.sqrt(reach))
-    least, side, other = math.inf, 0.0, math.inf
+    narrowest, side, other = math.inf, 0.0, math.inf
     for i in range(len(hull)):
         j = (i + 1) % len(hull)
         uy, ux = float(hull[j, 0] - hull[i, 0]), float(hull[j, 1] - hull[i, 1])
         length = math.hypot(uy, ux)
-        # A single pixel has no edge; its sides lie along the axes.
+        # The hull of a single pixel has no edge; use the axes.
         uy, ux = (uy / length, ux / length) if length else (0.0, 1.0)
         along, across = _extent(hull, uy, ux), _extent(hull, -ux, uy)
-        least = min(least, across)
+        narrowest = min(narrowest, across)
         if along * across < side * other or other == math.inf:
             side, other = along, across
-    return longest, least, max(side, other), min(side, other)
+    return longest, narrowest, max(side, other), min(side, other)
 
 
 @compiled
 def _extent(hull: npt.NDArray[np.int64], uy: float, ux: float) -> float:
     low, high = math.inf, -math.inf
     for i in range(len(hull)):
-        at = hull[i, 0] * uy + hull[i, 1] * ux
-        low, high = min(low, at), max(high, at)
+        position = hull[i, 0] * uy + hull[i, 1] * ux
+        low, high = min(low, position), max(high, position)
     return high - low + max(abs(uy), abs(ux))
 
 
 @compiled
 def inscribed_radius(mask: npt.NDArray[np.uint8]) -> float:
-    """Return the radius in px of the largest disc that fits into the grain.
+    """Compute the radius in px of the largest inscribed circle.
 
-    The exact Euclidean distance transform in two passes (Felzenszwalb & Huttenlocher 2012, doi
-    10.4086/toc.2012.v008a019). The edge runs half a pixel before the first pixel outside, and the
-    true centre lies between pixels: half a pixel off, less a quarter on average.
+    Exact Euclidean distance transform in two passes (Felzenszwalb & Huttenlocher 2012, doi
+    10.4086/toc.2012.v008a019). Distances to the first pixel outside are half a pixel too long, and
+    the true centre lies a quarter of a pixel from a pixel centre on average.
     """
     height, width = mask.shape
     far = height + width
@@ -190,7 +191,7 @@ def inscribed_radius(mask: npt.NDArray[np.uint8]) -> float:
 def _row_maximum(
     column: npt.NDArray[np.int64], vertex: npt.NDArray[np.int64], start: npt.NDArray[np.float64]
 ) -> float:
-    # The greatest value of the lower envelope of the parabolas (x - q)^2 + column[q]^2.
+    # Maximum of the lower envelope of the parabolas (x - q)^2 + column[q]^2.
     k = 0
     vertex[0], start[0], start[1] = 0, -math.inf, math.inf
     for q in range(1, len(column)):

@@ -1,4 +1,4 @@
-"""One page that says what a field or sample holds and how that was found, and the same as data."""
+"""Write HTML reports of fields and samples, with the same numbers as JSON."""
 
 from grainsmith.report.sample import FieldLine, SampleFacts, write_sample_report
 from grainsmith.report.write import Report, read_result, write_report

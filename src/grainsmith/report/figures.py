@@ -1,4 +1,4 @@
-"""The report's images, as data that an HTML file can hold."""
+"""Draw the figures of a report as data URIs for an HTML page."""
 
 from __future__ import annotations
 
@@ -22,63 +22,63 @@ if TYPE_CHECKING:
     from grainsmith.data import Image, LabelImage
     from grainsmith.statistics import FieldSpread, SizeStatistics
 
-WIDEST_PX = 1200
-"""Images are thinned out to this, so that a report stays a file that can be mailed."""
+MAX_SIDE_PX = 1200
+"""Images are subsampled to this size, so that a report can be sent by e-mail."""
 
-_COUNTED = (1.0, 0.83, 0.0)
-_LEFT_OUT = (1.0, 0.2, 0.75)
+_WHOLE_COLOR = (1.0, 0.83, 0.0)
+_CUT_COLOR = (1.0, 0.2, 0.75)
 
 
 def field_figure(image: Image, *, pixel_size_um: float) -> str:
-    """Return the field as it is, with a scale bar, as a data URI."""
+    """Draw the image with a scale bar as a data URI."""
     step = _step(image.shape)
-    return _figure_of(_stretched(image)[::step, ::step], step * pixel_size_um)
+    return _image_figure(_rescaled(image)[::step, ::step], step * pixel_size_um)
 
 
 def outline_figure(
     image: Image, labels: LabelImage, table: pd.DataFrame, *, pixel_size_um: float
 ) -> str:
-    """Return the field with outlines: yellow round grains, pink round those cut by the edge."""
+    """Draw the image with grain outlines, yellow for whole grains and pink for cut ones."""
     step = _step(labels.shape)
-    thin = labels[::step, ::step]
-    picture = _stretched(image)[::step, ::step].copy()
-    edge = find_boundaries(thin, mode="inner")
-    cut = np.isin(thin, table.index[table.touches_edge.to_numpy(dtype=bool)])
-    picture[edge & ~cut] = _COUNTED
-    picture[edge & cut] = _LEFT_OUT
-    return _figure_of(picture, step * pixel_size_um)
+    subsampled = labels[::step, ::step]
+    image_rgb = _rescaled(image)[::step, ::step].copy()
+    edge = find_boundaries(subsampled, mode="inner")
+    cut = np.isin(subsampled, table.index[table.touches_edge.to_numpy(dtype=bool)])
+    image_rgb[edge & ~cut] = _WHOLE_COLOR
+    image_rgb[edge & cut] = _CUT_COLOR
+    return _image_figure(image_rgb, step * pixel_size_um)
 
 
 def outline_png(
     image: Image, labels: LabelImage, table: pd.DataFrame, *, pixel_size_um: float
 ) -> bytes:
-    """Return the same image as the content of a PNG file."""
+    """Draw the outline figure as the content of a PNG file."""
     uri = outline_figure(image, labels, table, pixel_size_um=pixel_size_um)
     return base64.b64decode(uri.partition(",")[2])
 
 
 def size_figure(labels: LabelImage, sizes: pd.Series[float], *, unit: str) -> str:
-    """Return the grains coloured by their size, with its scale of colours, as a data URI."""
+    """Draw the grains coloured by size, with a colour bar, as a data URI."""
     step = _step(labels.shape)
-    thin = labels[::step, ::step]
-    values = np.full(thin.shape, np.nan)
-    at = np.searchsorted(sizes.index, thin[thin > 0])
-    values[thin > 0] = sizes.to_numpy()[at]
-    figure = _blank(thin.shape)
+    subsampled = labels[::step, ::step]
+    values = np.full(subsampled.shape, np.nan)
+    rows = np.searchsorted(sizes.index, subsampled[subsampled > 0])
+    values[subsampled > 0] = sizes.to_numpy()[rows]
+    figure = _new_figure(subsampled.shape)
     axes = figure.add_axes((0.0, 0.0, 0.85, 1.0))
     axes.set_facecolor("black")
     low, high = np.percentile(sizes, [2, 98]) if len(sizes) else (0, 1)
-    shown = axes.imshow(values, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
+    mapped = axes.imshow(values, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
-    bar = figure.colorbar(shown, cax=figure.add_axes((0.865, 0.1, 0.015, 0.8)), extend="both")
+    bar = figure.colorbar(mapped, cax=figure.add_axes((0.865, 0.1, 0.015, 0.8)), extend="both")
     bar.set_label({"um": "grain size (µm)", "px": "grain size (px)"}[unit])
     return _png(figure)
 
 
 def curve_figure(statistics: SizeStatistics) -> str:
-    """Return the cumulative curve with its band, as a data URI."""
-    return _drawn(
+    """Draw the cumulative curves with their intervals as a data URI."""
+    return _svg(
         lambda axes: plots.draw_curve(
             axes, statistics.curve, unit=statistics.unit, bases=statistics.bases
         )
@@ -86,8 +86,8 @@ def curve_figure(statistics: SizeStatistics) -> str:
 
 
 def field_curves_figure(spread: FieldSpread, statistics: SizeStatistics) -> str:
-    """Return the curves of all fields under that of their sample, as a data URI."""
-    return _drawn(
+    """Draw the curves of all fields and of their sample as a data URI."""
+    return _svg(
         lambda axes: plots.draw_field_curves(
             axes, spread.curves, statistics.curve, unit=statistics.unit
         )
@@ -95,23 +95,23 @@ def field_curves_figure(spread: FieldSpread, statistics: SizeStatistics) -> str:
 
 
 def sample_curves_figure(samples: Mapping[str, SizeStatistics]) -> str:
-    """Return the curves of several samples of one unit, as a data URI."""
+    """Draw the curves of several samples with the same unit as a data URI."""
     unit = next(iter(samples.values())).unit
-    curves = {name: one.curve for name, one in samples.items()}
-    return _drawn(lambda axes: plots.draw_sample_curves(axes, curves, unit=unit))
+    curves = {name: statistics.curve for name, statistics in samples.items()}
+    return _svg(lambda axes: plots.draw_sample_curves(axes, curves, unit=unit))
 
 
 def histogram_figure(values: npt.ArrayLike, name: str, *, log: bool) -> str:
-    """Return the histogram of a column, as a data URI."""
-    return _drawn(lambda axes: plots.draw_histogram(axes, values, name=name, log=log))
+    """Draw the histogram of a column as a data URI."""
+    return _svg(lambda axes: plots.draw_histogram(axes, values, name=name, log=log))
 
 
 def rose_figure(angles_deg: npt.ArrayLike) -> str:
-    """Return the rose of the long axes, as a data URI."""
-    return _drawn(lambda axes: plots.draw_rose(axes, angles_deg), polar=True)
+    """Draw a rose diagram of the long axes as a data URI."""
+    return _svg(lambda axes: plots.draw_rose(axes, angles_deg), polar=True)
 
 
-def _drawn(draw: Callable[[Axes], Any], *, polar: bool = False) -> str:
+def _svg(draw: Callable[[Axes], Any], *, polar: bool = False) -> str:
     figure = Figure(figsize=(4.2, 3.4), layout="constrained")
     draw(figure.add_subplot(projection="polar" if polar else None))
     buffer = io.BytesIO()
@@ -120,28 +120,28 @@ def _drawn(draw: Callable[[Axes], Any], *, polar: bool = False) -> str:
 
 
 def _step(shape: tuple[int, ...]) -> int:
-    return max(1, -(-max(shape[:2]) // WIDEST_PX))
+    return max(1, -(-max(shape[:2]) // MAX_SIDE_PX))
 
 
-def _stretched(image: Image) -> npt.NDArray[np.float32]:
-    # (Y, X, 3), 0 to 1, between the 1st and the 99th per cent of the grey values.
+def _rescaled(image: Image) -> npt.NDArray[np.float32]:
+    # Rescale to 0..1 between the 1st and 99th percentile, as (Y, X, 3).
     low, high = np.percentile(image[::4, ::4], [1, 99])
     grey = np.clip((image - np.float32(low)) / max(float(high - low), 1e-9), 0, 1)
     return grey if image.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
 
 
-def _blank(shape: tuple[int, ...]) -> Figure:
+def _new_figure(shape: tuple[int, ...]) -> Figure:
     width = 7.0
     return Figure(figsize=(width, width * shape[0] / shape[1]), dpi=160)
 
 
-def _figure_of(picture: npt.NDArray[np.float32], pixel_size_um: float) -> str:
-    figure = _blank(picture.shape)
+def _image_figure(image_rgb: npt.NDArray[np.float32], pixel_size_um: float) -> str:
+    figure = _new_figure(image_rgb.shape)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.imshow(picture, interpolation="nearest")
+    axes.imshow(image_rgb, interpolation="nearest")
     axes.set_axis_off()
     if pixel_size_um:
-        _add_scale_bar(axes, picture.shape, pixel_size_um)
+        _add_scale_bar(axes, image_rgb.shape, pixel_size_um)
     return _png(figure)
 
 

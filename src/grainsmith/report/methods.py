@@ -1,4 +1,4 @@
-"""The Methods paragraph of a paper: what was done, from the facts alone."""
+"""Write the Methods paragraph of a paper from recorded facts."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ if TYPE_CHECKING:
 
 _SIZES = {
     "ecd": "the diameter of the circle of equal area",
-    "feret_min": "the least Feret diameter",
-    "feret_max": "the greatest Feret diameter",
-    "best_short": "the short axis of the moment ellipse, or of the least rectangle of slim grains",
-    "best_long": "the long axis of the moment ellipse, or of the least rectangle of slim grains",
+    "feret_min": "the minimum Feret diameter",
+    "feret_max": "the maximum Feret diameter",
+    "best_short": "the best short axis (ellipse, or minimum-area rectangle of elongated grains)",
+    "best_long": "the best long axis (ellipse, or minimum-area rectangle of elongated grains)",
     "minor": "the minor axis of the moment ellipse",
     "major": "the major axis of the moment ellipse",
 }
 _EDGES = {
     "weights": (
         "Grains cut off by the edge of the field were left out and the others weighted by the "
-        "inverse of their probability to lie wholly inside (Miles-Lantuejoul correction, "
+        "inverse of their probability to lie entirely inside (Miles-Lantuejoul correction, "
         "ISO 13322-1)"
     ),
-    "guard": "Grains whose centre lay within a guard frame along the edge were left out",
+    "guard": "Grains with their centre in a guard frame along the edge were left out",
     "drop": (
         "Grains cut off by the edge of the field were left out without correction, which "
         "underestimates coarse grains"
     ),
-    "count all": "Grains cut off by the edge of the field were counted as seen",
+    "count all": "Grains cut off by the edge of the field were counted with their visible size",
 }
 
 
 def methods_paragraph(
     statistics: SizeStatistics, facts: Mapping[str, Any], *, version: str, pixel_size_um: float
 ) -> str:
-    """Return a paragraph that a paper's Methods section can take over.
+    """Write a paragraph for the Methods section of a paper.
 
     Parameters
     ----------
     statistics : SizeStatistics
     facts : mapping
-        See `write_report`; what is missing is left out, nothing is made up.
+        See `write_report`; missing facts are left out.
     version : str
-        Of Grainsmith.
+        Version of Grainsmith.
     pixel_size_um : float
         0 = unknown.
     """
@@ -89,12 +89,12 @@ def _scale(facts: Mapping[str, Any], pixel_size_um: float) -> str:
 
 
 def _edge(statistics: SizeStatistics) -> str:
-    left = statistics.left_out
+    excluded = statistics.left_out
     text = _EDGES[statistics.settings.edge_rule]
-    if left.n_edge:
-        text += f" ({left.n_edge} grains left out)"
-    if left.n_small:
-        text += f"; {left.n_small} grains below the resolution were left out too"
+    if excluded.n_edge:
+        text += f" ({excluded.n_edge} grains left out)"
+    if excluded.n_small:
+        text += f"; {excluded.n_small} grains below the resolution limit were also left out"
     return f"{text}."
 
 
@@ -106,10 +106,14 @@ def _distribution(statistics: SizeStatistics) -> str:
         f"Size distributions of {source} are given by number and by area; percentiles were "
         "interpolated between grains without binning; graphic measures follow Folk & Ward (1957)"
     )
-    drawn = statistics.settings.n_bootstrap
-    if drawn:
+    n_bootstrap = statistics.settings.n_bootstrap
+    if n_bootstrap:
         levels = "fields, then grains, " if statistics.n_fields > 1 else "grains "
-        text += f"; 95 % intervals come from {drawn} bootstrap resamplings of {levels}".rstrip(", ")
+        text += (
+            f"; 95 % intervals come from {n_bootstrap} bootstrap resamplings of {levels}".rstrip(
+                ", "
+            )
+        )
     if statistics.settings.scale_error_pct:
         text += f" with a scale error of {statistics.settings.scale_error_pct:g} %"
     return f"{text}."

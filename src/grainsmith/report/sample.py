@@ -1,8 +1,9 @@
-"""The report of a sample: what its fields say together, and what parts it from the others."""
+"""Write the report of a sample: pooled statistics, fields, and comparison with other samples."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -27,18 +28,18 @@ _UNITS = {"um": "µm", "px": "px"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldLine:
-    """A field in the list of a sample.
+    """One field in the list of a sample report.
 
     Attributes
     ----------
     name : str
     link : str
-        Of its own report, from the folder of the sample's; "" = it has none.
+        Path of the report of the field, relative to the sample report; "" = none.
     n_grains : int
     d50 : float
-        By number; NaN where there is none.
+        D50 by number; NaN without grains.
     notes : tuple of str
-        What the user should know; of a failed field, its reason.
+        Remarks for the user; for a failed field, the reason.
     failed : bool
     """
 
@@ -52,26 +53,26 @@ class FieldLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleFacts:
-    """All that is told of a sample.
+    """Content of a sample report.
 
     Attributes
     ----------
     name : str
     statistics : SizeStatistics
-        Of all fields together.
+        Statistics of all fields pooled.
     spread : FieldSpread
-        Between them.
+        Variation between the fields.
     fields : sequence of FieldLine
     modal : DataFrame
-        Of `classify.modal.modal_percentages`; empty = no minerals.
+        From `classify.modal.modal_percentages`; empty = no minerals.
     others : mapping of str to Comparison
-        This sample (first) against each other one (second).
+        This sample (first) compared with each other sample (second).
     curves : mapping of str to SizeStatistics
-        This sample and all that it is compared with.
+        This sample and all samples that it is compared with.
     facts : mapping
         See `write_report`.
     pixel_size_um : float
-        Where all fields share it; else 0.
+        Pixel size if all fields share it, else 0.
     """
 
     name: str
@@ -79,14 +80,14 @@ class SampleFacts:
     spread: FieldSpread
     fields: Sequence[FieldLine]
     modal: pd.DataFrame
-    others: Mapping[str, SampleComparison] = field(default_factory=dict)
-    curves: Mapping[str, SizeStatistics] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    others: Mapping[str, SampleComparison] = dataclass_field(default_factory=dict)
+    curves: Mapping[str, SizeStatistics] = dataclass_field(default_factory=dict)
+    facts: Mapping[str, Any] = dataclass_field(default_factory=dict)
     pixel_size_um: float = 0.0
 
 
 def write_sample_report(path: str | Path, sample: SampleFacts, *, result_name: str) -> str:
-    """Write the page of a sample and return its summary in one line.
+    """Write the HTML report of a sample and return its one-line summary.
 
     Parameters
     ----------
@@ -94,12 +95,12 @@ def write_sample_report(path: str | Path, sample: SampleFacts, *, result_name: s
         Ends in .html.
     sample : SampleFacts
     result_name : str
-        File beside it that holds the same numbers.
+        Name of the file with the same numbers next to it.
 
     Raises
     ------
     WriteError
-        It could not be written; what was there before is untouched.
+        The file could not be written; an existing file is unchanged.
     """
     statistics = sample.statistics
     summary = _summary(sample)
@@ -132,10 +133,10 @@ def write_sample_report(path: str | Path, sample: SampleFacts, *, result_name: s
 
 def _summary(sample: SampleFacts) -> str:
     statistics = sample.statistics
-    done = [one for one in sample.fields if not one.failed]
+    done = [field for field in sample.fields if not field.failed]
     parts = [
         f"{len(done)} field{'s' if len(done) != 1 else ''}",
-        f"{sum(one.n_grains for one in done)} grains",
+        f"{sum(field.n_grains for field in done)} grains",
     ]
     for basis in ("number", "area"):
         if statistics.n:
@@ -145,43 +146,45 @@ def _summary(sample: SampleFacts) -> str:
 
 
 def _warnings(sample: SampleFacts) -> list[str]:
-    failed = [one for one in sample.fields if one.failed]
+    failed = [field for field in sample.fields if field.failed]
     done = len(sample.fields) - len(failed)
-    found = []
+    warnings = []
     if failed:
-        names = ", ".join(one.name for one in failed[:5]) + (" …" if len(failed) > 5 else "")
-        found.append(f"{len(failed)} of {len(sample.fields)} fields failed and are not in: {names}")
+        names = ", ".join(field.name for field in failed[:5]) + (" …" if len(failed) > 5 else "")
+        warnings.append(
+            f"{len(failed)} of {len(sample.fields)} fields failed and are not included: {names}"
+        )
     if 0 < done < 5:
-        found.append(
-            f"Only {done} field{'s' if done > 1 else ''}: how far fields differ is a guess, and "
-            "with it every interval."
+        warnings.append(
+            f"Only {done} field{'s' if done > 1 else ''}: the variation between fields "
+            "is uncertain, and so is every interval."
         )
     if sample.statistics.unit == "px":
-        found.append("The pixel size is unknown: all lengths are in pixels.")
-    return found
+        warnings.append("The pixel size is unknown: all lengths are in pixels.")
+    return warnings
 
 
 def _figures(sample: SampleFacts) -> list[dict[str, str]]:
     statistics = sample.statistics
     if not statistics.n:
         return []
-    shown = [
-        (figures.curve_figure(statistics), "All fields together, with 95 % bands."),
+    drawings = [
+        (figures.curve_figure(statistics), "All fields pooled, with 95 % intervals."),
         (
             figures.field_curves_figure(sample.spread, statistics),
-            "Every field by itself (grey), by number.",
+            "Individual fields (grey), by number.",
         ),
     ]
     if len(sample.curves) > 1:
         uri = figures.sample_curves_figure(sample.curves)
-        shown.append((uri, "The samples, by number, with 95 % bands."))
-    return [{"uri": uri, "caption": caption} for uri, caption in shown]
+        drawings.append((uri, "All samples, by number, with 95 % intervals."))
+    return [{"uri": uri, "caption": caption} for uri, caption in drawings]
 
 
 def _spread_section(sample: SampleFacts) -> Section:
     spread, unit = sample.spread, _UNITS[sample.statistics.unit]
     rows = [
-        [Cell("share of the variance that lies between fields"), Cell(_pct(spread.between_share))],
+        [Cell("share of the variance between fields"), Cell(_pct(spread.between_share))],
         [
             Cell("standard deviation between fields (factor)"),
             Cell(significant(2**spread.between_sd_log2)),
@@ -192,12 +195,15 @@ def _spread_section(sample: SampleFacts) -> Section:
         ],
     ]
     rows += [
-        [Cell(f"D50 by {name.rpartition('_')[2]}, fields apart by ({unit})"), Cell(_number(sd))]
+        [
+            Cell(f"standard deviation of D50 by {name.rpartition('_')[2]} between fields ({unit})"),
+            Cell(_number(sd)),
+        ]
         for name, sd in spread.d50_sd.items()
     ]
     note = (
-        "Variance components of log2(size); every grain that counts does so once. A share near 0 "
-        "means that any field speaks for the sample."
+        "Variance components of log2(size); every grain counts once. A share near 0 means that any "
+        "field represents the sample."
     )
     return Section("Between the fields", ["", ""], rows, note)
 
@@ -217,46 +223,48 @@ def _modal_section(modal: pd.DataFrame) -> Section:
         ]
         for mineral, row in modal.iterrows()
     ]
-    note = "In grey: 95 % intervals, fields drawn first and grains within them."
+    note = "In grey: 95 % bootstrap intervals over fields, then grains."
     return Section("Modal percentages", ["", "grains", "% area", "% count", "% weight"], rows, note)
 
 
 def _others_section(sample: SampleFacts) -> Section:
     rows = []
-    for name, one in sample.others.items():
+    for name, comparison in sample.others.items():
         unit = sample.statistics.unit
-        cells = [Cell(name), Cell(significant(one.ks)), Cell(_p(one.ks_p))]
+        cells = [Cell(name), Cell(significant(comparison.ks)), Cell(_p(comparison.ks_p))]
         for percentile in (16, 50, 84):
-            row = one.differences.loc[f"d{percentile}_{unit}_number"].to_dict()
+            row = comparison.differences.loc[f"d{percentile}_{unit}_number"].to_dict()
             difference, low, high = row["difference"], row["low"], row["high"]
             cells.append(Cell(_signed(difference), _interval(low, high)))
         rows.append(cells)
     unit_text = _UNITS[sample.statistics.unit]
-    heads = ["against", "KS distance", "p", *(f"ΔD{p} ({unit_text})" for p in (16, 50, 84))]
+    heads = ["compared with", "KS distance", "p", *(f"ΔD{p} ({unit_text})" for p in (16, 50, 84))]
     note = (
-        "By number; Δ is the other sample minus this one, in grey its 95 % interval: where that "
-        "leaves out 0, the samples differ. p allows for grains of one field being alike."
+        "By number; Δ is the other sample minus this one, in grey its 95 % interval: the samples "
+        "differ if it excludes 0. p accounts for the similarity of grains from one field."
     )
-    return Section("Against the other samples", heads, rows, note)
+    return Section("Comparison with other samples", heads, rows, note)
 
 
 def _fields_section(sample: SampleFacts) -> Section:
     unit = _UNITS[sample.statistics.unit]
     rows = [
         [
-            Cell(one.name, link=quote(one.link)),
-            Cell("failed" if one.failed else str(one.n_grains)),
-            Cell("" if one.failed else _number(one.d50)),
-            Cell("; ".join(note.rstrip(".") for note in one.notes)),
+            Cell(field.name, link=quote(field.link)),
+            Cell("failed" if field.failed else str(field.n_grains)),
+            Cell("" if field.failed else _number(field.d50)),
+            Cell("; ".join(note.rstrip(".") for note in field.notes)),
         ]
-        for one in sample.fields
+        for field in sample.fields
     ]
     heads = ["", "grains", f"D50 by number ({unit})", "notes"]
     return Section("Fields", heads, rows, ends_in_words=True)
 
 
 def _provenance(sample: SampleFacts) -> list[tuple[str, str]]:
-    rows = [("Fields", f"{sum(not one.failed for one in sample.fields)} of {len(sample.fields)}")]
+    rows = [
+        ("Fields", f"{sum(not field.failed for field in sample.fields)} of {len(sample.fields)}")
+    ]
     if sample.pixel_size_um:
         rows.append(("Pixel size", f"{sample.pixel_size_um:.6g} µm"))
     names = {"model": "Model", "model_sha256": "Model, SHA-256", "recipe": "Recipe"}

@@ -1,4 +1,4 @@
-"""The report's tables, ready to be printed."""
+"""Format the tables of a report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from grainsmith.statistics import SizeStatistics
 
-_FORMS = (
+_SHAPE_MEASURES = (
     "aspect_ratio",
     "circularity",
     "circularity_iso",
@@ -31,7 +31,7 @@ _FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A number or word, its interval where it has one, and a page that tells more."""
+    """Text of a table cell, with an optional interval and link."""
 
     text: str
     interval: str = ""
@@ -40,7 +40,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table under a heading; where it ends in words, its last column is set as text."""
+    """A table with a heading; `ends_in_words` left-aligns the last column."""
 
     title: str
     heads: Sequence[str]
@@ -50,7 +50,7 @@ class Section:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Return a number with so many significant digits, without an exponent where it can be read.
+    """Format a number with the given significant digits, without an exponent.
 
     >>> [significant(value) for value in (83.3016, 0.001234, 123456.0, float("nan"))]
     ['83.3', '0.00123', '123000', '–']
@@ -64,7 +64,7 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def size_section(statistics: SizeStatistics) -> Section:
-    """Return percentiles, moments and Folk & Ward's measures, one column a basis."""
+    """Tabulate percentiles, moments and Folk & Ward measures, one column per basis."""
     unit = {"um": "µm", "px": "px"}[statistics.unit]
     names = [(f"d{p}_{statistics.unit}", f"D{p} ({unit})") for p in PERCENTILES]
     names += [
@@ -101,7 +101,7 @@ def size_section(statistics: SizeStatistics) -> Section:
 
 
 def class_section(statistics: SizeStatistics) -> Section:
-    """Return the shares of GRADISTAT's classes."""
+    """Tabulate the shares of the GRADISTAT classes."""
     rows = [
         [Cell(str(name)), Cell(_limit(row.lower_um))]
         + [Cell(f"{row[f'pct_{basis}']:.1f}") for basis in statistics.bases]
@@ -111,32 +111,34 @@ def class_section(statistics: SizeStatistics) -> Section:
     return Section("Size classes (GRADISTAT)", heads, rows)
 
 
-def form_section(table: pd.DataFrame) -> Section:
-    """Return quartiles of the forms, over the grains that are above the resolution."""
-    fit = table[~table.below_resolution.to_numpy(dtype=bool)]
+def shape_section(table: pd.DataFrame) -> Section:
+    """Tabulate quartiles of the shape measures over grains above the resolution limit."""
+    resolved = table[~table.below_resolution.to_numpy(dtype=bool)]
     rows = []
-    for name in _FORMS:
-        known = fit[name].dropna().to_numpy(dtype=float)
-        quartiles = np.percentile(known, [25, 50, 75]) if len(known) else np.full(3, np.nan)
+    for name in _SHAPE_MEASURES:
+        values = resolved[name].dropna().to_numpy(dtype=float)
+        quartiles = np.percentile(values, [25, 50, 75]) if len(values) else np.full(3, np.nan)
         rows.append(
             [
                 Cell(readable(name)),
                 *(Cell(significant(q)) for q in quartiles),
-                Cell(str(len(known))),
+                Cell(str(len(values))),
             ]
         )
     note = (
-        f"Grains above the resolution: {len(fit)} of {len(table)}; each counts once. "
+        f"Grains above the resolution limit: {len(resolved)} of {len(table)}; each counts once. "
         "Circularity is 4πA/P² (ImageJ), circularity iso its root (ISO 9276-6); "
-        "irn is circularity freed from elongation."
+        "irn is circularity corrected for elongation."
     )
-    return Section("Form", ["", "first quartile", "median", "third quartile", "grains"], rows, note)
+    return Section(
+        "Shape", ["", "first quartile", "median", "third quartile", "grains"], rows, note
+    )
 
 
 def mineral_section(
     table: pd.DataFrame, by_mineral: Mapping[str, SizeStatistics], unit: str
 ) -> Section:
-    """Return count, share of the area and D50 of every mineral."""
+    """Tabulate count, area share and D50 of every mineral."""
     counts = table.mineral.value_counts()
     areas = table.groupby("mineral", observed=True).area_px.sum() / table.area_px.sum() * 100
     rows = []
@@ -170,10 +172,10 @@ def _limit(lower_um: float) -> str:
 def _intervals_note(statistics: SizeStatistics) -> str:
     if not statistics.settings.n_bootstrap:
         return ""
-    more = [
+    targets = [
         f"{count} more grains would bring D50 by {basis} to ±5 %"
         for basis, count in statistics.more_grains.items()
         if count > 0
     ]
     note = "In grey: 95 % intervals."
-    return f"{note} If the rest is like these grains, {' and '.join(more)}." if more else note
+    return f"{note} With the same distribution, {' and '.join(targets)}." if targets else note

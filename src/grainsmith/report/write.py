@@ -1,4 +1,4 @@
-"""Write the report of a field, and read its numbers back."""
+"""Write the report of a field and read its numbers back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from grainsmith import __version__
 from grainsmith.errors import MismatchError, ReadError
 from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.provenance import provenance, read_json, write_json
+from grainsmith.measure import RESOLUTION_PX
 from grainsmith.plots import readable
 from grainsmith.report import figures, tables
 from grainsmith.report.methods import methods_paragraph
@@ -27,32 +28,32 @@ if TYPE_CHECKING:
 
 FORMAT = "grainsmith-result-1"
 
-LEAST_PER_MINERAL = 10
-"""Minerals of fewer grains get a count, but no distribution."""
+MIN_GRAINS_PER_MINERAL = 10
+"""Minerals with fewer grains get a count, but no size statistics."""
 
-_NAMES = {
+_FACT_LABELS = {
     "source": "Image",
     "maps": "Element maps",
-    "alignment": "RegistrationResult",
+    "alignment": "Alignment",
     "model": "Model",
     "model_sha256": "Model, SHA-256",
-    "model_settings": "Settings of the segmentation",
-    "edits": "Edits by hand",
+    "model_settings": "Segmentation settings",
+    "edits": "Manual edits",
     "notes": "Notes",
 }
-_SAID_ELSEWHERE = {"title", "pixel_size_source", "data_bar_rows"}
+_SHOWN_ELSEWHERE = {"title", "pixel_size_source", "data_bar_rows"}
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The files of a report.
+    """Files of a report.
 
     Attributes
     ----------
     html, result : Path
-        The page, and its numbers as JSON.
+        The HTML page, and the JSON file with its numbers.
     summary : str
-        One line, such as "412 grains · D50 83.3 µm (by number) · 0.62 µm/px".
+        One-line summary, such as "412 grains · D50 83.3 µm (by number) · 0.62 µm/px".
     """
 
     html: Path
@@ -69,9 +70,9 @@ def write_report(
     facts: Mapping[str, Any] | None = None,
     settings: StatisticsSettings | None = None,
 ) -> Report:
-    """Write one HTML page about a field, and `<name>.json` with the same numbers beside it.
+    """Write an HTML report of a field, and `<name>.json` with the same numbers.
 
-    The page stands alone: images are inside, nothing is fetched. All of this is enough::
+    The page is self-contained, with embedded images. For example::
 
         table = measure_grains(labels, pixel_size_um=image.pixel_size_um, image=image.image)
         write_report(
@@ -93,18 +94,18 @@ def write_report(
     Parameters
     ----------
     path : str or Path
-        Of the page; ends in .html.
+        HTML file to write.
     labels : (Y, X) int array
         0 is background.
     table : DataFrame
-        Of `measure.measure_grains` for these labels. A column `mineral`, where it has one, is
-        summed up too. Its columns in µm say the pixel size.
+        From `measure.measure_grains` for these labels. An optional column `mineral` is summarized
+        too. The pixel size is taken from the columns in µm.
     image : (Y, X) or (Y, X, 3) array, optional
-        The image on which the grains were drawn; without it there are no images.
+        Image of the field; without it the report has no images.
     facts : mapping, optional
-        What is known: "title", "source", "pixel_size_source", "data_bar_rows", "model",
-        "model_sha256", "model_settings" (a dict), "edits" (how many, by hand), "maps" and
-        "alignment" (lists of str), "notes" (a list of str). Others are printed as they are.
+        Recorded facts: "title", "source", "pixel_size_source", "data_bar_rows", "model",
+        "model_sha256", "model_settings" (a dict), "edits" (number of manual edits), "maps" and
+        "alignment" (lists of str), "notes" (a list of str). Other entries are listed unchanged.
     settings : StatisticsSettings, optional
 
     Returns
@@ -114,86 +115,112 @@ def write_report(
     Raises
     ------
     MismatchError
-        Image, labels and table do not belong together.
+        Image, labels and table do not fit together.
     WriteError
-        A file could not be written; what was there before is untouched.
+        A file could not be written; existing files are unchanged.
     """
     facts = dict(facts or {})
     _check(labels, table, image)
     settings = settings or StatisticsSettings()
     rows = labels.shape[0] - int(facts.get("data_bar_rows", 0))
     field = FieldGrains(table=table, height_px=rows, width_px=labels.shape[1])
-    statistics = summarise(field, settings)
-    by_mineral = _by_mineral(field, settings)
-    pixel_size_um = _pixel_size_um(table)
+    content = _Content(
+        field=field,
+        facts=facts,
+        statistics=summarise(field, settings),
+        by_mineral=_by_mineral(field, settings),
+        pixel_size_um=_pixel_size_um(table),
+        origin=provenance([], settings=asdict(settings)),
+    )
     page, result = Path(path), Path(path).with_suffix(".json")
-    origin = provenance([], settings=asdict(settings))
-    methods = methods_paragraph(statistics, facts, version=__version__, pixel_size_um=pixel_size_um)
-    summary = _summary(statistics, pixel_size_um)
-    found = {
-        "format": FORMAT,
-        "grainsmith": __version__,
-        "made": origin["made"],
-        "summary": summary,
-        "pixel_size_um": pixel_size_um,
-        "grains": len(table),
-        "facts": facts,
-        "statistics": statistics.as_dict(),
-        "minerals": {name: one.as_dict() for name, one in by_mineral.items()},
-        "versions": origin["versions"],
-        "methods": methods,
-    }
     html = page_template().render(
         title=facts.get("title") or page.stem,
-        summary=summary,
-        warnings=_warnings(table, statistics, pixel_size_um),
-        pictures=_pictures(labels[:rows], table, image, statistics, pixel_size_um),
-        figures=_figures(table, statistics),
-        sections=_sections(table, statistics, by_mineral),
+        summary=content.summary,
+        warnings=_warnings(table, content.statistics, content.pixel_size_um),
+        pictures=_images(labels[:rows], table, image, content.statistics, content.pixel_size_um),
+        figures=_figures(table, content.statistics),
+        sections=_sections(table, content.statistics, content.by_mineral),
         provenance=[
-            *_provenance(facts, statistics, pixel_size_um),
-            ("Versions", _said(origin["versions"])),
+            *_provenance(facts, content.statistics, content.pixel_size_um),
+            ("Versions", _format_fact(content.origin["versions"])),
         ],
-        methods=methods,
+        methods=content.methods,
         version=__version__,
-        made=origin["made"],
+        made=content.origin["made"],
         result_name=result.name,
     )
-    write_json(result, found)
+    write_json(result, content.as_dict())
     with atomic_write(page) as temporary:
         temporary.write_text(html, "utf-8")
-    return Report(page, result, summary)
+    return Report(page, result, content.summary)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
+    """Everything that both the page and the JSON file contain."""
+
+    field: FieldGrains
+    facts: dict[str, Any]
+    statistics: SizeStatistics
+    by_mineral: dict[str, SizeStatistics]
+    pixel_size_um: float
+    origin: dict[str, Any]
+
+    @property
+    def summary(self) -> str:
+        return _summary(self.statistics, self.pixel_size_um)
+
+    @property
+    def methods(self) -> str:
+        return methods_paragraph(
+            self.statistics, self.facts, version=__version__, pixel_size_um=self.pixel_size_um
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "grainsmith": __version__,
+            "made": self.origin["made"],
+            "summary": self.summary,
+            "pixel_size_um": self.pixel_size_um,
+            "grains": len(self.field.table),
+            "facts": self.facts,
+            "statistics": self.statistics.as_dict(),
+            "minerals": {name: sizes.as_dict() for name, sizes in self.by_mineral.items()},
+            "versions": self.origin["versions"],
+            "methods": self.methods,
+        }
 
 
 def read_result(path: str | Path) -> dict[str, Any]:
-    """Return the numbers that `write_report` has written beside its page.
+    """Read the numbers that `write_report` wrote next to its page.
 
     Raises
     ------
     ReadError
-        The file is missing, broken or not one of ours.
+        The file is missing, broken or not a Grainsmith result.
     """
-    found = read_json(path)
-    if found.get("format") != FORMAT:
-        raise ReadError(f"{path} is not a result of Grainsmith: it lacks the format {FORMAT}")
-    return found
+    content = read_json(path)
+    if content.get("format") != FORMAT:
+        raise ReadError(f"{path} is not a Grainsmith result: its format is not {FORMAT}")
+    return content
 
 
 def _check(labels: LabelImage, table: pd.DataFrame, image: Image | None) -> None:
     if image is not None and image.shape[:2] != labels.shape:
         raise MismatchError(
             f"the image is {image.shape[:2]} and the labels are {labels.shape} (rows, columns): "
-            "choose the image on which the grains were drawn"
+            "choose the image of these labels"
         )
     grains = int(np.count_nonzero(np.bincount(labels.ravel())[1:])) if labels.max() < 2**26 else -1
     if grains not in (-1, len(table)):
         raise MismatchError(
-            f"the labels hold {grains} grains and the table {len(table)}: measure them again"
+            f"the labels contain {grains} grains and the table {len(table)}: measure again"
         )
 
 
 def page_template() -> Any:
-    """Return the page that reports of fields and of samples share."""
+    """Load the HTML template shared by field and sample reports."""
     loader = PackageLoader("grainsmith.report", ".")
     environment = Environment(
         loader=loader, autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
@@ -207,7 +234,7 @@ def _by_mineral(field: FieldGrains, settings: StatisticsSettings) -> dict[str, S
     return {
         str(name): summarise(replace(field, table=grains), settings)
         for name, grains in field.table.groupby("mineral", observed=True)
-        if len(grains) >= LEAST_PER_MINERAL
+        if len(grains) >= MIN_GRAINS_PER_MINERAL
     }
 
 
@@ -229,26 +256,28 @@ def _summary(statistics: SizeStatistics, pixel_size_um: float) -> str:
 
 
 def _warnings(table: pd.DataFrame, statistics: SizeStatistics, pixel_size_um: float) -> list[str]:
-    out = []
+    warnings = []
     if not len(table):
-        out.append("No grains were found: there is nothing to measure.")
+        warnings.append("There are no grains to measure.")
     if not pixel_size_um and len(table):
-        out.append("The pixel size is unknown: all lengths are in pixels.")
+        warnings.append("The pixel size is unknown: all lengths are in pixels.")
     small = int(table.below_resolution.sum())
     if small:
         share = 100 * small / len(table)
-        out.append(
-            f"{small} grains ({share:.0f} %) are less than 20 px wide: their sizes are uncertain "
-            "by several per cent, their forms by more."
+        warnings.append(
+            f"{small} grains ({share:.0f} %) are less than {RESOLUTION_PX:.0f} px wide: their "
+            "sizes are uncertain by several per cent, their shape measures by more."
         )
     if 0 < statistics.n < 100:
-        out.append(f"Only {statistics.n} grains count: tails of the distribution are guesses.")
+        warnings.append(
+            f"Only {statistics.n} grains are counted: the tails of the distribution are uncertain."
+        )
     if statistics.settings.edge_rule in ("drop", "count all"):
-        out.append("The edge of the field is not corrected for: coarse grains are underestimated.")
-    return out
+        warnings.append("The edge effect is not corrected: coarse grains are underestimated.")
+    return warnings
 
 
-def _pictures(
+def _images(
     labels: LabelImage,
     table: pd.DataFrame,
     image: Image | None,
@@ -257,38 +286,38 @@ def _pictures(
 ) -> list[dict[str, str]]:
     if image is None:
         return []
-    seen = image[: labels.shape[0]]
+    image = image[: labels.shape[0]]
     size = f"{statistics.settings.size}_{statistics.unit}"
-    shown = [
+    drawings = [
         (
-            figures.outline_figure(seen, labels, table, pixel_size_um=pixel_size_um),
-            "Outlines: yellow grains are whole, pink ones are cut off by the edge.",
+            figures.outline_figure(image, labels, table, pixel_size_um=pixel_size_um),
+            "Outlines: whole grains in yellow, grains cut off by the edge in pink.",
         ),
-        (figures.field_figure(seen, pixel_size_um=pixel_size_um), "The field."),
+        (figures.field_figure(image, pixel_size_um=pixel_size_um), "The field."),
         (
             figures.size_figure(labels, table[size], unit=statistics.unit),
             f"Grains coloured by {readable(size)}.",
         ),
     ]
-    return [{"uri": uri, "caption": caption} for uri, caption in shown]
+    return [{"uri": uri, "caption": caption} for uri, caption in drawings]
 
 
 def _figures(table: pd.DataFrame, statistics: SizeStatistics) -> list[dict[str, str]]:
     if not statistics.n:
         return []
     size = f"{statistics.settings.size}_{statistics.unit}"
-    shown = [
-        (figures.curve_figure(statistics), "Cumulative curves with their 95 % bands."),
+    drawings = [
+        (figures.curve_figure(statistics), "Cumulative curves with 95 % intervals."),
         (
             figures.histogram_figure(table[size], readable(size), log=True),
-            "Grains in classes of equal ratio; each counts once, uncorrected.",
+            "Histogram with logarithmic classes; each grain counts once, without edge correction.",
         ),
         (
             figures.rose_figure(table.orientation_deg),
-            "Long axes; the area of a petal goes with its count.",
+            "Orientation of long axes; the area of each sector is proportional to its count.",
         ),
     ]
-    return [{"uri": uri, "caption": caption} for uri, caption in shown]
+    return [{"uri": uri, "caption": caption} for uri, caption in drawings]
 
 
 def _sections(
@@ -301,13 +330,13 @@ def _sections(
         sections.append(tables.mineral_section(table, by_mineral, statistics.unit))
     if len(statistics.classes):
         sections.append(tables.class_section(statistics))
-    return [*sections, tables.form_section(table)]
+    return [*sections, tables.shape_section(table)]
 
 
 def _provenance(
     facts: Mapping[str, Any], statistics: SizeStatistics, pixel_size_um: float
 ) -> list[tuple[str, str]]:
-    source = facts.get("pixel_size_source") or "source not said"
+    source = facts.get("pixel_size_source") or "source not recorded"
     rows = [
         ("Pixel size", f"{pixel_size_um:.6g} µm ({source})" if pixel_size_um else "unknown"),
         ("Grain size", readable(f"{statistics.settings.size}_{statistics.unit}")),
@@ -316,21 +345,21 @@ def _provenance(
     if facts.get("data_bar_rows"):
         rows.append(("Data bar", f"{facts['data_bar_rows']} rows at the bottom left out"))
     for name, value in facts.items():
-        if name not in _SAID_ELSEWHERE and value not in ("", None, [], {}, ()):
-            rows.append((_NAMES.get(name, readable(name)), _said(value)))
+        if name not in _SHOWN_ELSEWHERE and value not in ("", None, [], {}, ()):
+            rows.append((_FACT_LABELS.get(name, readable(name)), _format_fact(value)))
     return rows
 
 
 def _edge(statistics: SizeStatistics) -> str:
-    left = statistics.left_out
-    small = f", {left.n_small} below resolution" if left.n_small else ""
+    excluded = statistics.left_out
+    small = f", {excluded.n_small} below resolution" if excluded.n_small else ""
     return (
-        f"rule “{statistics.settings.edge_rule}”: {left.n_edge} grains left out{small}, "
-        f"together {left.area_pct:.1f} % of the grains' area"
+        f"rule “{statistics.settings.edge_rule}”: {excluded.n_edge} grains left out{small}, "
+        f"{excluded.area_pct:.1f} % of the grain area in total"
     )
 
 
-def _said(value: Any) -> str:
+def _format_fact(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in value.items())
     if isinstance(value, list | tuple):

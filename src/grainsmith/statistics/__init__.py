@@ -1,4 +1,4 @@
-"""Grain-size statistics that can be published: named bases, intervals, an honest edge."""
+"""Compute grain-size statistics with named bases, confidence intervals and edge correction."""
 
 from grainsmith.statistics.classes import SIZE_CLASSES, size_class
 from grainsmith.statistics.comparison import (

@@ -1,4 +1,4 @@
-"""The verbal scales of sedimentology, with the limits of GRADISTAT.
+"""Classify grain sizes and distributions in words, with the limits of GRADISTAT.
 
 Blott & Pye 2001 (doi 10.1002/esp.261), tables 1 and 2. Their clay is finer than 9 phi (2 µm), one
 phi finer than Wentworth's (3.9 µm).
@@ -26,7 +26,7 @@ SIZE_CLASSES: tuple[tuple[str, float], ...] = (
     ("clay", 0.0),
     *((name, 1000 * 2.0 ** (i - 9)) for i, name in enumerate(_NAMES)),
 )
-"""Name and lower limit in µm, rising by one phi."""
+"""Name and lower limit in µm of each class, in steps of one phi from 2 µm."""
 
 _SORTING_PHI = (
     (0.35, 0.50, 0.70, 1.00, 2.00, 4.00),
@@ -58,30 +58,30 @@ _KURTOSIS = (
 
 
 def size_class(size_um: float) -> str:
-    """Return the class of a size in µm, e.g. "fine sand" from 125 up to 250 µm."""
+    """Return the class of a size in µm, such as "fine sand" from 125 up to 250 µm."""
     limits = [lower for _, lower in SIZE_CLASSES]
     return SIZE_CLASSES[bisect.bisect_right(limits, size_um) - 1][0] if size_um >= 0 else ""
 
 
 def sorting_word(sorting_phi: float) -> str:
-    """Return the word for a Folk & Ward sorting in phi, e.g. "well sorted" from 0.35 to 0.50."""
+    """Describe a Folk & Ward sorting in phi, such as "well sorted" from 0.35 to 0.50."""
     return _word(sorting_phi, *_SORTING_PHI)
 
 
 def skewness_word(skewness_phi: float) -> str:
-    """Return the word for a Folk & Ward skewness in phi; positive is a tail of fine grains."""
+    """Describe a Folk & Ward skewness in phi; positive values are a tail of fine grains."""
     return _word(skewness_phi, *_SKEWNESS_PHI)
 
 
 def kurtosis_word(kurtosis: float) -> str:
-    """Return the word for a Folk & Ward kurtosis; the normal distribution has 1."""
+    """Describe a Folk & Ward kurtosis; a normal distribution has 1."""
     return _word(kurtosis, *_KURTOSIS)
 
 
 def class_shares(
     sizes_um: npt.NDArray[np.float64], weights: dict[str, npt.NDArray[np.float64]]
 ) -> pd.DataFrame:
-    """Return the share of every class that occurs, in per cent.
+    """Compute the percentage of every size class that occurs.
 
     Parameters
     ----------
@@ -91,17 +91,19 @@ def class_shares(
     Returns
     -------
     DataFrame with index `class`, from coarse to fine
-        lower_um, and one column `pct_<basis>` for each basis.
+        `lower_um`, and one column `pct_<basis>` per basis.
     """
     limits = np.array([lower for _, lower in SIZE_CLASSES])
-    at = np.searchsorted(limits, sizes_um, side="right") - 1
+    class_index = np.searchsorted(limits, sizes_um, side="right") - 1
     table = pd.DataFrame(
         {"lower_um": limits}, index=pd.Index([name for name, _ in SIZE_CLASSES], name="class")
     )
     for basis, weight in weights.items():
         total = max(weight.sum(), np.finfo(float).tiny)
-        table[f"pct_{basis}"] = 100 * np.bincount(at, weight, minlength=len(limits)) / total
-    return table[np.bincount(at, minlength=len(limits)) > 0][::-1]
+        table[f"pct_{basis}"] = (
+            100 * np.bincount(class_index, weight, minlength=len(limits)) / total
+        )
+    return table[np.bincount(class_index, minlength=len(limits)) > 0][::-1]
 
 
 def _word(value: float, limits: tuple[float, ...], words: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Between fields and between samples: how much of the spread lies there, and what differs."""
+"""Compare grain sizes between the fields of a sample and between samples."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from grainsmith.statistics.counting import FieldGrains, Population
 
 COMPARED = (10, 16, 50, 84, 90)
-"""Percentiles whose differences are given."""
+"""Percentiles that are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldSpread:
-    """How far the fields of a sample differ.
+    """Variation of grain size between the fields of a sample.
 
     Attributes
     ----------
@@ -38,11 +38,11 @@ class FieldSpread:
         Standard deviations of log2(size) between fields and within them; NaN for fewer than two
         fields with grains. 1 is a factor of 2.
     between_share : float
-        Share of the variance that lies between fields, 0..1 (intraclass correlation).
+        Fraction of the variance between fields, 0..1 (intraclass correlation).
     d50_sd : dict of str to float
         Standard deviation of D50 between the fields, by `d50_<unit>_<basis>`.
     curves : DataFrame
-        Column `size_<unit>`, and for each field its number: per cent finer by number.
+        Column `size_<unit>` and one column per field with its number: per cent finer by number.
     """
 
     fields: pd.DataFrame
@@ -56,32 +56,32 @@ class FieldSpread:
 def field_spread(
     fields: Sequence[FieldGrains], settings: StatisticsSettings | None = None
 ) -> FieldSpread:
-    """Return how much of the spread of grain sizes lies between the fields of a sample.
+    """Estimate the variance components of grain size between and within fields.
 
-    The variance components are those of a one-way random-effects model of log2(size), estimated
-    from the mean squares with unequal numbers (Searle, Casella & McCulloch 1992, ch. 3.6); every
-    grain that counts does so once, and a negative component is 0.
+    One-way random-effects model of log2(size), estimated from the mean squares of groups of unequal
+    size (Searle, Casella & McCulloch 1992, ch. 3.6). Every grain counts once, and a negative
+    component is set to 0.
 
     Raises
     ------
     MismatchError
-        See `population.select_grains`.
+        See `counting.select_grains`.
     """
     settings = settings or StatisticsSettings()
-    whole = select_grains(fields, settings)
-    order = np.argsort(whole.sizes, kind="stable")
-    sizes, origin = whole.sizes[order], whole.fields[order]
-    weights = {basis: weight[order] for basis, weight in whole.weights.items()}
+    population = select_grains(fields, settings)
+    order = np.argsort(population.sizes, kind="stable")
+    sizes, origin = population.sizes[order], population.fields[order]
+    weights = {basis: weight[order] for basis, weight in population.weights.items()}
     grid = curve_sizes(sizes)
-    rows, curves = [], {f"size_{whole.unit}": grid}
+    rows, curves = [], {f"size_{population.unit}": grid}
     for number in range(len(fields)):
-        mine = origin == number
+        in_field = origin == number
         d50 = {
-            f"d50_{whole.unit}_{basis}": _d50(sizes[mine], weight[mine])
+            f"d50_{population.unit}_{basis}": _d50(sizes[in_field], weight[in_field])
             for basis, weight in weights.items()
         }
-        rows.append({"n": int(mine.sum()), **d50})
-        curves[str(number)] = cumulative_curve(sizes[mine], weights["number"][mine], grid)
+        rows.append({"n": int(in_field.sum()), **d50})
+        curves[str(number)] = cumulative_curve(sizes[in_field], weights["number"][in_field], grid)
     table = pd.DataFrame(rows, index=pd.RangeIndex(len(fields), name="field"))
     between, within = _components(np.log2(sizes), origin)
     total = between + within
@@ -97,19 +97,20 @@ def field_spread(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleComparison:
-    """Two samples against each other.
+    """Difference in grain size between two samples.
 
     Attributes
     ----------
     ks : float
-        Kolmogorov and Smirnov's distance of the curves by number, 0..1.
+        Kolmogorov-Smirnov distance of the cumulative curves by number, 0..1.
     ks_p : float
-        How probable such a distance is where the samples do not differ.
+        Probability of such a distance if the samples do not differ.
     n_effective : tuple of float
-        So many independent grains the two samples are worth.
+        Effective number of independent grains in each sample.
     differences : DataFrame
         Index `quantity` such as "d50_um_number"; columns `first`, `second`, `difference` (second
-        minus first), `low`, `high` (its 95 % interval) and `ratio` with `ratio_low`, `ratio_high`.
+        minus first), `low`, `high` (95 % interval of the difference) and `ratio`, `ratio_low`,
+        `ratio_high` (second over first).
     """
 
     ks: float
@@ -117,21 +118,21 @@ class SampleComparison:
     n_effective: tuple[float, float]
     differences: pd.DataFrame
 
-    def turned_round(self) -> SampleComparison:
-        """Return the same comparison with the samples in the other order."""
-        was = self.differences
-        turned = was.assign(
-            first=was["second"],
-            second=was["first"],
-            difference=-was["difference"],
-            low=-was["high"],
-            high=-was["low"],
-            ratio=1 / was["ratio"],
-            ratio_low=1 / was["ratio_high"],
-            ratio_high=1 / was["ratio_low"],
+    def swapped(self) -> SampleComparison:
+        """Return the comparison with the samples swapped."""
+        table = self.differences
+        swapped = table.assign(
+            first=table["second"],
+            second=table["first"],
+            difference=-table["difference"],
+            low=-table["high"],
+            high=-table["low"],
+            ratio=1 / table["ratio"],
+            ratio_low=1 / table["ratio_high"],
+            ratio_high=1 / table["ratio_low"],
         )
         a, b = self.n_effective
-        return replace(self, n_effective=(b, a), differences=turned)
+        return replace(self, n_effective=(b, a), differences=swapped)
 
 
 def compare_samples(
@@ -141,23 +142,28 @@ def compare_samples(
 ) -> SampleComparison:
     """Compare the grain sizes of two samples.
 
-    Intervals come from resampling each sample by itself, fields first and grains within them. The
-    probability of the Kolmogorov-Smirnov distance is the asymptotic one for the *effective* numbers
-    of grains: unequal weights (Kish 1965) and the likeness of grains of one field (the design
-    effect 1 + (m - 1) x between-share) make a sample worth fewer grains than it has.
+    Intervals come from bootstrapping each sample separately, fields first and then the grains
+    within them. The p-value of the Kolmogorov-Smirnov distance is asymptotic for the *effective*
+    numbers of grains, which unequal weights (Kish 1965) and the similarity of grains from one field
+    (design effect 1 + (m - 1) x between-share) reduce.
 
     Raises
     ------
     MismatchError
-        One is in µm and the other in pixels, or a sample has no grain that counts.
+        One sample is in µm and the other in pixels, or a sample has no grains left to count.
     """
     settings = settings or StatisticsSettings()
-    both = [select_grains(fields, settings) for fields in (first, second)]
-    if both[0].unit != both[1].unit:
+    populations = [select_grains(fields, settings) for fields in (first, second)]
+    if populations[0].unit != populations[1].unit:
         raise MismatchError("one sample is in µm and the other in pixels: give both a pixel size")
-    if not all(len(one.sizes) for one in both):
-        raise MismatchError("a sample without a grain that counts cannot be compared")
-    a, b = (_Sample(one, len(fields)) for one, fields in zip(both, (first, second), strict=True))
+    if not all(len(population.sizes) for population in populations):
+        raise MismatchError(
+            "a sample has no grains left to compare: check its edge rule and labels"
+        )
+    a, b = (
+        _Sample(population, len(fields))
+        for population, fields in zip(populations, (first, second), strict=True)
+    )
     effective = a.n_effective, b.n_effective
     ks = _distance(a, b)
     n = effective[0] * effective[1] / (effective[0] + effective[1])
@@ -170,12 +176,12 @@ def compare_samples(
 
 
 class _Sample:
-    """The grains of a sample by rising size."""
+    """The grains of a sample sorted by size."""
 
     def __init__(self, population: Population, n_fields: int) -> None:
         order = np.argsort(population.sizes, kind="stable")
         self.sizes, self.fields = population.sizes[order], population.fields[order]
-        self.weights = {basis: one[order] for basis, one in population.weights.items()}
+        self.weights = {basis: weight[order] for basis, weight in population.weights.items()}
         self.unit, self.n_fields = population.unit, n_fields
 
     @property
@@ -189,34 +195,34 @@ class _Sample:
         return n / (1 + (typical - 1) * share) if math.isfinite(share) else n
 
     def percentiles(self, rng: np.random.Generator | None = None) -> npt.NDArray[np.float64]:
-        times = 1.0 if rng is None else resample_grains(rng, self.fields, self.n_fields)
-        found = [
-            weighted_percentiles(self.sizes, times * weight, COMPARED)
+        counts = 1.0 if rng is None else resample_grains(rng, self.fields, self.n_fields)
+        percentiles = [
+            weighted_percentiles(self.sizes, counts * weight, COMPARED)
             for basis, weight in self.weights.items()
             if basis != "grid"
         ]
-        return np.concatenate(found)
+        return np.concatenate(percentiles)
 
 
 def _distance(a: _Sample, b: _Sample) -> float:
-    at = np.union1d(a.sizes, b.sizes)
+    sizes = np.union1d(a.sizes, b.sizes)
     finer = []
-    for one in (a, b):
-        total = np.concatenate([[0.0], np.cumsum(one.weights["number"])])
-        finer.append(total[np.searchsorted(one.sizes, at, side="right")] / total[-1])
+    for sample in (a, b):
+        total = np.concatenate([[0.0], np.cumsum(sample.weights["number"])])
+        finer.append(total[np.searchsorted(sample.sizes, sizes, side="right")] / total[-1])
     return float(np.abs(finer[0] - finer[1]).max())
 
 
 def _differences(a: _Sample, b: _Sample, settings: StatisticsSettings) -> pd.DataFrame:
     rng = np.random.default_rng(settings.seed)
-    own = a.percentiles(), b.percentiles()
+    observed = a.percentiles(), b.percentiles()
     drawn = [(a.percentiles(rng), b.percentiles(rng)) for _ in range(settings.n_bootstrap)]
     table = pd.DataFrame(
         {
-            "first": own[0],
-            "second": own[1],
-            "difference": own[1] - own[0],
-            "ratio": own[1] / own[0],
+            "first": observed[0],
+            "second": observed[1],
+            "difference": observed[1] - observed[0],
+            "ratio": observed[1] / observed[0],
         },
         index=pd.Index(
             [f"d{p}_{a.unit}_{basis}" for basis in ("number", "area") for p in COMPARED],
@@ -243,7 +249,7 @@ def _d50(sizes: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> fl
 def _components(
     values: npt.NDArray[np.float64], groups: npt.NDArray[np.intp]
 ) -> tuple[float, float]:
-    """Return the variance between groups and within them; NaN where that cannot be told."""
+    """Estimate the variance between and within groups; NaN for fewer than two groups."""
     counts = np.bincount(groups)
     counts = counts[counts > 0]
     n, k = int(counts.sum()), len(counts)

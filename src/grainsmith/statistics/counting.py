@@ -1,8 +1,9 @@
-"""Which grains count, and how much: the edge of the field, and what a frequency is counted in."""
+"""Select and weight the grains of fields: edge rule, resolution limit and frequency basis."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,22 +30,22 @@ class FieldGrains:
     Attributes
     ----------
     table : DataFrame
-        As `measure.measure_grains` makes it, index `label`.
+        From `measure.measure_grains`, index `label`.
     height_px, width_px : int
-        Of the field without its data bar.
+        Size of the field without its data bar.
     grid_hits : Series
-        How often a grid of points hits each grain (`grid_hits`); empty = not counted.
+        Hits of a point grid on each grain (`grid_hits`); empty = no grid.
     """
 
     table: pd.DataFrame
     height_px: int
     width_px: int
-    grid_hits: pd.Series[int] = field(default_factory=_no_hits)
+    grid_hits: pd.Series[int] = dataclass_field(default_factory=_no_hits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExcludedCounts:
-    """What does not count, said in every report.
+    """Grains excluded from the statistics.
 
     Attributes
     ----------
@@ -53,7 +54,7 @@ class ExcludedCounts:
     n_small : int
         Grains below the resolution, where these are left out.
     area_pct : float
-        Share of all grains' area that both make up.
+        Excluded area in per cent of the area of all grains.
     """
 
     n_edge: int
@@ -63,16 +64,16 @@ class ExcludedCounts:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """The grains that count.
+    """The selected grains with their weights.
 
     Attributes
     ----------
     sizes : (N,) float array
         In `unit`.
     weights : dict of basis to (N,) float array
-        "number", "area" and, where grids were laid, "grid".
+        "number", "area" and, if every field has grid hits, "grid".
     fields : (N,) int array
-        Number of the field that each comes from.
+        Index of the field of each grain.
     unit : "um" or "px"
     left_out : ExcludedCounts
     """
@@ -85,17 +86,17 @@ class Population:
 
 
 def grid_hits(labels: LabelImage, spacing_px: float) -> pd.Series[int]:
-    """Lay a square grid of points over a field and count the hits on each grain.
+    """Count the hits of a square point grid on each grain.
 
-    Wolman's pebble count (1954, doi 10.1029/TR035i006p00951) on an image: a grain that is hit
-    twice counts twice. The grid is centred on the image.
+    The digital form of Wolman's pebble count (1954, doi 10.1029/TR035i006p00951): a grain that is
+    hit twice counts twice. The grid is centred on the image.
 
     Parameters
     ----------
     labels : (Y, X) int array
         Without the data bar.
     spacing_px : float
-        Distance of the points; 1 or more.
+        Spacing of the points, at least 1.
 
     Returns
     -------
@@ -109,9 +110,9 @@ def grid_hits(labels: LabelImage, spacing_px: float) -> pd.Series[int]:
         .astype(int)
         for side in labels.shape
     )
-    hit = labels[np.ix_(rows, columns)]
-    found, counts = np.unique(hit[hit > 0], return_counts=True)
-    return pd.Series(counts, index=pd.Index(found, name="label"))
+    hits = labels[np.ix_(rows, columns)]
+    hit_labels, counts = np.unique(hits[hits > 0], return_counts=True)
+    return pd.Series(counts, index=pd.Index(hit_labels, name="label"))
 
 
 def select_grains(fields: Sequence[FieldGrains], settings: StatisticsSettings) -> Population:
@@ -120,31 +121,31 @@ def select_grains(fields: Sequence[FieldGrains], settings: StatisticsSettings) -
     Raises
     ------
     MismatchError
-        Some fields have a pixel size and others have none, or a table lacks the wanted size.
+        Only some fields have a pixel size, or a table lacks the size column.
     """
     unit = _common_unit(fields, settings.size)
-    parts = [_choose_in_field(one, settings) for one in fields]
-    chosen = [one.table[weight > 0] for one, (weight, _) in zip(fields, parts, strict=True)]
+    parts = [_weigh_field(field, settings) for field in fields]
+    selected = [field.table[weight > 0] for field, (weight, _) in zip(fields, parts, strict=True)]
     weight = np.concatenate([weight[weight > 0] for weight, _ in parts])
-    area = np.concatenate([table[_area_column(unit)] for table in chosen])
+    area = np.concatenate([table[_area_column(unit)] for table in selected])
     weights = {"number": weight, "area": weight * area}
-    if all(len(one.grid_hits) for one in fields):
+    if all(len(field.grid_hits) for field in fields):
         hits = [
-            one.grid_hits.reindex(table.index, fill_value=0)
-            for one, table in zip(fields, chosen, strict=True)
+            field.grid_hits.reindex(table.index, fill_value=0)
+            for field, table in zip(fields, selected, strict=True)
         ]
         weights["grid"] = weight * np.concatenate(hits)
-    all_area = sum(float(one.table.area_px.sum()) for one in fields)
-    kept_area = sum(float(table.area_px.sum()) for table in chosen)
-    sizes = np.concatenate([table[f"{settings.size}_{unit}"] for table in chosen])
+    all_area = sum(float(field.table.area_px.sum()) for field in fields)
+    kept_area = sum(float(table.area_px.sum()) for table in selected)
+    sizes = np.concatenate([table[f"{settings.size}_{unit}"] for table in selected])
     return Population(
         sizes=sizes.astype(np.float64),
         weights=weights,
-        fields=np.repeat(np.arange(len(fields)), [len(table) for table in chosen]),
+        fields=np.repeat(np.arange(len(fields)), [len(table) for table in selected]),
         unit=unit,
         left_out=ExcludedCounts(
-            n_edge=sum(left.n_edge for _, left in parts),
-            n_small=sum(left.n_small for _, left in parts),
+            n_edge=sum(excluded.n_edge for _, excluded in parts),
+            n_small=sum(excluded.n_small for _, excluded in parts),
             area_pct=100 * (1 - kept_area / all_area) if all_area else 0.0,
         ),
     )
@@ -155,33 +156,33 @@ def _area_column(unit: str) -> str:
 
 
 def _common_unit(fields: Sequence[FieldGrains], size: str) -> str:
-    known = ["area_um2" in one.table for one in fields]
-    if any(known) and not all(known):
+    scaled = ["area_um2" in field.table for field in fields]
+    if any(scaled) and not all(scaled):
         raise MismatchError(
-            f"{known.count(False)} of {len(known)} fields have no pixel size: give it for all, "
+            f"{scaled.count(False)} of {len(scaled)} fields have no pixel size: give it for all, "
             "or measure all in pixels"
         )
-    unit = "um" if all(known) else "px"
-    for one in fields:
-        if f"{size}_{unit}" not in one.table:
+    unit = "um" if all(scaled) else "px"
+    for field in fields:
+        if f"{size}_{unit}" not in field.table:
             raise MismatchError(f"the table has no column {size}_{unit}: measure the grains first")
     return unit
 
 
-def _choose_in_field(
-    one: FieldGrains, settings: StatisticsSettings
+def _weigh_field(
+    field: FieldGrains, settings: StatisticsSettings
 ) -> tuple[npt.NDArray[np.float64], ExcludedCounts]:
-    # The weight of every grain, 0 where it does not count.
-    table = one.table
+    # Weight of every grain, 0 for excluded grains.
+    table = field.table
     height, width = table.height_px.to_numpy(), table.width_px.to_numpy()
     cut = table.touches_edge.to_numpy(dtype=bool)
     weight = np.ones(len(table))
     if settings.edge_rule == "weights":
-        # So many places of its box keep a grain clear of the edge, out of all its places.
-        free = (one.height_px - height - 1) * (one.width_px - width - 1)
-        weight = one.height_px * one.width_px / np.maximum(free, 1)
+        # Inverse of the fraction of positions at which the bounding box does not touch the edge.
+        positions = (field.height_px - height - 1) * (field.width_px - width - 1)
+        weight = field.height_px * field.width_px / np.maximum(positions, 1)
     elif settings.edge_rule == "guard":
-        cut = cut | ~_in_guard_frame(one, settings.guard_px)
+        cut = cut | ~_in_guard_frame(field, settings.guard_px)
     elif settings.edge_rule == "count all":
         cut = np.zeros(len(table), dtype=bool)
     small = table.below_resolution.to_numpy(dtype=bool) & settings.drop_below_resolution & ~cut
@@ -189,13 +190,13 @@ def _choose_in_field(
     return weight, ExcludedCounts(n_edge=int(cut.sum()), n_small=int(small.sum()), area_pct=0.0)
 
 
-def _in_guard_frame(one: FieldGrains, guard_px: float) -> npt.NDArray[np.bool_]:
-    # A grain counts by the centre of its box. With a guard of half the largest box no grain whose
-    # centre is inside can be cut, so none is left out for its size.
-    top, left = one.table.top_px.to_numpy(), one.table.left_px.to_numpy()
-    height, width = one.table.height_px.to_numpy(), one.table.width_px.to_numpy()
+def _in_guard_frame(field: FieldGrains, guard_px: float) -> npt.NDArray[np.bool_]:
+    # A grain counts if the centre of its bounding box lies inside the frame. With a guard of half
+    # the largest box, no such grain can be cut off, so the selection is independent of size.
+    top, left = field.table.top_px.to_numpy(), field.table.left_px.to_numpy()
+    height, width = field.table.height_px.to_numpy(), field.table.width_px.to_numpy()
     guard_y = guard_px or height.max(initial=0) / 2 + 1
     guard_x = guard_px or width.max(initial=0) / 2 + 1
     y, x = top + height / 2, left + width / 2
-    inside: npt.NDArray[np.bool_] = (y >= guard_y) & (y < one.height_px - guard_y)
-    return inside & (x >= guard_x) & (x < one.width_px - guard_x)
+    inside: npt.NDArray[np.bool_] = (y >= guard_y) & (y < field.height_px - guard_y)
+    return inside & (x >= guard_x) & (x < field.width_px - guard_x)

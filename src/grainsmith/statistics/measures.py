@@ -1,4 +1,4 @@
-"""Percentiles, moments and Folk & Ward's measures of a weighted list of sizes, never binned."""
+"""Compute percentiles, moments and Folk & Ward measures of weighted sizes without binning."""
 
 from __future__ import annotations
 
@@ -19,40 +19,39 @@ def weighted_percentiles(
     weights: npt.NDArray[np.float64],
     percentiles: npt.ArrayLike = PERCENTILES,
 ) -> npt.NDArray[np.float64]:
-    """Return the sizes than which a share of the weight is finer.
+    """Compute weighted percentiles (per cent finer) by linear interpolation.
 
-    Half of a grain's own weight counts as finer than it, and between grains the size is
-    interpolated linearly: with equal weights this is Hazen's rule
-    (`numpy.percentile(method="hazen")`).
+    Half of the weight of a grain counts as finer than itself. With equal weights this is Hazen's
+    rule (`numpy.percentile(method="hazen")`).
 
     Parameters
     ----------
     sizes : (N,) array
-        Rising.
+        Ascending.
     weights : (N,) array
-        0 or more; a size of weight 0 is not there.
+        0 or more; sizes of weight 0 are ignored.
     percentiles : (K,) array
         0 to 100.
     """
     finer = _finer(weights)
-    there = weights > 0
-    if not there.any():
+    present = weights > 0
+    if not present.any():
         return np.full(np.shape(percentiles), np.nan)
-    found = np.interp(np.asarray(percentiles) / 100, finer[there], sizes[there])
-    return np.asarray(found, dtype=np.float64)
+    values = np.interp(np.asarray(percentiles) / 100, finer[present], sizes[present])
+    return np.asarray(values, dtype=np.float64)
 
 
 def cumulative_curve(
     sizes: npt.NDArray[np.float64],
     weights: npt.NDArray[np.float64],
-    at: npt.NDArray[np.float64],
+    grid: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    """Return the per cent of the weight that is finer than each of the sizes `at`."""
-    there = weights > 0
-    if not there.any():
-        return np.full(len(at), np.nan)
+    """Compute the percentage of the weight that is finer than each size of `grid`."""
+    present = weights > 0
+    if not present.any():
+        return np.full(len(grid), np.nan)
     curve: npt.NDArray[np.float64] = 100 * np.interp(
-        at, sizes[there], _finer(weights)[there], left=0, right=1
+        grid, sizes[present], _finer(weights)[present], left=0, right=1
     )
     return curve
 
@@ -60,27 +59,27 @@ def cumulative_curve(
 def size_measures(
     sizes: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], *, unit: str
 ) -> dict[str, float]:
-    """Return all measures of one list of sizes by name.
+    """Compute all size measures of one weighted list of sizes.
 
     Parameters
     ----------
     sizes : (N,) array
-        Rising, above 0.
+        Ascending, above 0.
     weights : (N,) array
     unit : "um" or "px"
-        Phi is known of µm only.
+        Measures in phi need µm.
 
     Returns
     -------
     dict
         d5_<unit> ... d95_<unit>; span = (d90 - d10) / d50; mean_<unit>, sd_<unit>; geometric_
         mean_<unit> and geometric_sd (a factor); folk_ward_mean_<unit>, folk_ward_sorting_geometric
-        (a factor). With µm also the moments in phi and Folk & Ward's measures in phi.
+        (a factor). In µm, also the moments and the Folk & Ward measures in phi.
 
     Notes
     -----
-    Skewness and kurtosis of the moments are those of the population (divided by the cube and the
-    fourth power of the standard deviation); a normal distribution has a kurtosis of 3.
+    Skewness and kurtosis are population moments (divided by the third and fourth power of the
+    standard deviation); a normal distribution has a kurtosis of 3.
     """
     percentiles = weighted_percentiles(sizes, weights)
     d = dict(zip(PERCENTILES, percentiles, strict=True))
@@ -113,10 +112,10 @@ def size_measures(
 
 
 def folk_ward(phi_of_d: dict[int, float]) -> tuple[float, float, float, float]:
-    """Return Folk & Ward's graphic mean, sorting, skewness and kurtosis.
+    """Compute the graphic mean, sorting, skewness and kurtosis of Folk & Ward.
 
-    Folk & Ward 1957 (doi 10.1306/74D70646-2B21-11D7-8648000102C1865D). Their phi_p is the phi than
-    which p per cent is *coarser*, so phi_16 belongs to D84.
+    Folk & Ward 1957 (doi 10.1306/74D70646-2B21-11D7-8648000102C1865D). In their notation p per cent
+    are *coarser* than phi_p, so phi_16 corresponds to D84.
 
     Parameters
     ----------
@@ -146,11 +145,11 @@ def _moments(
     values: npt.NDArray[np.float64], share: npt.NDArray[np.float64]
 ) -> tuple[float, float, float, float]:
     mean = float(share @ values)
-    off = values - mean
-    sd = math.sqrt(float(share @ off**2))
+    deviation = values - mean
+    sd = math.sqrt(float(share @ deviation**2))
     return (
         mean,
         sd,
-        _ratio(float(share @ off**3), sd**3),
-        _ratio(float(share @ off**4), sd**4),
+        _ratio(float(share @ deviation**3), sd**3),
+        _ratio(float(share @ deviation**4), sd**4),
     )

@@ -1,4 +1,4 @@
-"""Quartz, feldspar and the rest: the corners of the sandstone triangle."""
+"""Compute the quartz, feldspar and other shares of a ternary QFL diagram."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FELDSPARS = ("alkali feldspar", "plagioclase")
 
 
 def qfl_shares(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Return what a field has of quartz, feldspar and other grains.
+    """Sum up quartz, feldspar and other grains by number and by area.
 
     Parameters
     ----------

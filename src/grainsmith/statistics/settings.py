@@ -1,4 +1,4 @@
-"""How grain-size statistics are made."""
+"""Settings of grain-size statistics."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ class StatisticsSettings:
     Attributes
     ----------
     size : str
-        Which length of a grain is its size; a column of the grain table without its unit. "ecd" is
-        the usual one of image analysis, "feret_min" is nearest to a sieve.
+        Size measure of a grain: a column of the grain table without its unit. "ecd" is the usual
+        one in image analysis, "feret_min" is closest to sieving.
     edge_rule : str
-        What becomes of grains at the edge of the field. "weights": grains cut off are left out and
-        each other counts by the inverse of its chance to lie whole inside (Miles & Lantuejoul, ISO
-        13322-1): unbiased. "guard": grains whose centre lies in a frame along the edge are left
-        out: unbiased, but wasteful. "drop": grains cut off are left out and nothing else is done:
-        large grains are missed. "count all": cut grains count as they are seen: too small.
+        Treatment of grains at the edge of the field. "weights": grains cut off by the edge are left
+        out, and the others are weighted by the inverse of their probability to lie entirely inside
+        (Miles & Lantuejoul, ISO 13322-1): unbiased. "guard": grains with their centre in a frame
+        along the edge are left out: unbiased, but uses fewer grains. "drop": grains cut off are
+        left out without correction: large grains are underestimated. "count all": cut grains are
+        counted with their visible size: too small.
     guard_px : float
-        Width of the frame of the rule "guard"; 0 = half the largest grain.
+        Width of the guard frame in pixels; 0 = half the largest grain.
     drop_below_resolution : bool
-        Leave out grains flagged `below_resolution`.
+        Leave out grains marked `below_resolution`.
     n_bootstrap : int
-        Resamplings for the 95 % intervals; 0 = no intervals.
+        Number of bootstrap samples for the 95 % intervals; 0 = no intervals.
     scale_error_pct : float
-        Standard error of the pixel size, in per cent, carried into the intervals.
+        Standard error of the pixel size in per cent, included in the intervals.
     seed : int
-        Of the resampling, so that a report can be made again.
+        Seed of the bootstrap, which makes reports reproducible.
     """
 
     size: Size = field(default="ecd", metadata={"label": "Size"})

@@ -1,4 +1,4 @@
-"""The statistics of a sample, every number with its 95 % interval."""
+"""Compute the grain-size statistics of a sample with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from grainsmith.data import OnProgress
 
 CURVE_POINTS = 120
-"""Sizes at which the cumulative curve and its band are given."""
+"""Number of sizes at which the cumulative curve is evaluated."""
 
 WANTED_PRECISION = 0.05
-"""Half width of the interval of D50, relative, that `more_grains` aims at."""
+"""Relative half-width of the D50 interval that `more_grains` aims at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,22 +42,22 @@ class SizeStatistics:
     Attributes
     ----------
     n, n_fields : int
-        Grains that count, and the fields that they come from.
+        Number of counted grains and of fields.
     unit : "um" or "px"
     settings : StatisticsSettings
     values : DataFrame
-        Index `quantity` such as "d50_um_number" (the basis ends the name); columns `value`, `low`
-        and `high` (the 95 % interval; NaN where there is none).
+        Index `quantity` such as "d50_um_number" (ending in the basis); columns `value`, `low` and
+        `high` (95 % interval, NaN without bootstrap).
     words : dict
-        "sorting_number" and the like: Folk & Ward's words; empty in pixels.
+        Verbal description by "sorting_number" etc.; empty in pixels.
     classes : DataFrame
         Index `class` of GRADISTAT, columns `lower_um`, `pct_<basis>`; empty in pixels.
     curve : DataFrame
         Column `size_<unit>`; for each basis `finer_pct_<basis>`, `low_pct_<basis>` and
         `high_pct_<basis>`.
     more_grains : dict of basis to int
-        How many more grains would narrow the interval of D50 to +-5 %, if they are like these;
-        -1 where that cannot be said.
+        Number of further grains that would narrow the interval of D50 to ±5 % if they follow the
+        same distribution; -1 if unknown.
     left_out : ExcludedCounts
     """
 
@@ -74,12 +74,12 @@ class SizeStatistics:
 
     @property
     def bases(self) -> tuple[str, ...]:
-        """What was counted: "number", "area" and perhaps "grid"."""
+        """Frequency bases: "number", "area" and, with point grids, "grid"."""
         return tuple(self.more_grains)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything in plain dicts, lists and numbers."""
-        plain: dict[str, Any] = {
+        """Return all results as plain dicts, lists and numbers."""
+        return {
             "n": self.n,
             "n_fields": self.n_fields,
             "unit": self.unit,
@@ -91,7 +91,6 @@ class SizeStatistics:
             "more_grains_for_5_pct_on_d50": self.more_grains,
             "left_out": asdict(self.left_out),
         }
-        return plain
 
 
 def summarise(
@@ -100,20 +99,19 @@ def summarise(
     *,
     on_progress: OnProgress = no_progress,
 ) -> SizeStatistics:
-    """Return the grain-size statistics of one field, or of several fields of one sample.
+    """Compute the grain-size statistics of one field, or of several fields of one sample.
 
-    By number each grain counts once: what a crystallographer wants. By area each counts with its
-    area: what a point count, a sieve or a balance would find. Both are given, and a grid of points
-    (`grid_hits`) as a third where every field has one.
+    By number, each grain counts once. By area, each grain counts with its area, comparable to point
+    counting or sieving. Grid-by-number is added if every field has grid hits (`grid_hits`).
 
-    The intervals hold the middle 95 % of resampled results: where there are several fields, fields
-    are drawn first and then the grains within them, so that differences between fields count; a
-    scale error shifts all sizes of a resampling together.
+    The 95 % intervals are bootstrap percentiles. With several fields, fields are drawn first and
+    then the grains within them, which includes the variation between fields. A scale error scales
+    all sizes of a bootstrap sample by the same factor.
 
     Raises
     ------
     MismatchError
-        The fields do not belong together; see `select_grains`.
+        The fields do not fit together; see `select_grains`.
     """
     settings = settings or StatisticsSettings()
     fields = [fields] if isinstance(fields, FieldGrains) else list(fields)
@@ -124,20 +122,20 @@ def summarise(
     grid = curve_sizes(sizes)
     rng = np.random.default_rng(settings.seed)
     rounds = settings.n_bootstrap if len(sizes) > 1 else 0
-    found = {
-        basis: _Resampled(sizes, weight, grid, population.unit) for basis, weight in weights.items()
+    by_basis = {
+        basis: _Bootstrap(sizes, weight, grid, population.unit) for basis, weight in weights.items()
     }
     for done in range(rounds):
-        times = resample_grains(rng, origin, len(fields))
+        counts = resample_grains(rng, origin, len(fields))
         scale = max(0.1, 1 + settings.scale_error_pct / 100 * rng.standard_normal())
-        for resampled in found.values():
-            resampled.add(times, scale)
+        for bootstrap in by_basis.values():
+            bootstrap.add(counts, scale)
         on_progress(done + 1, rounds)
-    return _assemble(population, settings, len(fields), sizes, weights, found)
+    return _assemble(population, settings, len(fields), sizes, weights, by_basis)
 
 
-class _Resampled:
-    """The measures and curves of one basis: of the sample, then of every resampling."""
+class _Bootstrap:
+    """Measures and curves of one basis, for the sample and all its bootstrap samples."""
 
     def __init__(
         self,
@@ -147,54 +145,54 @@ class _Resampled:
         unit: str,
     ) -> None:
         self._sizes, self._weights, self._grid, self._unit = sizes, weights, grid, unit
-        self.own = size_measures(sizes, weights, unit=unit) if len(sizes) else {}
-        self.own_curve = cumulative_curve(sizes, weights, grid)
+        self.observed = size_measures(sizes, weights, unit=unit) if len(sizes) else {}
+        self.observed_curve = cumulative_curve(sizes, weights, grid)
         self._measures: list[list[float]] = []
         self._curves: list[npt.NDArray[np.float64]] = []
         self._medians: list[float] = []
 
-    def add(self, times: npt.NDArray[np.float64], scale: float) -> None:
-        drawn = times * self._weights > 0
+    def add(self, counts: npt.NDArray[np.float64], scale: float) -> None:
+        drawn = counts * self._weights > 0
         if not drawn.any():
             return
-        sizes, weights = self._sizes[drawn] * scale, (times * self._weights)[drawn]
+        sizes, weights = self._sizes[drawn] * scale, (counts * self._weights)[drawn]
         measures = size_measures(sizes, weights, unit=self._unit)
         self._measures.append(list(measures.values()))
         self._medians.append(measures[f"d50_{self._unit}"] / scale)
         self._curves.append(cumulative_curve(sizes, weights, self._grid))
 
     def values(self, basis: str) -> pd.DataFrame:
-        table = pd.DataFrame({"value": self.own}, dtype=float)
-        table["low"], table["high"] = _middle(self._measures, len(table), len(self._sizes))
+        table = pd.DataFrame({"value": self.observed}, dtype=float)
+        table["low"], table["high"] = _interval(self._measures, len(table), len(self._sizes))
         table.index = pd.Index([f"{name}_{basis}" for name in table.index], name="quantity")
         return table
 
     def curve(self, basis: str) -> dict[str, npt.NDArray[np.float64]]:
-        low, high = _middle(self._curves, len(self._grid), len(self._sizes))
+        low, high = _interval(self._curves, len(self._grid), len(self._sizes))
         return {
-            f"finer_pct_{basis}": self.own_curve,
+            f"finer_pct_{basis}": self.observed_curve,
             f"low_pct_{basis}": low,
             f"high_pct_{basis}": high,
         }
 
     def more_grains(self) -> int:
-        low, high = _middle([[median] for median in self._medians], 1, len(self._sizes))
-        half = (high[0] - low[0]) / 2 / self.own.get(f"d50_{self._unit}", math.nan)
+        low, high = _interval([[median] for median in self._medians], 1, len(self._sizes))
+        half = (high[0] - low[0]) / 2 / self.observed.get(f"d50_{self._unit}", math.nan)
         n = len(self._sizes)
         if not math.isfinite(half):
             return -1
         return max(0, math.ceil(n * (half / WANTED_PRECISION) ** 2) - n)
 
 
-def _middle(
+def _interval(
     drawn: Sequence[Sequence[float] | npt.NDArray[np.float64]], width: int, n: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    # The percentile interval, widened for small samples as Student's t is (Hesterberg 2015, doi
-    # 10.1080/00031305.2015.1089789): without it ten grains seem surer than they are.
+    # Percentile interval, widened for small samples like Student's t (Hesterberg 2015, doi
+    # 10.1080/00031305.2015.1089789); otherwise the interval of ten grains is too narrow.
     if not len(drawn):
         return np.full(width, np.nan), np.full(width, np.nan)
-    reach = stats.t.ppf(0.975, n - 1) * math.sqrt(n / (n - 1))
-    tail = 100 * stats.norm.cdf(-reach)
+    half_width = stats.t.ppf(0.975, n - 1) * math.sqrt(n / (n - 1))
+    tail = 100 * stats.norm.cdf(-half_width)
     low, high = np.percentile(np.array(drawn), [tail, 100 - tail], axis=0)
     return low, high
 
@@ -202,30 +200,30 @@ def _middle(
 def resample_grains(
     rng: np.random.Generator, origin: npt.NDArray[np.intp], n_fields: int
 ) -> npt.NDArray[np.float64]:
-    """Return how often each grain is drawn in one resampling: fields first, grains within them.
+    """Draw one bootstrap sample, fields first, and count how often each grain is drawn.
 
     Parameters
     ----------
     rng : Generator
     origin : (N,) int array
-        Number of the field that each grain comes from.
+        Index of the field of each grain.
     n_fields : int
-        Fields without grains count too.
+        Number of fields, including those without grains.
     """
     if n_fields == 1:
-        chosen = rng.integers(0, len(origin), len(origin))
-        return np.bincount(chosen, minlength=len(origin)).astype(float)
-    times = np.zeros(len(origin))
-    for one in rng.integers(0, n_fields, n_fields):
-        members = np.flatnonzero(origin == one)
+        drawn = rng.integers(0, len(origin), len(origin))
+        return np.bincount(drawn, minlength=len(origin)).astype(float)
+    counts = np.zeros(len(origin))
+    for field in rng.integers(0, n_fields, n_fields):
+        members = np.flatnonzero(origin == field)
         if len(members):
-            chosen = members[rng.integers(0, len(members), len(members))]
-            times += np.bincount(chosen, minlength=len(origin))
-    return times
+            drawn = members[rng.integers(0, len(members), len(members))]
+            counts += np.bincount(drawn, minlength=len(origin))
+    return counts
 
 
 def curve_sizes(sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the sizes at which curves are given: a little beyond both ends, in equal ratios."""
+    """Return the sizes at which curves are evaluated, in equal ratios, slightly beyond the data."""
     if not len(sizes):
         return np.empty(0)
     return np.geomspace(sizes[0] / 1.02, sizes[-1] * 1.02, CURVE_POINTS)
@@ -237,15 +235,15 @@ def _assemble(
     n_fields: int,
     sizes: npt.NDArray[np.float64],
     weights: dict[str, npt.NDArray[np.float64]],
-    found: dict[str, _Resampled],
+    by_basis: dict[str, _Bootstrap],
 ) -> SizeStatistics:
     unit = population.unit
-    values = pd.concat([resampled.values(basis) for basis, resampled in found.items()])
+    values = pd.concat([bootstrap.values(basis) for basis, bootstrap in by_basis.items()])
     curve: dict[str, Any] = {f"size_{unit}": curve_sizes(sizes)}
-    for basis, resampled in found.items():
-        curve |= resampled.curve(basis)
+    for basis, bootstrap in by_basis.items():
+        curve |= bootstrap.curve(basis)
     scaled = unit == "um" and len(sizes) > 0
-    words = {k: v for basis in found for k, v in _words(values.value, basis).items()}
+    words = {k: v for basis in by_basis for k, v in _words(values.value, basis).items()}
     return SizeStatistics(
         n=len(sizes),
         n_fields=n_fields,
@@ -255,18 +253,18 @@ def _assemble(
         words=words if scaled else {},
         classes=class_shares(sizes, weights) if scaled else pd.DataFrame(),
         curve=pd.DataFrame(curve),
-        more_grains={basis: resampled.more_grains() for basis, resampled in found.items()},
+        more_grains={basis: bootstrap.more_grains() for basis, bootstrap in by_basis.items()},
         left_out=population.left_out,
     )
 
 
 def _words(value: pd.Series[float], basis: str) -> dict[str, str]:
-    def of(name: str) -> float:
+    def measure(name: str) -> float:
         return float(value.get(f"{name}_{basis}", math.nan))
 
     return {
-        f"mean_{basis}": size_class(of("folk_ward_mean_um")),
-        f"sorting_{basis}": sorting_word(of("folk_ward_sorting_phi")),
-        f"skewness_{basis}": skewness_word(of("folk_ward_skewness_phi")),
-        f"kurtosis_{basis}": kurtosis_word(of("folk_ward_kurtosis_phi")),
+        f"mean_{basis}": size_class(measure("folk_ward_mean_um")),
+        f"sorting_{basis}": sorting_word(measure("folk_ward_sorting_phi")),
+        f"skewness_{basis}": skewness_word(measure("folk_ward_skewness_phi")),
+        f"kurtosis_{basis}": kurtosis_word(measure("folk_ward_kurtosis_phi")),
     }

@@ -89,7 +89,12 @@ def test_samples_are_pooled_by_field_and_compared(done):
     assert {(row["first_sample"], row["second_sample"]) for row in compared} == {("A", "B")}
     assert "d50_um_number" in {row["quantity"] for row in compared}
     page = (out / "A" / "report.html").read_text()
-    for text in ("Between the fields", "Modal percentages", "Against the other", "f1/report.html"):
+    for text in (
+        "Between the fields",
+        "Modal percentages",
+        "Comparison with other samples",
+        "f1/report.html",
+    ):
         assert text in page
     assert "The samples, by number" in page
     other = json.loads((out / "B" / "statistics.json").read_text())["against"]["A"]

@@ -98,7 +98,7 @@ def pool_samples(
     for name, pool in pools.items():
         on_progress(len(samples), len(samples))
         pool.others = {b: one for (a, b), one in comparisons.items() if a == name}
-        pool.others |= {a: one.turned_round() for (a, b), one in comparisons.items() if b == name}
+        pool.others |= {a: pair.swapped() for (a, b), pair in comparisons.items() if b == name}
         curves = {one: pools[one].statistics for one in sorted((name, *pool.others))}
         summaries[name] = _write_sample(out / name, pool, recipe, curves)
     return SampleSummary(summaries, problems)
