@@ -30,7 +30,8 @@ from grainsmith.data import SemImage
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.editing.editor import editor_of
-from grainsmith.ui.layers.convert import image_layer, labels_options
+from grainsmith.ui.layers.images import image_layer
+from grainsmith.ui.layers.labels import labels_options
 
 GRAIN_PX = 32
 OPERATIONS = (

@@ -23,7 +23,7 @@ from grainsmith import clean
 from grainsmith.ui.editing.editor import editor_of
 from grainsmith.ui.editing.overlays import PREVIEW
 from grainsmith.ui.layers.camera import zoom_to
-from grainsmith.ui.layers.convert import labels_options
+from grainsmith.ui.layers.labels import labels_options
 from grainsmith.ui.session.active_layers import active_layers_of
 
 

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QWidget
 from grainsmith.data import SemImage
 from grainsmith.ui import dock as dock_module
 from grainsmith.ui.dock import PANELS, GrainsmithDock
-from grainsmith.ui.layers.convert import image_layer
+from grainsmith.ui.layers.images import image_layer
 from grainsmith.ui.panels.base import WIDTH_PX
 from grainsmith.ui.status_bar import status_text
 

@@ -10,7 +10,7 @@ pytest.importorskip("napari")
 from qtpy.QtWidgets import QFileDialog
 from tests.ui.panels.edit.test_real_mouse import Hand
 
-from grainsmith.ui.layers.convert import transform_of
+from grainsmith.ui.layers.geometry import transform_of
 from grainsmith.ui.layers.metadata import MapMetadata
 from grainsmith.ui.layers.mineral_map import mineral_layer_of
 from grainsmith.ui.session.active_layers import active_layers_of

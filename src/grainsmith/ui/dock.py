@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from grainsmith.ui.editing.autosave import autosave_of
-from grainsmith.ui.layers.convert import pixel_size_um_of
+from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.metadata import OverlayMetadata, Role, role_of
 from grainsmith.ui.panels.base import WIDTH_PX, label
 from grainsmith.ui.panels.edit.recovery import RecoveryLine

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grainsmith.ui.layers.convert import pixel_size_um_of
+from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, ImageMetadata, states_of
 
 if TYPE_CHECKING:

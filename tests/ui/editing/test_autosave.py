@@ -29,7 +29,8 @@ from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, states_of
 from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.panels.edit.recovery import RecoveryLine
-from grainsmith.ui.plugin.reader import get_reader, write_labels_layer
+from grainsmith.ui.plugin.reader import get_reader
+from grainsmith.ui.plugin.writer import write_labels_layer
 
 
 def grains():

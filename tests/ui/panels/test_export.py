@@ -10,7 +10,8 @@ from grainsmith.data import SemImage
 from grainsmith.io.dataset import read_dataset
 from grainsmith.io.exchange import FORMATS, import_fields
 from grainsmith.io.tables.grain_table import read_table
-from grainsmith.ui.layers.convert import image_layer, labels_options
+from grainsmith.ui.layers.images import image_layer
+from grainsmith.ui.layers.labels import labels_options
 from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.panels.export import ExportPanel
 from grainsmith.ui.panels.messages import NO_GRAINS

@@ -10,11 +10,9 @@ from qtpy.QtGui import QDropEvent
 
 from grainsmith.data import SemImage
 from grainsmith.ui.dock import GrainsmithDock
-from grainsmith.ui.layers.convert import (
-    image_layer,
-    labels_options,
-    pixel_size_um_of,
-)
+from grainsmith.ui.layers.geometry import pixel_size_um_of
+from grainsmith.ui.layers.images import image_layer
+from grainsmith.ui.layers.labels import labels_options
 from grainsmith.ui.layers.metadata import ImageMetadata, role_of
 from grainsmith.ui.panels.open import OpenPanel
 

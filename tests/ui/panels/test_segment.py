@@ -14,7 +14,8 @@ from tests.fakes import BrightIsGrain
 from grainsmith.data import SemImage
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.layers.convert import image_layer, pixel_size_um_of
+from grainsmith.ui.layers.geometry import pixel_size_um_of
+from grainsmith.ui.layers.images import image_layer
 from grainsmith.ui.layers.metadata import GrainsMetadata, Role, role_of
 from grainsmith.ui.panels.segment import SegmentPanel
 

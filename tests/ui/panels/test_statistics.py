@@ -9,7 +9,8 @@ from grainsmith.data import SemImage
 from grainsmith.measure import measure_grains
 from grainsmith.report import read_result
 from grainsmith.statistics import FieldGrains, StatisticsSettings, summarise
-from grainsmith.ui.layers.convert import features_of, image_layer, labels_options, table_of
+from grainsmith.ui.layers.images import image_layer
+from grainsmith.ui.layers.labels import features_of, labels_options, table_of
 from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.panels.statistics import StatisticsPanel, report_facts
 from grainsmith.ui.session.selection import selection_of

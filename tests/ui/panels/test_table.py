@@ -13,13 +13,9 @@ from grainsmith.data import ElementMap, SemImage, Transform
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.measure import measure_grains
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.layers.convert import (
-    features_of,
-    image_layer,
-    labels_options,
-    map_layer,
-    table_of,
-)
+from grainsmith.ui.layers.element_maps import map_layer
+from grainsmith.ui.layers.images import image_layer
+from grainsmith.ui.layers.labels import features_of, labels_options, table_of
 from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.panels.table import TablePanel
 from grainsmith.ui.session.measurements import measurements_of

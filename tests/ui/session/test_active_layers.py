@@ -10,18 +10,10 @@ from napari.components import ViewerModel
 
 from grainsmith.data import ElementMap, SemImage, Transform
 from grainsmith.errors import MismatchError
-from grainsmith.ui.layers.convert import (
-    element_map_of,
-    image_layer,
-    labels_options,
-    map_layer,
-    pixel_size_um_of,
-    place_map,
-    sem_image_of,
-    set_pixel_size,
-    table_of,
-    transform_of,
-)
+from grainsmith.ui.layers.element_maps import element_map_of, map_layer
+from grainsmith.ui.layers.geometry import pixel_size_um_of, place_map, set_pixel_size, transform_of
+from grainsmith.ui.layers.images import image_layer, sem_image_of
+from grainsmith.ui.layers.labels import labels_options, table_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, OverlayMetadata, Role
 from grainsmith.ui.session.active_layers import active_layers_of
 

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.labels.autosave import TILE_PX, AutosaveFolder, snapshot, tiles_at
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.layers.convert import pixel_size_um_of
+from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.session.active_layers import active_layers_of
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grainsmith.data import Transform
-from grainsmith.ui.layers.convert import transform_of
+from grainsmith.ui.layers.geometry import transform_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

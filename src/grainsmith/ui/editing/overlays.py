@@ -14,7 +14,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from grainsmith.clean import Box
-from grainsmith.ui.layers.convert import place_of
+from grainsmith.ui.layers.geometry import place_of
 from grainsmith.ui.layers.metadata import OverlayMetadata, Role, role_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pandas.api.types import is_numeric_dtype
 
 from grainsmith.ui.editing.history import history_of, is_kept
 from grainsmith.ui.editing.step import BY_HAND
-from grainsmith.ui.layers.convert import features_of, labels_options
+from grainsmith.ui.layers.labels import features_of, labels_options
 from grainsmith.ui.layers.metadata import GrainsMetadata, states_of
 
 if TYPE_CHECKING:

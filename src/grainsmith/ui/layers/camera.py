@@ -1,4 +1,4 @@
-"""Move the view to a place."""
+"""Move the camera of a viewer."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
     from grainsmith.clean import Box
 
-_AROUND = 4.0  # the box fills a quarter of the view: its neighbours must be seen
-_SMALLEST_PX = 12.0
+_VIEW_PER_BOX = 4.0
+"""The view is that many times as wide as the box: a grain is judged among its neighbours."""
+
+_MIN_BOX_PX = 12.0
 
 
 def zoom_to(viewer: napari.viewer.Viewer, layer: Labels, box: Box) -> None:
-    """Centre a box of a layer and zoom so that it can be judged among its neighbours.
+    """Center the view on a box of a layer, with its surroundings.
 
     Parameters
     ----------
@@ -28,8 +30,8 @@ def zoom_to(viewer: napari.viewer.Viewer, layer: Labels, box: Box) -> None:
     """
     low, high = (np.asarray(layer.data_to_world(corner)) for corner in (box[:2], box[2:]))
     camera = viewer.scene.camera
-    centre = (low[-2:] + high[-2:]) / 2
-    camera.center = (0.0, *centre.tolist())
+    center = (low[-2:] + high[-2:]) / 2
+    camera.center = (0.0, *center.tolist())
     pixel = float(np.abs(layer.data_to_world((1, 1))[-1] - layer.data_to_world((0, 0))[-1]))
-    side = max(float(np.abs(high - low)[-2:].max()), _SMALLEST_PX * pixel)
-    camera.zoom = float(min(viewer.canvas.size)) / (side * _AROUND)
+    side = max(float(np.abs(high - low)[-2:].max()), _MIN_BOX_PX * pixel)
+    camera.zoom = float(min(viewer.canvas.size)) / (side * _VIEW_PER_BOX)

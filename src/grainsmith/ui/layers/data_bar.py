@@ -1,32 +1,36 @@
-"""A data bar is marked in the view, so that nobody wonders why no grain is found there."""
+"""Mark the data bar of an image, where no grains are looked for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from grainsmith.ui.layers.convert import LayerData, place_of
+from grainsmith.ui.layers.geometry import place_of
 from grainsmith.ui.layers.metadata import ImageMetadata, OverlayMetadata, Role, role_of
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image, Layer
 
-_LOOK = {
+    from grainsmith.ui.layers import LayerData
+
+_STYLE = {
     "edge_color": "#f5c542",
     "face_color": [0.96, 0.77, 0.26, 0.12],
     "edge_width": 2,
 }
 
 
-def bar_layer(name: str, shape: tuple[int, ...], rows: int, place: dict[str, object]) -> LayerData:
-    """Return the mark of a data bar as a shapes layer.
+def data_bar_layer(
+    name: str, shape: tuple[int, ...], rows: int, place: dict[str, Any]
+) -> LayerData:
+    """Return a rectangle over a data bar as a shapes layer.
 
     Parameters
     ----------
     name : str
-        Of the image's layer.
+        Name of the image's layer.
     shape : (Y, X) or (Y, X, 3)
-        Of the image, data bar included.
+        Shape of the image with its data bar.
     rows : int
         Height of the bar in pixels, at the bottom.
     place : dict
@@ -38,7 +42,7 @@ def bar_layer(name: str, shape: tuple[int, ...], rows: int, place: dict[str, obj
         "name": f"{name} data bar",
         "shape_type": "rectangle",
         "metadata": OverlayMetadata(image=name).for_layer(Role.DATA_BAR),
-        **_LOOK,
+        **_STYLE,
         **place,
     }
     return [corners], options, "shapes"
@@ -47,10 +51,10 @@ def bar_layer(name: str, shape: tuple[int, ...], rows: int, place: dict[str, obj
 def mark_data_bar(viewer: napari.viewer.Viewer, image: Image) -> None:
     """Draw, move or remove the mark of an image's data bar."""
     rows = ImageMetadata.of(image).data_bar_rows
-    for layer in [one for one in viewer.layers if _marks(one, image)]:
+    for layer in [layer for layer in viewer.layers if _marks(layer, image)]:
         viewer.layers.remove(layer)
     if rows > 0:
-        corners, options, _ = bar_layer(image.name, image.data.shape, rows, place_of(image))
+        corners, options, _ = data_bar_layer(image.name, image.data.shape, rows, place_of(image))
         selected = set(viewer.layers.selection)
         viewer.add_shapes(corners, **options)
         viewer.layers.selection = selected

@@ -1,83 +1,102 @@
-"""Opened maps as layers: additive, each in its element's hue, where their files say they lie."""
+"""Convert between `ElementMap` and additive image layers in the hue of the element."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Layer
+from napari.layers import Layer
 from napari.utils.colormaps import Colormap
-from napari.utils.notifications import show_error, show_info
 
 from grainsmith.align import initial_transform
-from grainsmith.data import SemImage
+from grainsmith.data import ElementMap, SemImage
 from grainsmith.gallery.colors import hue_of
-from grainsmith.io.maps.filenames import parse_map_name
-from grainsmith.io.maps.reader import SUFFIXES, guess_maps, open_maps
-from grainsmith.io.mosaics.reader import is_mosaic
-from grainsmith.ui.layers.convert import element_map_of, image_layer, map_layer, sem_image_of
-from grainsmith.ui.layers.metadata import MapMetadata, Role
+from grainsmith.ui.layers.geometry import place_map, world_matrix
+from grainsmith.ui.layers.images import image_layer, sem_image_of
+from grainsmith.ui.layers.metadata import MapMetadata, RegistrationMetadata, Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from grainsmith.data import ElementMap
+    from napari.layers import Image
+
+    from grainsmith.data import Transform
     from grainsmith.io.maps.reader import MapFolder
-    from grainsmith.ui.layers.convert import LayerData
+    from grainsmith.ui.layers import LayerData
 
-_SAMPLE_STEP = 4  # every fourth pixel tells the range
-
-
-def get_maps_reader(path: str | Sequence[str]) -> Any:
-    """Return the reader of a folder of maps, or of files that can be nothing but maps."""
-    paths = [Path(path)] if isinstance(path, str) else [Path(one) for one in path]
-    if len(paths) == 1 and paths[0].is_dir():
-        if is_mosaic(paths[0]):
-            from grainsmith.ui.plugin.reader import read
-
-            return read
-        return read_maps
-    return read_maps if all(one.suffix.lower() in SUFFIXES for one in paths) else None
+_CONTRAST_PERCENTILES = (1, 99.7)
+_CONTRAST_STEP = 4
+"""Every fourth pixel is enough to find the contrast limits."""
 
 
-def is_surely_a_map(path: Path) -> bool:
-    """Return whether an image's name says element and line or unit, or ends with the element.
+def map_layer(
+    element_map: ElementMap, reference: Image, transform: Transform, **metadata: Any
+) -> LayerData:
+    """Return an element map as a layer; the inverse of `element_map_of`.
 
-    An image by itself may be called anything; in a folder of maps less is enough.
+    Parameters
+    ----------
+    element_map : ElementMap
+        In its native pixels.
+    reference : Image layer
+        Image that the map lies on.
+    transform : Transform
+        From pixels of the map to pixels of the image.
+    **metadata
+        Further fields of `MapMetadata`.
     """
-    name = parse_map_name(path)
-    says_more = bool(name.line or name.unit)
-    return name.what == "element" and (says_more or path.stem.endswith(name.element))
+    options = {
+        "name": element_map.name,
+        "metadata": MapMetadata(
+            element=element_map.element,
+            line=element_map.line,
+            kind=element_map.kind,
+            pixel_size_um=element_map.pixel_size_um,
+            source=element_map.source,
+            window=element_map.window,
+            registration=RegistrationMetadata(verdict=transform.verdict, z=transform.z),
+            **metadata,
+        ).for_layer(),
+        "units": tuple(str(unit) for unit in reference.units),
+        "affine": world_matrix(reference) @ transform.matrix,
+        **map_style(element_map),
+    }
+    return element_map.values, options, "image"
 
 
-def read_maps(path: str | Sequence[str]) -> list[LayerData]:
-    """Open a folder, or files, as it guesses; what was left out is said."""
-    opened = open_maps(guess_maps(path))
-    tell(opened)
-    nothing: list[Any] = [(None,)]  # napari's way of saying: dealt with
-    return layers_of(opened, _image_of_viewer()) or nothing
+def element_map_of(layer: Image) -> ElementMap:
+    """Return the element map in a layer."""
+    metadata = MapMetadata.of(layer)
+    return ElementMap(
+        values=np.asarray(layer.data),
+        element=metadata.element or layer.name,
+        line=metadata.line,
+        kind=metadata.kind,
+        pixel_size_um=metadata.pixel_size_um,
+        source=metadata.source,
+        window=metadata.window,
+    )
 
 
-def tell(opened: MapFolder) -> None:
-    """Say what was opened and what was not."""
-    names = ", ".join(one.name for one in opened.maps) or "no maps"
-    show_info("\n".join((f"{len(opened.images)} image(s); maps: {names}.", *opened.notes)))
-    for problem in opened.problems:
-        show_error(str(problem))
+def unaligned_map_layer(
+    element_map: ElementMap, reference: Image, image: SemImage, **metadata: Any
+) -> LayerData:
+    """Return an element map as a layer where its file places it.
+
+    Parameters
+    ----------
+    element_map : ElementMap
+    reference : Image layer
+        Layer of the image that the map lies on.
+    image : SemImage
+        That image.
+    **metadata
+        Further fields of `MapMetadata`.
+    """
+    return map_layer(element_map, reference, initial_transform(element_map, image), **metadata)
 
 
-def _image_of_viewer() -> Image | None:
-    """Return the image that is worked on in the viewer at hand, if there is one."""
-    import napari
-
-    from grainsmith.ui.session.active_layers import active_layers_of
-
-    viewer = napari.current_viewer()
-    return active_layers_of(viewer).image if viewer is not None else None
-
-
-def layers_of(opened: MapFolder, image: Image | None) -> list[LayerData]:
+def map_folder_layers(opened: MapFolder, image: Image | None) -> list[LayerData]:
     """Return images and maps as layers.
 
     Parameters
@@ -85,39 +104,32 @@ def layers_of(opened: MapFolder, image: Image | None) -> list[LayerData]:
     opened : MapFolder
         From `io.maps.open_maps`.
     image : Image layer or None
-        The image in the viewer, on which the maps are laid where the folder has none.
+        Image in the viewer, on which the maps are placed if the folder has none.
     """
     layers = []
-    for index, one in enumerate(opened.images):  # BSE and SE of one field: the first is active
+    for index, sem_image in enumerate(opened.images):
+        # Of BSE and SE images of one field, the first is the one that grains are found in.
         role = Role.OTHER_IMAGE if index else Role.IMAGE
-        data, options, kind = image_layer(one, name=_image_name(one), role=role)
+        data, options, kind = image_layer(sem_image, name=_image_name(sem_image), role=role)
         layers.append((data, {**options, "visible": index == 0}, kind))
     if opened.images:
-        reference, still = Layer.create(*layers[0]), opened.images[0]
+        reference, base = Layer.create(*layers[0]), opened.images[0]
     elif image is not None:
-        reference, still = image, sem_image_of(image)
+        reference, base = image, sem_image_of(image)
     elif opened.maps:
-        reference, still = _plain(opened.maps[0])
+        reference, base = _substitute_image(opened.maps[0])
     else:
         return layers
-    return [*layers, *(styled(one, reference, still) for one in opened.maps)]
+    maps = [unaligned_map_layer(element_map, reference, base) for element_map in opened.maps]
+    return [*layers, *maps]
 
 
-def styled(
-    element_map: ElementMap, reference: Image, still: SemImage, **metadata: Any
-) -> LayerData:
-    """Return a map as an additive layer in its hue, unaligned."""
-    start = initial_transform(element_map, still)
-    data, options, kind = map_layer(element_map, reference, start, **metadata)
-    return data, {**options, **look_of(element_map)}, kind
-
-
-def look_of(element_map: ElementMap) -> dict[str, Any]:
-    """Return colour and contrast of a map: black to its element's hue, without outliers."""
+def map_style(element_map: ElementMap) -> dict[str, Any]:
+    """Return colormap, contrast and blending of a map: from black to the hue of its element."""
     hue = np.array(hue_of(element_map.element)) / 255
-    sample = element_map.values[::_SAMPLE_STEP, ::_SAMPLE_STEP]
-    known = sample[np.isfinite(sample)]
-    low, high = np.percentile(known, (1, 99.7)) if known.size else (0.0, 1.0)
+    sample = element_map.values[::_CONTRAST_STEP, ::_CONTRAST_STEP]
+    finite = sample[np.isfinite(sample)]
+    low, high = np.percentile(finite, _CONTRAST_PERCENTILES) if finite.size else (0.0, 1.0)
     return {
         "colormap": Colormap([(0, 0, 0, 1), (*hue, 1)], name=f"black to {element_map.element}"),
         "contrast_limits": (float(low), float(high if high > low else low + 1)),
@@ -125,17 +137,15 @@ def look_of(element_map: ElementMap) -> dict[str, Any]:
     }
 
 
-def adopt_maps(layers: Sequence[Image], image: Image) -> None:
-    """Make maps of layers that another reader opened: lay them on the image, in their hues."""
-    from grainsmith.ui.layers.convert import place_map
-
-    still = sem_image_of(image)
+def attach_maps(layers: Sequence[Image], image: Image) -> None:
+    """Place layers of another reader on an image and style them as maps."""
+    base = sem_image_of(image)
     for layer in layers:
         if MapMetadata.of(layer).registration is not None:
             continue
         element_map = element_map_of(layer)
-        place_map(layer, image, initial_transform(element_map, still))
-        for name, value in look_of(element_map).items():
+        place_map(layer, image, initial_transform(element_map, base))
+        for name, value in map_style(element_map).items():
             setattr(layer, name, value)
 
 
@@ -143,11 +153,11 @@ def _image_name(image: SemImage) -> str:
     return image.source.rsplit(":", 1)[-1] if ".h5oina:" in image.source else ""
 
 
-def _plain(element_map: ElementMap) -> tuple[Image, SemImage]:
-    """Return an image of the first map's grid, for maps that come without an image."""
-    still = SemImage(
+def _substitute_image(element_map: ElementMap) -> tuple[Image, SemImage]:
+    """Return a map as the image that the other maps lie on, with its layer."""
+    image = SemImage(
         image=element_map.values,
         pixel_size_um=element_map.pixel_size_um,
         source=element_map.source,
     )
-    return Layer.create(*image_layer(still)), still
+    return Layer.create(*image_layer(image)), image

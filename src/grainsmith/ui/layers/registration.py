@@ -1,118 +1,64 @@
-"""The places of map layers: what an alignment moves, how it is undone, saved and loaded."""
+"""Apply, undo, save and load the transforms of map layers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from grainsmith.align import (
-    AlignSettings,
     DisplacementField,
-    MovingImage,
     RegistrationResult,
     initial_transform,
-    register_images,
-    require_simpleitk,
     resample_bspline,
 )
-from grainsmith.data import Transform, no_progress
+from grainsmith.data import Transform
 from grainsmith.errors import MismatchError
 from grainsmith.io.transforms import read_bends, read_transforms, write_transforms
-from grainsmith.ui.layers.convert import (
-    element_map_of,
-    pixel_size_um_of,
-    place_map,
-    place_of,
-    sem_image_of,
-    transform_of,
-    world_matrix,
-)
+from grainsmith.ui.layers.element_maps import element_map_of
+from grainsmith.ui.layers.geometry import place_map, place_of, transform_of, world_matrix
+from grainsmith.ui.layers.images import sem_image_of
 from grainsmith.ui.layers.metadata import MapMetadata, RegistrationMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
+    import numpy.typing as npt
     from napari.layers import Image
 
-    from grainsmith.ui.layers.convert import LayerData
+    from grainsmith.ui.layers import LayerData
 
 
-def start_matrix(layer: Image, reference: Image) -> Any:
-    """Return where a layer lies by its file: (3, 3), from its pixels to those of the reference."""
+def start_matrix(layer: Image, reference: Image) -> npt.NDArray[np.float64]:
+    """Return the (3, 3) matrix from pixels of a layer to those of the reference before alignment.
+
+    Parameters
+    ----------
+    layer, reference : Image layer
+    """
     metadata = MapMetadata.of(layer)
     if metadata.start is not None and metadata.start_on == reference.name:
         return np.array(metadata.start)
-    lies_plain = np.allclose(world_matrix(layer), np.eye(3))
-    if lies_plain and not layer.rgb and metadata.registration is None:
-        # Opened by another reader: fewer pixels cover the same field.
+    is_unplaced = np.allclose(world_matrix(layer), np.eye(3)) and metadata.registration is None
+    if is_unplaced and not layer.rgb:
+        # Another reader opened it: fewer pixels cover the same field.
         return initial_transform(element_map_of(layer), sem_image_of(reference)).matrix
     return transform_of(layer, reference).matrix
 
 
-def keep_start(layer: Image, reference: Image) -> Any:
-    """Remember where a layer lies by its file, before anything moves it, and return it."""
+def record_start(layer: Image, reference: Image) -> npt.NDArray[np.float64]:
+    """Record where a layer lies before alignment in its metadata, and return that matrix."""
     start = start_matrix(layer, reference)
     MapMetadata.update(layer, start=start.tolist(), start_on=reference.name)
     return start
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """Everything that an alignment needs, taken from the layers before the thread starts."""
-
-    reference: Any
-    moving: tuple[MovingImage, ...]
-    groups: tuple[str, ...]
-    pixel_size_um: float
-    settings: AlignSettings
-
-
-def job_of(
-    reference: Image, layers: Sequence[Image], groups: Sequence[str], settings: AlignSettings
-) -> Job:
-    """Return the work that aligns layers to a reference.
-
-    Raises
-    ------
-    MismatchError
-        A layer is a stack or a pyramid.
-    GrainsmithError
-        A refinement is asked for that is not installed.
-    """
-    require_simpleitk(settings)
-    still = sem_image_of(reference)
-    moving = []
-    for layer in layers:
-        if layer.multiscale or layer.ndim != 2:
-            raise MismatchError(f"'{layer.name}' is a stack or a pyramid: split it first.")
-        start = keep_start(layer, reference)
-        moving.append(MovingImage(picture=np.asarray(layer.data), name=layer.name, start=start))
-    return Job(
-        reference=still.cropped,
-        moving=tuple(moving),
-        groups=tuple(groups),
-        pixel_size_um=pixel_size_um_of(reference),
-        settings=settings,
-    )
-
-
-def do(job: Job, *, on_progress: Callable[[int, int], None] = no_progress) -> RegistrationResult:
-    """Align; touches no layer, so that a thread may do it."""
-    return register_images(
-        job.reference,
-        job.moving,
-        job.settings,
-        groups=job.groups,
-        pixel_size_um=job.pixel_size_um,
-        on_progress=on_progress,
-    )
-
-
-def apply(alignment: RegistrationResult, layers: Sequence[Image], reference: Image) -> None:
-    """Lay layers where an alignment found them; their data stay as they are."""
-    for row, layer in zip(alignment.rows, layers, strict=True):
+def apply_registration(
+    result: RegistrationResult, layers: Sequence[Image], reference: Image
+) -> None:
+    """Place layers as an alignment found them; their pixels stay as they are."""
+    for row, layer in zip(result.rows, layers, strict=True):
         place_map(layer, reference, row.transform)
         registration = RegistrationMetadata(
             verdict=row.transform.verdict,
@@ -126,61 +72,76 @@ def apply(alignment: RegistrationResult, layers: Sequence[Image], reference: Ima
         MapMetadata.update(layer, group=row.group, registration=registration)
 
 
-def straight_copy(layer: Image, reference: Image) -> LayerData:
-    """Return a bent map's straightened copy as a layer; the map itself stays as it is.
+def nudge(layers: Iterable[Image], reference: Image, dy_px: float, dx_px: float) -> None:
+    """Shift layers by pixels of the reference."""
+    for layer in layers:
+        record_start(layer, reference)
+        transform = transform_of(layer, reference)
+        matrix = Transform.from_shift(dy_px, dx_px).matrix @ transform.matrix
+        place_map(layer, reference, Transform(matrix=matrix, z=transform.z, verdict="by hand"))
+
+
+def straightened_layer(layer: Image, reference: Image) -> LayerData:
+    """Return a resampled copy of a map, without its bend, as a layer.
 
     Raises
     ------
     MismatchError
-        No bend was found for it.
+        No usable bend is recorded for the map.
     """
     metadata = MapMetadata.of(layer)
     registration = metadata.registration
     if registration is None or registration.bend is None:
         raise MismatchError(
-            f"No bend is recorded for '{layer.name}'. Choose bspline at 'Refine by SimpleITK' in "
-            "the settings and align: where the tiles are off, what is bent is recorded."
+            f"No bend is recorded for '{layer.name}'. Set 'Refine by SimpleITK' to bspline and "
+            "align it again."
         )
     try:
-        known_bend = DisplacementField.from_json(registration.bend)
+        bend = DisplacementField.from_json(registration.bend)
     except (ValueError, KeyError, TypeError) as error:
         raise MismatchError(
-            f"The bend recorded for '{layer.name}' cannot be used ({error}): align it again."
+            f"The bend recorded for '{layer.name}' cannot be used ({error}). Align it again."
         ) from error
-    data = resample_bspline(np.asarray(layer.data), transform_of(layer, reference), known_bend)
-    name = f"{layer.name} straightened"
+    straightened = replace(
+        metadata, registration=replace(registration, bend=None), straightened_from=layer.name
+    )
     options = {
-        "name": name,
-        "metadata": replace(
-            metadata, registration=replace(registration, bend=None), straightened_from=layer.name
-        ).for_layer(),
+        "name": f"{layer.name} straightened",
+        "metadata": straightened.for_layer(),
         "colormap": layer.colormap,
         "contrast_limits": layer.contrast_limits,
         "blending": layer.blending,
         **place_of(layer),
     }
+    data = resample_bspline(np.asarray(layer.data), transform_of(layer, reference), bend)
     return data, options, "image"
 
 
-@dataclass
-class Undo:
-    """Earlier places of layers, the last one first."""
+class PlacementHistory:
+    """Earlier places of layers, for undo.
 
-    _steps: list[list[tuple[Image, Any, RegistrationMetadata | None]]] = field(default_factory=list)
-    limit: int = 100
+    Parameters
+    ----------
+    limit : int
+        Number of steps that are kept.
+    """
+
+    def __init__(self, limit: int = 100) -> None:
+        self._limit = limit
+        self._steps: list[list[tuple[Image, Any, RegistrationMetadata | None]]] = []
 
     def remember(self, layers: Iterable[Image]) -> None:
-        """Keep the present places."""
+        """Record the present places of layers as a step."""
         self._steps.append(
             [
-                (one, np.array(one.affine.affine_matrix), MapMetadata.of(one).registration)
-                for one in layers
+                (layer, np.array(layer.affine.affine_matrix), MapMetadata.of(layer).registration)
+                for layer in layers
             ]
         )
-        del self._steps[: -self.limit]
+        del self._steps[: -self._limit]
 
-    def back(self) -> int:
-        """Give the last change back; returns how many layers it concerned."""
+    def undo(self) -> int:
+        """Restore the places of the last step; return the number of layers."""
         if not self._steps:
             return 0
         step = self._steps.pop()
@@ -190,53 +151,50 @@ class Undo:
         return len(step)
 
 
-def nudge(layers: Iterable[Image], reference: Image, dy_px: float, dx_px: float) -> None:
-    """Move layers by pixels of the reference."""
-    for layer in layers:
-        keep_start(layer, reference)
-        now = transform_of(layer, reference)
-        moved = Transform.from_shift(dy_px, dx_px).matrix @ now.matrix
-        place_map(layer, reference, Transform(matrix=moved, z=now.z, verdict="by hand"))
-
-
-def save(path: str, layers: Sequence[Image], reference: Image) -> None:
-    """Write where layers lie on the reference."""
+def save_transforms(path: str, layers: Sequence[Image], reference: Image) -> None:
+    """Write the transforms of layers to the reference."""
     rows = {}
     for layer in layers:
         metadata = MapMetadata.of(layer)
         bend = metadata.registration.bend if metadata.registration is not None else None
         rows[layer.name] = {"element": metadata.element, "group": metadata.group, "bend": bend}
-    transforms = {one.name: transform_of(one, reference) for one in layers}
+    transforms = {layer.name: transform_of(layer, reference) for layer in layers}
     write_transforms(path, transforms, reference=reference.name, rows=rows)
 
 
-def load(path: str, layers: Sequence[Image], reference: Image) -> list[str]:
-    """Lay layers where a file says; returns the names of those that it says nothing of.
+def load_transforms(path: str, layers: Sequence[Image], reference: Image) -> list[str]:
+    """Place layers as a file says, by their names or elements.
 
-    A file of one matrix without a name counts for a single layer.
+    A file with a single matrix and no name is applied to a single layer.
+
+    Returns
+    -------
+    list of str
+        Names of the layers that are not in the file.
 
     Raises
     ------
     ReadError
-        The file holds no transform that is understood.
+        The file holds no readable transform.
     MismatchError
-        It fits none of the layers.
+        No layer is in the file.
     """
-    found, bends = read_transforms(path), read_bends(path)
-    if "" in found and len(layers) == 1:
-        found = {layers[0].name: found[""]}
-    elements = {MapMetadata.of(one).element: one.name for one in layers}
-    named = {elements.get(name, name): transform for name, transform in found.items()}
-    bends = {elements.get(name, name): bend for name, bend in bends.items()}
-    fitting = [one for one in layers if one.name in named]
+    transforms, bends = read_transforms(path), read_bends(path)
+    if "" in transforms and len(layers) == 1:
+        transforms = {layers[0].name: transforms[""]}
+    name_of = {MapMetadata.of(layer).element: layer.name for layer in layers}
+    named = {name_of.get(name, name): transform for name, transform in transforms.items()}
+    bends = {name_of.get(name, name): bend for name, bend in bends.items()}
+    fitting = [layer for layer in layers if layer.name in named]
     if not fitting:
         raise MismatchError(
-            f"{path} tells of {', '.join(found) or 'no map'}, and none of these is open. "
-            "Select one map to load a bare matrix."
+            f"{path} has transforms of {', '.join(transforms) or 'no map'}, and none of these maps "
+            "is open. To load a single matrix, select one map."
         )
-    for one in fitting:
-        keep_start(one, reference)
-        place_map(one, reference, named[one.name])
-        registration = MapMetadata.of(one).registration or RegistrationMetadata()
-        MapMetadata.update(one, registration=replace(registration, bend=bends.get(one.name)))
-    return [one.name for one in layers if one not in fitting]
+    for layer in fitting:
+        record_start(layer, reference)
+        place_map(layer, reference, named[layer.name])
+        registration = MapMetadata.of(layer).registration or RegistrationMetadata()
+        registration = replace(registration, bend=bends.get(layer.name))
+        MapMetadata.update(layer, registration=registration)
+    return [layer.name for layer in layers if layer not in fitting]

@@ -20,7 +20,12 @@ from grainsmith.pipeline.mosaic.write_back import undo_write, write_region
 from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, ImageMetadata, MosaicMetadata, states_of
-from grainsmith.ui.layers.mosaics import editable_mosaic, image_of_mosaic, mosaic_shape, read_again
+from grainsmith.ui.layers.mosaics import (
+    editable_mosaic,
+    image_of_mosaic,
+    mosaic_shape,
+    reload_labels,
+)
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.widgets.background import run
@@ -338,7 +343,7 @@ class RegionPanel(Panel):
 
     def _read_again(self, mosaic: Labels) -> None:
         try:
-            read_again(mosaic)
+            reload_labels(mosaic)
         except GrainsmithError as error:
             self.show_message(str(error))
 

@@ -15,12 +15,12 @@ from qtpy.QtWidgets import (
 )
 
 from grainsmith.io.images.reader import SUFFIXES
-from grainsmith.ui.layers.convert import pixel_size_um_of, set_pixel_size
 from grainsmith.ui.layers.data_bar import mark_data_bar
+from grainsmith.ui.layers.geometry import pixel_size_um_of, set_pixel_size
 from grainsmith.ui.layers.metadata import ImageMetadata
 from grainsmith.ui.panels.base import Panel, button, label, rows
 from grainsmith.ui.panels.messages import NO_IMAGE, missing_text
-from grainsmith.ui.plugin.reader import sample_layers
+from grainsmith.ui.plugin.sample_data import sample_layers
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.widgets.background import run
 

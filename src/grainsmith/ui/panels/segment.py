@@ -16,7 +16,8 @@ from grainsmith.pipeline import segment_field, settings_dict, with_data_bar
 from grainsmith.segment import SegmentSettings, draw_grains
 from grainsmith.settings import attribute_docs
 from grainsmith.ui.editing.segmentation_result import add_or_update_grains
-from grainsmith.ui.layers.convert import pixel_size_um_of, sem_image_of
+from grainsmith.ui.layers.geometry import pixel_size_um_of
+from grainsmith.ui.layers.images import sem_image_of
 from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.panels.base import Panel, button, label, rows
 from grainsmith.ui.panels.messages import NO_IMAGE

@@ -19,7 +19,7 @@ from grainsmith.statistics import (
     qfl_shares,
     summarise,
 )
-from grainsmith.ui.layers.convert import sem_image_of
+from grainsmith.ui.layers.images import sem_image_of
 from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.panels.messages import NO_GRAINS, NOT_MEASURED, missing_text

@@ -1,1 +1,1 @@
-"""What the napari manifest names: readers, writers and sample data."""
+"""Readers, writers and sample data named in the napari manifest."""

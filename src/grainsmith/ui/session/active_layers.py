@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from napari.layers import Image, Labels
 from psygnal import Signal, SignalInstance
 
-from grainsmith.ui.layers.convert import adopt
+from grainsmith.ui.layers.labels import attach_to_image
 from grainsmith.ui.layers.metadata import (
     GrainsMetadata,
     MapMetadata,
@@ -186,12 +186,12 @@ class ActiveLayers:
             self._sync_maps()
         elif layer in self.all_grains and (role == Role.GRAINS or self._grains is None):
             if self._image is not None:
-                adopt(layer, self._image)
+                attach_to_image(layer, self._image)
             self.grains = layer
 
     def _adopt_all(self, image: Image) -> None:
         for grains in self.all_grains:
-            adopt(grains, image)
+            attach_to_image(grains, image)
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value

@@ -7,13 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grainsmith.gallery import prepare_field
-from grainsmith.ui.layers.convert import (
-    element_map_of,
-    features_of,
-    pixel_size_um_of,
-    table_of,
-    transform_of,
-)
+from grainsmith.ui.layers.element_maps import element_map_of
+from grainsmith.ui.layers.geometry import pixel_size_um_of, transform_of
+from grainsmith.ui.layers.labels import features_of, table_of
 
 if TYPE_CHECKING:
     import pandas as pd

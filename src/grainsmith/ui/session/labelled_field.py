@@ -11,7 +11,9 @@ import pandas as pd
 from grainsmith.errors import MismatchError
 from grainsmith.io.dataset import Origin, polygons_to_mask
 from grainsmith.io.exchange import LabelledField
-from grainsmith.ui.layers.convert import labels_options, sem_image_of, table_of, world_matrix
+from grainsmith.ui.layers.geometry import world_matrix
+from grainsmith.ui.layers.images import sem_image_of
+from grainsmith.ui.layers.labels import labels_options, table_of
 from grainsmith.ui.layers.metadata import GrainsMetadata
 
 if TYPE_CHECKING:

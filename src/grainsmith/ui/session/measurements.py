@@ -17,13 +17,9 @@ from qtpy.QtCore import QTimer
 
 from grainsmith.data import no_progress
 from grainsmith.measure import measure_grains, measure_maps, tile_checksums, update_grains
-from grainsmith.ui.layers.convert import (
-    element_map_of,
-    features_of,
-    pixel_size_um_of,
-    table_of,
-    transform_of,
-)
+from grainsmith.ui.layers.element_maps import element_map_of
+from grainsmith.ui.layers.geometry import pixel_size_um_of, transform_of
+from grainsmith.ui.layers.labels import features_of, table_of
 from grainsmith.ui.layers.metadata import ImageMetadata, states_of
 from grainsmith.ui.session.active_layers import active_layers_of
 from grainsmith.ui.widgets.background import run

@@ -13,12 +13,12 @@ from napari.layers import Image
 from grainsmith.align import AlignSettings, DisplacementField
 from grainsmith.io.images.reader import write_image
 from grainsmith.io.maps.reader import BAR_AUTO, open_maps
-from grainsmith.ui.layers.convert import transform_of
-from grainsmith.ui.layers.element_maps import read_maps
+from grainsmith.ui.layers.geometry import transform_of
 from grainsmith.ui.layers.metadata import MapMetadata, role_of
 from grainsmith.ui.panels.align.import_maps import MapsPanel
 from grainsmith.ui.panels.align.panel import AlignPanel
 from grainsmith.ui.panels.align.preview import MODES
+from grainsmith.ui.plugin.reader import read_maps
 
 WAIT_MS = 120_000
 
@@ -43,7 +43,7 @@ def folder(tmp_path):
 @pytest.fixture
 def opened(viewer, folder, qtbot, monkeypatch):
     """The folder's layers, opened by the Maps panel."""
-    monkeypatch.setattr("grainsmith.ui.layers.element_maps.show_error", lambda _text: None)
+    monkeypatch.setattr("grainsmith.ui.plugin.reader.show_error", lambda _text: None)
     maps = MapsPanel(viewer)
     viewer.window.add_dock_widget(maps, name="Maps")
     maps.look_at(str(folder))

@@ -10,7 +10,9 @@ pytest.importorskip("napari")
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from grainsmith.data import ElementMap, SemImage, Transform
-from grainsmith.ui.layers.convert import image_layer, labels_options, map_layer, table_of
+from grainsmith.ui.layers.element_maps import map_layer
+from grainsmith.ui.layers.images import image_layer
+from grainsmith.ui.layers.labels import labels_options, table_of
 from grainsmith.ui.layers.metadata import Role, role_of
 from grainsmith.ui.layers.mineral_map import mineral_layer_of
 from grainsmith.ui.panels.grains.panel import GrainsPanel

@@ -28,8 +28,9 @@ from grainsmith.io.maps.reader import (
     guess_maps,
     open_maps,
 )
-from grainsmith.ui.layers.element_maps import adopt_maps, layers_of, tell
+from grainsmith.ui.layers.element_maps import attach_maps, map_folder_layers
 from grainsmith.ui.panels.base import Panel, button, label
+from grainsmith.ui.plugin.reader import report_opened
 from grainsmith.ui.widgets.background import run
 
 if TYPE_CHECKING:
@@ -155,9 +156,9 @@ class MapsPanel(Panel):
         )
 
     def _add(self, opened: MapFolder) -> None:
-        for data in layers_of(opened, self.roles.image):
+        for data in map_folder_layers(opened, self.roles.image):
             self.viewer.add_layer(Layer.create(*data))
-        tell(opened)
+        report_opened(opened)
         self.show_message(
             f"{len(opened.maps)} maps opened."
             + "".join(f"\nLeft out: {problem}" for problem in opened.problems)
@@ -174,7 +175,7 @@ class MapsPanel(Panel):
             )
             return
         adopt_names(chosen)
-        adopt_maps(chosen, image)
+        attach_maps(chosen, image)
         self.roles.maps = (*self.roles.maps, *chosen)
         self.show_message(
             f"{len(chosen)} layers are maps now: {', '.join(one.name for one in chosen)}."

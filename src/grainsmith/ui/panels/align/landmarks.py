@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from grainsmith.align import MODELS, POINTS_NEEDED, fit_points, leave_one_out_px, residuals_px
 from grainsmith.data import Transform
-from grainsmith.ui.layers.convert import place_of, transform_of
+from grainsmith.ui.layers.geometry import place_of, transform_of
 from grainsmith.ui.panels.base import button, label
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from qtpy.QtWidgets import (
 from grainsmith.align import AlignSettings, RegistrationResult, sharpness
 from grainsmith.errors import GrainsmithError
 from grainsmith.ui.layers import registration
-from grainsmith.ui.layers.convert import place_map
+from grainsmith.ui.layers.geometry import place_map
 from grainsmith.ui.layers.metadata import MapMetadata, Role, role_of
+from grainsmith.ui.panels.align.job import alignment_job, run_alignment
 from grainsmith.ui.panels.align.landmarks import PointPairs
 from grainsmith.ui.panels.align.nudge import ArrowKeys
 from grainsmith.ui.panels.align.preview import MODES, Comparison
@@ -86,7 +87,7 @@ class AlignPanel(Panel):
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
-        self._undo = registration.Undo()
+        self._undo = registration.PlacementHistory()
         self._look = Comparison(self.viewer)
         self._arrows = ArrowKeys(self.nudge)
         self._reference = QComboBox()
@@ -226,13 +227,13 @@ class AlignPanel(Panel):
             self.show_message("Name a pass for every map in the table, or let the passes be found.")
             return
         try:
-            job = registration.job_of(reference, layers, passes, self._form.settings())
+            job = alignment_job(reference, layers, passes, self._form.settings())
         except (GrainsmithError, ValueError) as error:
             self.show_message(str(error))
             return
         self.show_message("")
         run(
-            registration.do,
+            run_alignment,
             job,
             busy=self._align,
             then=partial(self._apply, reference, layers),
@@ -246,14 +247,14 @@ class AlignPanel(Panel):
             self.show_message("A layer was closed meanwhile; nothing was moved.")
             return
         self._undo.remember(layers)
-        registration.apply(found, layers, reference)
+        registration.apply_registration(found, layers, reference)
         self._show()
         self.show_message(_summary(found))
 
     def undo(self) -> None:
         """Give the last alignment, nudge or move by points back."""
         self._look.stop()
-        count = self._undo.back()
+        count = self._undo.undo()
         self._show()
         self.show_message(
             f"{count} map(s) are back where they were." if count else "Nothing to undo."
@@ -287,7 +288,7 @@ class AlignPanel(Panel):
         reference, layer = self.reference, self._table.layer
         if reference is not None and layer is not None:
             self._undo.remember([layer])
-            registration.keep_start(layer, reference)
+            registration.record_start(layer, reference)
             place_map(layer, reference, transform)
             self._show()
 
@@ -298,7 +299,7 @@ class AlignPanel(Panel):
             self.show_message(_NOTHING)
             return
         try:
-            copy = Layer.create(*registration.straight_copy(layer, reference))
+            copy = Layer.create(*registration.straightened_layer(layer, reference))
         except GrainsmithError as error:
             self.show_message(str(error))
             return
@@ -331,7 +332,9 @@ class AlignPanel(Panel):
             self.show_message(_NOTHING)
             return
         try:
-            registration.save(path, [layer] if path.endswith(".txt") else self.moving, reference)
+            registration.save_transforms(
+                path, [layer] if path.endswith(".txt") else self.moving, reference
+            )
         except (GrainsmithError, ValueError) as error:
             self.show_message(str(error))
             return
@@ -353,9 +356,9 @@ class AlignPanel(Panel):
         layers = self.moving if path.endswith(".json") else [layer]
         self._undo.remember(layers)
         try:
-            missing = registration.load(path, layers, reference)
+            missing = registration.load_transforms(path, layers, reference)
         except GrainsmithError as error:
-            self._undo.back()
+            self._undo.undo()
             self.show_message(str(error))
             return
         self._show()

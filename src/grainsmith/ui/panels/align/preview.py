@@ -8,7 +8,7 @@ import numpy as np
 
 from grainsmith.align.compare import before_after, checkerboard
 from grainsmith.data import Transform
-from grainsmith.ui.layers.convert import place_map, place_of, transform_of
+from grainsmith.ui.layers.geometry import place_map, place_of, transform_of
 from grainsmith.ui.layers.metadata import MapMetadata, OverlayMetadata, Role
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
 from grainsmith.align import VERDICTS, turn_zoom_and_shear
-from grainsmith.ui.layers.convert import pixel_size_um_of, transform_of
+from grainsmith.ui.layers.geometry import pixel_size_um_of, transform_of
 from grainsmith.ui.layers.metadata import MapMetadata, RegistrationMetadata
 from grainsmith.ui.layers.registration import start_matrix
 

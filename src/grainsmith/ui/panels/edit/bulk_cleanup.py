@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from grainsmith.clean import CleanSettings, clean_labels, count_reasons
 from grainsmith.errors import GrainsmithError
 from grainsmith.ui.editing.overlays import PREVIEW
-from grainsmith.ui.layers.convert import pixel_size_um_of
+from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.metadata import ImageMetadata
 from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.widgets.background import run

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QVBoxLayout, Q
 from grainsmith.errors import GrainsmithError
 from grainsmith.ui.editing.shortcuts import KEYS, key_of
 from grainsmith.ui.editing.tools import MODES
-from grainsmith.ui.layers.convert import pixel_size_um_of
+from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.panels.base import label
 from grainsmith.ui.session.active_layers import connect_while_alive
 

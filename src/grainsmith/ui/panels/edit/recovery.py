@@ -13,7 +13,7 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.io.labels.autosave import find_recoverable
 from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.layers.convert import pixel_size_um_of, place_of
+from grainsmith.ui.layers.geometry import pixel_size_um_of, place_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, ImageMetadata
 from grainsmith.ui.panels.base import label
 from grainsmith.ui.session.active_layers import active_layers_of

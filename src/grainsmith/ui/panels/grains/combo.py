@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.gallery import ComboSettings, draw_combo, make_combo
-from grainsmith.ui.layers.convert import table_of
+from grainsmith.ui.layers.labels import table_of
 from grainsmith.ui.layers.metadata import MapMetadata
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.panels.grains.combo_export import ComboFiles

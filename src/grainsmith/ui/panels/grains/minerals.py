@@ -15,7 +15,8 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.gallery import composite_image
 from grainsmith.minerals import colors_of
 from grainsmith.pipeline.field.classify import Named, Work, name_grains, summaries
-from grainsmith.ui.layers.convert import pixel_size_um_of, table_of, world_matrix
+from grainsmith.ui.layers.geometry import pixel_size_um_of, world_matrix
+from grainsmith.ui.layers.labels import table_of
 from grainsmith.ui.layers.metadata import (
     MapMetadata,
     MineralMapMetadata,
@@ -23,7 +24,7 @@ from grainsmith.ui.layers.metadata import (
     Role,
     examples_of,
 )
-from grainsmith.ui.layers.mineral_map import mineral_layer_of, show_minerals, show_only
+from grainsmith.ui.layers.mineral_map import mineral_layer_of, show_mineral, show_minerals
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.panels.grains.classifiers import ClustersWay, ExamplesWay, RulesWay, mineral_box
 from grainsmith.ui.panels.messages import NO_GRAINS, NO_MAPS, missing_text
@@ -184,7 +185,7 @@ class MineralsPanel(Panel):
         layer = mineral_layer_of(self.viewer, grains) if grains is not None else None
         if layer is not None:
             layer.visible = True
-            show_only(layer, "" if mineral == _ALL else mineral)
+            show_mineral(layer, "" if mineral == _ALL else mineral)
 
     # --- naming
 

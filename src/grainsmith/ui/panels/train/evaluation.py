@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
 
 from grainsmith.train.runs import judged_field, keep_model
-from grainsmith.ui.layers.model_comparison import COLOURS, GainedLost
+from grainsmith.ui.layers.model_comparison import COLORS, ModelComparisonLayers
 from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.widgets.background import run
 from grainsmith.ui.widgets.layouts import row_of
@@ -37,7 +37,7 @@ class ModelEvaluation(QWidget):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        self._layers = GainedLost(viewer)
+        self._layers = ModelComparisonLayers(viewer)
         self._run: RunFolder | None = None
         self._fields: list[FieldComparison] = []
         self._means = label("")
@@ -56,7 +56,7 @@ class ModelEvaluation(QWidget):
         self._lay_out()
         self.field.currentIndexChanged.connect(lambda _: self._on_field())
         self.shown.toggled.connect(lambda _: self._on_field())
-        self.destroyed.connect(self._layers.stop)
+        self.destroyed.connect(self._layers.hide)
         self.hide()
 
     def _lay_out(self) -> None:
@@ -91,7 +91,7 @@ class ModelEvaluation(QWidget):
     def end(self) -> None:
         """Put the comparison away."""
         self.shown.setChecked(False)
-        self._layers.stop()
+        self._layers.hide()
         self._run = None
         self.hide()
 
@@ -106,7 +106,7 @@ class ModelEvaluation(QWidget):
         one = self._fields[index]
         self._scores.setText(_table(one))
         if not self.shown.isChecked():
-            self._layers.stop()
+            self._layers.hide()
             return
         run(
             judged_field,
@@ -139,6 +139,6 @@ def _table(one: FieldComparison) -> str:
         lines.append(f"<tr><td>{title}</td>{''.join(map(cell.format, cells))}</tr>")
     counts = [
         f"<span style='color: {colour}'>■</span> {len(getattr(one, name))} {name}"
-        for name, colour in COLOURS.items()
+        for name, colour in COLORS.items()
     ]
     return f"<table>{''.join(lines)}</table>{' &nbsp; '.join(counts)}"

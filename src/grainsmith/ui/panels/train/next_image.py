@@ -13,7 +13,7 @@ from grainsmith.io.images.reader import read_image
 from grainsmith.pipeline import segment_field, settings_dict
 from grainsmith.segment import SegmentSettings
 from grainsmith.ui.editing.segmentation_result import add_or_update_grains
-from grainsmith.ui.layers.convert import image_layer
+from grainsmith.ui.layers.images import image_layer
 from grainsmith.ui.layers.metadata import ImageMetadata
 from grainsmith.ui.panels.base import button
 from grainsmith.ui.widgets.background import run
