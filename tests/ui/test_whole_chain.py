@@ -90,7 +90,7 @@ def test_from_the_sample_to_files(make_napari_viewer, qtbot, screenshots, tmp_pa
     true = true_minerals(grains, viewer.layers["true grains"])
     for label in true.index[true != ""][:3]:
         hand.click_grain(label)
-        assert panel.combo.grain == panel.combo._number.value() == label
+        assert panel.combo.grain == label
         assert not panel.combo.view.pixmap().isNull()
     look("combo")
 
@@ -98,36 +98,35 @@ def test_from_the_sample_to_files(make_napari_viewer, qtbot, screenshots, tmp_pa
     known = true[true != ""]
     for label, mineral in known.groupby(known).head(3).items():
         hand.click_grain(label)
-        panel.minerals._mineral.setCurrentText(mineral)
+        panel.minerals.mineral.setCurrentText(mineral)
         panel.minerals.add_example()
     panel.minerals.name_grains()
-    qtbot.waitUntil(panel.minerals._go.isEnabled, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not panel.minerals.running, timeout=WAIT_MS)
     naming = naming_of(grains)
     assert (naming["mineral"].loc[known.index] == known).mean() >= 0.97
     assert mineral_layer_of(viewer, grains).visible
     look("minerals")
-    panel.minerals._view.setCurrentText("Confusion of examples")
-    panel.minerals._show_view()
+    panel.minerals.show_view("Confusion of examples")
     look("confusion")
 
     by_hand = int(naming.index[naming["mineral"] == "unknown"][0])
     hand.click_grain(by_hand)
-    panel.minerals._mineral.setCurrentText("monazite")
-    panel.minerals.set_by_hand()
-    assert panel.minerals._views["Modal percentages"].loc["monazite", "by_hand"] == 1
+    panel.minerals.mineral.setCurrentText("monazite")
+    panel.minerals.name_by_hand()
+    assert panel.minerals.views["Modal percentages"].loc["monazite", "by_hand"] == 1
     before = panel.combo.view.pixmap().cacheKey()
     panel.setCurrentIndex(0)
     qtbot.waitUntil(lambda: panel.combo.view.pixmap().cacheKey() != before, timeout=WAIT_MS)
     look("named_combo")
 
-    combos = panel.combo.files
+    combos = panel.combo.export
     saves = {"sheet.png": combos.save_sheet, "one.png": combos.save, "one.pdf": combos.save}
     for name, save in saves.items():
         target = str(tmp_path / name)
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, target=target: (target, ""))
         save()
         qtbot.waitUntil((tmp_path / name).exists, timeout=WAIT_MS)
-        qtbot.waitUntil(combos.all.isEnabled, timeout=WAIT_MS)
+        qtbot.waitUntil(combos.save_all_button.isEnabled, timeout=WAIT_MS)
     for name in ("sheet.png", "one.png"):
         (screenshots / f"chain_{name}").write_bytes((tmp_path / name).read_bytes())
     files = dock.show_panel("Export")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.panels.messages import error_text, missing_text
 from grainsmith.ui.session.active_layers import active_layers_of, connect_while_alive
-from grainsmith.ui.widgets.background import USER_ERRORS, Progress
+from grainsmith.ui.widgets.background import USER_ERRORS, Progress, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,6 +113,44 @@ class Panel(QWidget):
             self.show_message(missing)
         self._missing = missing
 
+    def run_job(
+        self,
+        func: Callable[..., Any],
+        *args: Any,
+        busy: QWidget,
+        then: Callable[[Any], None],
+        title: str = "",
+        stopped: str = "Cancelled. Nothing was changed.",
+        **options: Any,
+    ) -> None:
+        """Run a function in the background; an error becomes the panel's message.
+
+        Parameters
+        ----------
+        func : callable
+            A function of the library; never touches Qt or the viewer.
+        busy : widget
+            Disabled while the function runs.
+        then : callable
+            Gets the result.
+        title : str
+            Of the progress bar; where given, func gets `on_progress` and can be cancelled.
+        stopped : str
+            Message after Cancel.
+        """
+        self.show_message("")
+        run(
+            func,
+            *args,
+            busy=busy,
+            then=then,
+            progress=self.progress if title else None,
+            title=title or "Working",
+            stopped=partial(self.show_message, stopped),
+            failed=self.show_error,
+            **options,
+        )
+
     def _show_text(self, text: str, style: str) -> None:
         self._message.setText(text)
         self._message.setStyleSheet(style)
@@ -133,15 +171,42 @@ def reports_errors(action: Callable[..., Any]) -> Callable[..., Any]:
     return reporting
 
 
-def label(text: str, *, dim: bool = False, tip: str = "") -> QLabel:
-    """Return a text that wraps instead of widening the dock."""
-    widget = QLabel(text)
+class FixedLabel(QLabel):
+    """A text of a fixed number of lines: what does not fit is in the tooltip."""
+
+    def __init__(self, lines: int) -> None:
+        super().__init__()
+        self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+        self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + 2)
+
+    def setText(self, text: str) -> None:  # noqa: N802  (Qt's name)
+        """Show a text."""
+        super().setText(text)
+        self.setToolTip(text)
+
+
+def label(text: str, *, dim: bool = False, tip: str = "", lines: int = 0) -> QLabel:
+    """Return a text that wraps instead of widening the dock.
+
+    Parameters
+    ----------
+    text : str
+    dim : bool
+        Show it less prominently.
+    tip : str
+        Tooltip.
+    lines : int
+        Number of lines that it always takes, so that what is below does not move; 0 = as needed.
+    """
+    widget = FixedLabel(lines) if lines else QLabel()
     widget.setWordWrap(True)
     policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     policy.setHeightForWidth(True)  # else the last line is cut off
     widget.setSizePolicy(policy)
     widget.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    widget.setToolTip(tip)
+    widget.setText(text)
+    if tip:
+        widget.setToolTip(tip)
     if dim:
         widget.setStyleSheet("color: gray;")  # legible on dark and on light
     return widget

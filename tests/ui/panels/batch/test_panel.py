@@ -129,7 +129,7 @@ def test_the_recipe_is_what_the_tabs_show_and_a_loaded_one_is_shown_there(viewer
     assert segment.settings().diameter_px != 30.5  # its box has whole pixels
     clean = dock.show_panel("Clean")  # built after the recipe was loaded
     assert clean.clean_up.form.settings() == other.clean
-    assert dock.show_panel("Grains").minerals._rules.settings().rules == str(rules)
+    assert dock.show_panel("Grains").minerals.rules.settings().rules == str(rules)
     # What nobody has touched is as exact as in the file.
     assert batch.recipe.recipe() == other
     clean.clean_up.form["min_area_px"].value = 50

@@ -7,13 +7,16 @@ import pytest
 
 pytest.importorskip("napari")
 
-from qtpy.QtWidgets import QApplication, QFileDialog
+from qtpy.QtCore import QEvent
+from qtpy.QtGui import QFocusEvent
+from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from grainsmith.data import ElementMap, SemImage, Transform
+from grainsmith.ui.editing.overlays import CHOSEN
 from grainsmith.ui.layers.element_maps import map_layer
 from grainsmith.ui.layers.images import image_layer
 from grainsmith.ui.layers.labels import labels_options, table_of
-from grainsmith.ui.layers.metadata import Role, role_of
+from grainsmith.ui.layers.metadata import Role, examples_of, role_of
 from grainsmith.ui.layers.mineral_map import mineral_layer_of
 from grainsmith.ui.panels.grains.panel import GrainsPanel
 from grainsmith.ui.session.gallery_field import naming_of
@@ -64,13 +67,13 @@ def panel(viewer):
 
 def name_all(panel, qtbot):
     panel.minerals.name_grains()
-    qtbot.waitUntil(lambda: panel.minerals._go.isEnabled(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not panel.minerals.running, timeout=WAIT_MS)
 
 
 def click_examples(panel, grains, examples):
     for grain, mineral in examples.items():
         grains.selected_label = grain
-        panel.minerals._mineral.setCurrentText(mineral)
+        panel.minerals.mineral.setCurrentText(mineral)
         panel.minerals.add_example()
 
 
@@ -116,7 +119,7 @@ def test_a_click_picks_and_a_drag_does_not(panel, grains, viewer, monkeypatch):
 
 
 def test_walking_in_three_orders(panel, grains, qtbot):
-    panel.combo._picked.pick(1)
+    panel.combo._current.pick(1)
     panel.combo.step(1)
     assert grains.selected_label == 2
     panel.combo.step(-1)
@@ -124,10 +127,10 @@ def test_walking_in_three_orders(panel, grains, qtbot):
     assert grains.selected_label == 24
     click_examples(panel, grains, THREE_EACH)
     name_all(panel, qtbot)
-    panel.combo._order.setCurrentText("doubt")
-    assert panel.combo.ordered()[0] == 24
+    panel.combo._order.setCurrentText("certainty")
+    assert panel.combo.ordered_grains()[0] == 24
     panel.combo._order.setCurrentText("size")
-    assert len(panel.combo.ordered()) == 24
+    assert len(panel.combo.ordered_grains()) == 24
 
 
 def test_what_is_missing_is_said(viewer, panel):
@@ -138,7 +141,7 @@ def test_what_is_missing_is_said(viewer, panel):
     add_field(viewer, with_maps=False)
     assert "No element maps yet" in panel.combo.message
     assert "No element maps yet" in panel.minerals.message
-    panel.combo._picked.pick(2)
+    panel.combo._current.pick(2)
     assert not panel.combo.view.pixmap().isNull()
 
 
@@ -156,11 +159,11 @@ def test_examples_name_all_grains_and_strangers_stay_unknown(panel, grains, view
     assert {"Si_mean", "Fe_error", "Ca_coverage", "mixed", "purity", "ecd_um"} <= set(table)
     layer = mineral_layer_of(viewer, grains)
     assert layer.data.max() == 3
-    assert "100%" in panel.minerals._told.text()
-    assert "Most telling: " in panel.minerals._told.text()
+    assert "100%" in panel.minerals.notes
+    assert "Most telling: " in panel.minerals.notes
     assert panel.minerals.roles.grains is grains
     assert {"Modal percentages", "Confusion of examples", "Grains by doubt"} <= set(
-        panel.minerals._views
+        panel.minerals.views
     )
 
 
@@ -175,59 +178,57 @@ def test_one_mineral_can_be_shown_alone_and_a_row_leads_to_its_grain(panel, grai
     assert colours[minerals["quartz"]][3] < 0.2
     panel.minerals._on_row(24)
     assert grains.selected_label == 24
-    assert panel.minerals._picked_line.text().startswith("Grain 24: unknown")
+    assert panel.minerals.grain_text.startswith("Grain 24: unknown")
 
 
 def test_a_name_given_by_hand_survives_and_is_counted_apart(panel, grains, qtbot):
-    panel.minerals.set_by_hand()
+    panel.minerals.name_by_hand()
     assert "Name the grains first" in panel.minerals.message
     click_examples(panel, grains, THREE_EACH)
     name_all(panel, qtbot)
     grains.selected_label = 24
-    panel.minerals._mineral.setCurrentText("wollastonite")
-    panel.minerals.set_by_hand()
+    panel.minerals.mineral.setCurrentText("wollastonite")
+    panel.minerals.name_by_hand()
     name_all(panel, qtbot)
     assert naming_of(grains).loc[24, ["mineral", "verdict"]].tolist() == ["wollastonite", "by hand"]
-    assert panel.minerals._views["Modal percentages"].loc["wollastonite", "by_hand"] == 1
-    assert "by hand" in panel.minerals._picked_line.text()
+    assert panel.minerals.views["Modal percentages"].loc["wollastonite", "by_hand"] == 1
+    assert "by hand" in panel.minerals.grain_text
 
 
 def test_rules_files_good_and_bad(panel, grains, tmp_path, qtbot):
-    way = panel.minerals._rules
+    way = panel.minerals.rules
     bad, good = tmp_path / "bad.yaml", tmp_path / "good.yaml"
     bad.write_text("minerals: [")
     way.open(bad)
-    assert "is no YAML" in way._advice.text()
+    assert "is no YAML" in way.advice
     good.write_text(
         "minerals:\n  quartz: {range: {Si: [3, 9]}}\n  magnetite: {range: {Fe: [3, 9]}}\n"
         "  zircon: {require: [Zr]}\n"
     )
     way.open(good)
-    assert way._advice.text() == "zircon needs Zr"
-    panel.minerals._way.setCurrentIndex(1)
+    assert way.advice == "zircon needs Zr"
+    panel.minerals.method.setCurrentIndex(1)
     name_all(panel, qtbot)
     assert set(naming_of(grains)["mineral"]) == {"quartz", "magnetite", "unknown"}
-    assert "zircon needs Zr" in panel.minerals._told.text()
+    assert "zircon needs Zr" in panel.minerals.notes
 
 
-def test_the_library_wants_more_than_counts(panel, grains, qtbot, monkeypatch):
-    shown = []
-    monkeypatch.setattr("grainsmith.ui.widgets.background.show_error", shown.append)
-    panel.minerals._way.setCurrentIndex(1)
+def test_the_library_wants_more_than_counts(panel, grains, qtbot):
+    panel.minerals.method.setCurrentIndex(1)
     name_all(panel, qtbot)
-    assert "only with standards" in shown[0]
+    assert "only with standards" in panel.minerals.message
     assert not len(naming_of(grains))
 
 
 def test_with_standards_the_library_takes_counts(panel, grains, qtbot):
     click_examples(panel, grains, {1: "quartz", 3: "magnetite"})
     assert "Grain 3 is an example of magnetite" in panel.minerals.message
-    panel.minerals._way.setCurrentIndex(1)
+    panel.minerals.method.setCurrentIndex(1)
     name_all(panel, qtbot)
     naming = naming_of(grains)
     assert naming["mineral"][naming.index % 3 == 0].nunique() <= 2
     assert naming.loc[2, "mineral"] != naming.loc[6, "mineral"]
-    message = panel.minerals._told.text()
+    message = panel.minerals.notes
     assert "Sensitivity from the examples" in message
     assert "No example holds Ca" in message
 
@@ -245,33 +246,33 @@ def test_specks_and_grains_beside_the_maps_get_a_word_and_a_picture(viewer, pane
     assert naming.loc[[1, 7, 8], "mineral"].tolist() == ["unmapped"] * 3
     assert naming.loc[10, "mineral"] != "unmapped"
     for grain in (1, 7):
-        panel.combo._picked.pick(grain)
+        panel.combo._current.pick(grain)
         assert not panel.combo.view.pixmap().isNull()
-    assert panel.minerals._picked_line.text() == "Grain 7: unmapped"
+    assert panel.minerals.grain_text == "Grain 7: unmapped"
     assert not table_of(grains).loc[1, "mixed"]
 
 
 def test_saving_all_combos_can_be_stopped(panel, grains, tmp_path, qtbot, monkeypatch):
-    files, folder = panel.combo.files, tmp_path / "all"
+    files, folder = panel.combo.export, tmp_path / "all"
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
-    panel.combo.ordered = lambda: [5] * 2000
+    panel.combo.ordered_grains = lambda: [5] * 2000
     files.save_all()
     assert not panel.combo.progress.isHidden()
     qtbot.waitUntil(lambda: (folder / "idx5_ele_combo.png").exists(), timeout=WAIT_MS)
     panel.combo.progress.cancel()
     qtbot.waitUntil(lambda: "Cancelled" in panel.combo.message, timeout=WAIT_MS)
     assert panel.combo.progress.isHidden()
-    assert files.all.isEnabled()
+    assert files.save_all_button.isEnabled()
 
 
 def test_clusters_are_named_afterwards(panel, grains, qtbot):
-    panel.minerals._way.setCurrentIndex(2)
+    panel.minerals.method.setCurrentIndex(2)
     name_all(panel, qtbot)
-    way = panel.minerals._clusters
-    assert way._which.count() >= 2
-    assert "quartz?" in way._which.itemText(0)
-    panel.minerals._mineral.setCurrentText("quartz")
-    way._on_name()
+    way = panel.minerals.clusters
+    assert len(way.clusters) >= 2
+    assert "quartz?" in way.clusters[0]
+    panel.minerals.mineral.setCurrentText("quartz")
+    way.name_cluster()
     assert (naming_of(grains)["mineral"] == "quartz").sum() == 16
 
 
@@ -281,12 +282,12 @@ def test_unaligned_maps_are_said(viewer, qtbot):
     qtbot.addWidget(widget)
     click_examples(widget, grains, THREE_EACH)
     name_all(widget, qtbot)
-    assert "3 maps are not aligned" in widget.minerals._told.text()
+    assert "3 maps are not aligned" in widget.minerals.notes
 
 
 def test_combos_go_home(panel, grains, tmp_path, qtbot, monkeypatch):
-    files = panel.combo.files
-    panel.combo._picked.pick(5)
+    files = panel.combo.export
+    panel.combo._current.pick(5)
     files.copy()
     assert QApplication.clipboard().pixmap().width() > 100
     target = tmp_path / "idx5_ele_combo.svg"
@@ -294,7 +295,7 @@ def test_combos_go_home(panel, grains, tmp_path, qtbot, monkeypatch):
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "all"))
     files.save()
     qtbot.waitUntil(target.exists, timeout=WAIT_MS)
-    qtbot.waitUntil(files.all.isEnabled, timeout=WAIT_MS)
+    qtbot.waitUntil(files.save_all_button.isEnabled, timeout=WAIT_MS)
     files.save_all()
     qtbot.waitUntil(lambda: "24 combos" in panel.combo.message, timeout=WAIT_MS)
     assert len(list((tmp_path / "all").glob("idx*_ele_combo.png"))) == 24
@@ -315,6 +316,41 @@ def test_the_panel_fits_into_320_px(panel, grains):
     for part in (panel.combo, panel.minerals):
         assert part.minimumSizeHint().width() <= 320
     assert role_of(grains) == Role.GRAINS
+
+
+def test_entering_the_mineral_field_selects_its_text(panel, grains, qtbot):
+    edit = panel.minerals.mineral
+    edit.setCurrentText("quartz")
+    QApplication.sendEvent(edit.lineEdit(), QFocusEvent(QEvent.Type.FocusIn))
+    qtbot.waitUntil(lambda: edit.lineEdit().selectedText() == "quartz")
+
+
+def test_the_library_completes_a_name_and_an_unknown_one_is_asked_for(panel, grains, monkeypatch):
+    questions, answers = [], [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
+
+    def ask(_parent, _title, text):
+        questions.append(text)
+        return answers.pop(0)
+
+    monkeypatch.setattr(QMessageBox, "question", ask)
+    grains.selected_label = 1
+    panel.minerals.mineral.setCurrentText("ilm")
+    panel.minerals.add_example()
+    assert examples_of(grains) == {1: "ilmenite"}
+    panel.minerals.mineral.setCurrentText("quartzilm")
+    panel.minerals.add_example()
+    assert "not in the mineral library. Did you mean 'quartz'?" in questions[0]
+    assert examples_of(grains) == {1: "ilmenite"}
+    panel.minerals.add_example()
+    assert examples_of(grains) == {1: "quartzilm"}
+    panel.minerals.add_example()  # known from now on
+    assert len(questions) == 2
+
+
+def test_the_current_grain_is_outlined(panel, grains, viewer):
+    panel.combo._current.pick(5)
+    outline = next(layer for layer in viewer.layers if layer.name == CHOSEN)
+    np.testing.assert_array_equal(outline.data > 0, np.asarray(grains.data) == 5)
 
 
 @pytest.mark.display

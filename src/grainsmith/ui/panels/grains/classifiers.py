@@ -1,23 +1,15 @@
-"""The three ways to name grains, each a page of the minerals panel."""
+"""Three ways to name grains, each a page of the minerals panel: examples, rules, clusters."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import (
-    QComboBox,
-    QFileDialog,
-    QListWidget,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QComboBox, QFileDialog, QListWidget, QSpinBox, QVBoxLayout, QWidget
 
 from grainsmith.classify.examples import ExampleSettings
 from grainsmith.classify.rules import RuleSet, advice_on_elements, read_rules
 from grainsmith.errors import GrainsmithError, MismatchError
-from grainsmith.minerals import LIBRARY
 from grainsmith.pipeline.field.classify import Named, Namer, by_clusters, by_examples, by_rules
 from grainsmith.pipeline.recipe import ClassifySettings
 from grainsmith.ui.panels.base import button, label
@@ -31,24 +23,24 @@ _LIBRARY = "Mineral library"
 _FILE = "Rules file"
 
 
-class ExamplesWay(QWidget):
-    """Grains that were clicked, by mineral."""
+class ExamplesPage(QWidget):
+    """Name grains by clicked examples."""
 
     def __init__(self, examples: Callable[[], dict[int, str]]) -> None:
         super().__init__()
         self._examples = examples
         self._list = QListWidget()
         self._list.setMaximumHeight(96)
-        self._list.setToolTip("Examples: three grains per mineral are a good beginning")
+        self._list.setToolTip("Examples per mineral; three grains of each are a good beginning")
         self._form = Form(
             ExampleSettings, folded=("stranger_pct", "least_probability", "spread_pct")
         )
         self._hint = label("", dim=True)
-        remove = button("Remove", self._remove, tip="Take the chosen mineral's examples away")
+        remove = button("Remove", self._remove, tip="Remove the examples of the selected mineral")
         _column(self, self._hint, self._list, remove, self._form)
 
     def show_examples(self) -> None:
-        """Show the examples as they are now."""
+        """Show the present examples."""
         by_mineral: dict[str, list[str]] = {}
         for grain, mineral in self._examples().items():
             by_mineral.setdefault(mineral, []).append(str(grain))
@@ -58,29 +50,35 @@ class ExamplesWay(QWidget):
         if not by_mineral:
             self._hint.setText("Click a grain, choose its mineral above, press Example.")
         elif len(by_mineral) == 1:
-            self._hint.setText("Now a grain of another mineral.")
+            self._hint.setText("Now click a grain of another mineral.")
         else:
             self._hint.setText(f"Examples of {len(by_mineral)} minerals:")
 
-    def _remove(self) -> None:
-        chosen = self._list.currentItem()
-        if chosen is not None:
-            mineral = chosen.text().partition(": ")[0]
-            examples = self._examples()
-            for grain in [grain for grain, name in examples.items() if name == mineral]:
-                del examples[grain]
-        self.show_examples()
-
     def namer(self, _kinds: Collection[str]) -> Namer:
-        """Return how grains are named; MismatchError with fewer than two minerals."""
+        """Return the classifier.
+
+        Raises
+        ------
+        MismatchError
+            There are examples of fewer than two minerals.
+        """
         examples = dict(self._examples())
         if len(set(examples.values())) < 2:
             raise MismatchError("Click at least one grain each of two minerals, and press Example.")
         return by_examples(examples, self._form.settings())
 
+    def _remove(self) -> None:
+        item = self._list.currentItem()
+        if item is not None:
+            mineral = item.text().partition(": ")[0]
+            examples = self._examples()
+            for grain in [grain for grain, name in examples.items() if name == mineral]:
+                del examples[grain]
+        self.show_examples()
 
-class RulesWay(QWidget):
-    """A rules file, or the library; maps of counts take the examples as standards."""
+
+class RulesPage(QWidget):
+    """Name grains by a rules file or by the library; with maps of counts, examples calibrate."""
 
     def __init__(self, examples: Callable[[], dict[int, str]]) -> None:
         super().__init__()
@@ -91,18 +89,23 @@ class RulesWay(QWidget):
         self._choice = QComboBox()
         self._choice.addItem(_LIBRARY)
         self._advice = label("", dim=True)
-        self._choice.currentIndexChanged.connect(lambda _: self._show())
+        self._choice.currentIndexChanged.connect(lambda _: self._show_advice())
         open_file = button("Open rules …", self._ask, tip="A YAML file; see the page on minerals")
-        standards = label("Maps of counts: grains given as Example are the standards.", dim=True)
+        standards = label("With maps of counts, the examples serve as standards.", dim=True)
         _column(self, across((None, self._choice)), open_file, standards, self._advice)
 
+    @property
+    def advice(self) -> str:
+        """What the mapped elements cannot tell apart, or why a file was refused."""
+        return str(self._advice.text())
+
     def show_elements(self, elements: Sequence[str]) -> None:
-        """Say what the mapped elements can tell apart."""
+        """Show what the mapped elements can tell apart."""
         self._elements = sorted({element for element in elements if element})
-        self._show()
+        self._show_advice()
 
     def open(self, path: str | Path) -> None:
-        """Take a rules file; one that cannot be used is explained and changes nothing."""
+        """Choose a rules file; one that cannot be used is explained and changes nothing."""
         try:
             self._rules = read_rules(path)
         except GrainsmithError as error:
@@ -113,7 +116,7 @@ class RulesWay(QWidget):
             self._choice.addItem(_FILE)
         self._choice.setItemText(1, f"{Path(path).name} ({self._rules.units})")
         self._choice.setCurrentIndex(1)
-        self._show()
+        self._show_advice()
 
     def settings(self) -> ClassifySettings:
         """Return the rules as a recipe names them."""
@@ -126,12 +129,27 @@ class RulesWay(QWidget):
         elif settings.rules:
             self.open(settings.rules)
 
-    def _show(self) -> None:
+    def namer(self, kinds: Collection[str]) -> Namer:
+        """Return the classifier.
+
+        Raises
+        ------
+        MismatchError
+            The maps are of several kinds.
+        """
+        if len(kinds) > 1:
+            raise MismatchError(
+                f"the maps hold {', '.join(sorted(kinds))}: rules need maps of one kind"
+            )
+        rules = self._rules if self._choice.currentIndex() == 1 else None
+        return by_rules(rules, next(iter(kinds)), dict(self._examples()))
+
+    def _show_advice(self) -> None:
         if not self._elements:
             self._advice.setText("")
         elif self._choice.currentIndex() == 1 and self._rules is not None:
             advice = self._rules.advice(self._elements)
-            self._advice.setText("; ".join(advice) or "All rules can be judged with these maps.")
+            self._advice.setText("; ".join(advice) or "These maps suffice for all rules.")
         else:
             self._advice.setText("; ".join(advice_on_elements(self._elements)))
 
@@ -140,76 +158,59 @@ class RulesWay(QWidget):
         if path:
             self.open(path)
 
-    def namer(self, kinds: Collection[str]) -> Namer:
-        """Return how grains are named; MismatchError where the maps are of several kinds."""
-        if len(kinds) > 1:
-            raise MismatchError(
-                f"the maps hold {', '.join(sorted(kinds))}: rules need maps of one kind"
-            )
-        rules = self._rules if self._choice.currentIndex() == 1 else None
-        return by_rules(rules, next(iter(kinds)), dict(self._examples()))
 
+class ClustersPage(QWidget):
+    """Group grains of similar composition, and name the groups."""
 
-class ClustersWay(QWidget):
-    """Clusters, and their names."""
-
-    def __init__(self, rename: Callable[[str], None]) -> None:
+    def __init__(self, rename: Callable[[str], str]) -> None:
         super().__init__()
         self._rename = rename
-        self._most = QSpinBox()
-        self._most.setRange(2, 40)
-        self._most.setValue(12)
-        self._most.setToolTip("Upper limit; the number is found from the grains")
-        self._which = QComboBox()
+        self._max_clusters = QSpinBox()
+        self._max_clusters.setRange(2, 40)
+        self._max_clusters.setValue(12)
+        self._max_clusters.setToolTip("Upper limit; the number of clusters follows from the grains")
+        self._cluster = QComboBox()
+        self._cluster.setToolTip("Cluster that 'Name it' names")
         self._naming = across(
-            (None, self._which),
-            (None, button("Name it", self._on_name, tip="Give this cluster the mineral above")),
+            (None, self._cluster),
+            (None, button("Name it", self.name_cluster, tip="Give this cluster the mineral above")),
         )
         self._naming.hide()
-        self._hint = label(
-            "Grains of like composition are put together; you name the clusters.", dim=True
-        )
-        _column(self, self._hint, across(("At most", self._most)), self._naming)
+        hint = label("Group grains of similar composition, then name the groups.", dim=True)
+        _column(self, hint, across(("At most", self._max_clusters)), self._naming)
+
+    @property
+    def clusters(self) -> list[str]:
+        """The clusters that can be named, each with the mineral that it resembles."""
+        return [self._cluster.itemText(row) for row in range(self._cluster.count())]
 
     def show_clusters(self, named: Named) -> None:
         """Offer the clusters of a naming to be named."""
         hints = named.views.get("Clusters look like")
-        self._which.clear()
+        self._cluster.clear()
         if hints is not None:
             for cluster, guess in hints["looks_like"].items():
-                self._which.addItem(f"{cluster} (like {guess}?)", cluster)
+                self._cluster.addItem(f"{cluster} (like {guess}?)", cluster)
         self._naming.setVisible(hints is not None)
 
-    def renamed(self, cluster: str, mineral: str) -> None:
-        """Show that a cluster has got its name."""
-        place = self._which.findData(cluster)
-        if place >= 0:
-            self._which.setItemText(place, f"{cluster} = {mineral}")
-            self._which.setItemData(place, mineral)
-
-    def _on_name(self) -> None:
-        cluster: Any = self._which.currentData()
-        if cluster:
-            self._rename(str(cluster))
+    def name_cluster(self) -> None:
+        """Give the chosen cluster the mineral of the panel."""
+        cluster: Any = self._cluster.currentData()
+        mineral = self._rename(str(cluster)) if cluster else ""
+        if mineral:
+            row = self._cluster.currentIndex()
+            self._cluster.setItemText(row, f"{cluster} = {mineral}")
+            self._cluster.setItemData(row, mineral)
 
     def namer(self, _kinds: Collection[str]) -> Namer:
-        """Return how grains are sorted."""
-        return by_clusters(self._most.value())
+        """Return the classifier."""
+        return by_clusters(self._max_clusters.value())
 
 
-def mineral_box() -> QComboBox:
-    """Return a box with the minerals of the library, in which others can be typed."""
-    box = QComboBox()
-    box.setEditable(True)
-    box.addItems([*LIBRARY, "glass", "epoxy", "pore"])
-    box.setToolTip("Mineral of the grain that is looked at; any other name can be typed")
-    return box
-
-
-def _column(whole: QWidget, *widgets: QWidget) -> None:
-    lines = QVBoxLayout(whole)
-    lines.setContentsMargins(0, 0, 0, 0)
-    lines.setSpacing(4)
+def _column(parent: QWidget, *widgets: QWidget) -> None:
+    layout = QVBoxLayout(parent)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
     for widget in widgets:
-        lines.addWidget(widget)
-    lines.addStretch(1)
+        layout.addWidget(widget)
+    layout.addStretch(1)

@@ -1,4 +1,4 @@
-"""Panel: the grains one by one, and their minerals."""
+"""Panel: single grains and their minerals."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 class GrainsPanel(QTabWidget):
-    """Element combo and minerals; each can also stand alone as a dock."""
+    """Two pages: the element combo of a grain, and the minerals of all grains."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self.combo, self.minerals = ComboPanel(viewer), MineralsPanel(viewer)
-        self.addTab(scrolled(self.combo), "Combo")
+        self.addTab(scrolled(self.combo), "Elements of a grain")
         self.addTab(scrolled(self.minerals), "Minerals")
         self.setDocumentMode(True)
+        self.tabBar().setDrawBase(False)
