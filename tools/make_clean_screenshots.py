@@ -141,7 +141,7 @@ def main() -> None:
     panel.review.toggle_coverage()
     studio.shoot("coverage")
     panel.review.toggle_coverage()
-    panel.tabs.setCurrentWidget(panel.steps)
+    panel.tabs.setCurrentWidget(panel.history)
     studio.shoot("history")
     panel.show_help()
     studio.settle()

@@ -23,7 +23,7 @@ from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.metadata import OverlayMetadata, Role, role_of
 from grainsmith.ui.panels.base import WIDTH_PX, label
-from grainsmith.ui.panels.edit.recovery import RecoveryLine
+from grainsmith.ui.panels.edit.recovery import RecoveryBar
 from grainsmith.ui.panels.layer_bar import LayerBar
 from grainsmith.ui.panels.messages import NO_IMAGE, missing_text
 from grainsmith.ui.panels.mosaic_region import RegionPanel
@@ -79,7 +79,7 @@ class GrainsmithDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(6)
-        layout.addWidget(RecoveryLine(viewer))
+        layout.addWidget(RecoveryBar(viewer))
         layout.addWidget(RegionPanel(viewer, only_with_mosaic=True))
         layout.addWidget(LayerBar(viewer))
         layout.addWidget(self._tabs)

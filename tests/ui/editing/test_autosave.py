@@ -28,9 +28,8 @@ from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, states_of
 from grainsmith.ui.panels.edit.panel import CleanPanel
-from grainsmith.ui.panels.edit.recovery import RecoveryLine
-from grainsmith.ui.plugin.reader import get_reader
-from grainsmith.ui.plugin.writer import write_labels_layer
+from grainsmith.ui.panels.edit.recovery import RecoveryBar
+from grainsmith.ui.plugin.reader import get_reader, write_labels_layer
 
 
 def grains():
@@ -78,9 +77,9 @@ def test_edits_are_saved_in_the_background_and_restored(model, root, qtbot):
     qtbot.waitUntil(lambda: [m["edits"] for m in manifests(root)] == [2], timeout=10_000)
     as_if_killed(root)
     other = ViewerModel()
-    line = RecoveryLine(other)
+    line = RecoveryBar(other)
     qtbot.addWidget(line)
-    assert line.text.startswith("Unsaved work was found: 'grains', 2 edits")
+    assert line.text.startswith("Unsaved grains were found: 'grains', 2 edits")
     line.restore()
     restored = other.layers["grains (restored)"]
     np.testing.assert_array_equal(restored.data, layer.data)
@@ -193,10 +192,10 @@ def test_the_panel_clean_alone_keeps_warns_and_offers(model, root, qtbot, monkey
     assert asked == [([("grains", 1)], "")]
     as_if_killed(root)
     other = ViewerModel()
-    panel, second = CleanPanel(other), RecoveryLine(other)
+    panel, second = CleanPanel(other), RecoveryBar(other)
     for widget in (panel, second):
         qtbot.addWidget(widget)
-    (line,) = panel.findChildren(RecoveryLine)
+    (line,) = panel.findChildren(RecoveryBar)
     assert line.text.startswith("Unsaved work was found: 'grains', 1 edits")
     assert second.text == ""  # it is offered once
 

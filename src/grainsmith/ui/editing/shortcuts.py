@@ -55,12 +55,13 @@ KEYS: tuple[Key, ...] = (
 _OF_THE_WINDOW: tuple[Key, ...] = (
     Key("Ctrl+Z", "undo", "Undo: strokes of the brush and corrections alike"),
     Key("Ctrl+Shift+Z", "redo", "Redo"),
+    Key("Esc", "stop", "Leave any mode, also napari's brush; else select nothing"),
 )
 """napari gives them to a labels layer that is active; here they work with any active layer."""
 
 _ALSO = (
     ("click", "choose a grain; Shift+click chooses more"),
-    ("2 · 3 · 4 · 5", "napari's brush, bucket, pick and move tools"),
+    ("2 · 3 · 4 · 5", "napari's brush, polygon, bucket and picker"),
 )
 
 

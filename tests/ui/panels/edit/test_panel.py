@@ -12,7 +12,9 @@ from skimage.draw import disk
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.editing.overlays import CHOSEN, PREVIEW, UNCOVERED
 from grainsmith.ui.editing.shortcuts import KEYS, keys_text
+from grainsmith.ui.layers.metadata import ImageMetadata
 from grainsmith.ui.panels.edit.panel import CleanPanel
+from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.session.active_layers import active_layers_of
 
 SHAPE = (200, 260)
@@ -54,15 +56,15 @@ def press(layer, key):
 
 def test_every_button_acts(panel):
     panel.editor.choose([1])
-    panel.correct.buttons["fill_holes"].click()
-    panel.correct.buttons["grow"].click()
-    panel.correct.buttons["delete"].click()
+    panel.manual.buttons["fill_holes"].click()
+    panel.manual.buttons["grow"].click()
+    panel.manual.buttons["delete"].click()
     names = [step.name for step in history_of(panel.layer).steps]
     assert names == ["Fill holes 1", "Grow 1", "Delete 1"]
-    panel.correct.buttons["cut"].click()
+    panel.manual.buttons["cut"].click()
     assert panel.editor.mode == "cut"
     assert not panel.layer.mouse_pan
-    panel.correct.buttons["cut"].click()
+    panel.manual.buttons["cut"].click()
     assert panel.editor.mode == "choose"
     assert panel.layer.mouse_pan
 
@@ -105,9 +107,9 @@ def test_preview_counts_and_colours_and_changes_nothing(panel, qtbot):
     panel.clean_up.form["min_area_px"].value = 50
     panel.clean_up.form["fill_holes"].value = True
     panel.clean_up.preview()
-    qtbot.waitUntil(lambda: "would go" in panel.clean_up._said.text(), timeout=10_000)
-    said = "1 of 8 grains would go: 8 (area 9 px < 50 px). Holes filled in 1."
-    assert panel.clean_up._said.text() == said
+    qtbot.waitUntil(lambda: "would be removed" in panel.clean_up.result, timeout=10_000)
+    said = "1 of 8 grains would be removed: 8 (area 9 px < 50 px). Holes filled in 1."
+    assert panel.clean_up.result == said
     marks = panel.editor.shown.layer(PREVIEW)
     np.testing.assert_array_equal(marks.data == 2, before == 8)
     hole = np.zeros(SHAPE, bool)
@@ -124,7 +126,7 @@ def test_clean_up_is_one_step_and_spares_the_accepted(panel, qtbot):
     panel.clean_up.form["fill_holes"].value = True
     panel.clean_up.apply()
     qtbot.waitUntil(lambda: history.position == 2, timeout=10_000)
-    assert panel.clean_up._said.text() == "1 removed. Ctrl+Z takes it back."
+    assert panel.clean_up.result == "1 removed. Ctrl+Z undoes it."
     assert 8 not in history.index
     assert panel.layer.data[40, 40] == 0  # the hole of the accepted grain
     panel.layer.undo()
@@ -142,7 +144,7 @@ def test_a_clean_up_that_other_work_overtook_is_not_done(panel, qtbot, start):
     panel.editor.choose([2])
     panel.editor.delete()  # another step at the same place of the history
     after = panel.layer.data.copy()
-    qtbot.waitUntil(lambda: "edited meanwhile" in panel.clean_up._said.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "edited meanwhile" in panel.clean_up.result, timeout=10_000)
     np.testing.assert_array_equal(panel.layer.data, after)
     assert [step.name for step in history.steps] == ["Delete 2"]
 
@@ -164,7 +166,7 @@ def test_review_walks_from_the_worst_and_counts(panel, qtbot):
     press(panel.layer, "A")
     assert panel.editor.chosen == (review.queue.present.grain,)
     press(panel.layer, "A")
-    qtbot.waitUntil(lambda: review._bar.format() == "3 of 9 reviewed")
+    qtbot.waitUntil(lambda: review.progress_text == "3 of 9 reviewed")
 
 
 def test_coverage_shows_what_no_grain_covers(panel, qtbot):
@@ -183,13 +185,13 @@ def test_history_list_goes_to_a_step(panel, qtbot):
     for grain in (1, 2, 3):
         panel.editor.choose([grain])
         panel.editor.delete()
-    rows = panel.steps.rows
+    rows = panel.history.rows
     qtbot.waitUntil(lambda: rows.count() == 4)
     assert [rows.item(row).text() for row in range(4)][1:] == ["Delete 1", "Delete 2", "Delete 3"]
-    panel.steps._go_to(1)
+    panel.history.go_to(1)
     assert set(np.unique(panel.layer.data)) == {0, 2, 3, 4, 5, 6, 7, 8}
     qtbot.waitUntil(lambda: rows.currentRow() == 1)
-    panel.steps._go_to(0)
+    panel.history.go_to(0)
     np.testing.assert_array_equal(panel.layer.data, before)
 
 
@@ -224,9 +226,43 @@ def test_without_grains_the_panel_says_so(viewer, qtbot):
     panel = CleanPanel(viewer)
     qtbot.addWidget(panel)
     panel.show()
-    assert "there are no grains yet" in panel.message
+    assert panel.message == NO_GRAINS
     QTest.keyClick(panel, Qt.Key.Key_D)
 
 
 def test_at_home_in_320_px(panel):
     assert panel.minimumSizeHint().width() <= 320
+
+
+def test_the_message_about_missing_grains_goes_when_there_are_some(viewer, qtbot):
+    panel = CleanPanel(viewer)
+    qtbot.addWidget(panel)
+    panel.show()
+    viewer.add_labels(field(), name="grains")
+    assert panel.message == ""
+    qtbot.waitUntil(lambda: panel.manual.text == "8 grains, none selected")
+
+
+def test_suspicious_grains_are_counted_without_missed_ones(panel, qtbot):
+    panel.review.find()
+    qtbot.waitUntil(lambda: bool(panel.review.queue.entries), timeout=10_000)
+    missed = sum(entry.grain == 0 for entry in panel.review.queue.entries)
+    assert missed
+    assert f" of 8 grains are suspicious, {missed} may be missing." in panel.review.note
+
+
+def test_the_data_bar_is_not_uncovered(panel, viewer):
+    ImageMetadata.update(panel.roles.image, data_bar_rows=20)
+    press(panel.layer, "G")
+    overlay = panel.editor.shown.layer(UNCOVERED)
+    assert overlay.data[:-20].any()
+    assert not overlay.data[-20:].any()
+
+
+def test_escape_leaves_any_mode(panel, qtbot):
+    panel.editor.set_mode("cut")
+    QTest.keyClick(panel, Qt.Key.Key_Escape)
+    assert panel.editor.mode == "choose"
+    panel.layer.mode = "paint"
+    QTest.keyClick(panel, Qt.Key.Key_Escape)
+    assert str(panel.layer.mode) == "pan_zoom"

@@ -186,7 +186,7 @@ def test_keys_work_whatever_has_the_focus(hand, where):
     hand.click(CENTRES[3])
     before = hand.layer.data.copy()
     if where == "list of steps":
-        hand.panel.tabs.setCurrentWidget(hand.panel.steps)
+        hand.panel.tabs.setCurrentWidget(hand.panel.history)
     if where == "number":
         hand.panel.tabs.setCurrentWidget(hand.panel.clean_up)
     table = QTableWidget(2, 2, hand.panel)
@@ -195,9 +195,9 @@ def test_keys_work_whatever_has_the_focus(hand, where):
     widget = {
         "canvas": hand.canvas,
         "panel": hand.panel,
-        "list of steps": hand.panel.steps.rows,
+        "list of steps": hand.panel.history.rows,
         "layer list": hand.viewer.window._qt_viewer.layers,
-        "button": hand.panel.correct.buttons["grow"],
+        "button": hand.panel.manual.buttons["grow"],
         "number": hand.panel.clean_up.form["min_area_px"].native,
         "table": table,
     }[where]

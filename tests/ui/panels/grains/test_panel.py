@@ -85,7 +85,7 @@ def test_a_picked_grain_is_drawn_with_all_its_maps(panel, grains):
     assert panel.combo._number.value() == 3
     assert not panel.combo.view.pixmap().isNull()
     small = panel.combo.view.pixmap().height()
-    panel.combo._on_picked(3)
+    panel.combo.draw()
     assert panel.combo.view.pixmap().height() == small
     grains.selected_label = 999
     assert "there is no grain 999" in panel.combo.view.text()

@@ -76,7 +76,7 @@ def test_segment_correct_add_train_judge_keep_and_go_on(
         clean.layer = roles.grains
         for number in numbers[:2]:
             clean.editor.choose([int(number)])
-            clean.correct.buttons["grow"].click()
+            clean.manual.buttons["grow"].click()
         assert [one.name.split()[0] for one in history_of(roles.grains).steps] == ["Grow", "Grow"]
         dock.show_panel("Train").setCurrentIndex(0)
         collection.add_present()

@@ -1,4 +1,4 @@
-"""Part of the panel Clean: correct the chosen grains."""
+"""Page of the panel Clean: correct grains one by one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from grainsmith.ui.editing.shortcuts import KEYS, key_of
 from grainsmith.ui.editing.tools import MODES
 from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.panels.base import label
+from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.session.active_layers import connect_while_alive
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("Split by line", "cut"),
             ("Join", "merge"),
             ("Split at necks", "split_by_lobes"),
-            ("Split by chemistry", "split_by_chemistry"),
+            ("Split by elements", "split_by_chemistry"),
         ),
     ),
     (
-        "Add and remove",
+        "Insert and remove",
         (
             ("Insert by click", "insert"),
             ("Copy grain", "copy"),
@@ -48,36 +49,46 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("Shrink", "shrink"),
         ),
     ),
-    ("Choose", (("By box", "box"), ("By lasso", "lasso"), ("Accept · lock", "accept"))),
+    ("Select", (("By box", "box"), ("By lasso", "lasso"), ("Accept · lock", "accept"))),
 )
-_MODES_OF = {"cut": "cut", "insert": "insert", "copy": "copy", "box": "box", "lasso": "lasso"}
-_SAY_MS = 40  # while the brush moves many events come; only the last of a moment is shown
+_MODE_OF_ACTION = {"cut": "cut", "insert": "insert", "copy": "copy", "box": "box", "lasso": "lasso"}
+_DELAY_MS = 40
+"""A moving brush sends many events; only the last of a moment is shown."""
 
 
-class Correct(QWidget):
-    """What is chosen, and a button for every correction, each naming its key."""
+class ManualCorrection(QWidget):
+    """The selected grains, and a button with its key for every correction."""
 
     def __init__(self, editor: Editor, actions: Mapping[str, Callable[[], None]]) -> None:
         super().__init__()
         self._editor = editor
-        self._chosen = label("")
-        self._hint = label("", dim=True)
+        self._selected = label("", lines=1)
+        self._hint = label("", dim=True, lines=2)
         self.buttons: dict[str, QPushButton] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 6, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self._chosen)
+        layout.addWidget(self._selected)
         layout.addWidget(self._hint)
         for title, entries in _GROUPS:
             layout.addWidget(label(title, dim=True))
             layout.addLayout(self._grid(entries, actions))
         layout.addStretch(1)
-        self._timer = QTimer(self, singleShot=True, interval=_SAY_MS)
+        self._timer = QTimer(self, singleShot=True, interval=_DELAY_MS)
         self._timer.timeout.connect(self._show)
         connect_while_alive(self, editor.chosen_changed, lambda _grains: self._timer.start())
         connect_while_alive(self, editor.edited, lambda: self._timer.start())
         connect_while_alive(self, editor.mode_changed, lambda _mode: self._timer.start())
         self._show()
+
+    @property
+    def text(self) -> str:
+        """The line about the selected grains."""
+        return str(self._selected.text())
+
+    def refresh(self) -> None:
+        """Show the selected grains and the mode."""
+        self._timer.start()
 
     def _grid(
         self, entries: tuple[tuple[str, str], ...], actions: Mapping[str, Callable[[], None]]
@@ -85,43 +96,39 @@ class Correct(QWidget):
         grid = QGridLayout()
         grid.setSpacing(4)
         tips = {key.action: key.text for key in KEYS}
-        for number, (text, action) in enumerate(entries):
+        for position, (text, action) in enumerate(entries):
             button = QPushButton(f"{text}   {key_of(action)}")
             button.setToolTip(tips[action])
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-            button.setCheckable(action in _MODES_OF)
+            button.setCheckable(action in _MODE_OF_ACTION)
             button.clicked.connect(partial(_call, actions[action]))
             self.buttons[action] = button
-            grid.addWidget(button, number // 2, number % 2)
+            grid.addWidget(button, position // 2, position % 2)
         grid.setColumnStretch(0, 1)
         grid.setColumnStretch(1, 1)
         return grid
 
-    def refresh(self) -> None:
-        """Show the present choice again."""
-        self._timer.start()
-
     def _show(self) -> None:
-        mode = self._editor.mode
-        for action, of_mode in _MODES_OF.items():
-            self.buttons[action].setChecked(mode == of_mode)
-        self._hint.setText(MODES[mode])
+        for action, mode in _MODE_OF_ACTION.items():
+            self.buttons[action].setChecked(self._editor.mode == mode)
+        self._hint.setText(MODES[self._editor.mode])
         try:
-            self._chosen.setText(self._text())
-        except GrainsmithError as error:
-            self._chosen.setText(str(error))
+            self._selected.setText(self._selection_text())
+        except GrainsmithError:
+            self._selected.setText(NO_GRAINS)
 
-    def _text(self) -> str:
+    def _selection_text(self) -> str:
         history, grains = self._editor.history, self._editor.chosen
         if not grains:
-            return f"{len(history.index):,} grains, none chosen"
+            count = len(history.index)
+            return f"{count:,} grain{'s' if count != 1 else ''}, none selected"
         area = sum(history.index.areas_px[grain] for grain in grains)
         size = pixel_size_um_of(self._editor.layer)
         area_um2 = f" = {area * size**2:.4g} µm²" if size > 0 else ""
         if len(grains) == 1:
             state = history.states.get(grains[0], "auto")
             return f"Grain {grains[0]} · {state} · {area:,} px{area_um2}"
-        return f"{len(grains)} grains chosen · {area:,} px{area_um2}"
+        return f"{len(grains)} grains selected · {area:,} px{area_um2}"
 
 
 def _call(action: Callable[[], None], _checked: bool = False) -> None:
