@@ -57,7 +57,7 @@ def true_minerals(found, truth):
 def align(panel, roles, qtbot):
     """Align all maps by the button, and hold what is found against the truth."""
     panel.align()
-    qtbot.waitUntil(panel._align.isEnabled, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not panel.running, timeout=WAIT_MS)
     for layer in roles.maps:
         true = np.array(MapMetadata.of(layer).true_transform)
         found = transform_of(layer, roles.image)

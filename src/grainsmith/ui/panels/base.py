@@ -6,7 +6,7 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence
+from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QFormLayout,
     QFrame,
@@ -183,6 +183,14 @@ class FixedLabel(QLabel):
         """Show a text."""
         super().setText(text)
         self.setToolTip(text)
+
+
+def bind_escape(widget: QWidget, slot: Callable[[], None]) -> None:
+    """Call slot() when Esc is pressed anywhere in the window while a widget is shown."""
+    shortcut = QShortcut(QKeySequence("Esc"), widget)
+    shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
+    shortcut.activated.connect(slot)
+    shortcut.activatedAmbiguously.connect(slot)
 
 
 def label(text: str, *, dim: bool = False, tip: str = "", lines: int = 0) -> QLabel:

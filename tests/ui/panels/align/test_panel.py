@@ -9,6 +9,8 @@ from scipy import ndimage
 pytest.importorskip("napari")
 
 from napari.layers import Image
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 from grainsmith.align import AlignSettings, DisplacementField
 from grainsmith.io.images.reader import write_image
@@ -17,8 +19,7 @@ from grainsmith.ui.layers.geometry import transform_of
 from grainsmith.ui.layers.metadata import MapMetadata, role_of
 from grainsmith.ui.panels.align.import_maps import MapsPanel
 from grainsmith.ui.panels.align.panel import AlignPanel
-from grainsmith.ui.panels.align.preview import MODES
-from grainsmith.ui.plugin.reader import read_maps
+from grainsmith.ui.panels.align.preview import PREVIEW_MODES
 
 WAIT_MS = 120_000
 
@@ -46,7 +47,7 @@ def opened(viewer, folder, qtbot, monkeypatch):
     monkeypatch.setattr("grainsmith.ui.plugin.reader.show_error", lambda _text: None)
     maps = MapsPanel(viewer)
     viewer.window.add_dock_widget(maps, name="Maps")
-    maps.look_at(str(folder))
+    maps.show_files(str(folder))
     maps.open()
     qtbot.waitUntil(lambda: len(viewer.layers) == 4, timeout=WAIT_MS)
     return maps
@@ -61,7 +62,7 @@ def panel(viewer, opened):
 
 def align(panel, qtbot):
     panel.align()
-    qtbot.waitUntil(lambda: panel._align.isEnabled(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not panel.running, timeout=WAIT_MS)
 
 
 def shift_px(panel, name):
@@ -70,7 +71,7 @@ def shift_px(panel, name):
 
 
 def choose(panel, name):
-    panel._table.selectRow(panel.moving.index(panel.viewer.layers[name]))
+    panel.select_map(name)
 
 
 def test_folder_opens_with_units_hues_and_the_same_field(viewer, opened):
@@ -85,7 +86,7 @@ def test_folder_opens_with_units_hues_and_the_same_field(viewer, opened):
 
 def test_guesses_can_be_corrected(viewer, folder):
     maps = MapsPanel(viewer)
-    maps.look_at(str(folder))
+    maps.show_files(str(folder))
     names = [one.name for one in maps.guesses()]
     row = names.index("Si Ka1.tif")
     maps._table.cellWidget(row, 1).setCurrentText("Mg")
@@ -95,7 +96,7 @@ def test_guesses_can_be_corrected(viewer, folder):
     guess = maps.guesses()[row]
     assert guess.bar_rows == 16
     assert (guess.element, guess.kind, guess.use) == ("Mg", "wt%", True)
-    maps.look_at(str(folder / "nowhere"))
+    maps.show_files(str(folder / "nowhere"))
     assert "does not exist" in maps.message
 
 
@@ -108,11 +109,11 @@ def test_lines_of_a_cube_are_chosen_in_the_table(viewer, tmp_path):
         "data-type\tunsigned\nbyte-order\tlittle-endian\nrecord-by\tvector\nev-per-chan\t10\n"
     )
     maps = MapsPanel(viewer)
-    maps.look_at(tmp_path)
+    maps.show_files(tmp_path)
     maps._table.item(0, 2).setText("Fe Ka")
     (guess,) = maps.guesses()
     assert (guess.what, guess.line) == ("container", "Fe Ka")
-    maps._add(open_maps([guess]))
+    maps.add_maps(open_maps([guess]))
     assert [layer.name for layer in maps.roles.maps] == ["Fe Ka"]
     dropped = read_maps(str(tmp_path / "rock.rpl"))
     assert [options["name"] for _, options, _ in dropped] == ["Si Ka", "Fe Ka"]
@@ -144,7 +145,7 @@ def test_refinement_is_a_choice_and_says_what_is_missing(panel, monkeypatch):
 
 def test_arrow_keys_nudge_and_undo(panel, qtbot):
     choose(panel, "Fe Ka1")
-    panel._by_keys.setChecked(True)
+    panel.arrow_keys.setChecked(True)
     layer = panel.viewer.layers["Fe Ka1"]
     assert panel.viewer.layers.selection.active == layer
     keymap = {str(key): slot for key, slot in layer.keymap.items()}
@@ -157,7 +158,7 @@ def test_arrow_keys_nudge_and_undo(panel, qtbot):
     panel.undo()
     panel.undo()
     np.testing.assert_allclose(shift_px(panel, "Fe Ka1"), 0, atol=1e-9)
-    panel._by_keys.setChecked(False)
+    panel.arrow_keys.setChecked(False)
     assert not any(layer.keymap.values())
 
 
@@ -176,17 +177,17 @@ def test_save_and_load(panel, qtbot, tmp_path):
 
 def test_points_say_what_is_missing_and_move_the_map(panel):
     choose(panel, "Si Ka1")
-    points = panel._points
+    points = panel.landmarks
     points._model.setCurrentText("similarity")
     points.begin()
-    on_reference, on_map = points._layers
-    assert "2 more pairs needed" in points._says.text()
+    on_reference, on_map = points.layers
+    assert "2 more pairs needed" in points.note
     for y, x in ((20, 30), (120, 100), (60, 140)):
         on_reference.add((y, x))
         assert panel.viewer.layers.selection.active == on_map
         on_map.add(((y - 0.5 - 4) / 2, (x - 0.5 + 6) / 2))
-    assert "residual 0.00 px" in points._says.text()
-    assert "without it off by 0.00 px" in points._says.text()
+    assert "residual 0.00 px" in points.note
+    assert "when left out, off by 0.00 px" in points.note
     points.undo()
     assert (len(on_reference.data), len(on_map.data)) == (3, 2)
     points.undo()
@@ -198,17 +199,17 @@ def test_points_say_what_is_missing_and_move_the_map(panel):
     assert len(panel.viewer.layers) == 4
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PREVIEW_MODES)
 def test_every_way_of_looking_gives_the_look_back(panel, qtbot, mode):
     align(panel, qtbot)
     choose(panel, "Si Ka1")
     layers = list(panel.viewer.layers)
     look = [(one.visible, one.colormap.name, one.blending, one.opacity) for one in layers]
     zoom = panel.viewer.scene.camera.zoom
-    panel.see(mode)
+    panel.preview(mode)
     if mode == "flicker":
         was = panel.viewer.layers["Si Ka1"].visible
-        panel.see(mode)
+        panel.preview(mode)
         assert panel.viewer.layers["Si Ka1"].visible is not was
     if mode == "before | after":
         both = panel.viewer.layers["before | after"]
@@ -217,7 +218,7 @@ def test_every_way_of_looking_gives_the_look_back(panel, qtbot, mode):
         before, after = both.data[..., :width, 0], both.data[..., -width:, 0]
         assert (before != after).mean() > 0.02  # the map (red) has moved
         np.testing.assert_array_equal(both.data[..., :width, 1], both.data[..., -width:, 1])
-    panel._look.stop()
+    panel.end_preview()
     assert list(panel.viewer.layers) == layers
     assert panel.viewer.scene.camera.zoom == zoom
     assert [(one.visible, one.colormap.name, one.blending, one.opacity) for one in layers] == look
@@ -254,7 +255,7 @@ def test_a_pair_of_pictures_needs_no_maps(viewer, qtbot):
     viewer.add_image(ppl, name="PPL")
     viewer.add_image(np.roll(255 - ppl, (2, 5), (0, 1)), name="XPL")
     panel = AlignPanel(viewer)
-    panel._reference.setCurrentText("PPL")
+    panel.select_reference("PPL")
     assert [one.name for one in panel.moving] == ["XPL"]
     align(panel, qtbot)
     shift = transform_of(viewer.layers["XPL"], viewer.layers["PPL"]).matrix[:2, 2]
@@ -272,7 +273,7 @@ def test_open_align_undo_align_nudge_save_reload(viewer, folder, qtbot, tmp_path
     np.testing.assert_allclose(shift_px(panel, "Fe Ka1"), 0, atol=1e-9)
     align(panel, qtbot)
     choose(panel, "Fe Ka1")
-    panel._by_keys.setChecked(True)
+    panel.arrow_keys.setChecked(True)
     layer = viewer.layers["Fe Ka1"]
     found = shift_px(panel, "Fe Ka1")
     {str(key): slot for key, slot in layer.keymap.items()}["Alt+Down"](layer)
@@ -280,7 +281,7 @@ def test_open_align_undo_align_nudge_save_reload(viewer, folder, qtbot, tmp_path
     path = str(tmp_path / "transforms.json")
     panel.save(path)
     wanted = {one.name: transform_of(one, panel.reference) for one in panel.moving}
-    panel._by_keys.setChecked(False)
+    panel.arrow_keys.setChecked(False)
     viewer.layers.clear()
     viewer.open(str(folder), plugin="grainsmith")
     np.testing.assert_allclose(shift_px(panel, "Fe Ka1"), 0, atol=1e-9)
@@ -294,15 +295,12 @@ def test_open_align_undo_align_nudge_save_reload(viewer, folder, qtbot, tmp_path
 
 def test_the_table_tells_shift_in_px_and_um_turn_scale_and_residual(panel, qtbot):
     align(panel, qtbot)
-    table = panel._table
-    names = [table.horizontalHeaderItem(n).text() for n in range(table.columnCount())]
-    row = panel.moving.index(panel.viewer.layers["Si Ka1"])
-    texts = {name: table.item(row, n).text() for n, name in enumerate(names)}
+    texts = panel._table.texts(panel.viewer.layers["Si Ka1"])
     px, um = (
         np.array([float(one) for one in texts[name].split()]) for name in ("Shift px", "Shift µm")
     )
     np.testing.assert_allclose(um, 0.5 * px, atol=0.03)
-    assert abs(float(texts["Turn °"])) < 0.2
+    assert abs(float(texts["Rotation °"])) < 0.2
     assert float(texts["Scale"]) == pytest.approx(1, abs=0.003)
     assert float(texts["Resid. px"]) < 0.3
 
@@ -346,6 +344,19 @@ def test_a_bent_map_gets_a_straightened_copy_beside_it(panel, tmp_path):
     assert layer in panel.moving
 
 
+def test_escape_ends_previews_landmarks_and_arrow_keys(panel, qtbot):
+    align(panel, qtbot)
+    panel.show()
+    panel.preview("checkerboard")
+    panel.landmarks.begin()
+    panel.arrow_keys.setChecked(True)
+    layers = len(panel.viewer.layers)
+    QTest.keyClick(panel, Qt.Key.Key_Escape)
+    assert len(panel.viewer.layers) == layers - 3
+    assert not panel.landmarks.running
+    assert not panel.arrow_keys.isChecked()
+
+
 @pytest.mark.display
 def test_screenshots(panel, qtbot, screenshots):
     viewer = panel.viewer
@@ -355,20 +366,20 @@ def test_screenshots(panel, qtbot, screenshots):
     window.resize(1400, 950)
     for name in ("panel", "red-cyan", "checkerboard", "flicker", "before | after"):
         if name != "panel":
-            panel.see(name)
+            panel.preview(name)
         qtbot.wait(300)
         window.screenshot(
             path=str(screenshots / f"align-{name.replace(' | ', '-')}.png"),
             canvas_only=False,
             flash=False,
         )
-    panel._look.stop()
+    panel.end_preview()
     panel.by_hand.open(True)
-    panel._points.begin()
+    panel.landmarks.begin()
     qtbot.wait(300)
     picture = window.screenshot(
         path=str(screenshots / "align-points.png"), canvas_only=False, flash=False
     )
     assert picture.std() > 5
-    panel._points.stop()
+    panel.landmarks.stop()
     assert isinstance(viewer.layers[0], Image)

@@ -1,4 +1,4 @@
-"""Panel: what each file of a folder is taken for, to be corrected before it is opened."""
+"""Panel: open element maps, after correcting what each file is taken for."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from qtpy.QtWidgets import (
     QTableWidgetItem,
 )
 
-from grainsmith.errors import GrainsmithError
-from grainsmith.io.maps.filenames import SYMBOLS
+from grainsmith.io.maps.filenames import SYMBOLS, parse_map_name
 from grainsmith.io.maps.image_map import CHANNELS
 from grainsmith.io.maps.reader import (
     BAR_AUTO,
@@ -28,10 +27,9 @@ from grainsmith.io.maps.reader import (
     guess_maps,
     open_maps,
 )
-from grainsmith.ui.layers.element_maps import attach_maps, map_folder_layers
-from grainsmith.ui.panels.base import Panel, button, label
-from grainsmith.ui.plugin.reader import report_opened
-from grainsmith.ui.widgets.background import run
+from grainsmith.ui.layers.element_maps import adopt_maps, layers_of, tell
+from grainsmith.ui.layers.metadata import MapMetadata
+from grainsmith.ui.panels.base import Panel, button, label, reports_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,14 +39,14 @@ if TYPE_CHECKING:
 _COLUMNS = ("File", "Element", "Line", "Kind", "Channel", "Bar px")
 _BY_NUMBERS = "auto"
 _LINES_TIP = (
-    "Of a cube of spectra: the lines that become maps, such as Si Ka, Fe Ka. "
-    "Empty: those that stand out."
+    "In a cube of spectra: the lines that become maps, such as Si Ka, Fe Ka; "
+    "empty for the most prominent ones"
 )
-_WHAT = "Choose a folder of maps, or some files, or drop a folder on the window."
+_HINT = "Choose a folder of maps, or files, or drop a folder into the window."
 
 
 class MapsPanel(Panel):
-    """Choose a folder, correct the guesses, open."""
+    """Choose files, correct the guesses, open the maps."""
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
@@ -62,11 +60,13 @@ class MapsPanel(Panel):
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
         self._table.setColumnWidth(0, 120)
         self._open_button = button(
-            "Open maps", self.open, tip="Open what is ticked, on the image", main=True
+            "Open maps", self.open, tip="Open the ticked maps on the image", main=True
         )
-        self._hint = label(_WHAT, dim=True)
+        self._hint = label(_HINT, dim=True)
         self.add(
-            button("Choose a folder …", self._choose_folder, tip="Of maps and their image"),
+            button(
+                "Choose a folder …", self._choose_folder, tip="A folder of maps and their image"
+            ),
             button(
                 "Choose files …",
                 self._choose_files,
@@ -76,9 +76,9 @@ class MapsPanel(Panel):
             self._table,
             self._open_button,
             button(
-                "Take open layers as maps",
+                "Use open layers as maps",
                 self.adopt,
-                tip="Of any reader: the selected layers are laid on the image and become maps",
+                tip="The selected layers, of any reader, are placed on the image and become maps",
             ),
         )
         self._show([])
@@ -86,21 +86,19 @@ class MapsPanel(Panel):
     def _choose_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "A folder of element maps")
         if folder:
-            self.look_at(folder)
+            self.show_files(folder)
 
     def _choose_files(self) -> None:
         pattern = " ".join(f"*{suffix}" for suffix in SUFFIXES)
         files, _ = QFileDialog.getOpenFileNames(self, "Element maps", "", f"Maps ({pattern})")
         if files:
-            self.look_at(files)
+            self.show_files(files)
 
-    def look_at(self, paths: str | Path | Sequence[str]) -> None:
-        """Show what a folder or some files are taken for."""
-        try:
-            self._show(guess_maps(paths))
-            self.show_message("")
-        except GrainsmithError as error:
-            self.show_message(str(error))
+    @reports_errors
+    def show_files(self, paths: str | Path | Sequence[str]) -> None:
+        """Show what a folder or files are taken for."""
+        self._show(guess_maps(paths))
+        self.show_message("")
 
     def _show(self, guesses: Sequence[MapGuess]) -> None:
         self._guesses = list(guesses)
@@ -111,8 +109,8 @@ class MapsPanel(Panel):
             item.setCheckState(Qt.CheckState.Checked if guess.use else Qt.CheckState.Unchecked)
             item.setToolTip(f"{guess.path}\n{guess.what}{': ' if guess.note else ''}{guess.note}")
             self._table.setItem(row, 0, item)
-            what = guess.element if guess.what in ("map", "left out") else guess.what
-            self._table.setCellWidget(row, 1, _combo(("", *SYMBOLS, "image", "container"), what))
+            element = guess.element if guess.what in ("map", "left out") else guess.what
+            self._table.setCellWidget(row, 1, _combo(("", *SYMBOLS, "image", "container"), element))
             line = QTableWidgetItem(guess.line)
             line.setToolTip(_LINES_TIP if guess.what == "container" else "X-ray line, such as Ka1")
             self._table.setItem(row, 2, line)
@@ -130,13 +128,13 @@ class MapsPanel(Panel):
         return [self._guess(row, guess) for row, guess in enumerate(self._guesses)]
 
     def _guess(self, row: int, guess: MapGuess) -> MapGuess:
-        chosen = self._table.cellWidget(row, 1).currentText()
-        what = chosen if chosen in ("image", "container") else "map"
+        element = self._table.cellWidget(row, 1).currentText()
+        what = element if element in ("image", "container") else "map"
         kind = self._table.cellWidget(row, 3).currentText()
         return replace(
             guess,
             what=what,
-            element=chosen if what == "map" else "",
+            element=element if what == "map" else "",
             line=self._table.item(row, 2).text(),
             kind="" if kind == _BY_NUMBERS else kind,
             channel=self._table.cellWidget(row, 4).currentText(),
@@ -145,18 +143,18 @@ class MapsPanel(Panel):
         )
 
     def open(self) -> None:
-        """Open what is ticked, in the background."""
-        run(
+        """Open the ticked maps in the background."""
+        self.run_job(
             open_maps,
             self.guesses(),
             busy=self._open_button,
-            then=self._add,
-            progress=self.progress,
+            then=self.add_maps,
             title="Opening maps",
         )
 
-    def _add(self, opened: MapFolder) -> None:
-        for data in map_folder_layers(opened, self.roles.image):
+    def add_maps(self, opened: MapFolder) -> None:
+        """Add opened maps to the viewer."""
+        for data in layers_of(opened, self.roles.image):
             self.viewer.add_layer(Layer.create(*data))
         report_opened(opened)
         self.show_message(
@@ -165,28 +163,28 @@ class MapsPanel(Panel):
         )
 
     def adopt(self) -> None:
-        """Make maps of the selected layers."""
+        """Use the selected layers as maps."""
         image = self.roles.image
-        chosen = [one for one in self.viewer.layers.selection if one in self.roles.pictures]
-        chosen = [one for one in chosen if one is not image]
-        if image is None or not chosen:
+        layers = [
+            layer
+            for layer in self.viewer.layers.selection
+            if layer in self.roles.pictures and layer is not image
+        ]
+        if image is None or not layers:
             self.show_message(
                 "Select the layers that are maps in the layer list (the image is not one)."
             )
             return
-        adopt_names(chosen)
-        attach_maps(chosen, image)
-        self.roles.maps = (*self.roles.maps, *chosen)
+        _read_names(layers)
+        adopt_maps(layers, image)
+        self.roles.maps = (*self.roles.maps, *layers)
         self.show_message(
-            f"{len(chosen)} layers are maps now: {', '.join(one.name for one in chosen)}."
+            f"{len(layers)} layers are maps now: {', '.join(layer.name for layer in layers)}."
         )
 
 
-def adopt_names(layers: Sequence[Layer]) -> None:
-    """Read element and line from the names of layers that another reader opened."""
-    from grainsmith.io.maps.filenames import parse_map_name
-    from grainsmith.ui.layers.metadata import MapMetadata
-
+def _read_names(layers: Sequence[Layer]) -> None:
+    """Read element and line from the names of layers of another reader."""
     for layer in layers:
         name = parse_map_name(layer.name)
         if name.what == "element" and not MapMetadata.of(layer).element:
@@ -198,14 +196,14 @@ def _bar_box(rows: int) -> QSpinBox:
     box.setRange(BAR_AUTO, 99_999)
     box.setSpecialValueText("auto")
     box.setValue(rows)
-    box.setToolTip("Of an image: rows at the bottom that are a burnt-in bar; they are cut off")
+    box.setToolTip("Rows at the bottom of an image that are a data bar; they are cut off")
     return box
 
 
-def _combo(choices: Sequence[str], chosen: str) -> QComboBox:
+def _combo(choices: Sequence[str], current: str) -> QComboBox:
     combo = QComboBox()
     combo.addItems(choices)
-    combo.setCurrentText(chosen)
+    combo.setCurrentText(current)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     combo.setMinimumContentsLength(max(2, min(7, max(map(len, choices)) - 2)))
     return combo

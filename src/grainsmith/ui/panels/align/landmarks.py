@@ -1,4 +1,4 @@
-"""Pairs of points, clicked by turns on reference and map: with the error of each, and undo."""
+"""Pairs of landmarks, clicked on the reference and on the map in turn, with their residuals."""
 
 from __future__ import annotations
 
@@ -6,53 +6,62 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from grainsmith.align import MODELS, POINTS_NEEDED, fit_points, leave_one_out_px, residuals_px
 from grainsmith.data import Transform
 from grainsmith.ui.layers.geometry import place_of, transform_of
 from grainsmith.ui.panels.base import button, label
+from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image, Points
 
-_LOOKS = ({"symbol": "cross", "face_color": "cyan"}, {"symbol": "x", "face_color": "red"})
+_STYLES = ({"symbol": "cross", "face_color": "cyan"}, {"symbol": "x", "face_color": "red"})
 
 
-class PointPairs(QWidget):
-    """Click the same place on the reference, then on the map; three places give any transform."""
+class LandmarkPairs(QWidget):
+    """Click the same feature on the reference, then on the map; three pairs fit any transform."""
 
-    found = Signal(object)  # the Transform, when Apply is pressed
+    fitted = Signal(object)
+    """Sent with the Transform when Apply is pressed."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._pictures: tuple[Image, Image] | None = None
+        self._images: tuple[Image, Image] | None = None
         self._layers: tuple[Points, Points] | None = None
         self._model = QComboBox()
         self._model.addItems(MODELS)
         self._model.setCurrentText("similarity")
-        self._model.setToolTip("shift: 1 pair; similarity (turn, zoom): 2; affine: 3 or more")
-        self._says = label("")
-        self._start = button("Set points", self._toggle, tip="Click by turns: reference, then map")
-        self._undo = button("Undo point", self.undo, tip="Take the last click back")
-        self._apply = button("Apply", self.apply, tip="Move the map by these pairs")
+        self._model.setToolTip("shift: 1 pair; similarity (rotation, scale): 2; affine: 3 or more")
+        self._note = label("")
+        self._start = button(
+            "Set points",
+            self._toggle,
+            tip="Click the same feature on the reference, then on the map",
+        )
+        self._undo = button("Undo point", self.undo, tip="Remove the last point")
+        self._apply = button("Apply", self.apply, tip="Move the map so that the pairs coincide")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        row = QHBoxLayout()
-        for widget in (self._start, self._model):
-            row.addWidget(widget)
-        layout.addLayout(row)
-        self._row = QWidget()
-        below = QHBoxLayout(self._row)
-        below.setContentsMargins(0, 0, 0, 0)
-        for widget in (self._undo, self._apply):
-            below.addWidget(widget)
+        layout.addWidget(row_of(self._start, self._model, stretch=None))
+        self._row = row_of(self._undo, self._apply, stretch=None)
         layout.addWidget(self._row)
-        layout.addWidget(self._says)
+        layout.addWidget(self._note)
         self._row.hide()
         self._model.currentTextChanged.connect(lambda _: self._refresh())
+
+    @property
+    def note(self) -> str:
+        """What to click next, or the residuals."""
+        return str(self._note.text())
+
+    @property
+    def layers(self) -> tuple[Points, Points] | None:
+        """The points on the reference and on the map; None unless running."""
+        return self._layers
 
     @property
     def running(self) -> bool:
@@ -60,11 +69,11 @@ class PointPairs(QWidget):
         return self._layers is not None
 
     def choose(self, reference: Image | None, moving: Image | None) -> None:
-        """Say which images the points belong to; others end what was begun."""
-        wanted = None if reference is None or moving is None else (reference, moving)
-        if wanted != self._pictures:
+        """Choose the two images; another choice ends the present pairs."""
+        images = None if reference is None or moving is None else (reference, moving)
+        if images != self._images:
             self.stop()
-            self._pictures = wanted
+            self._images = images
 
     def _toggle(self) -> None:
         if self.running:
@@ -73,20 +82,20 @@ class PointPairs(QWidget):
             self.begin()
 
     def begin(self) -> None:
-        """Make the two layers of points and take clicks on the first."""
-        if self._pictures is None:
-            self._says.setText("Choose a map in the table first.")
+        """Add two points layers and take clicks on the first."""
+        if self._images is None:
+            self._note.setText("Select a map in the table first.")
             return
-        names = [f"points on {picture.name}" for picture in self._pictures]
+        names = [f"points on {image.name}" for image in self._images]
         first, second = (
             self._viewer.add_points(
                 np.empty((0, 2)),
                 name=name,
-                size=max(4, min(picture.data.shape[:2]) // 60),
-                **look,
-                **place_of(picture),
+                size=max(4, min(image.data.shape[:2]) // 60),
+                **style,
+                **place_of(image),
             )
-            for name, picture, look in zip(names, self._pictures, _LOOKS, strict=True)
+            for name, image, style in zip(names, self._images, _STYLES, strict=True)
         )
         self._layers = (first, second)
         for layer in self._layers:
@@ -96,7 +105,7 @@ class PointPairs(QWidget):
         self._refresh()
 
     def stop(self) -> None:
-        """Take the points away."""
+        """Remove the points."""
         layers, self._layers = self._layers, None
         for layer in layers or ():
             layer.events.data.disconnect(self._on_points)
@@ -104,7 +113,7 @@ class PointPairs(QWidget):
                 self._viewer.layers.remove(layer)
         self._start.setText("Set points")
         self._row.hide()
-        self._says.setText("")
+        self._note.setText("")
 
     def _on_points(self, _event: Any = None) -> None:
         self._refresh()
@@ -118,7 +127,7 @@ class PointPairs(QWidget):
         return moving[:count], reference[:count]
 
     def undo(self) -> None:
-        """Take the last click back."""
+        """Remove the last point."""
         if self._layers is None:
             return
         first, second = self._layers
@@ -134,13 +143,13 @@ class PointPairs(QWidget):
             self.stop()
             return
         first, second = self._layers
-        wanted = first if len(first.data) <= len(second.data) else second
-        if self._viewer.layers.selection.active != wanted:
-            self._viewer.layers.selection.active = wanted
-        wanted.mode = "add"
-        self._says.setText(self._text(wanted is first))
+        layer = first if len(first.data) <= len(second.data) else second
+        if self._viewer.layers.selection.active != layer:
+            self._viewer.layers.selection.active = layer
+        layer.mode = "add"
+        self._note.setText(self._text(on_reference=layer is first))
 
-    def _text(self, on_reference: bool) -> str:
+    def _text(self, *, on_reference: bool) -> str:
         moving, reference = self.pairs()
         model = self._model.currentText()
         where = "the reference (cross)" if on_reference else "the map (x)"
@@ -153,28 +162,30 @@ class PointPairs(QWidget):
         except ValueError as error:
             self._apply.setEnabled(False)
             return f"Click on {where}. {str(error).capitalize()}."
-        errors = residuals_px(moving, reference, matrix)
-        honest = leave_one_out_px(moving, reference, model)
+        residuals = residuals_px(moving, reference, matrix)
+        left_out = leave_one_out_px(moving, reference, model)
         lines = [
-            f"{number}: residual {error:.2f} px"
-            + (f", without it off by {other:.2f} px" if np.isfinite(other) else "")
-            for number, (error, other) in enumerate(zip(errors, honest, strict=True), start=1)
+            f"{number}: residual {residual:.2f} px"
+            + (f"; when left out, off by {other:.2f} px" if np.isfinite(other) else "")
+            for number, (residual, other) in enumerate(
+                zip(residuals, left_out, strict=True), start=1
+            )
         ]
-        more = "" if np.isfinite(honest).all() else " One more pair would tell the true error."
+        more = "" if np.isfinite(left_out).all() else " One more pair shows the true error."
         return "\n".join([*lines, f"Apply, or click on {where}.{more}"])
 
     def apply(self) -> None:
-        """Hand over the transform of the pairs."""
+        """Fit the transform to the pairs and send it."""
         moving, reference = self.pairs()
-        if self._pictures is None or not len(moving):
+        if self._images is None or not len(moving):
             return
         try:
             matrix = fit_points(moving, reference, self._model.currentText())
         except ValueError as error:
-            self._says.setText(f"{str(error).capitalize()}.")
+            self._note.setText(f"{str(error).capitalize()}.")
             return
-        z = transform_of(self._pictures[1], self._pictures[0]).z
-        self.found.emit(Transform(matrix=matrix, z=z, verdict="by hand"))
-        if self._layers is not None:  # the points go with their map
-            self._layers[1].affine = place_of(self._pictures[1])["affine"]
-            self._says.setText(f"Moved by {len(moving)} pairs.\n" + self._says.text())
+        z = transform_of(self._images[1], self._images[0]).z
+        self.fitted.emit(Transform(matrix=matrix, z=z, verdict="by hand"))
+        if self._layers is not None:  # the points move with their map
+            self._layers[1].affine = place_of(self._images[1])["affine"]
+            self._note.setText(f"Moved by {len(moving)} pairs.\n" + self._note.text())

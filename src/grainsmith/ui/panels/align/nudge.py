@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 _ARROWS = {"Up": (-1, 0), "Down": (1, 0), "Left": (0, -1), "Right": (0, 1)}
 _STEPS_PX = {"": 1.0, "Shift-": 10.0, "Alt-": 0.1}
-"""An arrow alone, with Shift, with Alt."""
+"""By modifier of the arrow key."""
 
 
 class ArrowKeys:
-    """Bind the arrow keys to one layer at a time; a layer's keys come before the viewer's."""
+    """Binds the arrow keys to one layer at a time."""
 
     def __init__(self, move: Callable[[float, float], None]) -> None:
         self._move = move
@@ -24,11 +24,11 @@ class ArrowKeys:
 
     @property
     def layer(self) -> Image | None:
-        """The layer that the keys move, or None."""
+        """The layer that the keys move; None for none."""
         return self._layer
 
     def bind(self, layer: Image | None) -> None:
-        """Give the keys to a layer, or to none."""
+        """Bind the keys to a layer; None unbinds them."""
         if self._layer is layer:
             return
         if self._layer is not None:

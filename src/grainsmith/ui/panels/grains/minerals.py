@@ -27,6 +27,7 @@ from grainsmith.ui.layers.mineral_map import mineral_layer_of, show_mineral, sho
 from grainsmith.ui.panels.base import Panel, button, label, reports_errors
 from grainsmith.ui.panels.grains.classifiers import ClustersPage, ExamplesPage, RulesPage
 from grainsmith.ui.panels.grains.mineral_edit import MineralEdit
+from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_GRAINS, NO_MAPS
 from grainsmith.ui.session.current_grain import CurrentGrain
 from grainsmith.ui.session.gallery_field import field_of, maps_of, naming_of, put_columns
@@ -66,7 +67,7 @@ class MineralsPanel(Panel):
             "Name grains",
             self.name_grains,
             tip="Measure the elements of all grains and name them; names given by hand stay",
-            key="Ctrl+Shift+N",
+            key=MAIN_KEYS["Grains"],
             main=True,
         )
         self._notes = label("", tip="How far the names can be trusted, and what is missing")
