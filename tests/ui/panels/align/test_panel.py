@@ -20,6 +20,7 @@ from grainsmith.ui.layers.metadata import MapMetadata, role_of
 from grainsmith.ui.panels.align.import_maps import MapsPanel
 from grainsmith.ui.panels.align.panel import AlignPanel
 from grainsmith.ui.panels.align.preview import PREVIEW_MODES
+from grainsmith.ui.plugin.reader import read_maps
 
 WAIT_MS = 120_000
 

@@ -27,9 +27,10 @@ from grainsmith.io.maps.reader import (
     guess_maps,
     open_maps,
 )
-from grainsmith.ui.layers.element_maps import adopt_maps, layers_of, tell
+from grainsmith.ui.layers.element_maps import attach_maps, map_folder_layers
 from grainsmith.ui.layers.metadata import MapMetadata
 from grainsmith.ui.panels.base import Panel, button, label, reports_errors
+from grainsmith.ui.plugin.reader import report_opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +155,7 @@ class MapsPanel(Panel):
 
     def add_maps(self, opened: MapFolder) -> None:
         """Add opened maps to the viewer."""
-        for data in layers_of(opened, self.roles.image):
+        for data in map_folder_layers(opened, self.roles.image):
             self.viewer.add_layer(Layer.create(*data))
         report_opened(opened)
         self.show_message(
@@ -176,7 +177,7 @@ class MapsPanel(Panel):
             )
             return
         _read_names(layers)
-        adopt_maps(layers, image)
+        attach_maps(layers, image)
         self.roles.maps = (*self.roles.maps, *layers)
         self.show_message(
             f"{len(layers)} layers are maps now: {', '.join(layer.name for layer in layers)}."

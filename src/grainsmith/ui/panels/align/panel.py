@@ -24,6 +24,7 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.ui.layers import registration
 from grainsmith.ui.layers.geometry import place_map
 from grainsmith.ui.layers.metadata import MapMetadata, Role, role_of
+from grainsmith.ui.panels.align.job import alignment_job, run_alignment
 from grainsmith.ui.panels.align.landmarks import LandmarkPairs
 from grainsmith.ui.panels.align.nudge import ArrowKeys
 from grainsmith.ui.panels.align.preview import PREVIEW_MODES, MapPreview
@@ -95,7 +96,7 @@ class AlignPanel(Panel):
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
-        self._undo = registration.Undo()
+        self._undo = registration.PlacementHistory()
         self._preview = MapPreview(self.viewer)
         self._arrow_keys = ArrowKeys(self.nudge)
         self._reference = QComboBox()
@@ -257,9 +258,9 @@ class AlignPanel(Panel):
         if passes and not all(passes):
             self.show_message("Name a pass for every map in the table, or let them be found.")
             return
-        job = registration.job_of(reference, layers, passes, self._form.settings())
+        job = alignment_job(reference, layers, passes, self._form.settings())
         self.run_job(
-            registration.do,
+            run_alignment,
             job,
             busy=self._align,
             then=partial(self._apply, reference, layers),
@@ -272,14 +273,14 @@ class AlignPanel(Panel):
             self.show_message("A layer was closed meanwhile; nothing was moved.")
             return
         self._undo.remember(layers)
-        registration.apply(result, layers, reference)
+        registration.apply_registration(result, layers, reference)
         self._show()
         self.show_message(_summary(result))
 
     def undo(self) -> None:
         """Undo the last alignment, nudge or move by landmarks."""
         self._preview.stop()
-        count = self._undo.back()
+        count = self._undo.undo()
         self._show()
         moved = f"{count} map{'s are' if count != 1 else ' is'} back in place."
         self.show_message(moved if count else "Nothing to undo.")
@@ -335,7 +336,7 @@ class AlignPanel(Panel):
         if reference is None or layer is None:
             self.show_missing(_NO_MAPS)
             return
-        copy = Layer.create(*registration.straight_copy(layer, reference))
+        copy = Layer.create(*registration.straightened_layer(layer, reference))
         self.viewer.add_layer(copy)
         layer.visible = False
         self.roles.maps = tuple(other for other in self.roles.maps if other is not layer)
@@ -365,7 +366,9 @@ class AlignPanel(Panel):
         if reference is None or layer is None:
             self.show_missing(_NO_MAPS)
             return
-        registration.save(path, [layer] if path.endswith(".txt") else self.moving, reference)
+        registration.save_transforms(
+            path, [layer] if path.endswith(".txt") else self.moving, reference
+        )
         self.show_message(f"Saved: {path}")
 
     def _ask_load(self) -> None:
@@ -386,7 +389,7 @@ class AlignPanel(Panel):
         try:
             missing = registration.load_transforms(path, layers, reference)
         except GrainsmithError as error:
-            self._undo.back()
+            self._undo.undo()
             self.show_error(error)
             return
         self._show()

@@ -14,7 +14,7 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.ui.editing.overlays import UNCOVERED
 from grainsmith.ui.editing.review_queue import ReviewQueue, make_review_queue
 from grainsmith.ui.layers.camera import zoom_to
-from grainsmith.ui.layers.convert import table_of
+from grainsmith.ui.layers.labels import table_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, ImageMetadata
 from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.panels.messages import NO_GRAINS, error_text
