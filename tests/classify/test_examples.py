@@ -78,7 +78,7 @@ def test_grain_outside_the_maps_is_unmapped_and_no_example():
     [
         ({1: "quartz"}, "two minerals"),
         ({}, "two minerals"),
-        ({1: "quartz", 9999: "mica"}, "no such grain: 9999"),
+        ({1: "quartz", 9999: "mica"}, "the table has no grain 9999"),
     ],
 )
 def test_bad_examples_are_refused(examples, message):

@@ -104,7 +104,7 @@ def test_copy_takes_a_new_number_and_only_background():
     after = edited(labels, clean.copy_grain(labels, clean.GrainIndex(labels), other, (1, 2)))
     assert after.tolist() == drawn("112.", "112.").tolist()
     for nowhere in ((0, 0), (-1, 2), (0, 4)):
-        with pytest.raises(MismatchError, match="no grain under the click"):
+        with pytest.raises(MismatchError, match="have no grain at this point"):
             clean.copy_grain(labels, clean.GrainIndex(labels), other, nowhere)
     with pytest.raises(MismatchError, match="not the same field"):
         clean.copy_grain(labels, clean.GrainIndex(labels), other[:1], (0, 1))
@@ -152,7 +152,7 @@ def test_a_full_dtype_is_told():
 
 def test_accepted_grains_are_locked():
     patches = clean.delete(PAIR, clean.GrainIndex(PAIR), [1, 2])
-    with pytest.raises(MismatchError, match=r"grain 2 is accepted.*key A"):
+    with pytest.raises(MismatchError, match=r"grain 2 is accepted.*withdraw the acceptance"):
         clean.refuse_locked(patches, {2, 3})
     clean.refuse_locked(patches, {3})
 

@@ -48,7 +48,7 @@ def test_it_is_refused_where_there_is_no_gpu(dataset, settings, sam, tmp_path):
 
 def test_it_is_refused_where_the_gpu_is_too_small(sam, monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (8 * 10**9, 12 * 10**9))
-    with pytest.raises(ModelError, match=r"about 16 GB .* 8\.0 GB are free.*--batch"):
+    with pytest.raises(ModelError, match=r"about 16 GB .* 8\.0 GB are free.*fewer tiles"):
         finetune.refuse_untunable("sam", sam, torch.device("cuda"), batch=6)
 
 

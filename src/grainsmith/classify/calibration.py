@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grainsmith.classify.naming_table import mapped_elements, means_and_errors
-from grainsmith.errors import MismatchError
+from grainsmith.errors import Hint, MismatchError
 from grainsmith.minerals import LIBRARY
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Standards:
         if self.assumed:
             text += (
                 f" No example holds {', '.join(self.assumed)}: taken as sensitive as the others; "
-                "click a grain that holds them to be sure."
+                "add an example that holds them to be sure."
             )
         if self.ignored:
             text += f" Not in the library, so no standards: {', '.join(self.ignored)}."
@@ -112,8 +112,8 @@ def learn_standards(table: pd.DataFrame, examples: Mapping[int, str]) -> Standar
     seen = np.asarray(counted > 0)
     if not seen.any():
         raise MismatchError(
-            f"none of the examples shows any of the mapped elements ({', '.join(elements)}): "
-            "click other grains as standards"
+            f"none of the examples shows any of the mapped elements ({', '.join(elements)})",
+            hint=Hint.CHOOSE_OTHER_EXAMPLE,
         )
     per_pct = np.divide(counted, amount, out=np.zeros(len(elements)), where=seen)
     guess = float(np.median(per_pct[seen]))

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import chi2
 
 from grainsmith.classify.naming_table import mapped_elements, means_and_errors, naming_from_scores
-from grainsmith.errors import MismatchError
+from grainsmith.errors import Hint, MismatchError
 from grainsmith.minerals import LIBRARY
 
 if TYPE_CHECKING:
@@ -293,16 +293,17 @@ def _rows_of(
     missing = [label for label in examples if label not in table.index]
     if missing:
         raise MismatchError(
-            f"no such grain: {', '.join(map(str, missing))}. Click these examples again"
+            f"the table has no grain {', '.join(map(str, missing))}",
+            hint=Hint.CHOOSE_OTHER_EXAMPLE,
         )
     rows = table.index.get_indexer(pd.Index(list(examples))).tolist()
     empty = [str(table.index[row]) for row in rows if np.isnan(means[row]).all()]
     if empty:
         raise MismatchError(
-            f"grain {', '.join(empty)} lies outside all maps: click another one as example"
+            f"grain {', '.join(empty)} lies outside all maps", hint=Hint.CHOOSE_OTHER_EXAMPLE
         )
     if len(set(examples.values())) < 2:
-        raise MismatchError("click at least one grain each of two minerals")
+        raise MismatchError("the examples name fewer than two minerals", hint=Hint.CHOOSE_EXAMPLES)
     return rows, list(examples.values())
 
 

@@ -14,7 +14,7 @@ from grainsmith.clean.index import GrainIndex
 from grainsmith.clean.patch import apply_patches
 from grainsmith.clean.shape import solidity
 from grainsmith.data import no_progress
-from grainsmith.errors import MismatchError
+from grainsmith.errors import Hint, MismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -228,8 +228,7 @@ def _check_known(
 ) -> None:
     if (settings.min_area_um2 or settings.max_area_um2) and pixel_size_um <= 0:
         raise MismatchError(
-            "an area in µm² needs the pixel size, which is unknown here: "
-            "set it, or give the limit in px"
+            "an area in µm² needs the pixel size, which is unknown", hint=Hint.GIVE_PIXEL_SIZE_OR_PX
         )
     if settings.min_confidence and confidence is None:
         raise MismatchError(
@@ -237,7 +236,7 @@ def _check_known(
             "leave the confidence limit at 0"
         )
     if settings.drop_data_bar and data_bar_rows <= 0:
-        raise MismatchError("no data bar is known for this image; set its rows first")
+        raise MismatchError("the data bar of this image is unknown", hint=Hint.GIVE_DATA_BAR)
     if data_bar_rows > rows:
         raise MismatchError(f"a data bar of {data_bar_rows} rows does not fit into {rows} rows")
 

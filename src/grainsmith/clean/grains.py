@@ -11,7 +11,7 @@ from scipy import ndimage
 from skimage import draw
 
 from grainsmith.clean.patch import Box, Patch, disjoint, window
-from grainsmith.errors import MismatchError
+from grainsmith.errors import Hint, MismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -52,7 +52,7 @@ def merge(
     """
     grains = list(dict.fromkeys(grains))
     if len(grains) < 2:
-        raise MismatchError("merging needs at least two grains: shift-click the second one")
+        raise MismatchError("merging needs at least two grains", hint=Hint.SELECT_SECOND_GRAIN)
     box = index.union(grains)
     if box.size > _BRIDGED_PX:
         rest = (_relabel(labels, index.box(grain), grain, grains[0]) for grain in grains[1:])
@@ -139,7 +139,7 @@ def shrink(
     patches = _each(labels, index, grains, 1, pare)
     for patch, grain in ((p, int(p.old[p.changed][0])) for p in patches):
         if np.count_nonzero(patch.changed) == index.areas_px[grain]:
-            raise MismatchError(f"grain {grain} would vanish; delete it instead (key D)")
+            raise MismatchError(f"grain {grain} would vanish", hint=Hint.DELETE_GRAIN)
     return patches
 
 
@@ -172,7 +172,7 @@ def copy_grain(
     inside = all(0 <= at < side for at, side in zip(point, source.shape, strict=True))
     grain = int(source[point]) if inside else 0
     if grain == 0:
-        raise MismatchError("there is no grain under the click in the other labels")
+        raise MismatchError("the other labels have no grain at this point")
     box, mask = _around(source, point, grain)
     return add_mask(labels, index, box, mask)
 

@@ -76,7 +76,7 @@ class GrainIndex:
         if first + count - 1 > np.iinfo(labels.dtype).max:
             raise MismatchError(
                 f"{labels.dtype} has no number left for a new grain (the highest is "
-                f"{self._highest}); convert the layer to int32 or renumber the grains"
+                f"{self._highest}); convert the labels to int32 or renumber the grains"
             )
         return list(range(first, first + count))
 

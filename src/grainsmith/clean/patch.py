@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.errors import MismatchError
+from grainsmith.errors import Hint, MismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -180,8 +180,8 @@ def refuse_locked(patches: Iterable[Patch], locked: set[int]) -> None:
     hit = sorted(set().union(*(patch.touched for patch in patches)) & locked) if locked else []
     if hit:
         raise MismatchError(
-            f"{grains_phrase(hit)} accepted, and accepted grains are locked; "
-            "take the acceptance back first (key A)"
+            f"{grains_phrase(hit)} accepted, and accepted grains are locked",
+            hint=Hint.UNLOCK_GRAINS,
         )
 
 

@@ -61,7 +61,7 @@ def resegment_grains(
     if first + int(new.sum()) - 1 > np.iinfo(labels.dtype).max:
         raise MismatchError(
             f"{labels.dtype} has too few numbers for {int(new.sum())} new grains; "
-            "convert the layer to int32"
+            "convert the labels to int32"
         )
     numbers = np.where(new, first - 1 + np.cumsum(new), 0).astype(labels.dtype)
     renewed = numbers[numbered]

@@ -145,9 +145,9 @@ def add_candidate(
 def _window_at(labels: Labels, point: tuple[int, int], reach_px: float) -> Box:
     y, x = point
     if not (0 <= y < labels.shape[0] and 0 <= x < labels.shape[1]):
-        raise MismatchError("the click is outside the image")
+        raise MismatchError("the point is outside the image")
     if labels[y, x] != 0:
-        raise MismatchError(f"grain {int(labels[y, x])} is here already; click beside it")
+        raise MismatchError(f"grain {int(labels[y, x])} is here already; choose a point beside it")
     return Box(y, x, y + 1, x + 1).grown(max(8, round(reach_px)), labels.shape)
 
 

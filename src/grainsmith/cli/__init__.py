@@ -18,6 +18,7 @@ from grainsmith.cli.dataset import dataset
 from grainsmith.cli.demo import demo
 from grainsmith.cli.export import export, import_
 from grainsmith.cli.gallery import gallery
+from grainsmith.cli.hints import message_of
 from grainsmith.cli.maps import maps
 from grainsmith.cli.measure import measure
 from grainsmith.cli.minerals import minerals
@@ -82,6 +83,6 @@ def main() -> None:
     try:
         app()
     except GrainsmithError as error:
-        sys.exit(fail(str(error)))
+        sys.exit(fail(message_of(error)))
     except KeyboardInterrupt:
         sys.exit(fail("stopped; nothing more was written", code=130))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from grainsmith.cli.hints import message_of
 from grainsmith.cli.terminal import print_json, say
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ def batch(
     from grainsmith.pipeline.recipe import Recipe, read_recipe
 
     fields = _fields(paths or [], sheet)
-    for one in fields:
-        if one.problem:
-            say(f"{one.name}: {one.problem}")
+    for field in fields:
+        if field.problem is not None:
+            say(f"{field.name}: {message_of(field.problem)}")
     chosen = read_recipe(recipe) if recipe else Recipe()
     with _bars(len(fields)) as (on_progress, on_state):
         result = run_batch(
@@ -138,7 +139,7 @@ def _facts(result: BatchResult) -> dict[str, object]:
         "n_done": result.count("done"),
         "n_done_before": result.count("done before"),
         "n_failed": result.count("failed"),
-        "stopped": result.stopped,
+        "stopped": message_of(result.stopped) if result.stopped else "",
         "fields": {
             name: {"state": one.state, "n_grains": one.n_grains, "notes": one.reason}
             for name, one in result.states.items()
@@ -162,4 +163,4 @@ def _print(result: BatchResult) -> None:
     if failed := result.count("failed"):
         say(f"{failed} failed: the reasons are in {result.out / 'errors.csv'}")
     if result.stopped:
-        say(f"ended before its time: {result.stopped}")
+        say(f"ended early: {message_of(result.stopped)}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from grainsmith.errors import ModelError
+from grainsmith.errors import Hint, ModelError
 from grainsmith.models import cellpose_sam
 from grainsmith.models.cellpose_sam import TILE_PX, CellposeSamModel
 from grainsmith.models.grainnet import GrainNet, load_grainnet
@@ -97,17 +97,12 @@ def refuse_untunable(name: str, path: Path, device: torch.device, batch: int) ->
         return
     what = f"{name} is a Cellpose-SAM network of 305 million weights"
     if device.type == "cpu":
-        raise ModelError(
-            f"{what}, which is tuned on a GPU only, and this is to run on the processor: start "
-            "from 'grains' or a Cellpose 1-3 file, or let Cellpose tune it on another machine "
-            "(`cellpose --train --dir FOLDER`; the set is in its form) and add the result with "
-            "`grainsmith models add`"
-        )
+        raise ModelError(f"{what}, which can be tuned on a GPU only", hint=Hint.ADD_TUNED_MODEL)
     needed = _SAM_BYTES + batch * _SAM_TILE_BYTES
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else needed
     if free < needed:
         raise ModelError(
             f"{what}: tuning it with {batch} tiles per step needs about {needed / _GB:.0f} GB of "
-            f"the GPU's memory, and {free / _GB:.1f} GB are free. Close what else uses the GPU, "
-            "give fewer tiles per step (--batch), or start from 'grains'"
+            f"the GPU's memory, and {free / _GB:.1f} GB are free",
+            hint=Hint.SMALLER_TRAINING_BATCH_OR_MODEL,
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_data_path
 
-from grainsmith.errors import ModelError
+from grainsmith.errors import Hint, ModelError
 from grainsmith.io.files.atomic_write import atomic_write, fingerprint
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class ModelEntry:
     Attributes
     ----------
     name : str
+        Name by which it is chosen.
     kind : str
         "embedded", "own" or "download".
     path : Path
@@ -72,10 +73,7 @@ def find_model(name: str) -> ModelEntry:
         return _sam_entry(name)
     if Path(name).is_file():
         return _entry(Path(name), "own")
-    raise ModelError(
-        f"there is no model {name!r}: give a file, or one of {', '.join(entries)} "
-        "(`grainsmith models list` tells more)"
-    )
+    raise ModelError(f"there is no model {name!r}", hint=Hint.LIST_MODELS, names=", ".join(entries))
 
 
 def find_weights(name: str) -> ModelEntry:
@@ -89,8 +87,11 @@ def find_weights(name: str) -> ModelEntry:
     entry = find_model(name)
     if entry.kind == "download" and not entry.path.is_file():
         raise ModelError(
-            f"{name} is not on this machine yet: `grainsmith models download {name}` fetches it "
-            f"({entry.card['size_mb']} MB; {entry.card['licence']})"
+            f"{name} is not on this machine yet",
+            hint=Hint.DOWNLOAD_MODEL,
+            name=name,
+            size_mb=entry.card["size_mb"],
+            licence=entry.card["licence"],
         )
     return entry
 

@@ -129,9 +129,8 @@ class Recipe:
     def as_text(self) -> str:
         """Return the recipe as YAML, every setting with what it means."""
         lines = [
-            "# A recipe of Grainsmith: the settings of all steps, for",
-            "# `grainsmith batch FOLDER --recipe recipe.yaml -o OUT`. What is left out keeps its",
-            "# default; a name that is not known is refused.",
+            "# A recipe of Grainsmith: the settings of every step of a batch. A setting that is",
+            "# left out keeps its default; an unknown name is refused.",
             f"recipe: {VERSION}",
         ]
         sections = attribute_docs(Recipe)
@@ -240,8 +239,7 @@ def _version_fault(version: Any) -> str:
     if version < VERSION:
         return (
             f"it is a recipe of version {version}, older than version {VERSION} which this "
-            "Grainsmith reads: write a new one with `grainsmith recipe > recipe.yaml` and carry "
-            "your values over"
+            "Grainsmith reads: copy your values into a new one"
         )
     if version > VERSION:
         return (

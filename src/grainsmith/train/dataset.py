@@ -11,7 +11,7 @@ import numpy.typing as npt
 import psutil
 
 from grainsmith.data import OnProgress, no_progress
-from grainsmith.errors import GrainsmithError, MismatchError, ReadError
+from grainsmith.errors import GrainsmithError, Hint, MismatchError, ReadError
 from grainsmith.io.dataset import ROLES, propose_split, read_dataset
 from grainsmith.io.files.atomic_write import fingerprint
 from grainsmith.segment.normalize import to_grey
@@ -79,10 +79,7 @@ def prepare(
     """
     dataset = read_dataset(folder)
     if not dataset.fields:
-        raise MismatchError(
-            f"{folder} holds no field: add some with `grainsmith dataset add`, or put x.tif and "
-            "x_masks.tif into it"
-        )
+        raise MismatchError(f"{folder} holds no field", hint=Hint.ADD_FIELDS)
     train, judged, notes = _split(dataset, validation)
     judged = [replace(one, role="validation") for one in judged]
     diameters: dict[str, float] = {}

@@ -19,7 +19,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grainsmith.errors import ModelError, WriteError
+from grainsmith.errors import Hint, ModelError, WriteError
 from grainsmith.io.files.atomic_write import atomic_write, os_error_reason
 from grainsmith.io.files.provenance import read_json, write_json
 from grainsmith.models.registry import own_models_folder
@@ -182,8 +182,8 @@ class RunFolder:
 
     def _no_room(self, error: OSError) -> WriteError:
         return WriteError(
-            f"{self.path} cannot be written: {os_error_reason(error)}. Free some space and go on "
-            "with --resume; the model file was not touched"
+            f"{self.path} cannot be written: {os_error_reason(error)}. The model file is unchanged",
+            hint=Hint.FREE_SPACE_AND_RESUME_TRAINING,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from grainsmith.errors import ModelError
+from grainsmith.errors import Hint, ModelError
 from grainsmith.models.device import choose_device
 from grainsmith.models.finetune import refuse_untunable
 from grainsmith.models.registry import ModelEntry, find_weights
@@ -34,7 +34,7 @@ def find_start(settings: TuneSettings) -> ModelEntry:
 def asked_before(run: RunFolder) -> tuple[str, TuneSettings]:
     """Return folder and settings of an unfinished run; raise ModelError where there is none."""
     if not run.unfinished:
-        raise ModelError(f"{run.path} holds no unfinished run: start without --resume")
+        raise ModelError(f"{run.path} holds no unfinished run", hint=Hint.START_NEW_TRAINING)
     record = run.record()
     try:
         return record["folder"], TuneSettings(**record["settings"])

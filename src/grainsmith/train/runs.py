@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from grainsmith.data import OnProgress, no_progress
-from grainsmith.errors import MismatchError, ModelError
+from grainsmith.errors import Hint, MismatchError, ModelError
 from grainsmith.io.dataset import read_dataset
 from grainsmith.models.registry import add_model, list_models, own_models_folder
 from grainsmith.train.run_folder import RunFolder
@@ -63,7 +63,7 @@ def begin_run(name: str, folder: str | Path, settings: TuneSettings) -> RunFolde
         raise ModelError(f"there is a model or a run called '{name}': give another name")
     dataset = read_dataset(folder)
     if not dataset.fields:
-        raise MismatchError(f"{folder} holds no field: add one first")
+        raise MismatchError(f"{folder} holds no field", hint=Hint.ADD_FIELDS)
     if not dataset.of_role("train"):
         raise MismatchError("no field of the set has the role 'train': give one that role first")
     find_start(settings)

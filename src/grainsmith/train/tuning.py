@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from grainsmith.errors import GrainsmithError, ModelError, WriteError
+from grainsmith.errors import GrainsmithError, Hint, ModelError, WriteError
 from grainsmith.models.device import choose_device
 from grainsmith.models.finetune import load_tunable
 from grainsmith.train.dataset import Fields, prepare
@@ -107,9 +107,9 @@ def tune(
             run.event("failed", reason=str(error))
         raise
     except (MemoryError, torch.cuda.OutOfMemoryError) as error:
-        reason = "the memory is full: give fewer tiles per step (--batch) or smaller ones"
-        run.event("failed", reason=reason)
-        raise ModelError(reason) from error
+        full = ModelError("the memory is full", hint=Hint.SMALLER_TRAINING_BATCH)
+        run.event("failed", reason=str(full))
+        raise full from error
 
 
 def _stopped_early(run: RunFolder) -> TuningResult:

@@ -1,7 +1,8 @@
 import pytest
 from tests.pipeline.fields import make_field
 
-from grainsmith.errors import MismatchError, ReadError
+from grainsmith.cli.hints import message_of
+from grainsmith.errors import Hint, MismatchError, ReadError
 from grainsmith.io.mosaics import reader as mosaic_reader
 from grainsmith.io.mosaics.ome_zarr import create_pyramid
 from grainsmith.pipeline.batch.discovery import FieldFiles, find_fields, read_sheet
@@ -65,8 +66,8 @@ def test_the_backscattered_picture_is_taken_of_several_and_doubt_is_told(touch):
     )  # fmt: skip
     found = {one.name: one for one in find_fields([root / "S"])}
     assert found["S/1"].image.endswith("BSE.tif")
-    assert "which of x.tif, y.tif is the image" in found["S/2"].problem
-    assert "no image" in found["S/3"].problem
+    assert "x.tif, y.tif may all be the image" in str(found["S/2"].problem)
+    assert "no image" in str(found["S/3"].problem)
 
 
 def test_numbered_pictures_are_no_maps_of_sulphur(touch):
@@ -86,18 +87,19 @@ def test_mosaics_are_told_where_to_go_and_those_beside_fields_are_left_alone(tmp
     )
     sheet = tmp_path / "sheet.csv"
     sheet.write_text("field,image\nm,in/m.zarr\nsmall,in/BSE.tif\n")
-    assert [one.problem for one in find_fields([tmp_path / "in"])] == [""]
+    assert [one.problem for one in find_fields([tmp_path / "in"])] == [None]
     problems = [
         find_fields([tmp_path / "in" / "m.zarr"])[0].problem,
         *(one.problem for one in read_sheet(sheet)),
     ]
-    assert problems[0] == problems[1]
-    assert "is a mosaic" in problems[0]
-    assert f"`grainsmith mosaic '{tmp_path}/in/m.zarr' -o m-grains.zarr`" in problems[0]
-    assert problems[2] == ""
+    assert str(problems[0]) == str(problems[1])
+    assert "is a mosaic, too large for a batch" in str(problems[0])
+    assert problems[0].hint is Hint.SEGMENT_AS_MOSAIC
+    assert f"`grainsmith mosaic '{tmp_path}/in/m.zarr' -o m-grains.zarr`" in message_of(problems[0])
+    assert problems[2] is None
     monkeypatch.setattr(mosaic_reader, "LARGE_PX", 10_000)
     (large,) = find_fields([picture])
-    assert "grainsmith mosaic" in large.problem
+    assert "is a mosaic" in str(large.problem)
 
 
 def test_two_fields_of_one_name_are_refused(touch):
@@ -131,9 +133,9 @@ def test_a_sheet_names_all(tmp_path):
         maps=(str(tmp_path / "p"),), pixel_size_um=0.5,
     )  # fmt: skip
     assert len(one.inputs()) == 4
-    assert "missing.tif does not exist (named in samples.csv)" in two.problem
-    assert "Xx does not exist" in three.problem
-    assert "pixel_size_um must be a number" in four.problem
+    assert "missing.tif does not exist (named in samples.csv)" in str(two.problem)
+    assert "Xx does not exist" in str(three.problem)
+    assert "pixel_size_um must be a number" in str(four.problem)
     assert five.name == "samples/BSE"
 
 

@@ -131,7 +131,7 @@ def test_resume_makes_only_what_is_not_there_or_changed(tmp_path):
     out = tmp_path / "out"
     run_batch(find_fields([root / "A"]), QUICK, out)
     first = tables(out)
-    with pytest.raises(MismatchError, match="--resume"):
+    with pytest.raises(MismatchError, match="resume it, or choose another output"):
         run_batch(find_fields([root / "A"]), QUICK, out)
     make_field(root / "A" / "f1", 99)
     make_field(root / "A" / "f2", 5)
@@ -195,7 +195,7 @@ def test_a_second_batch_into_one_folder_is_refused_and_disturbs_nothing(tmp_path
                 told.append(str(error.value))
 
     assert run_batch(fields, QUICK, out, on_state=start_another).whole
-    assert told[0].endswith("wait for its end, or choose another --output")
+    assert told[0].endswith("wait until it ends, or choose another output")
     assert run_batch(fields, QUICK, out, resume=True).count("done before") == 2
 
 
@@ -226,7 +226,7 @@ def test_a_full_disk_ends_the_batch_and_loses_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(runner, "do_field", full)
     result = run_batch(fields, QUICK, out)
-    assert "no space left" in result.stopped
+    assert "no space left" in str(result.stopped)
     assert [one.state for one in result.states.values()] == ["done", "failed", "waiting"]
     monkeypatch.undo()
     assert run_batch(fields, QUICK, out, resume=True).whole
@@ -244,7 +244,7 @@ def test_fields_with_and_without_a_pixel_size_are_not_pooled_and_that_is_told(tm
 
 
 def test_results_do_not_go_among_the_pictures(samples):
-    with pytest.raises(MismatchError, match="choose another --output"):
+    with pytest.raises(MismatchError, match="choose another output"):
         run_batch(find_fields([samples]), QUICK, samples)
 
 

@@ -78,7 +78,7 @@ def test_the_disk_gets_full(picture, undisturbed, small_disk, after, room):
             disks.resize(small_disk, disks.used(small_disk) + room)
 
     target = small_disk / "o.zarr"
-    with pytest.raises(WriteError, match=r"No space left.*go on with --resume"):
+    with pytest.raises(WriteError, match=r"No space left.*resume the run"):
         segment_mosaic(picture, target, SETTINGS, block_px=512, on_progress=fill)
     assert not target.exists()
     disks.resize(small_disk, "64m")
@@ -116,7 +116,7 @@ def test_a_worker_then_the_scheduler_are_killed_then_the_disk_gets_full(
                 process.kill()
 
         with pytest.raises(
-            GrainsmithError, match=rf"scheduler was lost; \d+ of {N_TILES}.*--resume"
+            GrainsmithError, match=rf"scheduler was lost after \d+ of {N_TILES}.*resume"
         ):
             on(address, kill)
     tiles = {one: one.stat().st_mtime_ns for one in target.with_name("o.zarr.part").glob("tiles/*")}
@@ -127,7 +127,7 @@ def test_a_worker_then_the_scheduler_are_killed_then_the_disk_gets_full(
             disks.resize(small_disk, disks.used(small_disk) + 4096)
 
     with clusters.scheduler(tmp_path) as (_, address):
-        with pytest.raises(WriteError, match=r"No space left.*go on with --resume"):
+        with pytest.raises(WriteError, match=r"No space left.*resume the run"):
             on(address, fill)
         # What was done was not made again.
         assert {one: one.stat().st_mtime_ns for one in tiles} == tiles

@@ -88,7 +88,7 @@ def test_a_stopped_run_looks_unfinished_and_goes_on(tmp_path, picture, model):
     with pytest.raises(_StoppedError):
         segment_mosaic(tmp_path / "m.tif", target, SETTINGS, block_px=512, on_progress=stop)
     assert not target.exists()
-    with pytest.raises(WriteError, match="--resume"):
+    with pytest.raises(WriteError, match="resume it, or remove the folder"):
         segment_mosaic(tmp_path / "m.tif", target, SETTINGS, block_px=512)
     other = SegmentSettings(diameter_px=20)
     with pytest.raises(MismatchError, match="another settings"):

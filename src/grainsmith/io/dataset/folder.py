@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from grainsmith.errors import MismatchError, ReadError, WriteError
+from grainsmith.errors import Hint, MismatchError, ReadError, WriteError
 from grainsmith.io.dataset.schema import ROLES, Dataset, TrainingField
 from grainsmith.io.dataset.weights import select_trusted
 from grainsmith.io.exchange.folders import as_8bit
@@ -139,10 +139,7 @@ def add_field(
         new.labels, origin.states, only_accepted=only_accepted, region=region
     )
     if not trust.any() or (only_accepted and not labels.any()):
-        raise MismatchError(
-            f"nothing of '{new.name}' is trusted: accept grains first (key A), or untick "
-            "'Only accepted grains'"
-        )
+        raise MismatchError(f"nothing of '{new.name}' is trusted", hint=Hint.ACCEPT_GRAINS)
     present = read_dataset(folder) if folder.is_dir() else Dataset(folder=folder)
     digest = _digest(new.image)
     old = next((one for one in present.fields if one.sha256.get("pixels") == digest), None)

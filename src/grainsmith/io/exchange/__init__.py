@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grainsmith.errors import GrainsmithError, ReadError
+from grainsmith.errors import GrainsmithError, Hint, ReadError
 from grainsmith.io.exchange.cellpose import read_seg, write_seg
 from grainsmith.io.exchange.coco import read_coco, write_coco
 from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_color, class_names, class_rgb
@@ -281,7 +281,11 @@ def guess_format(path: Path) -> str:
     for ending, found in _BY_ENDING:
         if name.endswith(ending):
             return found
-    raise ReadError(f"{path}: say its format (--format), one of {', '.join(FORMATS)}")
+    raise ReadError(
+        f"the format of {path} is not known by its name",
+        hint=Hint.GIVE_FORMAT,
+        formats=", ".join(FORMATS),
+    )
 
 
 def _guess_folder(folder: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from skimage.segmentation import find_boundaries, relabel_sequential
 
-from grainsmith.errors import ReadError
+from grainsmith.errors import Hint, ReadError
 from grainsmith.io.exchange.field import LabelledField
 from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.integrity import damaged_file_error
@@ -73,8 +73,7 @@ def read_seg(path: Path, *, trust_pickle: bool = False) -> LabelledField:
     """
     if not trust_pickle:
         raise ReadError(
-            f"{path} is a Python pickle, which may hold harmful code. If you trust who made it, "
-            "ask for it to be read: --trust-pickle, or tick 'Trust this file'"
+            f"{path} is a Python pickle, which may hold harmful code", hint=Hint.TRUST_PICKLE
         )
     content = _unpickled(path)
     masks = np.asarray(content.get("masks", np.zeros(0)))

@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from grainsmith.errors import MismatchError, ReadError, WriteError
+from grainsmith.errors import Hint, MismatchError, ReadError, WriteError
 from grainsmith.io.exchange.coco import overlap_note
 from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_names
 from grainsmith.io.exchange.masks import read_masks
@@ -201,8 +201,9 @@ def _refuse_without_image(fields: Sequence[LabelledField], what: str) -> None:
     bare = [field.name for field in fields if field.image is None]
     if bare:
         raise MismatchError(
-            f"{what} holds images too, but {', '.join(bare)} comes without one: "
-            "name it (--image), or choose a format of labels only"
+            f"{what} holds images too, but {', '.join(bare)} has none; choose a format of labels "
+            "only",
+            hint=Hint.GIVE_IMAGE,
         )
 
 

@@ -80,7 +80,7 @@ def bounding_shape(grains: list[list[Polygon]]) -> tuple[tuple[int, int], tuple[
     rows, columns = np.maximum(1, np.ceil(corners.max(axis=0))).astype(int).tolist()
     note = (
         f"The file does not say how large its image is: {columns} × {rows} px hold all grains. "
-        "Name the image (--image) to get its size."
+        "Import it with its image to get the size."
     )
     return (rows, columns), (note,)
 

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def exclusive_lock(path: str | Path, *, busy: str) -> Iterator[None]:
+def exclusive_lock(path: str | Path, *, busy: WriteError) -> Iterator[None]:
     """Keep other programs out while the block runs.
 
     Parameters
     ----------
     path : str or Path
         A file that stays, in a folder that is made where it is missing.
-    busy : str
-        What is said to the second one: what is in use, what to do.
+    busy : WriteError
+        Raised if the lock is taken.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def exclusive_lock(path: str | Path, *, busy: str) -> Iterator[None]:
         lock = FileLock(path, timeout=0)
         lock.acquire()
     except Timeout as error:
-        raise WriteError(busy) from error
+        raise busy from error
     except OSError as error:
         raise WriteError(f"{folder} cannot be written: {os_error_reason(error)}") from error
     try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grainsmith.data import ElementMap, SemImage, no_progress
-from grainsmith.errors import GrainsmithError, MismatchError, ReadError
+from grainsmith.errors import GrainsmithError, Hint, MismatchError, ReadError
 from grainsmith.io.images.reader import read_image
 from grainsmith.io.maps import cube_maps, image_map, text_map
 from grainsmith.io.maps.filenames import parse_map_name
@@ -289,7 +289,7 @@ def read_map(guess: MapGuess) -> tuple[ElementMap, tuple[str, ...]]:
         # 8 bits are a stretched image as a rule; more are counts or concentrations.
         kind = guess.kind or ("picture" if values.dtype == np.uint8 else "counts")
     if not guess.element:
-        raise ReadError(f"{guess.name}: which element is this? Enter its symbol in the table.")
+        raise ReadError(f"the element of {guess.name} is not known", hint=Hint.ENTER_ELEMENT)
     return (
         ElementMap(
             values=values,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from grainsmith.errors import ReadError
+from grainsmith.errors import ReadError, WriteError
 from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.locks import exclusive_lock
 from grainsmith.io.files.provenance import read_json, write_json
@@ -169,7 +169,9 @@ class Journal:
         """
         return exclusive_lock(
             self.folder / "lock",
-            busy=f"another program is writing into {self.folder.parent}: try again when it is done",
+            busy=WriteError(
+                f"another program is writing into {self.folder.parent}: try again when it is done"
+            ),
         )
 
     def _sweep(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grainsmith.errors import MismatchError, ReadError
+from grainsmith.errors import GrainsmithError, Hint, MismatchError, ReadError
 from grainsmith.io.images.reader import SUFFIXES as IMAGE_SUFFIXES
 from grainsmith.io.maps.filenames import parse_map_name
 from grainsmith.io.maps.reader import SUFFIXES as MAP_SUFFIXES
@@ -41,8 +41,8 @@ class FieldFiles:
         Files of its element maps, or folders of them; may be empty.
     pixel_size_um : float
         Side of a pixel as a sheet says; 0 = as the file says.
-    problem : str
-        Why it cannot be worked on; "" = it can.
+    problem : GrainsmithError, optional
+        Why it cannot be processed.
     """
 
     sample: str
@@ -50,7 +50,7 @@ class FieldFiles:
     image: str = ""
     maps: tuple[str, ...] = ()
     pixel_size_um: float = 0.0
-    problem: str = ""
+    problem: GrainsmithError | None = None
 
     @property
     def name(self) -> str:
@@ -168,7 +168,7 @@ def checked(fields: Iterable[FieldFiles]) -> tuple[FieldFiles, ...]:
         both = [one for one in fields if one.name.casefold() == twice[0]]
         raise MismatchError(
             f"two fields have the name {both[0].name}: {both[0].image} and {both[1].image}; rename "
-            "one, or name them in a sheet (--sheet)"
+            "one, or name them in a sheet"
         )
     return fields
 
@@ -176,9 +176,11 @@ def checked(fields: Iterable[FieldFiles]) -> tuple[FieldFiles, ...]:
 def _no_mosaic(field: FieldFiles) -> FieldFiles:
     if field.problem or not field.image or not is_mosaic(field.image):
         return field
-    problem = (
-        f"{field.image} is a mosaic, too large to be worked on in one piece: take it out and run "
-        f"`grainsmith mosaic '{field.image}' -o {field.field}-grains.zarr`, with its maps by --maps"
+    problem = MismatchError(
+        f"{field.image} is a mosaic, too large for a batch",
+        hint=Hint.SEGMENT_AS_MOSAIC,
+        image=field.image,
+        output=f"{field.field}-grains.zarr",
     )
     return replace(field, problem=problem)
 
@@ -210,13 +212,13 @@ def _subfolder(folder: Path, sample: str) -> list[FieldFiles]:
         backscattered = [one for one in pictures if _BACKSCATTERED.search(one.stem)]
         if len(backscattered) != 1:
             names = ", ".join(one.name for one in pictures)
-            problem = f"which of {names} is the image? Say so in a sheet (--sheet)"
+            problem = MismatchError(f"{names} may all be the image: name it in a sheet")
             return [FieldFiles(sample=sample, field=folder.name, problem=problem)]
         pictures = backscattered
     if len(pictures) == 1 and not any(_holds_pictures(one) for one in inside):
         return [replace(_field(sample, pictures[0], [*maps, *inside]), field=folder.name)]
     if maps and not pictures:
-        problem = f"{folder} holds maps but no image to lay them on"
+        problem = MismatchError(f"{folder} holds maps but no image")
         return [FieldFiles(sample=sample, field=folder.name, problem=problem)]
     return _in_folder(folder, folder.name)
 
@@ -286,11 +288,13 @@ def _dialect(first_line: str) -> type[csv.Dialect]:
 def _of_row(row: Mapping[str, str], sheet: Path) -> FieldFiles:
     image = sheet.parent / row["image"] if row["image"] else Path()
     maps = [sheet.parent / one.strip() for one in row.get("maps", "").split(";") if one.strip()]
-    problem = "" if row["image"] else "its row names no image"
     size, size_problem = _size(row.get("pixel_size_um", ""))
-    missing = [str(one) for one in (image, *maps) if not one.exists()]
-    if missing:
-        problem = problem or f"{', '.join(missing)} does not exist (named in {sheet.name})"
+    missing = [str(path) for path in (image, *maps) if not path.exists()]
+    problem: GrainsmithError | None = None
+    if not row["image"]:
+        problem = ReadError("its row names no image")
+    elif missing:
+        problem = ReadError(f"{', '.join(missing)} does not exist (named in {sheet.name})")
     return FieldFiles(
         sample=row.get("sample") or sheet.stem,
         field=row.get("field") or image.stem or "field",
@@ -301,11 +305,11 @@ def _of_row(row: Mapping[str, str], sheet: Path) -> FieldFiles:
     )
 
 
-def _size(text: str) -> tuple[float, str]:
+def _size(text: str) -> tuple[float, GrainsmithError | None]:
     try:
         size = float(text or 0)
     except ValueError:
         size = -1.0
     if not 0 <= size < 1e4:
-        return 0.0, f"its pixel_size_um must be a number of µm, got {text!r}"
-    return size, ""
+        return 0.0, ReadError(f"its pixel_size_um must be a number of µm, got {text!r}")
+    return size, None

@@ -114,7 +114,7 @@ def do_field(job: Job, on_progress: OnProgress) -> FieldResult:
     disable_malloc_trim()
     out = Path(job.out)
     if job.files.problem:
-        raise ReadError(job.files.problem)
+        raise job.files.problem
     if not out.is_dir():
         raise WriteError(f"{out} is not seen from this machine: workers need the same folders")
     # Of this attempt alone: a worker that was given up for dead may still be writing another.

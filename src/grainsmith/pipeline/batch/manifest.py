@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grainsmith.errors import MismatchError, ReadError, WriteError
+from grainsmith.errors import Hint, MismatchError, ReadError, WriteError
 from grainsmith.io.files.locks import exclusive_lock
 from grainsmith.io.files.provenance import read_json, write_json
 
@@ -74,8 +74,8 @@ def output_folder(out: Path) -> AbstractContextManager[None]:
         Another batch is writing into it, or it cannot be made.
     """
     if out.is_file():
-        raise MismatchError(f"{out} is a file: --output must be a folder")
-    busy = f"another batch is writing into {out}: wait for its end, or choose another --output"
+        raise MismatchError(f"{out} is a file", hint=Hint.CHOOSE_OUTPUT_FOLDER)
+    busy = WriteError(f"another batch is writing into {out}", hint=Hint.WAIT_OR_CHOOSE_OUTPUT)
     return exclusive_lock(out / ".lock", busy=busy)
 
 
@@ -99,8 +99,7 @@ class Manifest:
         self.out, self._path = out, out / NAME
         if holds_results(out) and not resume:
             raise MismatchError(
-                f"{out} holds the results of an earlier batch: go on with --resume, or choose "
-                "another folder"
+                f"{out} holds the results of an earlier batch", hint=Hint.RESUME_OR_CHOOSE_OUTPUT
             )
         shutil.rmtree(out / IN_WORK, ignore_errors=True)
         self._entries = {one.name: one for one in self._read()}
@@ -136,8 +135,8 @@ class Manifest:
             self._append(entry)
         except OSError as error:
             raise WriteError(
-                f"{target} could not be written: {error.strerror or error}. Free some space and go "
-                "on with --resume"
+                f"{target} could not be written: {error.strerror or error}",
+                hint=Hint.FREE_SPACE_AND_RESUME,
             ) from error
         self._entries[entry.name] = entry
         return entry

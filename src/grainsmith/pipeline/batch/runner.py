@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grainsmith.data import no_progress
-from grainsmith.errors import GrainsmithError, MismatchError, ReadError, WriteError
+from grainsmith.errors import GrainsmithError, Hint, MismatchError, ReadError, WriteError
 from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.pipeline.batch.field_job import Job, do_field, key_of
 from grainsmith.pipeline.batch.manifest import IN_WORK, Manifest, output_folder
@@ -104,15 +104,15 @@ class BatchResult:
         Sample -> one line.
     problems : dict of str to str
         Sample -> why its fields could not be pooled.
-    stopped : str
-        Why the batch ended before all fields were tried; "" = it did not.
+    stopped : GrainsmithError, optional
+        Why the batch ended before all fields were tried.
     """
 
     out: Path
     states: dict[str, FieldState] = field(default_factory=dict)
     summaries: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-    stopped: str = ""
+    stopped: GrainsmithError | None = None
 
     def count(self, *states: str) -> int:
         """Return how many fields are in one of the states."""
@@ -251,11 +251,11 @@ class _Batch:
                     started = True
                     self._take(left[finished.number].name, finished)
         except WriteError as error:
-            self.result.stopped = str(error)
+            self.result.stopped = error
         except GrainsmithError as error:
             if not started:
                 raise
-            self.result.stopped = str(error)
+            self.result.stopped = error
 
     def _take(self, name: str, finished: TaskResult[FieldResult]) -> None:
         try:
@@ -342,8 +342,8 @@ def _check_apart(fields: Sequence[FieldFiles], out: Path) -> None:
         image = Path(one.image)
         if one.image and (out / one.name) in (image.parent, *image.parent.parents):
             raise MismatchError(
-                f"the results of {one.name} would go among its images in {image.parent}: choose "
-                "another --output"
+                f"the results of {one.name} would be written among its images in {image.parent}",
+                hint=Hint.CHOOSE_OUTPUT,
             )
 
 

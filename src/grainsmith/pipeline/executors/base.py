@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from grainsmith.data import no_progress
-from grainsmith.errors import GrainsmithError, MismatchError
+from grainsmith.errors import GrainsmithError, Hint, MismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -109,8 +109,7 @@ class Scheduler:
 def no_scheduler(address: str) -> GrainsmithError:
     """Return what is to be said where no scheduler answers."""
     return GrainsmithError(
-        f"no scheduler answers at {address}: start one with `dask scheduler` (and workers with "
-        f"`dask worker {address} --nthreads 1`), or use --scheduler local"
+        f"no scheduler answers at {address}", hint=Hint.START_SCHEDULER, address=address
     )
 
 
@@ -164,8 +163,9 @@ def for_each(
         from grainsmith.pipeline.executors.dask import on_cluster
     except ImportError as error:
         raise GrainsmithError(
-            f"--scheduler {scheduler} needs dask.distributed, which is not installed "
-            f"({error.name}): pip install 'grainsmith[distributed]', or use --scheduler none"
+            f"the scheduler {scheduler!r} needs dask.distributed, which is not installed "
+            f"({error.name})",
+            hint=Hint.RUN_WITHOUT_SCHEDULER,
         ) from error
     yield from on_cluster(func, items, chosen, on_progress, tell, say or _say_nothing)
 

@@ -14,7 +14,7 @@ from dask.system import CPU_COUNT
 from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, get_worker
 
 import grainsmith
-from grainsmith.errors import GrainsmithError, MismatchError
+from grainsmith.errors import GrainsmithError, Hint, MismatchError
 from grainsmith.pipeline.executors.base import PATIENCE_S, TaskResult, no_scheduler
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def _outcome(number: int, future: Future[Any], done: int, total: int) -> TaskRes
 
 def _lost(done: int, total: int) -> GrainsmithError:
     return GrainsmithError(
-        f"the connection to the scheduler was lost; {done} of {total} were done. Start a scheduler "
-        "again and go on with --resume"
+        f"the connection to the scheduler was lost after {done} of {total} tasks",
+        hint=Hint.RESTART_SCHEDULER_AND_RESUME,
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from grainsmith.errors import MismatchError, ReadError
+from grainsmith.errors import Hint, MismatchError, ReadError
 from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.pipeline.mosaic.blocks import widened
@@ -126,7 +126,7 @@ def opened(folder: str | Path, *, alone: bool = False) -> tuple[Mosaic, Mosaic, 
     missing = [name for name in ("labels/grains", TABLE, FACTS) if not (folder / name).exists()]
     if missing:
         raise ReadError(
-            f"{folder} has no {missing[0]}: only mosaics made by `grainsmith mosaic` are edited"
+            f"{folder} has no {missing[0]}: only mosaics segmented by Grainsmith can be edited"
         )
     finish_interrupted(folder, alone=alone)
     mosaic, grains = open_mosaic(folder), open_mosaic(grains_folder(folder))
@@ -173,8 +173,9 @@ def _cut_to(asked: Window, shape: tuple[int, int]) -> Window:
                             "lie beside the mosaic")  # fmt: skip
     if max(y1 - y0, x1 - x0) > MOST_PX:
         raise MismatchError(
-            f"{y1 - y0} x {x1 - x0} px are too many to be edited at once: zoom in until the window "
-            f"shows at most {MOST_PX} x {MOST_PX} px"
+            f"{y1 - y0} x {x1 - x0} px are too many to be edited at once",
+            hint=Hint.ZOOM_IN,
+            side_px=MOST_PX,
         )
     return y0, y1, x0, x1
 

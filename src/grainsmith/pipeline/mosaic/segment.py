@@ -12,7 +12,7 @@ import pandas as pd
 
 import grainsmith
 from grainsmith.data import no_progress
-from grainsmith.errors import MismatchError, WriteError
+from grainsmith.errors import Hint, MismatchError, WriteError
 from grainsmith.io.files.atomic_write import modification_stamp
 from grainsmith.io.files.provenance import read_json, write_json
 from grainsmith.io.mosaics.lazy_maps import open_lazy_maps
@@ -248,9 +248,7 @@ def _begin(
     """Write what all workers must agree on, or check that it is what it was."""
     if (folder / "job.json").exists():
         if not resume:
-            raise WriteError(
-                f"{folder} holds an unfinished result: go on with --resume, or remove it"
-            )
+            raise WriteError(f"{folder} holds an unfinished result", hint=Hint.RESUME_OR_REMOVE)
         begun = read_json(folder / "job.json")
         different = [name for name, value in wanted.items() if begun.get(name) != value]
         if different:

@@ -6,7 +6,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from grainsmith.errors import WriteError
+from grainsmith.errors import Hint, WriteError
 from grainsmith.io.files.atomic_write import os_error_reason
 from grainsmith.io.files.locks import exclusive_lock
 
@@ -22,14 +22,14 @@ _TILE_BYTES = 8  # on disk, per pixel of the network's grid, overlaps included
 def check_free(target: Path) -> None:
     """Refuse a result that is there already."""
     if target.exists():
-        raise WriteError(f"{target} is there already: choose another name or remove it")
+        raise WriteError(f"{target} exists already", hint=Hint.CHOOSE_OUTPUT)
 
 
 @contextmanager
 def work_folder(target: Path) -> Iterator[Path]:
     """Give the folder of a result that is not whole yet to one run at a time."""
     folder = target.with_name(target.name + ".part")
-    busy = f"another run is making {target}: wait for its end, or choose another --output"
+    busy = WriteError(f"another run is writing {target}", hint=Hint.WAIT_OR_CHOOSE_OUTPUT)
     is_of_no_use = False
     try:
         with exclusive_lock(folder / "lock", busy=busy):
@@ -62,5 +62,7 @@ def to_be_resumed(folder: Path, error: OSError | WriteError) -> WriteError:
     """Return what is to be said where the work broke off."""
     why = str(error)
     if isinstance(error, OSError):  # zarr's own
-        why = f"{folder} could not be written: {os_error_reason(error)}. Free some space."
-    return WriteError(f"{why} What is done stays in {folder}: go on with --resume")
+        why = f"{folder} could not be written: {os_error_reason(error)}"
+    return WriteError(
+        f"{why.rstrip('.')}. Finished blocks stay in {folder}", hint=Hint.FREE_SPACE_AND_RESUME
+    )

@@ -17,6 +17,7 @@ from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.session.active_layers import active_layers_of
+from grainsmith.ui.widgets.hints import message_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -274,7 +275,7 @@ def _write(folder: AutosaveFolder, taken: Snapshot) -> tuple[str, Snapshot]:
     try:
         folder.write(taken)
     except (GrainsmithError, OSError, MemoryError) as error:
-        return str(error) or type(error).__name__, taken
+        return message_of(error) or type(error).__name__, taken
     return "", taken
 
 

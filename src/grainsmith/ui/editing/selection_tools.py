@@ -13,6 +13,7 @@ from grainsmith.errors import GrainsmithError, MismatchError
 from grainsmith.ui.editing.history import History, history_of
 from grainsmith.ui.editing.overlays import PREVIEW, UNCOVERED
 from grainsmith.ui.editing.tools import DRAWING, MODES
+from grainsmith.ui.widgets.hints import message_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,7 +36,7 @@ def told_to_user(action: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return action(self, *args, **kwargs)
         except GrainsmithError as error:
-            self.told.emit(str(error))
+            self.told.emit(message_of(error))
             return None
 
     return telling

@@ -27,6 +27,7 @@ from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.panels.messages import NO_GRAINS, missing_text
 from grainsmith.ui.session.labelled_field import field_of, show_field
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class ExportPanel(Panel):
         try:
             field = field_of(self.roles)
         except GrainsmithError as error:
-            self.show_message(str(error))
+            self.show_message(message_of(error))
             return
         self.show_message("")
         run(work, field, busy=busy, then=lambda _done: self.show_message(f"Saved: {path}"))
@@ -169,7 +170,7 @@ class ExportPanel(Panel):
         try:
             name = field_of(self.roles).name
         except GrainsmithError as error:
-            self.show_message(str(error))
+            self.show_message(message_of(error))
             return ""
         path, _ = QFileDialog.getSaveFileName(self, title, f"{name}{suffix}", kinds)
         return str(path)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari.layers import Labels
 
 from grainsmith.ui.layers.metadata import role_of
+from grainsmith.ui.widgets.hints import message_of
 
 if TYPE_CHECKING:
     from grainsmith.ui.session.active_layers import ActiveLayers
@@ -40,4 +41,4 @@ def missing_text(active: ActiveLayers, text: str) -> str:
 
 def error_text(error: Exception) -> str:
     """Return what a panel shows of an error."""
-    return str(error) or type(error).__name__
+    return message_of(error) or type(error).__name__

@@ -29,6 +29,7 @@ from grainsmith.ui.layers.mosaics import (
 from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
@@ -345,7 +346,7 @@ class RegionPanel(Panel):
         try:
             reload_labels(mosaic)
         except GrainsmithError as error:
-            self.show_message(str(error))
+            self.show_message(message_of(error))
 
 
 def _place(mosaic: Labels, region: Region) -> dict[str, Any]:

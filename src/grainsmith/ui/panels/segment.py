@@ -24,6 +24,7 @@ from grainsmith.ui.panels.messages import NO_IMAGE
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.model_picker import ModelChoice
 from grainsmith.ui.widgets.settings_form import Form
 
@@ -165,7 +166,7 @@ class SegmentPanel(Panel):
         try:
             picture, settings = sem_image_of(image), self.settings()
         except (GrainsmithError, ValueError) as error:
-            self.show_message(str(error))
+            self.show_message(message_of(error))
             return
         self.show_message("")
         run(

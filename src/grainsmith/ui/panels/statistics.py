@@ -28,6 +28,7 @@ from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
 from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.session.selection import selection_of
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
 from grainsmith.ui.widgets.plot_canvas import Plot
 from grainsmith.ui.widgets.settings_form import Form
@@ -173,7 +174,7 @@ class StatisticsPanel(Panel):
         try:
             settings = self._form.settings()
         except ValueError as error:
-            self.show_message(str(error))
+            self.show_message(message_of(error))
             return
         if not self._compute.isEnabled():
             self._timer.start()

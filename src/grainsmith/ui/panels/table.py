@@ -30,6 +30,7 @@ from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
 from grainsmith.ui.session.selection import selection_of, zoom_to_grains
 from grainsmith.ui.widgets.grain_table_model import GrainTableModel
+from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ class TablePanel(Panel):
             self._count.setText(_counted(self._model.rowCount(), len(table)))
         except ValueError as error:
             self._filter.setStyleSheet("border: 1px solid #d9534f;")
-            self._count.setText(str(error))
+            self._count.setText(message_of(error))
         self._linking = False
         self._mark_rows(self._chosen.labels)
 
@@ -280,7 +281,7 @@ class TablePanel(Panel):
         try:
             write_table(path, self._measured.table)
         except GrainsmithError as error:
-            self.show_message(str(error))
+            self.show_message(message_of(error))
             return
         self.show_message(f"{len(self._measured.table)} grains saved in {path}")
 

@@ -22,6 +22,7 @@ from grainsmith.ui.layers.element_maps import map_folder_layers
 from grainsmith.ui.layers.images import image_layer
 from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.session.active_layers import active_layers_of
+from grainsmith.ui.widgets.hints import message_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +63,7 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
         try:
             layers += _read_file(Path(file))
         except GrainsmithError as error:
-            show_error(str(error))
+            show_error(message_of(error))
     return layers or _NO_LAYERS
 
 

@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 from grainsmith.errors import GrainsmithError
+from grainsmith.ui.widgets.hints import message_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -220,4 +221,4 @@ def _deliver(
         if not isinstance(error, USER_ERRORS):
             raise error
         if failed is None:
-            show_error(str(error) or type(error).__name__)
+            show_error(message_of(error) or type(error).__name__)

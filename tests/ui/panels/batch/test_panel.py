@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from tests.pipeline.fields import QUICK, RULES, make_field, make_samples
 
 from grainsmith.clean import CleanSettings
+from grainsmith.errors import WriteError
 from grainsmith.pipeline.batch.manifest import NAME
 from grainsmith.pipeline.batch.runner import BatchResult, FieldState, ProgressEstimator
 from grainsmith.pipeline.recipe import ClassifySettings, Recipe, read_recipe
@@ -235,7 +236,7 @@ def test_messages_speak_of_the_panel_and_not_of_the_shell(panel, samples, qtbot,
     finished(panel, qtbot)
     assert panel.message == (
         f"{out} holds the results of an earlier batch: tick 'Go on with the results that are "
-        "there', or choose another folder"
+        "there', or choose another folder with 'Results in …'"
     )
     panel.put_results(str(tmp_path / "other"))
     panel.engine.setCurrentIndex(2)
@@ -243,13 +244,13 @@ def test_messages_speak_of_the_panel_and_not_of_the_shell(panel, samples, qtbot,
     panel.start()
     finished(panel, qtbot)
     assert panel.message == (
-        "no scheduler answers at tcp://127.0.0.1:1: start one with `dask scheduler` (and workers "
-        "with `dask worker tcp://127.0.0.1:1 --nthreads 1`), or choose 'processes of this machine'"
+        "no scheduler answers at tcp://127.0.0.1:1: start one with `dask scheduler` and workers "
+        "with `dask worker tcp://127.0.0.1:1 --nthreads 1`, or choose 'processes of this machine'"
     )
-    stopped = BatchResult(out=out, stopped="/out could not be written. Free some space.")
+    stopped = BatchResult(out=out, stopped=WriteError("/out could not be written"))
     panel._on_done(stopped)
     assert panel.message == (
-        "0 of 2 fields done.\nEnded before its time: /out could not be written. Free some space."
+        "0 of 2 fields done.\nEnded before its time: /out could not be written."
     )
 
 

@@ -12,6 +12,7 @@ from grainsmith.align import MODELS, POINTS_NEEDED, fit_points, leave_one_out_px
 from grainsmith.data import Transform
 from grainsmith.ui.layers.geometry import place_of, transform_of
 from grainsmith.ui.panels.base import button, label
+from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class LandmarkPairs(QWidget):
             matrix = fit_points(moving, reference, model)
         except ValueError as error:
             self._apply.setEnabled(False)
-            return f"Click on {where}. {str(error).capitalize()}."
+            return f"Click on {where}. {message_of(error).capitalize()}."
         residuals = residuals_px(moving, reference, matrix)
         left_out = leave_one_out_px(moving, reference, model)
         lines = [
@@ -182,7 +183,7 @@ class LandmarkPairs(QWidget):
         try:
             matrix = fit_points(moving, reference, self._model.currentText())
         except ValueError as error:
-            self._note.setText(f"{str(error).capitalize()}.")
+            self._note.setText(f"{message_of(error).capitalize()}.")
             return
         z = transform_of(self._images[1], self._images[0]).z
         self.fitted.emit(Transform(matrix=matrix, z=z, verdict="by hand"))

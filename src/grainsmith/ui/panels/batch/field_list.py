@@ -10,6 +10,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHeaderView, QProgressBar, QSizePolicy, QTreeWidget, QTreeWidgetItem
 
+from grainsmith.ui.widgets.hints import message_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -54,10 +56,10 @@ class FieldList(QTreeWidget):
         for one in fields:
             item = QTreeWidgetItem(self._sample(one.sample), [one.field, ""])
             item.setData(_NAME, _PLACE, one.name)
-            item.setToolTip(_NAME, one.image or one.problem)
+            item.setToolTip(_NAME, one.image or str(one.problem))
             self._items[one.name] = item
-            if one.problem:
-                _say(item, one.problem, _RED)
+            if one.problem is not None:
+                _say(item, message_of(one.problem), _RED)
             else:
                 maps = len(one.maps)
                 _say(item, f"{maps} maps" if maps > 1 else "maps" if maps else "no maps")

@@ -26,6 +26,7 @@ from grainsmith.ui.panels.base import Panel, button, duration, label
 from grainsmith.ui.panels.batch.field_list import FieldList
 from grainsmith.ui.panels.batch.recipe import RecipePart, said
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import across, one_of
 
 if TYPE_CHECKING:
@@ -43,18 +44,6 @@ _LINK = "#4a90d9"
 """Legible on napari's dark and light themes."""
 
 _ENGINES = ("here, one after another", "processes of this machine", "a dask cluster")
-
-
-_OPTIONS = (
-    ("go on with --resume", "tick 'Go on with the results that are there'"),
-    ("--output must be a folder", "choose a folder by 'Results in …'"),
-    ("another --output", "another folder by 'Results in …'"),
-    ("use --scheduler local", f"choose '{_ENGINES[1]}'"),
-    ("use --scheduler none", f"choose '{_ENGINES[0]}'"),
-    ("--scheduler ", ""),
-    (" (--sheet)", ""),
-)
-"""What the library calls options of the shell, and what they are here."""
 
 
 class _Told(QObject):
@@ -187,7 +176,7 @@ class BatchPanel(Panel):
         found: tuple[FieldFiles, ...] | str,
     ) -> None:
         if isinstance(found, str):
-            self.show_message(in_the_panel(found))
+            self.show_message(found)
             return
         take(found)
         self.fields, self._beside = found, beside
@@ -219,7 +208,7 @@ class BatchPanel(Panel):
     # --- the work
 
     def scheduler(self) -> str:
-        """Return the engine as the shell's --scheduler names it."""
+        """Return the scheduler as `run_batch` takes it."""
         kind = self.engine.currentIndex()
         if kind == 1:
             count = self.workers.value()
@@ -234,7 +223,7 @@ class BatchPanel(Panel):
         try:
             recipe = self.recipe.recipe()
         except ValueError as error:
-            self.show_message(str(error))
+            self.show_message(message_of(error))
             return
         self.show_message("")
         self._dashboard.hide()
@@ -282,7 +271,7 @@ class BatchPanel(Panel):
         if failed or result.problems:
             words.append("What failed is in red, and in errors.csv with its reason.")
         if result.stopped:
-            words.append(f"Ended before its time: {result.stopped.rstrip('.')}.")
+            words.append(f"Ended before its time: {message_of(result.stopped).rstrip('.')}.")
         self._on_end(result, "\n".join(words))
 
     def _on_stopped(self) -> None:
@@ -299,7 +288,7 @@ class BatchPanel(Panel):
         self._dashboard.hide()
         self.list.end(result)
         self._show_out()
-        self.show_message(in_the_panel(text))
+        self.show_message(text)
 
     # --- the results
 
@@ -337,13 +326,6 @@ class BatchPanel(Panel):
         folder = QFileDialog.getExistingDirectory(self, "Folder for the results")
         if folder:
             self.put_results(folder)
-
-
-def in_the_panel(text: str) -> str:
-    """Return a message of the library with the panel's words instead of the shell's options."""
-    for option, word in _OPTIONS:
-        text = text.replace(option, word)
-    return text
 
 
 def _run(*args: Any, on_progress: OnProgress, **options: Any) -> BatchResult | str:

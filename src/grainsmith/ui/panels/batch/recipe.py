@@ -25,6 +25,7 @@ from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import across
 from grainsmith.ui.widgets.settings_form import Form
 
@@ -160,7 +161,7 @@ def said(work: Callable[..., Any], *args: Any) -> Any:
     try:
         return work(*args)
     except (GrainsmithError, ValueError, OSError) as error:
-        return str(error)
+        return message_of(error)
 
 
 def _read(path: str) -> Recipe:

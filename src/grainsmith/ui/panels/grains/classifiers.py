@@ -13,6 +13,7 @@ from grainsmith.errors import GrainsmithError, MismatchError
 from grainsmith.pipeline.field.classify import Named, Namer, by_clusters, by_examples, by_rules
 from grainsmith.pipeline.recipe import ClassifySettings
 from grainsmith.ui.panels.base import button, label
+from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import across
 from grainsmith.ui.widgets.settings_form import Form
 
@@ -109,7 +110,7 @@ class RulesPage(QWidget):
         try:
             self._rules = read_rules(path)
         except GrainsmithError as error:
-            self._advice.setText(str(error))
+            self._advice.setText(message_of(error))
             return
         self._path = str(Path(path).resolve())
         if self._choice.count() == 1:

@@ -20,6 +20,7 @@ from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.current_grain import CurrentGrain
 from grainsmith.ui.session.gallery_field import field_of
 from grainsmith.ui.session.selection import selection_of
+from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.image_view import ImageView
 from grainsmith.ui.widgets.settings_form import Form
 
@@ -136,7 +137,7 @@ class ComboPanel(Panel):
         try:
             self.view.show_picture(draw_combo(make_combo(field, self.grain, self.settings())))
         except GrainsmithError as error:
-            self.view.setText(str(error))
+            self.view.setText(message_of(error))
 
     def _key(self) -> tuple[object, ...]:
         grains, image = self.roles.grains, self.roles.image

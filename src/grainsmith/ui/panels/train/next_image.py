@@ -17,6 +17,7 @@ from grainsmith.ui.layers.images import image_layer
 from grainsmith.ui.layers.metadata import ImageMetadata
 from grainsmith.ui.panels.base import button
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.hints import message_of
 
 if TYPE_CHECKING:
     from grainsmith.data import OnProgress, SemImage
@@ -108,4 +109,4 @@ def _next(
         picture = read_image(path)
         return picture, segment_field(picture, settings, on_progress=on_progress)
     except GrainsmithError as error:
-        return str(error)
+        return message_of(error)

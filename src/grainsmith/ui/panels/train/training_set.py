@@ -37,6 +37,7 @@ from grainsmith.ui.panels.base import Panel, button, label
 from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.session.labelled_field import region_on, training_field_of
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.hints import message_of
 
 if TYPE_CHECKING:
     from grainsmith.io.dataset import Problem, TrainingField
@@ -120,7 +121,7 @@ class TrainingSetPanel(Panel):
             place = Path(folder)
             self._show(read_dataset(place) if place.is_dir() else Dataset(folder=place))
         except GrainsmithError as error:
-            self.show_message(str(error))
+            self.show_message(message_of(error))
 
     def add_present(self) -> None:
         """Add the present field, in the background."""
@@ -133,7 +134,7 @@ class TrainingSetPanel(Panel):
             field, origin = training_field_of(self.roles, self.licence.text().strip())
             region = self._region(field.labels.shape[0])
         except GrainsmithError as error:
-            self.show_message(str(error))
+            self.show_message(message_of(error))
             return
         self.show_message("")
         run(
@@ -248,7 +249,7 @@ class TrainingSetPanel(Panel):
         try:
             self._show(set_roles(self.dataset.folder, {one.name: self.role.currentText()}))
         except GrainsmithError as error:
-            self.show_message(str(error))
+            self.show_message(message_of(error))
 
 
 def _split(dataset: Dataset) -> Dataset:

@@ -27,6 +27,7 @@ from grainsmith.ui.panels.train.evaluation import ModelEvaluation
 from grainsmith.ui.panels.train.next_image import NextField
 from grainsmith.ui.panels.train.run_process import TuningRun
 from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.model_picker import ModelChoice
 from grainsmith.ui.widgets.plot_canvas import Plot
 from grainsmith.ui.widgets.settings_form import Form
@@ -131,7 +132,7 @@ class TuningPanel(Panel):
         try:
             settings = self.form.settings(model=self.model.name)
         except ValueError as error:
-            self.show_message(str(error))
+            self.show_message(message_of(error))
             return
         self.show_message("")
         self.judgement.end()
@@ -159,7 +160,7 @@ class TuningPanel(Panel):
         try:
             self.tuning.stop()
         except GrainsmithError as error:
-            self.show_message(str(error))
+            self.show_message(message_of(error))
             return
         self._stop.setEnabled(False)
         self._bar.setFormat("Stopping …")
@@ -259,7 +260,7 @@ class TuningPanel(Panel):
         try:
             base = find_model(self.model.name).card.get("tuned_from", {}).get("name", "")
         except GrainsmithError as error:
-            base, text = "", str(error)
+            base, text = "", message_of(error)
         else:
             text = f"Tuned from {base} itself: better start from {base} with all fields."
         self._model_note.setText(text if base else "")
@@ -293,6 +294,6 @@ def _said(work: Any) -> Any:
         try:
             return work(*args)
         except (GrainsmithError, OSError) as error:
-            return str(error)
+            return message_of(error)
 
     return safe
