@@ -80,8 +80,8 @@ def main() -> None:
     train.open(str(place / "sand"))
     train.form["minutes"].value = MINUTES
     train.train()
-    wait(lambda: train.judgement.isVisibleTo(train))
-    train.judgement.shown.setChecked(True)
+    wait(lambda: train.evaluation.isVisibleTo(train))
+    train.evaluation.show_grains.setChecked(True)
     wait(lambda: any("gained" in one.name for one in viewer.layers))
     shoot(viewer, Path(sys.argv[1]) / "train.png")
     viewer.close()

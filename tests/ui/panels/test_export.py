@@ -116,10 +116,10 @@ def test_it_says_what_is_missing(files, training, viewer, tmp_path):
     assert files._what.text() == NO_GRAINS
     files.export(str(tmp_path / "x"))
     assert files.message == NO_GRAINS
-    training.add_present()
+    training.add_active_field()
     assert "Choose a folder" in training.message
     training.open(str(tmp_path / "new"))
-    training.add_present()
+    training.add_active_field()
     assert training.message == NO_GRAINS
 
 
@@ -133,8 +133,8 @@ def test_grains_of_another_picture_are_not_mixed_up(files, field, viewer, tmp_pa
 def test_a_set_grows_and_is_split_and_checked(training, field, viewer, tmp_path, qtbot):
     training.open(str(tmp_path / "set"))
     training.licence.setText("CC-BY-4.0")
-    training.add_present()
-    qtbot.waitUntil(lambda: "validation" in training._problems.text(), timeout=WAIT_MS)
+    training.add_active_field()
+    qtbot.waitUntil(lambda: "validation" in training.problems, timeout=WAIT_MS)
     (one,) = read_dataset(tmp_path / "set").fields
     assert (one.name, one.n_grains, one.license) == ("sand_1", 3, "CC-BY-4.0")
     assert one.origins == {2: "accepted"}
@@ -144,19 +144,19 @@ def test_a_set_grows_and_is_split_and_checked(training, field, viewer, tmp_path,
     assert "3 grains" in training.rows.item(0).text()
     assert not training.rows.item(0).icon().isNull()
     training.only_accepted.setChecked(True)
-    training.add_present()
+    training.add_active_field()
     _said(training, qtbot, "1 grains")
     assert training.rows.count() == 1  # the same image takes its own place
     training.role.setCurrentText("test")
     training.role.activated.emit(2)
     assert read_dataset(tmp_path / "set").fields[0].role == "test"
-    qtbot.waitUntil(training._check.isEnabled, timeout=WAIT_MS)
-    training.propose()
-    qtbot.waitUntil(lambda: "No field is for training" in training._problems.text())
-    qtbot.waitUntil(training._check.isEnabled, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not training.checking, timeout=WAIT_MS)
+    training.propose_split()
+    qtbot.waitUntil(lambda: "No field is for training" in training.problems)
+    qtbot.waitUntil(lambda: not training.checking, timeout=WAIT_MS)
     assert read_dataset(tmp_path / "set").fields[0].role == "test"
     training.remove()
-    qtbot.waitUntil(lambda: "The set is empty" in training._problems.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "The set is empty" in training.problems, timeout=WAIT_MS)
     assert training.rows.count() == 0
 
 
@@ -165,8 +165,8 @@ def test_nothing_outside_a_drawn_region_is_trusted(training, field, viewer, tmp_
     viewer.add_shapes([corners], shape_type="polygon", name="done", units=("um", "um"))
     training.open(str(tmp_path / "set"))
     training.region.setCurrentText("done")
-    training.add_present()
-    _said(training, qtbot, "trusted")
+    training.add_active_field()
+    _said(training, qtbot, "% used")
     loaded = read_dataset(tmp_path / "set").fields[0].load()
     assert set(np.unique(loaded.labels)) == {0, 1, 2}
     trusted = np.argwhere(loaded.weight > 0)
@@ -178,5 +178,5 @@ def test_a_region_must_be_made_of_polygons(training, field, viewer, tmp_path):
     viewer.add_shapes([np.array([[2, 2], [9, 9]])], shape_type="line", name="line")
     training.open(str(tmp_path / "set"))
     training.region.setCurrentText("line")
-    training.add_present()
+    training.add_active_field()
     assert "rectangles or polygons" in training.message

@@ -4,7 +4,7 @@ from grainsmith.errors import GrainsmithError, Hint
 
 _WORDING = {
     Hint.ACCEPT_GRAINS: "accept grains first (key A), or untick 'Only accepted grains'",
-    Hint.ADD_FIELDS: "add one first (tab Export, Training set)",
+    Hint.ADD_FIELDS: "add one first (tab Train, page Training set)",
     Hint.CHOOSE_EXAMPLES: "click a grain of each of two minerals and press Example",
     Hint.CHOOSE_OTHER_EXAMPLE: "click another grain and press Example",
     Hint.CHOOSE_OUTPUT: "choose another folder with 'Results in …'",

@@ -79,7 +79,7 @@ def test_segment_correct_add_train_judge_keep_and_go_on(
             clean.manual.buttons["grow"].click()
         assert [one.name.split()[0] for one in history_of(roles.grains).steps] == ["Grow", "Grow"]
         dock.show_panel("Train").setCurrentIndex(0)
-        collection.add_present()
+        collection.add_active_field()
         qtbot.waitUntil(lambda k=k: len(collection.dataset.fields) == k + 1, timeout=WAIT_MS)
         collection.rows.setCurrentRow(k)
         collection.role.setCurrentText(role)
@@ -94,15 +94,15 @@ def test_segment_correct_add_train_judge_keep_and_go_on(
     train.model.choose(str(tiny))
     train.form.show_settings(quick_settings(epochs=3, patience=0))
     train.train()
-    qtbot.waitUntil(lambda: train.judgement.isVisibleTo(train), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: train.evaluation.isVisibleTo(train), timeout=WAIT_MS)
     _grab("train_curves", screenshots)
-    train.judgement.shown.setChecked(True)
+    train.evaluation.show_grains.setChecked(True)
     qtbot.waitUntil(lambda: any("gained" in one.name for one in viewer.layers), timeout=WAIT_MS)
     _grab("train_judgement", screenshots)
-    train.judgement.keep()
+    train.evaluation.keep()
     qtbot.waitUntil(lambda: train.model.name == "sand-1", timeout=WAIT_MS)
     assert "sand-1" in {entry.name for entry in list_models()}
-    train.next.segment()
+    train.segment_next_image()
     qtbot.waitUntil(lambda: train.roles.image.name in ("field_2", "field_3"), timeout=WAIT_MS)
     qtbot.waitUntil(lambda: train.roles.image.name in train.roles.grains.name, timeout=WAIT_MS)
     assert GrainsMetadata.of(train.roles.grains).model["name"] == "sand-1"

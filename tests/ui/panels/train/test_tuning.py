@@ -83,7 +83,7 @@ def _quick(widget, tiny, epochs=2):
 
 
 def _events(panel, kind):
-    return [one for one in panel.tuning.run.events() if one["kind"] == kind]
+    return [one for one in panel.process.run.events() if one["kind"] == kind]
 
 
 def _message(panel):
@@ -91,7 +91,7 @@ def _message(panel):
 
 
 def _wait_for_steps(panel, qtbot):
-    qtbot.waitUntil(lambda: panel.tuning is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.process is not None, timeout=WAIT_MS)
     qtbot.waitUntil(lambda: bool(_events(panel, "step")), timeout=WAIT_MS)
 
 
@@ -119,31 +119,31 @@ def test_train_judge_keep_and_go_on(panel, viewer, dataset, pictures, qtbot):
     panel.open(str(dataset))
     assert panel.name.text() == "sand-1"
     panel.train()
-    qtbot.waitUntil(lambda: panel.judgement.isVisibleTo(panel), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.evaluation.isVisibleTo(panel), timeout=WAIT_MS)
     assert _message(panel).startswith("Done:")
-    assert panel._losses.figure.axes[0].lines
+    assert panel.losses.figure.axes[0].lines
     assert {entry.name for entry in list_models()} == before
-    panel.judgement.shown.setChecked(True)
+    panel.evaluation.show_grains.setChecked(True)
     qtbot.waitUntil(lambda: any("gained" in layer.name for layer in viewer.layers))
     shown = {layer.name.split(" (")[0]: layer for layer in viewer.layers}
-    found = panel.judgement._fields[0]
+    found = panel.evaluation.fields[0]
     truth = read_dataset(dataset)["field_1"].load().labels
     for name in ("gained", "lost", "changed"):
         assert set(np.unique(shown[name].data)) - {0} == set(getattr(found, name))
         assert np.isin(shown[name].data, [0, *np.unique(truth)]).all()
     assert panel.roles.image.name == "field_1"
-    panel.judgement.keep()
+    panel.evaluation.keep()
     qtbot.waitUntil(lambda: "Kept" in _message(panel), timeout=WAIT_MS)
     assert {entry.name for entry in list_models()} == before | {"sand-1"}
     assert not any("gained" in layer.name for layer in viewer.layers)
     assert panel.model.name == "sand-1"
-    assert "better start from tiny" in panel._model_note.text()
+    assert "better start from tiny" in panel.model_note
     segment = SegmentPanel(viewer)
     qtbot.addWidget(segment)
     assert segment._model.findData("sand-1") >= 0
     left = [pictures / "field_2.tif", pictures / "field_3.tif"]
     expected = most_novel(left, read_dataset(dataset), "sand-1").stem
-    panel.next.segment()
+    panel.segment_next_image()
     qtbot.waitUntil(lambda: panel.roles.image.name == expected, timeout=WAIT_MS)
     assert GrainsMetadata.of(panel.roles.grains).model["name"] == "sand-1"
 
@@ -157,9 +157,9 @@ def test_stop_keeps_the_best_and_roll_back_keeps_the_lists(panel, dataset, tiny,
     _wait_for_steps(panel, qtbot)
     panel.stop()
     qtbot.waitUntil(lambda: bool(_events(panel, "stopped")), timeout=WAIT_MS)
-    qtbot.waitUntil(lambda: panel.judgement.isVisibleTo(panel), timeout=WAIT_MS)
-    assert panel._train.isEnabled()
-    panel.judgement.roll_back()
+    qtbot.waitUntil(lambda: panel.evaluation.isVisibleTo(panel), timeout=WAIT_MS)
+    assert panel.ready
+    panel.evaluation.roll_back()
     assert [entry.name for entry in list_models()] == before
     assert panel.name.text() == "sand-2"
 
@@ -168,10 +168,10 @@ def test_stop_keeps_the_best_and_roll_back_keeps_the_lists(panel, dataset, tiny,
 def test_stop_before_anything_is_learnt_ends_it_at_once(panel, dataset, qtbot):
     panel.open(str(dataset))
     panel.train()
-    qtbot.waitUntil(lambda: panel.tuning is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.process is not None, timeout=WAIT_MS)
     panel.stop()
     qtbot.waitUntil(lambda: _message(panel).startswith("Stopped: before anything"), timeout=WAIT_MS)
-    assert panel._train.isEnabled()
+    assert panel.ready
     assert not list(runs_folder().glob("*.pt"))
 
 
@@ -180,15 +180,15 @@ def test_a_killed_run_is_offered_and_goes_on(panel, dataset, tiny, qtbot):
     _quick(panel, tiny, epochs=40)
     panel.open(str(dataset))
     panel.train()
-    qtbot.waitUntil(lambda: panel.tuning is not None, timeout=WAIT_MS)
-    qtbot.waitUntil(lambda: panel.tuning.run.unfinished, timeout=WAIT_MS)
-    panel.tuning.kill()
+    qtbot.waitUntil(lambda: panel.process is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.process.run.unfinished, timeout=WAIT_MS)
+    panel.process.kill()
     qtbot.waitUntil(lambda: "can be resumed" in _message(panel), timeout=WAIT_MS)
     assert panel.runs.currentText() == "sand-1"
     first = _events(panel, "step")[0]
     panel.resume()
-    assert not panel._train.isEnabled()
-    qtbot.waitUntil(lambda: panel.judgement.isVisibleTo(panel), timeout=WAIT_MS)
+    assert not panel.ready
+    qtbot.waitUntil(lambda: panel.evaluation.isVisibleTo(panel), timeout=WAIT_MS)
     steps = _events(panel, "step")
     assert steps[0] == first
     assert [one["step"] for one in steps] == list(range(1, steps[0]["steps"] + 1))
@@ -203,14 +203,14 @@ def test_a_set_that_vanishes_while_training_is_said(panel, dataset, qtbot):
     panel.train()
     qtbot.waitUntil(lambda: _message(panel).startswith("Failed:"), timeout=WAIT_MS)
     assert "field_0" in _message(panel)
-    assert panel._train.isEnabled()
+    assert panel.ready
     assert not list(runs_folder().glob("*.pt"))
 
 
 def _refusal(panel, qtbot):
     panel.train()
-    qtbot.waitUntil(lambda: panel._train.isEnabled() and bool(_message(panel)), timeout=WAIT_MS)
-    assert panel.tuning is None
+    qtbot.waitUntil(lambda: panel.ready and bool(_message(panel)), timeout=WAIT_MS)
+    assert panel.process is None
     return _message(panel)
 
 
@@ -239,9 +239,9 @@ def test_models_that_cannot_be_written_are_said(panel, dataset, tmp_path, qtbot)
     (tmp_path / "models" / "runs").write_text("a file where a folder is wanted")
     panel.open(str(dataset))
     panel.train()
-    qtbot.waitUntil(lambda: panel._train.isEnabled() and bool(_message(panel)), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.ready and bool(_message(panel)), timeout=WAIT_MS)
     assert "runs" in _message(panel)
-    assert panel.tuning is None
+    assert panel.process is None
 
 
 @pytest.mark.parametrize(

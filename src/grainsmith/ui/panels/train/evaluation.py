@@ -1,11 +1,12 @@
-"""Before and after, field by field: keep the tuned model or roll back."""
+"""Comparison of a trained model with its start, field by field: keep the new model or not."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
 from grainsmith.train.runs import judged_field, keep_model
 from grainsmith.ui.layers.model_comparison import COLORS, ModelComparisonLayers
@@ -27,70 +28,78 @@ _ROWS = (
     ("D50 error", "d50_error_pct", "{:+.1f} %"),
     ("D84 error", "d84_error_pct", "{:+.1f} %"),
 )
+"""Title, attribute and format of each score."""
+
+_SYNTHETIC = "made"
+_ROLE_TITLES = {
+    "validation": "Validation fields",
+    _SYNTHETIC: "Synthetic fields (has it forgotten anything?)",
+}
 
 
 class ModelEvaluation(QWidget):
-    """The comparison of a run, and the two buttons that end it."""
+    """Scores before and after a training run, and the buttons Keep and Roll back."""
 
     kept = Signal(str)
+    """Sent with the name of the model."""
     rolled_back = Signal()
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._layers = ModelComparisonLayers(viewer)
         self._run: RunFolder | None = None
-        self._fields: list[FieldComparison] = []
+        self.fields: list[FieldComparison] = []
         self._means = label("")
-        self.field = QComboBox()
-        self.field.setToolTip("Field that was held out of the training")
-        self.field.setSizePolicy(
-            QComboBox().sizePolicy().Policy.Ignored, QComboBox().sizePolicy().Policy.Fixed
-        )
+        self._field = QComboBox()
+        self._field.setToolTip("Field that was not trained on")
+        self._field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._scores = label("")
-        self.shown = QCheckBox("Show its grains in the window")
-        self.shown.setToolTip("Green: found now only; red: found before only; yellow: changed")
-        self._keep = button(
-            "Keep", self.keep, tip="Put the new model into the lists of models", main=True
+        self.show_grains = QCheckBox("Show its grains in the window")
+        self.show_grains.setToolTip(
+            "Green: found only after; red: found only before; yellow: changed"
         )
-        self._back = button("Roll back", self.roll_back, tip="Go on with the model from before")
+        self._keep = button("Keep", self.keep, tip="Add the new model to your models", main=True)
+        self._roll_back = button(
+            "Roll back", self.roll_back, tip="Keep the old model; the new one is not used"
+        )
         self._lay_out()
-        self.field.currentIndexChanged.connect(lambda _: self._on_field())
-        self.shown.toggled.connect(lambda _: self._on_field())
+        self._field.currentIndexChanged.connect(lambda _: self._show_field())
+        self.show_grains.toggled.connect(lambda _: self._show_field())
         self.destroyed.connect(self._layers.hide)
         self.hide()
 
     def _lay_out(self) -> None:
-        both = row_of(self._keep, self._back, stretch=None)
-        lines = QVBoxLayout(self)
-        lines.setContentsMargins(0, 0, 0, 0)
-        for widget in (self._means, self.field, self._scores, self.shown, both):
-            lines.addWidget(widget)
+        buttons = row_of(self._keep, self._roll_back, stretch=None)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self._means, self._field, self._scores, self.show_grains, buttons):
+            layout.addWidget(widget)
 
-    def show_comparison(self, tuned: RunFolder, found: ModelComparison) -> None:
-        """Show what was found; fields that are made show what was forgotten, as a mean only."""
-        self._run = tuned
-        self._fields = [one for one in found.fields if one.role != "made"]
-        self._means.setText("<br>".join(_mean_lines(found)))
-        was = self.field.blockSignals(True)
-        self.field.clear()
-        self.field.addItems([one.name for one in self._fields])
-        self.field.blockSignals(was)
+    def show_comparison(self, run_folder: RunFolder, comparison: ModelComparison) -> None:
+        """Show the scores of a run; synthetic fields appear only as a mean."""
+        self._run = run_folder
+        self.fields = [field for field in comparison.fields if field.role != _SYNTHETIC]
+        self._means.setText("<br>".join(_mean_lines(comparison)))
+        blocked = self._field.blockSignals(True)
+        self._field.clear()
+        self._field.addItems([field.name for field in self.fields])
+        self._field.blockSignals(blocked)
         self.show()
-        self._on_field()
+        self._show_field()
 
     def keep(self) -> None:
-        """Put the model among the user's own."""
+        """Add the new model to the user's models."""
         if self._run is not None:
             run(keep_model, self._run, busy=self._keep, then=self._on_kept)
 
     def roll_back(self) -> None:
-        """Leave the model out of the lists; its files stay with the run."""
+        """Leave the new model out of the list; its files stay with the run."""
         self.end()
         self.rolled_back.emit()
 
     def end(self) -> None:
-        """Put the comparison away."""
-        self.shown.setChecked(False)
+        """Hide the comparison and its layers."""
+        self.show_grains.setChecked(False)
         self._layers.hide()
         self._run = None
         self.hide()
@@ -99,46 +108,45 @@ class ModelEvaluation(QWidget):
         self.end()
         self.kept.emit(entry.name)
 
-    def _on_field(self) -> None:
-        index = self.field.currentIndex()
-        if self._run is None or not 0 <= index < len(self._fields):
+    def _show_field(self) -> None:
+        index = self._field.currentIndex()
+        if self._run is None or not 0 <= index < len(self.fields):
             return
-        one = self._fields[index]
-        self._scores.setText(_table(one))
-        if not self.shown.isChecked():
+        field = self.fields[index]
+        self._scores.setText(_score_table(field))
+        if not self.show_grains.isChecked():
             self._layers.hide()
             return
         run(
             judged_field,
             self._run,
-            one.name,
-            busy=self.field,
-            then=lambda loaded: self._on_loaded(one, loaded),
+            field.name,
+            busy=self._field,
+            then=partial(self._show_layers, field),
         )
 
-    def _on_loaded(self, one: FieldComparison, loaded: LoadedField) -> None:
-        if self._run is not None and self.shown.isChecked():
-            self._layers.show(one, loaded)
+    def _show_layers(self, field: FieldComparison, loaded: LoadedField) -> None:
+        if self._run is not None and self.show_grains.isChecked():
+            self._layers.show(field, loaded)
 
 
-def _mean_lines(found: ModelComparison) -> list[str]:
-    names = {"validation": "Held-out fields", "made": "Made fields (anything forgotten?)"}
-    lines = [f"<b>{found.before} → {found.after}</b>"]
-    for role, mean in found.summary()["ap50"].items():
-        name = names.get(role, f"Fields for {role}")
-        lines.append(f"{name}: AP@0.5 {mean['before']:.3f} → <b>{mean['after']:.3f}</b>")
+def _mean_lines(comparison: ModelComparison) -> list[str]:
+    lines = [f"<b>{comparison.before} → {comparison.after}</b>"]
+    for role, mean in comparison.summary()["ap50"].items():
+        title = _ROLE_TITLES.get(role, f"Fields for {role}")
+        lines.append(f"{title}: AP@0.5 {mean['before']:.3f} → <b>{mean['after']:.3f}</b>")
     return lines
 
 
-def _table(one: FieldComparison) -> str:
+def _score_table(field: FieldComparison) -> str:
     cell = "<td align='right' style='padding-left: 16px'>{}</td>"
     lines = ["<tr><td></td>" + cell.format("before") + cell.format("after") + "</tr>"]
-    for title, key, form in _ROWS:
-        values = [getattr(side, key) for side in (one.before, one.after)]
+    for title, name, form in _ROWS:
+        values = [getattr(score, name) for score in (field.before, field.after)]
         cells = [form.format(value) if value == value else "none found" for value in values]
         lines.append(f"<tr><td>{title}</td>{''.join(map(cell.format, cells))}</tr>")
     counts = [
-        f"<span style='color: {colour}'>■</span> {len(getattr(one, name))} {name}"
-        for name, colour in COLORS.items()
+        f"<span style='color: {color}'>■</span> {len(getattr(field, name))} {name}"
+        for name, color in COLORS.items()
     ]
     return f"<table>{''.join(lines)}</table>{' &nbsp; '.join(counts)}"

@@ -17,46 +17,46 @@ if TYPE_CHECKING:
 _POLL_MS = 400
 
 
-class TuningRun(QObject):
-    """Starts `grainsmith train` and tells what it writes.
+class TrainingProcess(QObject):
+    """Starts `grainsmith train` and follows the events that it writes.
 
-    The process is the window's child: it ends with it, and its folder can be resumed.
+    The process is a child of the window and ends with it; its run can be resumed.
     """
 
-    moved = Signal(list)
-    """All events so far, whenever there are more."""
+    progressed = Signal(list)
+    """Sent with all events so far when there are new ones."""
     ended = Signal(str, str)
-    """Kind ("done", "stopped", "failed") and reason, after the process is gone."""
+    """Sent with the kind ("done", "stopped" or "failed") and the reason after the process ends."""
 
     def __init__(self, parent: QWidget, run: RunFolder) -> None:
         super().__init__(parent)
         self.run = run
         self._events: list[dict[str, Any]] = []
-        self._heard = self._stopping = False
+        self._has_started = self._is_stopping = False
         self._process = QProcess(self)
         self._process.finished.connect(self._on_finished)
         self._process.errorOccurred.connect(self._on_error)
         self._timer = QTimer(self, interval=_POLL_MS)
-        self._timer.timeout.connect(self._look)
+        self._timer.timeout.connect(self._poll)
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process runs."""
         return self._process.state() != QProcess.ProcessState.NotRunning
 
     def start(self, arguments: list[str]) -> None:
-        """Start the shell command with arguments."""
+        """Start the command with these arguments."""
         self._events = list(self.run.events())
         if self._events:
-            self.moved.emit(self._events)
+            self.progressed.emit(self._events)
         self._process.start(sys.executable, ["-m", "grainsmith", "train", *arguments])
         self._timer.start()
 
     def stop(self) -> None:
-        """Ask to stop and keep the best; before there is any, and after it, end the process."""
-        self._look()  # something may have been learnt since the timer looked last
-        if not self._heard or self._last["kind"] in ENDED:
-            self._stopping = True
+        """Ask the run to stop and keep its best model; without one yet, end the process."""
+        self._poll()  # it may have started since the last time
+        if not self._has_started or self._last_event["kind"] in ENDED:
+            self._is_stopping = True
             self._process.kill()
         else:
             self.run.ask_to_stop()
@@ -67,14 +67,14 @@ class TuningRun(QObject):
         self._process.waitForFinished(2000)
 
     @property
-    def _last(self) -> dict[str, Any]:
+    def _last_event(self) -> dict[str, Any]:
         return self._events[-1] if self._events else {"kind": ""}
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         events = list(self.run.events())
         if len(events) != len(self._events):
-            self._events, self._heard = events, True
-            self.moved.emit(events)
+            self._events, self._has_started = events, True
+            self.progressed.emit(events)
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:
@@ -83,15 +83,17 @@ class TuningRun(QObject):
 
     def _on_finished(self, *_: object) -> None:
         self._timer.stop()
-        self._look()
-        if self._heard and self._last["kind"] in ENDED:
-            self.ended.emit(self._last["kind"], self._last["reason"])
-            return
-        if self._stopping:
-            self.ended.emit("stopped", "before anything was learnt, so there is no new model.")
-            return
-        said = bytes(self._process.readAllStandardError().data()).decode("utf8", "replace")
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
-        going_on = " It can be resumed." if self.run.unfinished else ""
-        reason = lines[-1] if lines else "the training process ended without a word."
-        self.ended.emit("failed", f"{reason}{going_on}")
+        self._poll()
+        event = self._last_event
+        if self._has_started and event["kind"] in ENDED:
+            self.ended.emit(event["kind"], event["reason"])
+        elif self._is_stopping:
+            self.ended.emit("stopped", "before anything was learned, so there is no new model.")
+        else:
+            resume = " It can be resumed." if self.run.unfinished else ""
+            self.ended.emit("failed", f"{self._last_output()}{resume}")
+
+    def _last_output(self) -> str:
+        output = bytes(self._process.readAllStandardError().data()).decode("utf8", "replace")
+        lines = [line.strip() for line in output.splitlines() if line.strip()]
+        return lines[-1] if lines else "the training process ended without a message."

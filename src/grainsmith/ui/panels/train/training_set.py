@@ -1,4 +1,4 @@
-"""Panel: the training set that grows field by field."""
+"""Page of the panel Train: the training set, which grows field by field."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFileDialog,
-    QFormLayout,
     QGridLayout,
     QLineEdit,
     QListWidget,
@@ -21,7 +20,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.errors import GrainsmithError
 from grainsmith.io.dataset import (
     MANIFEST,
     ROLES,
@@ -33,22 +31,21 @@ from grainsmith.io.dataset import (
     remove_field,
     set_roles,
 )
-from grainsmith.ui.panels.base import Panel, button, label
+from grainsmith.ui.panels.base import Panel, button, label, reports_errors, rows
+from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.session.labelled_field import region_on, training_field_of
-from grainsmith.ui.widgets.background import run
-from grainsmith.ui.widgets.hints import message_of
 
 if TYPE_CHECKING:
     from grainsmith.io.dataset import Problem, TrainingField
 
 _THUMBNAIL_PX = 56
 _WHOLE = "the whole field"
-_NO_FOLDER = "Choose a folder for the set first: a new one, or one that you have begun."
+_NO_FOLDER = "Choose a folder for the set first: a new one, or an existing set."
 
 
 class TrainingSetPanel(Panel):
-    """Add the present field; see what is in the set, what it is for, and what is wrong with it."""
+    """Add the active field; see which fields the set has, their roles and problems."""
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
@@ -56,128 +53,128 @@ class TrainingSetPanel(Panel):
         self._folder = label(_NO_FOLDER)
         self.only_accepted = QCheckBox("Only accepted grains")
         self.only_accepted.setToolTip(
-            "Nothing is learnt but accepted grains (key A in Clean) and a rim of 3 px round them"
+            "Train only on accepted grains (key A in Clean) and a rim of 3 px around them"
         )
-        self.region = _combo("Nothing outside these rectangles and polygons is learnt")
+        self.region = _combo_box("Train only on what these rectangles and polygons cover")
         self.licence = QLineEdit()
         self.licence.setPlaceholderText("such as CC-BY-4.0")
-        self.licence.setToolTip("Terms of the image: kept with it, asked for when publishing")
+        self.licence.setToolTip("Terms of the image, which are needed when the set is published")
         self._add = button(
             "Add to training set",
-            self.add_present,
-            tip="Store image, grains and who made them; the same image takes its own place",
-            key="Ctrl+Shift+A",
+            self.add_active_field,
+            tip="Store the image, its grains and who drew them; the same image is updated",
+            key=MAIN_KEYS["Train"],
             main=True,
         )
         self.rows = QListWidget()
         self.rows.setIconSize(QSize(_THUMBNAIL_PX, _THUMBNAIL_PX))
         self.rows.setMinimumHeight(200)
         self.rows.setWordWrap(True)
-        self.role = _combo("What the chosen field is for; never trained on: validation and test")
+        self.role = _combo_box("Use of the selected field; validation and test are not trained on")
         self.role.addItems(ROLES)
         self._problems = label("")
         self._lay_out()
-        self.rows.currentRowChanged.connect(self._on_row)
-        self.role.activated.connect(self._on_role)
 
     def _lay_out(self) -> None:
-        choose = button("Choose folder …", self._ask_folder, tip="A new or a begun training set")
-        form = QWidget()
-        rows = QFormLayout(form)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.addRow("Trust", self.region)
-        rows.addRow("", self.only_accepted)
-        rows.addRow("Licence", self.licence)
+        choose = button("Choose folder …", self._ask_folder, tip="A new or an existing set")
+        self._split = button(
+            "Propose split", self.propose_split, tip="Hold back representative whole fields"
+        )
+        self._check = button("Check", self.check, tip="Look for problems of the set")
+        self._remove = button(
+            "Remove", self.remove, tip="Move its files to the folder 'removed'; none is deleted"
+        )
         below = QWidget()
         grid = QGridLayout(below)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.addWidget(label("Chosen field is for"), 0, 0)
+        grid.addWidget(label("Use selected field for"), 0, 0)
         grid.addWidget(self.role, 0, 1)
-        self._split = button(
-            "Propose split", self.propose, tip="Keep whole fields back that stand for the rest"
-        )
-        self._check = button("Check", self.check, tip="Look for what is wrong with the set")
-        self._remove = button(
-            "Take out", self.remove, tip="The files go to the folder 'removed'; none is deleted"
-        )
         grid.addWidget(self._remove, 1, 1)
         grid.addWidget(self._split, 2, 0)
         grid.addWidget(self._check, 2, 1)
+        form = rows(("Trust", self.region), ("", self.only_accepted), ("Licence", self.licence))
         self.add(self._folder, choose, form, self._add, self.rows, below, self._problems)
 
+    def connect_signals(self) -> None:
+        """Connect the signals of the widgets and of the session."""
+        self.rows.currentRowChanged.connect(self._on_row)
+        self.role.activated.connect(self._on_role)
+
     def refresh(self) -> None:
-        """Offer the shapes layers that there are now."""
-        chosen = self.region.currentText()
+        """Offer the shapes layers of the viewer."""
+        current = self.region.currentText()
         names = [layer.name for layer in self.viewer.layers if isinstance(layer, Shapes)]
         self.region.clear()
         self.region.addItems([_WHOLE, *names])
-        self.region.setCurrentText(chosen if chosen in names else _WHOLE)
+        self.region.setCurrentText(current if current in names else _WHOLE)
+
+    @property
+    def problems(self) -> str:
+        """The problems of the set that were found last."""
+        return str(self._problems.text())
+
+    @property
+    def checking(self) -> bool:
+        """Whether the set is being checked."""
+        return not self._check.isEnabled()
 
     # --- the set
 
+    @reports_errors
     def open(self, folder: str) -> None:
-        """Show the set of a folder; an empty or new one is a set as well."""
-        try:
-            place = Path(folder)
-            self._show(read_dataset(place) if place.is_dir() else Dataset(folder=place))
-        except GrainsmithError as error:
-            self.show_message(message_of(error))
+        """Show the set in a folder; an empty or new one is a set as well."""
+        path = Path(folder)
+        self._show(read_dataset(path) if path.is_dir() else Dataset(folder=path))
 
-    def add_present(self) -> None:
-        """Add the present field, in the background."""
+    @reports_errors
+    def add_active_field(self) -> None:
+        """Add the active image and grains, in the background."""
         if not self._has_folder():
             return
         if self.roles.grains is None:
             self.show_missing(NO_GRAINS)
             return
-        try:
-            field, origin = training_field_of(self.roles, self.licence.text().strip())
-            region = self._region(field.labels.shape[0])
-        except GrainsmithError as error:
-            self.show_message(message_of(error))
-            return
-        self.show_message("")
-        run(
+        field, origin = training_field_of(self.roles, self.licence.text().strip())
+        self.run_job(
             add_field,
             self.dataset.folder,
             field,
             origin,
             only_accepted=self.only_accepted.isChecked(),
-            region=region,
+            region=self._region(field.labels.shape[0]),
             busy=self._add,
             then=self._show_added,
         )
 
-    def propose(self) -> None:
-        """Propose and take a split."""
+    def propose_split(self) -> None:
+        """Choose which fields are held back."""
         if self._has_folder():
-            run(_split, self.dataset, busy=self._split, then=self._show_and_check)
+            self.run_job(_split, self.dataset, busy=self._split, then=self._show_and_check)
 
     def check(self) -> None:
-        """Look for problems, in the background."""
+        """Look for problems in the background."""
         if self._has_folder():
-            run(
+            message = self.message
+            self.run_job(
                 find_problems,
                 self.dataset,
                 busy=self._check,
                 then=self._show_problems,
-                progress=self.progress,
-                title="Looking at the fields",
+                title="Checking the fields",
             )
+            self.show_message(message)
 
     def remove(self) -> None:
-        """Take the chosen field out of the set."""
-        one = self._chosen()
-        if one is not None:
-            run(
+        """Remove the selected field from the set."""
+        field = self._selected()
+        if field is not None:
+            self.run_job(
                 remove_field,
                 self.dataset.folder,
-                one.name,
+                field.name,
                 busy=self._remove,
                 then=self._show_and_check,
             )
-
-    # --- how
 
     def _has_folder(self) -> bool:
         if self.dataset.folder == Path():
@@ -190,17 +187,17 @@ class TrainingSetPanel(Panel):
         if folder:
             self.open(folder)
 
-    def _region(self, rows: int) -> Any:
+    def _region(self, n_rows: int) -> Any:
         name, image = self.region.currentText(), self.roles.image
         if name == _WHOLE or image is None:
             return None
-        return region_on(self.viewer.layers[name], image, rows)
+        return region_on(self.viewer.layers[name], image, n_rows)
 
-    def _show_added(self, added: TrainingField) -> None:
+    # --- what is shown
+
+    def _show_added(self, field: TrainingField) -> None:
         self.open(str(self.dataset.folder))
-        self.show_message(
-            f"{added.name}: {added.n_grains} grains, {added.trusted_pct:.0f} % trusted."
-        )
+        self.show_message(f"{field.name}: {field.n_grains} grains, {field.trusted_pct:.0f} % used.")
         self.check()
 
     def _show_and_check(self, dataset: Dataset) -> None:
@@ -208,57 +205,58 @@ class TrainingSetPanel(Panel):
         self.check()
 
     def _show(self, dataset: Dataset) -> None:
-        chosen = self.rows.currentRow()
-        self._problems.setText("")  # what was found then need not hold now
+        row = self.rows.currentRow()
+        self._problems.setText("")  # may be out of date
         self.dataset = dataset
         self.roles.training_set = str(dataset.folder)
-        grains = sum(one.n_grains for one in dataset.fields)
+        grains = sum(field.n_grains for field in dataset.fields)
         self._folder.setText(
             f"<b>{dataset.folder.name}</b>: {len(dataset.fields)} fields, {grains:,} grains"
         )
         self._folder.setToolTip(str(dataset.folder / MANIFEST))
         self.rows.clear()
-        for one in dataset.fields:
-            text = f"{one.name}\n{one.n_grains:,} grains · {one.diameter_px:.0f} px · {one.role}"
-            item = QListWidgetItem(text)
-            if one.thumbnail.is_file():
-                item.setIcon(QIcon(str(one.thumbnail)))
-            item.setToolTip(
-                f"{one.trusted_pct:.0f} % trusted · {one.license or 'no licence given'}"
-            )
-            self.rows.addItem(item)
-        self.rows.setCurrentRow(min(max(chosen, 0), len(dataset.fields) - 1))
+        for field in dataset.fields:
+            self.rows.addItem(_item(field))
+        self.rows.setCurrentRow(min(max(row, 0), len(dataset.fields) - 1))
 
     def _show_problems(self, problems: list[Problem]) -> None:
-        self._problems.setText("\n".join(f"• {one.text}" for one in problems) or "No problems.")
+        lines = [f"• {problem.text}" for problem in problems]
+        self._problems.setText("\n".join(lines) or "No problems.")
 
-    def _chosen(self) -> TrainingField | None:
+    def _selected(self) -> TrainingField | None:
         row = self.rows.currentRow()
         return self.dataset.fields[row] if 0 <= row < len(self.dataset.fields) else None
 
     def _on_row(self, _row: int) -> None:
-        one = self._chosen()
-        self.role.setEnabled(one is not None)
-        if one is not None:
-            self.role.setCurrentText(one.role)
+        field = self._selected()
+        self.role.setEnabled(field is not None)
+        if field is not None:
+            self.role.setCurrentText(field.role)
 
+    @reports_errors
     def _on_role(self, _index: int) -> None:
-        one = self._chosen()
-        if one is None:
-            return
-        try:
-            self._show(set_roles(self.dataset.folder, {one.name: self.role.currentText()}))
-        except GrainsmithError as error:
-            self.show_message(message_of(error))
+        field = self._selected()
+        if field is not None:
+            self._show(set_roles(self.dataset.folder, {field.name: self.role.currentText()}))
+
+
+def _item(field: TrainingField) -> QListWidgetItem:
+    item = QListWidgetItem(
+        f"{field.name}\n{field.n_grains:,} grains · {field.diameter_px:.0f} px · {field.role}"
+    )
+    if field.thumbnail.is_file():
+        item.setIcon(QIcon(str(field.thumbnail)))
+    item.setToolTip(f"{field.trusted_pct:.0f} % used · {field.licence or 'no licence given'}")
+    return item
 
 
 def _split(dataset: Dataset) -> Dataset:
     return set_roles(dataset.folder, propose_split(dataset))
 
 
-def _combo(tip: str) -> QComboBox:
-    combo = QComboBox()
-    combo.setToolTip(tip)
-    combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    combo.setMinimumWidth(80)
-    return combo
+def _combo_box(tip: str) -> QComboBox:
+    box = QComboBox()
+    box.setToolTip(tip)
+    box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    box.setMinimumWidth(80)
+    return box

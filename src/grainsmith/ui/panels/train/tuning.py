@@ -1,4 +1,4 @@
-"""Panel: train a model on the set, watch it learn, judge it, keep it, go on with the next field."""
+"""Page of the panel Train: train a model on the set, evaluate it, keep it, go on."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ from qtpy.QtWidgets import (
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.models.registry import find_model
+from grainsmith.pipeline import settings_dict
 from grainsmith.plots import draw_losses, draw_scores
+from grainsmith.segment import SegmentSettings
 from grainsmith.train.run_folder import ENDED
 from grainsmith.train.runs import begin_run, free_name, judge_run, unfinished_runs
 from grainsmith.train.settings import TuneSettings
-from grainsmith.ui.panels.base import Panel, button, duration, label, rows
+from grainsmith.ui.editing.segmentation_result import add_or_update_grains
+from grainsmith.ui.layers.images import image_layer
+from grainsmith.ui.layers.metadata import ImageMetadata
+from grainsmith.ui.panels.base import Panel, button, duration, label, reports_errors, rows
+from grainsmith.ui.panels.messages import error_text
 from grainsmith.ui.panels.train.evaluation import ModelEvaluation
-from grainsmith.ui.panels.train.next_image import NextField
-from grainsmith.ui.panels.train.run_process import TuningRun
-from grainsmith.ui.widgets.background import run
-from grainsmith.ui.widgets.hints import message_of
+from grainsmith.ui.panels.train.next_image import segment_next_image
+from grainsmith.ui.panels.train.run_process import TrainingProcess
 from grainsmith.ui.widgets.model_picker import ModelChoice
 from grainsmith.ui.widgets.plot_canvas import Plot
 from grainsmith.ui.widgets.settings_form import Form
@@ -35,6 +39,8 @@ from grainsmith.ui.widgets.settings_form import Form
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
+    from grainsmith.data import SemImage
+    from grainsmith.pipeline import SegmentedField
     from grainsmith.train.comparison import ModelComparison
     from grainsmith.train.run_folder import RunFolder
 
@@ -42,41 +48,44 @@ _NO_SET = "Choose the folder of a training set, or add fields to one in the page
 
 
 class TuningPanel(Panel):
-    """From corrected grains to a better model."""
+    """Train a model on corrected grains."""
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
         self.folder = ""
-        self.tuning: TuningRun | None = None
+        self.process: TrainingProcess | None = None
+        self._kept_model = ""
         self._set = label(_NO_SET)
         self._choose = button("Choose set …", self._ask_folder, tip="Folder of a training set")
         self.model = ModelChoice()
         self._model_note = label("", dim=True)
         self.name = QLineEdit()
-        self.name.setToolTip("Under which the new model will be in the lists of models")
+        self.name.setToolTip("Name of the new model in the lists of models")
         self.form = Form(TuneSettings, hidden=("model",))
         self._train = button(
             "Train",
             self.train,
-            tip="Train in a process of its own: go on working, or stop at any time",
+            tip="Train in the background: you can go on working, or stop at any time",
             main=True,
         )
         self.runs = QComboBox()
-        self.runs.setToolTip("Runs that were broken off")
+        self.runs.setToolTip("Runs that were interrupted")
         self.runs.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._resume = button("Resume", self.resume, tip="Go on from where that run was left")
         self._bar = QProgressBar()
         self._bar.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._stop = button("Stop and keep the best", self.stop, tip="Within two seconds")
-        self._losses, self._curves = Plot(), Plot()
-        self.judgement = ModelEvaluation(self.viewer)
-        self.next = NextField(self)
+        self._stop = button("Stop and keep the best", self.stop, tip="Stops within two seconds")
+        self.losses, self.scores = Plot(), Plot()
+        self.evaluation = ModelEvaluation(self.viewer)
+        self._next_image = button(
+            "Segment next image",
+            self.segment_next_image,
+            tip="Open the image of this folder that differs most from the training set, segmented "
+            "by the new model",
+        )
         self._lay_out()
-        self.model.currentIndexChanged.connect(lambda _: self._warn())
-        self.judgement.kept.connect(self._on_kept)
-        self.judgement.rolled_back.connect(self._on_rolled_back)
         self._show_running(False)
-        for plot in (self._losses, self._curves):
+        for plot in (self.losses, self.scores):
             plot.hide()
 
     def _lay_out(self) -> None:
@@ -90,101 +99,111 @@ class TuningPanel(Panel):
             self._unfinished,
             self._bar,
             self._stop,
-            self._losses,
-            self._curves,
-            self.judgement,
-            self.next,
+            self.losses,
+            self.scores,
+            self.evaluation,
+            self._next_image,
         )
 
+    def connect_signals(self) -> None:
+        """Connect the signals of the widgets and of the session."""
+        self.model.currentIndexChanged.connect(lambda _: self._show_model_note())
+        self.evaluation.kept.connect(self._on_kept)
+        self.evaluation.rolled_back.connect(self._on_rolled_back)
+
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's name)
-        """Take the set of the tab Training set; offer what was broken off."""
+        """Show the training set and the unfinished runs as they are now."""
         super().showEvent(event)
         self.refresh()
 
     def refresh(self) -> None:
-        """Show set, warning and unfinished runs as they are now."""
+        """Show set, note on the model and unfinished runs as they are now."""
         if not self.folder and self.roles.training_set not in ("", "."):
             self.open(self.roles.training_set)
-        self._warn()
-        found = [] if self._busy else unfinished_runs()
-        names = [one.path.stem for one in found]
-        if names != [self.runs.itemText(k) for k in range(self.runs.count())]:
+        self._show_model_note()
+        runs = [] if self.training else unfinished_runs()
+        names = [run.path.stem for run in runs]
+        if names != [self.runs.itemText(row) for row in range(self.runs.count())]:
             self.runs.clear()
-            for one in found:
-                self.runs.addItem(one.path.stem, one)
-        self._unfinished.setVisible(bool(found))
-        self.next.refresh()
+            for run in runs:
+                self.runs.addItem(run.path.stem, run)
+        self._unfinished.setVisible(bool(runs))
+        self._next_image.setVisible(bool(self._kept_model))
 
     def open(self, folder: str) -> None:
-        """Take a folder as the training set."""
+        """Choose the folder of the training set."""
         self.folder = folder
         self._set.setText(f"Training set: <b>{Path(folder).name}</b>")
         self._set.setToolTip(folder)
         self.name.setText(free_name(Path(folder).name))
 
-    # --- doing
+    @property
+    def training(self) -> bool:
+        """Whether a run is under way."""
+        return self.process is not None and self.process.running
 
+    @property
+    def ready(self) -> bool:
+        """Whether another run can be started."""
+        return bool(self._train.isEnabled())
+
+    @property
+    def model_note(self) -> str:
+        """Advice on the model to start from."""
+        return str(self._model_note.text())
+
+    # --- a run
+
+    @reports_errors
     def train(self) -> None:
-        """Begin a run and start its process."""
+        """Prepare a run and start its process."""
         if not self.folder:
             self.show_message(_NO_SET)
             return
-        try:
-            settings = self.form.settings(model=self.model.name)
-        except ValueError as error:
-            self.show_message(message_of(error))
-            return
-        self.show_message("")
-        self.judgement.end()
-        name = self.name.text().strip()
-        run(_said(begin_run), name, self.folder, settings, busy=self._train, then=self._on_begun)
+        settings = self.form.settings(model=self.model.name)
+        self.evaluation.end()
+        self.run_job(
+            begin_run,
+            self.name.text().strip(),
+            self.folder,
+            settings,
+            busy=self._train,
+            then=partial(self._start_new, settings),
+        )
 
     def resume(self) -> None:
         """Go on with the chosen run."""
-        chosen = self.runs.currentData()
-        if chosen is None:
+        run = self.runs.currentData()
+        if run is None:
             return
         try:
-            folder = str(chosen.record()["folder"])
+            folder = str(run.record()["folder"])
         except (GrainsmithError, KeyError) as error:
-            self.show_message(f"This run cannot be read any more: {error}")
+            self.show_message(f"This run cannot be read any more: {error_text(error)}")
             return
         self.show_message("")
-        self.judgement.end()
-        self._start(chosen, [folder, "--resume", "-o", str(chosen.model_path)])
+        self.evaluation.end()
+        self._start(run, [folder, "--resume", "-o", str(run.model_path)])
 
+    @reports_errors
     def stop(self) -> None:
-        """Ask the run to stop and keep its best."""
-        if self.tuning is None:
+        """Ask the run to stop and keep its best model."""
+        if self.process is None:
             return
-        try:
-            self.tuning.stop()
-        except GrainsmithError as error:
-            self.show_message(message_of(error))
-            return
+        self.process.stop()
         self._stop.setEnabled(False)
         self._bar.setFormat("Stopping …")
 
-    # --- how
+    def _start_new(self, settings: TuneSettings, run: RunFolder) -> None:
+        target = ["-o", str(run.model_path)]
+        self._start(run, [self.folder, *settings_as_options(settings), *target])
 
-    @property
-    def _busy(self) -> bool:
-        return self.tuning is not None and self.tuning.running
-
-    def _on_begun(self, begun: RunFolder | str) -> None:
-        if isinstance(begun, str):
-            self.show_message(begun)
-            return
-        settings = self.form.settings(model=self.model.name)
-        target = ["-o", str(begun.model_path)]
-        self._start(begun, [self.folder, *settings_as_options(settings), *target])
-
-    def _start(self, folder: RunFolder, arguments: list[str]) -> None:
-        self.tuning = TuningRun(self, folder)
-        self.tuning.moved.connect(self._on_moved)
-        self.tuning.ended.connect(self._on_ended)
-        self.destroyed.connect(self.tuning.kill)
-        self.tuning.start(arguments)
+    def _start(self, run: RunFolder, arguments: list[str]) -> None:
+        self.process = TrainingProcess(self, run)
+        self.process.progressed.connect(self._show_events)
+        self.process.ended.connect(self._on_ended)
+        self.destroyed.connect(self.process.kill)
+        self.process.start(arguments)
         self._bar.setRange(0, 0)
         self._bar.setFormat("Reading the fields")
         self._show_running(True)
@@ -197,57 +216,57 @@ class TuningPanel(Panel):
         if running:
             self._unfinished.hide()
 
-    def _on_moved(self, events: list[dict[str, Any]]) -> None:
-        last = next((one for one in reversed(events) if one["kind"] == "step"), None)
+    def _show_events(self, events: list[dict[str, Any]]) -> None:
+        step = next((event for event in reversed(events) if event["kind"] == "step"), None)
         if events[-1]["kind"] in ENDED:
             self._bar.setRange(0, 0)
-            self._bar.setFormat("Judging before and after")
-        elif last is not None and self._stop.isEnabled():
-            self._bar.setRange(0, last["steps"])
-            self._bar.setValue(last["step"])
-            self._bar.setFormat(
-                f"{last['step']} of {last['steps']}, {duration(last['seconds_left'])} left"
-            )
-        notes = [one["text"] for one in events if one["kind"] == "note"]
+            self._bar.setFormat("Evaluating")
+        elif step is not None and self._stop.isEnabled():
+            self._bar.setRange(0, step["steps"])
+            self._bar.setValue(step["step"])
+            left = duration(step["seconds_left"])
+            self._bar.setFormat(f"{step['step']} of {step['steps']}, {left} left")
+        notes = [event["text"] for event in events if event["kind"] == "note"]
         self.show_message("\n".join(notes))
-        for plot, draw in ((self._losses, draw_losses), (self._curves, draw_scores)):
+        for plot, draw in ((self.losses, draw_losses), (self.scores, draw_scores)):
             plot.show()
             plot.draw(partial(draw, events=events))
+
+    # --- evaluation
 
     def _on_ended(self, kind: str, reason: str) -> None:
         self._show_running(False)
         self.refresh()
-        said = f"{kind.capitalize()}: {reason}"
-        if self.tuning is None or kind == "failed" or not self.tuning.run.model_path.is_file():
-            self.show_message(said)
+        text = f"{kind.capitalize()}: {reason}"
+        self.show_message(text)
+        if self.process is None or kind == "failed" or not self.process.run.model_path.is_file():
             return
-        self.show_message(said)
-        run(
+        self.run_job(
             judge_run,
-            self.tuning.run,
+            self.process.run,
             busy=self._train,
             then=self._show_comparison,
-            progress=self.progress,
-            title="Judging",
-            stopped=lambda: self.show_message("Not judged."),
+            title="Evaluating",
+            stopped="The model was not evaluated.",
         )
+        self.show_message(text)
 
-    def _show_comparison(self, found: ModelComparison) -> None:
-        if self.tuning is not None:
-            self.judgement.show_comparison(self.tuning.run, found)
-            # Below the curves it would not be seen, and it asks for a decision.
-            QTimer.singleShot(0, self._scroll_to_judgement)
+    def _show_comparison(self, comparison: ModelComparison) -> None:
+        if self.process is not None:
+            self.evaluation.show_comparison(self.process.run, comparison)
+            # It asks for a decision, and would not be seen below the curves.
+            QTimer.singleShot(0, self._scroll_to_evaluation)
 
-    def _scroll_to_judgement(self) -> None:
-        place = self.parentWidget()
-        while place is not None and not isinstance(place, QScrollArea):
-            place = place.parentWidget()
-        if place is not None:
-            place.ensureWidgetVisible(self.judgement)
+    def _scroll_to_evaluation(self) -> None:
+        area = self.parentWidget()
+        while area is not None and not isinstance(area, QScrollArea):
+            area = area.parentWidget()
+        if area is not None:
+            area.ensureWidgetVisible(self.evaluation)
 
     def _on_kept(self, name: str) -> None:
         self.model.choose_new(name)
-        self.next.model = name
+        self._kept_model = name
         self.name.setText(free_name(Path(self.folder).name))
         self.show_message(f"Kept: '{name}' is in the lists of models now.")
         self.refresh()
@@ -256,15 +275,64 @@ class TuningPanel(Panel):
         self.name.setText(free_name(Path(self.folder).name))
         self.show_message("Rolled back: the models are as before.")
 
-    def _warn(self) -> None:
+    # --- the next image
+
+    def segment_next_image(self) -> None:
+        """Choose the next image to label, segment and open it, in the background."""
+        image = self.roles.image
+        source = ImageMetadata.of(image).source if image is not None else ""
+        settings = SegmentSettings(model=self._kept_model)
+        self.run_job(
+            segment_next_image,
+            source,
+            self.folder,
+            settings,
+            busy=self._next_image,
+            then=partial(self._add_image, settings),
+            title="Finding grains",
+            stopped="Cancelled. Nothing was opened.",
+        )
+
+    def _add_image(
+        self, settings: SegmentSettings, result: tuple[SemImage, SegmentedField]
+    ) -> None:
+        image, field = result
+        data, options, _ = image_layer(image)
+        layer = self.viewer.add_image(data, **options)
+        layer = getattr(layer, "__wrapped__", layer)
+        self.roles.image = layer
+        add_or_update_grains(
+            self.viewer,
+            self.roles,
+            layer,
+            field.labels,
+            field.table,
+            prediction=field.prediction,
+            model={"name": field.prediction.model, "sha256": field.prediction.fingerprint},
+            settings=settings_dict(settings),
+            states={},
+        )
+        count = len(field.table)
+        self.show_message(
+            f"{Path(image.source).name} differs most from the set: {count} grains. "
+            "Correct them, then add the field."
+        )
+
+    # --- notes and folders
+
+    def _show_model_note(self) -> None:
         try:
             base = find_model(self.model.name).card.get("tuned_from", {}).get("name", "")
         except GrainsmithError as error:
-            base, text = "", message_of(error)
+            text = error_text(error)
         else:
-            text = f"Tuned from {base} itself: better start from {base} with all fields."
-        self._model_note.setText(text if base else "")
-        self._model_note.setVisible(bool(base))
+            text = (
+                f"This model was trained from {base}: better start from {base}, with all fields."
+                if base
+                else ""
+            )
+        self._model_note.setText(text)
+        self._model_note.setVisible(bool(text))
 
     def _ask_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of the training set")
@@ -273,7 +341,7 @@ class TuningPanel(Panel):
 
 
 def settings_as_options(settings: TuneSettings) -> list[str]:
-    """Return settings as `grainsmith train` takes them."""
+    """Return settings as options of `grainsmith train`."""
     names = {
         "model": "from",
         "rehearsal_pct": "rehearsal",
@@ -282,18 +350,6 @@ def settings_as_options(settings: TuneSettings) -> list[str]:
     }
     options = []
     for name in TuneSettings.__dataclass_fields__:
-        word = names.get(name, name.replace("_", "-"))
-        options += [f"--{word}", str(getattr(settings, name))]
+        option = names.get(name, name.replace("_", "-"))
+        options += [f"--{option}", str(getattr(settings, name))]
     return options
-
-
-def _said(work: Any) -> Any:
-    """Return work whose failures come back as text: this panel says them itself."""
-
-    def safe(*args: Any) -> Any:
-        try:
-            return work(*args)
-        except (GrainsmithError, OSError) as error:
-            return message_of(error)
-
-    return safe
