@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from grainsmith.samples import sample_field, training_field
-from grainsmith.samples.artefacts import record
-from grainsmith.samples.modalities import LOOKS, Scene
+from grainsmith.samples import arrangements, sample_field, textures, training_field
+from grainsmith.samples.artefacts import add_frame, burn_in, record
+from grainsmith.samples.scene import Scene
 from grainsmith.samples.shapes import Packing, generate_grains, pack_grains
+from grainsmith.samples.training import MODALITIES
 
 
 def test_the_same_seed_gives_the_same_field():
@@ -39,7 +40,7 @@ def test_apart_means_apart_and_packed_means_packed():
 
 
 @pytest.mark.parametrize(("difficulty", "binning"), [("plain", 1), ("hard", 2)])
-def test_sample_tells_the_whole_truth(difficulty, binning):
+def test_sample_field_is_consistent(difficulty, binning):
     sample = sample_field(difficulty)
     rows = sample.image.image.shape[0] - sample.image.data_bar_rows
     assert sample.labels.shape == sample.image.image.shape
@@ -70,10 +71,92 @@ def test_unknown_difficulty_is_refused():
         sample_field("easy")
 
 
-@pytest.mark.parametrize("look", sorted(LOOKS))
-def test_every_look_of_a_field_without_grains_is_a_picture(look):
+@pytest.mark.parametrize("name", sorted(MODALITIES))
+def test_every_modality_draws_a_finite_image_of_a_field_without_grains(name):
     empty = Scene.of(np.zeros((64, 64), np.int32))
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        picture = record(rng, LOOKS[look](rng, empty), empty)
-        assert np.isfinite(picture).all()
+        image = record(rng, MODALITIES[name].draw(rng, empty), empty)
+        assert np.isfinite(image).all()
+
+
+def test_shares_of_modalities_and_arrangements_add_up():
+    assert sum(modality.share for modality in MODALITIES.values()) == pytest.approx(1)
+    for modality in MODALITIES.values():
+        assert sum(modality.arrangements.values()) == pytest.approx(1)
+
+
+def test_two_size_classes_differ_in_width_and_keep_apart():
+    ratios = []
+    for seed in range(8):
+        labels = arrangements.two_size_classes(np.random.default_rng(seed), (256, 256))
+        diameters = np.sqrt(np.bincount(labels.ravel())[1:] * 4 / np.pi)
+        ratios.append(np.percentile(diameters, 98) / np.percentile(diameters, 10))
+    assert np.median(ratios) > 3
+    assert max(ratios) > 8
+
+
+def test_agglomerates_touch():
+    touching = []
+    for seed in range(6):
+        labels = arrangements.agglomerated(np.random.default_rng(seed), (200, 200))
+        ours, theirs = labels[:, :-1], labels[:, 1:]
+        contact = (ours != theirs) & (ours > 0) & (theirs > 0)
+        touching.append(len(np.unique(ours[contact])) / max(1, labels.max()))
+    assert np.mean(touching) > 0.4
+
+
+def _discs():
+    """Two touching discs of different grey on one side of an empty field."""
+    rows, columns = np.mgrid[:80, :80]
+    labels = np.zeros((80, 80), np.int32)
+    labels[(rows - 40) ** 2 + (columns - 20) ** 2 < 15**2] = 1
+    labels[((rows - 40) ** 2 + (columns - 49) ** 2 < 15**2) & (labels == 0)] = 2
+    return Scene.of(labels)
+
+
+def test_weak_contacts_are_weak_and_outlines_stay():
+    scene = _discs()
+    image = scene.per_grain([0.0, 0.8, 0.8])
+    image -= 0.4 * (scene.depth < 2) * scene.inside
+    across = np.s_[40, 30:40]
+    steps = []
+    for seed in range(10):
+        weakened = textures.weaken_contacts(np.random.default_rng(seed), scene, image)
+        np.testing.assert_array_equal(weakened[~scene.inside], image[~scene.inside])
+        steps.append(np.ptp(weakened[across]))
+    assert np.median(steps) < 0.8 * np.ptp(image[across])
+
+
+def test_film_is_faint_and_lies_on_the_background_only():
+    scene = _discs()
+    image = scene.per_grain([0.2, 0.8, 0.8])
+    film = image.copy()
+    textures.add_film(np.random.default_rng(2), scene, film)
+    assert 0 < np.abs(film - image).max() < 0.6 * 0.6
+    np.testing.assert_array_equal(film[scene.inside], image[scene.inside])
+
+
+@pytest.mark.parametrize("add", textures.INTERIORS)
+def test_interiors_change_grains_only(add):
+    scene = _discs()
+    image = scene.per_grain([0.2, 0.6, 0.7])
+    changed = False
+    for seed in range(12):
+        after = image.copy()
+        add(np.random.default_rng(seed), scene, after)
+        np.testing.assert_array_equal(after[~scene.inside], image[~scene.inside])
+        changed |= not np.array_equal(after, image)
+    assert changed
+
+
+def test_letters_leave_the_labels_and_frames_remove_them():
+    for seed in range(20):
+        image, labels = np.random.default_rng(0).random((96, 96)), np.ones((96, 96), np.int32)
+        burn_in(np.random.default_rng(seed), image, labels)
+        assert np.isfinite(image).all()
+        assert (labels == 1).mean() > 0.3
+    image, labels = np.random.default_rng(0).random((96, 96)), np.ones((96, 96), np.int32)
+    add_frame(np.random.default_rng(1), image, labels)
+    assert 0 < (labels == 0).mean() < 1
+    assert np.ptp(image[labels == 0]) == 0

@@ -29,7 +29,7 @@ def field(seed=1, size=96):
 def batches(seed=0):
     rng = np.random.default_rng(seed)
     while True:
-        tiles = [cut_tile(rng, field(k), size_px=64, scale=1.0) for k in range(2)]
+        tiles = [cut_tile(rng, field(k), size_px=64, scale=1.0) for k in (4, 8)]
         yield (
             torch.from_numpy(np.stack([vary(rng, t.image)[None] for t in tiles])),
             torch.from_numpy(np.stack([targets(t) for t in tiles])),

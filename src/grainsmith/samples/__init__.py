@@ -1,4 +1,4 @@
-"""Synthetic fields, made by code and seeded: to learn from, to try things on, to test against."""
+"""Synthetic fields, seeded, for training, tests and trying things out."""
 
 from grainsmith.samples.sample import SampleField, sample_field
 from grainsmith.samples.training import training_field

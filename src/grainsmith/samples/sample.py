@@ -12,7 +12,8 @@ from scipy import ndimage
 
 from grainsmith.data import ElementMap, SemImage, Transform
 from grainsmith.minerals import LIBRARY
-from grainsmith.samples.modalities import EPOXY_ATOMIC_NUMBER, Scene
+from grainsmith.samples.modalities import EPOXY_ATOMIC_NUMBER
+from grainsmith.samples.scene import Scene
 from grainsmith.samples.shapes import Packing, generate_grains, smooth_noise
 
 if TYPE_CHECKING:

@@ -1,39 +1,149 @@
-"""Fields without end for training: images with their true labels."""
+"""Endless synthetic training fields: images with their true labels."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grainsmith.samples.artefacts import burn_in, expose, record
-from grainsmith.samples.modalities import LOOKS, Picture, Scene
-from grainsmith.samples.shapes import OUTLINES, Packing, generate_grains, pack_grains
+from grainsmith.samples import arrangements, modalities
+from grainsmith.samples.artefacts import add_frame, burn_in, expose, record
+from grainsmith.samples.scene import GreyImage, Scene
+from grainsmith.samples.textures import INTERIORS, add_film, weaken_contacts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from grainsmith.data import LabelImage
 
-_LOOK_SHARES = {
-    "bse": 0.22,
-    "se": 0.22,
-    "photograph": 0.14,
-    "outcrop": 0.16,
-    "in_matrix": 0.12,
-    "plane_light": 0.07,
-    "crossed_polars": 0.07,
-}
-_PACKED_SHARES = {
-    "bse": 0.2,
-    "se": 0.1,
-    "photograph": 0.4,
-    "outcrop": 0.0,
-    "in_matrix": 0.05,
-    "plane_light": 0.6,
-    "crossed_polars": 0.6,
+    Arrangement = Callable[[np.random.Generator, tuple[int, int]], LabelImage]
+
+_EMPTY_SHARE = 0.01
+_INVERTED_SHARE = 0.12
+_BURNT_IN_SHARE = 0.12
+_FRAME_SHARE = 0.04
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modality:
+    """How fields of one kind are made.
+
+    Attributes
+    ----------
+    share : float
+        Share of the fields.
+    draw : callable
+        (generator, scene) -> image.
+    arrangements : dict of callable to float
+        (generator, shape) -> labels, and how often each is taken.
+    acquire : callable
+        (generator, image, scene) -> image with the artefacts of its acquisition.
+    interiors : float
+        Share of the fields whose grains are zoned, twinned, cleaved or porous.
+    weak_contacts : float
+        Share of the fields in which touching grains are hard to tell apart.
+    film : float
+        Share of the fields with faint outlines on the background.
+    """
+
+    share: float
+    draw: Callable[[np.random.Generator, Scene], GreyImage]
+    arrangements: dict[Arrangement, float]
+    acquire: Callable[[np.random.Generator, GreyImage, Scene], GreyImage] = record
+    interiors: float = 0.0
+    weak_contacts: float = 0.0
+    film: float = 0.0
+
+
+MODALITIES = {
+    "bse": Modality(
+        share=0.15,
+        draw=modalities.bse,
+        arrangements={
+            arrangements.scattered: 0.7,
+            arrangements.packed: 0.2,
+            arrangements.two_size_classes: 0.1,
+        },
+        interiors=0.35,
+        weak_contacts=0.15,
+        film=0.05,
+    ),
+    "bse_sandstone": Modality(
+        share=0.08,
+        draw=modalities.bse_sandstone,
+        arrangements={arrangements.scattered: 0.5, arrangements.packed: 0.5},
+        interiors=0.15,
+        weak_contacts=0.15,
+    ),
+    "se": Modality(
+        share=0.18,
+        draw=modalities.se,
+        arrangements={
+            arrangements.scattered: 0.5,
+            arrangements.packed: 0.08,
+            arrangements.agglomerated: 0.3,
+            arrangements.two_size_classes: 0.12,
+        },
+        interiors=0.1,
+        weak_contacts=0.35,
+        film=0.25,
+    ),
+    "transmission": Modality(
+        share=0.06,
+        draw=modalities.transmission,
+        arrangements={
+            arrangements.scattered: 0.5,
+            arrangements.agglomerated: 0.4,
+            arrangements.two_size_classes: 0.1,
+        },
+        interiors=0.2,
+        weak_contacts=0.2,
+        film=0.3,
+    ),
+    "photograph": Modality(
+        share=0.10,
+        draw=modalities.photograph,
+        arrangements={arrangements.scattered: 0.6, arrangements.packed: 0.4},
+    ),
+    "outcrop": Modality(
+        share=0.12,
+        draw=modalities.outcrop,
+        arrangements={arrangements.gravel_bed: 1.0},
+        acquire=expose,
+    ),
+    "in_matrix": Modality(
+        share=0.15,
+        draw=modalities.in_matrix,
+        arrangements={
+            arrangements.scattered: 0.5,
+            arrangements.packed: 0.05,
+            arrangements.two_size_classes: 0.45,
+        },
+        weak_contacts=0.15,
+        film=0.1,
+    ),
+    "polycrystal": Modality(
+        share=0.05,
+        draw=modalities.polycrystal,
+        arrangements={arrangements.packed: 0.85, arrangements.agglomerated: 0.15},
+    ),
+    "plane_light": Modality(
+        share=0.05,
+        draw=modalities.plane_light,
+        arrangements={arrangements.scattered: 0.4, arrangements.packed: 0.6},
+        interiors=0.3,
+    ),
+    "crossed_polars": Modality(
+        share=0.06,
+        draw=modalities.crossed_polars,
+        arrangements={arrangements.scattered: 0.3, arrangements.packed: 0.7},
+        interiors=0.3,
+    ),
 }
 
 
-def training_field(seed: int | tuple[int, ...], size_px: int = 256) -> tuple[Picture, LabelImage]:
+def training_field(seed: int | tuple[int, ...], size_px: int = 256) -> tuple[GreyImage, LabelImage]:
     """Make one synthetic field.
 
     Parameters
@@ -51,55 +161,35 @@ def training_field(seed: int | tuple[int, ...], size_px: int = 256) -> tuple[Pic
         True grains, numbered 1..n; may hold none.
     """
     rng = np.random.default_rng(seed)
-    look = str(rng.choice(list(_LOOK_SHARES), p=list(_LOOK_SHARES.values())))
-    labels = _arrange(rng, look, size_px)
+    shares = [modality.share for modality in MODALITIES.values()]
+    modality = list(MODALITIES.values())[rng.choice(len(shares), p=shares)]
+    labels = _arrange(rng, modality, (size_px, size_px))
     scene = Scene.of(labels)
-    picture = LOOKS[look](rng, scene)
-    picture = expose(rng, picture) if look == "outcrop" else record(rng, picture, scene)
-    if rng.random() < 0.12:
-        picture = -picture
-    if rng.random() < 0.08:
-        burn_in(rng, picture, labels)
-    return picture, labels
+    image = modality.acquire(rng, _image(rng, modality, scene), scene)
+    if rng.random() < _INVERTED_SHARE:
+        image = -image
+    if rng.random() < _BURNT_IN_SHARE:
+        burn_in(rng, image, labels)
+    if rng.random() < _FRAME_SHARE:
+        add_frame(rng, image, labels)
+    return image, labels
 
 
-def _arrange(rng: np.random.Generator, look: str, size_px: int) -> LabelImage:
-    shape = (size_px, size_px)
-    if rng.random() < 0.01:
+def _arrange(rng: np.random.Generator, modality: Modality, shape: tuple[int, int]) -> LabelImage:
+    if rng.random() < _EMPTY_SHARE:
         return np.zeros(shape, np.int32)
-    if look == "outcrop":
-        return _bed_of_gravel(rng, shape)
-    radius = float(np.exp(rng.uniform(np.log(4.5), np.log(38))))
-    spread = float(rng.uniform(0.05, 0.7))
-    if rng.random() < _PACKED_SHARES[look]:
-        packing = Packing(median_radius_px=radius, spread=min(spread, 0.5), coverage=1.3)
-        gap = (
-            float(rng.choice([0.0, 1.0, 2.0])) if look != "photograph" else float(rng.uniform(0, 3))
-        )
-        return pack_grains(rng, shape, packing, gap_px=gap)
-    together = rng.random() < 0.7
-    packing = Packing(
-        median_radius_px=radius,
-        spread=spread,
-        coverage=float(rng.uniform(0.15, 1.8 if together else 0.8)),
-        overlap=float(rng.uniform(0.1, 0.6)) if together else 0.0,
-        clustering=float(rng.uniform(0, 0.8)) if together else 0.0,
-    )
-    names = list(OUTLINES)
-    outlines = tuple(str(name) for name in rng.choice(names, rng.integers(1, 3)))
-    elongation = 0.05 if outlines == ("round",) else float(rng.choice([0.1, 0.25, 0.5]))
-    return generate_grains(rng, shape, packing, outlines=outlines, elongation=elongation)
+    choices = list(modality.arrangements)
+    arrange = choices[rng.choice(len(choices), p=list(modality.arrangements.values()))]
+    return arrange(rng, shape)
 
 
-def _bed_of_gravel(rng: np.random.Generator, shape: tuple[int, int]) -> LabelImage:
-    """Clasts of all sizes, imbricated: most lie the same way, large ones over small ones."""
-    packing = Packing(
-        median_radius_px=float(np.exp(rng.uniform(np.log(5), np.log(20)))),
-        spread=float(rng.uniform(0.4, 0.9)),
-        coverage=float(rng.uniform(0.5, 2.5)),
-        overlap=float(rng.uniform(0.05, 0.5)),
-        clustering=float(rng.uniform(0, 0.6)),
-        alignment=float(rng.uniform(0, 0.9)),
-    )
-    outlines = ("smooth", "smooth", "round", "angular")[: rng.integers(2, 5)]
-    return generate_grains(rng, shape, packing, outlines=outlines, elongation=0.4)
+def _image(rng: np.random.Generator, modality: Modality, scene: Scene) -> GreyImage:
+    image = modality.draw(rng, scene)
+    if rng.random() < modality.film:
+        add_film(rng, scene, image)
+    if rng.random() < modality.interiors:
+        for k in rng.permutation(len(INTERIORS))[: rng.integers(1, 3)]:
+            INTERIORS[k](rng, scene, image)
+    if rng.random() < modality.weak_contacts:
+        image = weaken_contacts(rng, scene, image)
+    return image

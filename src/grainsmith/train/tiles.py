@@ -141,11 +141,24 @@ def cut_tile(rng: np.random.Generator, field: Tile, *, size_px: int, scale: floa
 
 
 def vary(
-    rng: np.random.Generator, image: npt.NDArray[np.float32], *, inverted: float = 0.15
+    rng: np.random.Generator,
+    image: npt.NDArray[np.float32],
+    *,
+    inverted: float = 0.15,
+    strong_noise: float = 0.0,
 ) -> npt.NDArray[np.float32]:
-    """Vary contrast, gamma, sign, sharpness and noise of a normalised (H, W) image.
+    """Vary contrast, gamma, sign, sharpness and noise of an image.
 
-    `inverted` is the probability that dark and bright are exchanged.
+    Parameters
+    ----------
+    rng : numpy Generator
+    image : (H, W) float32 array
+        Normalised grey.
+    inverted : float
+        Probability that dark and bright are exchanged.
+    strong_noise : float
+        Probability of noise with a standard deviation of 0.1 to 1 of the image's own, of single
+        pixels or, as in an enlarged image, of blurred ones.
     """
     varied = np.clip(image, -0.5, 2.0)
     if rng.random() < 0.5:
@@ -156,8 +169,19 @@ def vary(
         varied = ndimage.gaussian_filter(varied, rng.uniform(0.3, 1.2))
     if rng.random() < 0.3:
         varied = varied + rng.uniform(0, 0.12) * rng.standard_normal(image.shape, dtype=np.float32)
+    if rng.random() < strong_noise:
+        varied = varied + _strong_noise(rng, float(varied.std()), image.shape)
     varied = varied * np.exp(rng.normal(0, 0.15)) + rng.normal(0, 0.08)
     return varied.astype(np.float32)
+
+
+def _strong_noise(
+    rng: np.random.Generator, spread: float, shape: tuple[int, ...]
+) -> npt.NDArray[np.float32]:
+    noise = rng.standard_normal(shape, dtype=np.float32)
+    if rng.random() < 0.5:
+        noise = ndimage.gaussian_filter(noise, rng.uniform(0.4, 1.5))
+    return noise * (spread * rng.uniform(0.1, 1.0) / max(float(noise.std()), 1e-6))
 
 
 def targets(tile: Tile) -> npt.NDArray[np.float32]:

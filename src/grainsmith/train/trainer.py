@@ -63,12 +63,22 @@ def loss(output: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     probability (Stringer et al. 2021).
     """
     weight = wanted[:, 3]
-    total = weight.sum().clamp(min=1.0)
+    return (_pixel_loss(output, wanted) * weight).sum() / weight.sum().clamp(min=1.0)
+
+
+def tile_losses(output: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Compute the loss of every tile of a batch: (N,); 0 where nothing counts."""
+    weight = wanted[:, 3]
+    total = weight.sum(dim=(1, 2)).clamp(min=1.0)
+    return (_pixel_loss(output, wanted) * weight).sum(dim=(1, 2)) / total
+
+
+def _pixel_loss(output: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     flow = ((output[:, :2] - FLOW_SCALE * wanted[:, :2]) ** 2).mean(dim=1)
     inside = functional.binary_cross_entropy_with_logits(
         output[:, 2], wanted[:, 2], reduction="none"
     )
-    return ((0.5 * flow + inside) * weight).sum() / total
+    return 0.5 * flow + inside
 
 
 class Trainer:
@@ -89,6 +99,8 @@ class Trainer:
         Batches so far.
     skipped : int
         Batches of which nothing was learnt, as their gradient was not finite.
+    tile_losses : (N,) tensor
+        Losses of the tiles of the last batch.
     """
 
     def __init__(
@@ -99,6 +111,7 @@ class Trainer:
         self.settings = settings
         self.step = 0
         self.skipped = 0
+        self.tile_losses = torch.zeros(0)
         self.number_type = _fastest_type(self.device)
         self._start = {name: value.clone() for name, value in self.net.state_dict().items()}
         self.average = torch.optim.swa_utils.AveragedModel(
@@ -123,6 +136,7 @@ class Trainer:
         with torch.autocast(self.device.type, self.number_type, enabled=coarse):
             output, _ = self.net(images)
         value = loss(output.float(), wanted)
+        self.tile_losses = tile_losses(output.detach().float(), wanted).cpu()
         self._optimizer.zero_grad(set_to_none=True)
         value.backward()
         size = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)

@@ -1,0 +1,73 @@
+"""Scores of a network on validation images, set by set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from embedded_sets import LabeledImage, read_pair, scale_diameter_px
+
+from grainsmith.io.dataset import LoadedField
+from grainsmith.models.grainnet_model import GrainNetModel
+from grainsmith.segment import SegmentSettings
+from grainsmith.segment.prediction import FINEST
+from grainsmith.train.comparison import score_trusted, segmented
+
+if TYPE_CHECKING:
+    from grainsmith.models.grainnet import GrainNet
+
+_PER_SET = 8
+_SIDE_PX = 512
+"""Side of the piece from the middle of an image that is scored, on the network's grid."""
+
+
+class Validation:
+    """Pieces of validation images, segmented at the true scale.
+
+    The scale is given so that a set's curve shows the network, not the size estimate;
+    `benchmarks/accuracy.py` scores whole images without any setting.
+
+    Parameters
+    ----------
+    members : list of LabeledImage
+        Of each set the first ones by name are used.
+    """
+
+    def __init__(self, members: list[LabeledImage]) -> None:
+        names = list(dict.fromkeys(member.set_name for member in members))
+        groups = {name: [one for one in members if one.set_name == name] for name in names}
+        # Evenly spread, as neighbours in a listing are of one series.
+        self._groups = {
+            name: [group[k] for k in np.linspace(0, len(group) - 1, _PER_SET).astype(int)]
+            if len(group) > _PER_SET
+            else group
+            for name, group in groups.items()
+        }
+
+    def score(self, net: GrainNet, *, device: str) -> list[dict[str, Any]]:
+        """Return one row of mean scores per set."""
+        model = GrainNetModel("validation", net.eval(), fingerprint="", device=device)
+        rows = []
+        for name, members in self._groups.items():
+            scores = [_score(member, model) for member in members]
+            row: dict[str, Any] = {"set": name, "images": len(scores)}
+            row |= {
+                "ap50": round(float(np.nanmean([one.ap50 for one in scores])), 4),
+                "ap75": round(float(np.nanmean([one.ap75 for one in scores])), 4),
+                "abs_d50_error_pct": round(
+                    float(np.nanmedian([abs(one.d50_error_pct) for one in scores])), 2
+                ),
+            }
+            rows.append(row)
+        return rows
+
+
+def _score(member: LabeledImage, model: GrainNetModel) -> Any:
+    image, labels, weight = read_pair(member)
+    diameter = scale_diameter_px(labels)
+    side = int(_SIDE_PX / min(FINEST, model.diameter_px / diameter))
+    top, left = (max(0, (n - side) // 2) for n in labels.shape)
+    cut = np.s_[top : top + side, left : left + side]
+    loaded = LoadedField(image[cut], np.ascontiguousarray(labels[cut]), weight[cut])
+    found = segmented(loaded.image, model, SegmentSettings(diameter_px=diameter))
+    return score_trusted(loaded, found)[0]
