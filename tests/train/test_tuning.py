@@ -69,7 +69,7 @@ def test_garbage_where_nothing_is_trusted_changes_no_loss(settings, tmp_path):
     curves = []
     for name in ("clean", "garbage"):
         folder = tmp_path / name
-        image, labels = training_field((5, 2), 96)
+        image, labels = training_field((5, 10), 96)
         image = (100 * (image - image.min())).astype(np.uint16)
         region = np.zeros(labels.shape, bool)
         region[:48] = True
