@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSize, QTimer
 from qtpy.QtWidgets import (
     QButtonGroup,
-    QFrame,
     QGridLayout,
-    QScrollArea,
     QSizePolicy,
     QStackedWidget,
     QToolButton,
@@ -22,13 +20,15 @@ from qtpy.QtWidgets import (
 from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.metadata import OverlayMetadata, Role, role_of
-from grainsmith.ui.panels.base import WIDTH_PX, label
+from grainsmith.ui.panels.base import WIDTH_PX
 from grainsmith.ui.panels.edit.recovery import RecoveryBar
 from grainsmith.ui.panels.layer_bar import LayerBar
 from grainsmith.ui.panels.messages import NO_IMAGE, missing_text
 from grainsmith.ui.panels.mosaic_region import RegionPanel
 from grainsmith.ui.session.active_layers import active_layers_of, connect_while_alive
 from grainsmith.ui.status_bar import status_text
+from grainsmith.ui.widgets.controls import label
+from grainsmith.ui.widgets.layouts import scrolled
 
 if TYPE_CHECKING:
     import napari
@@ -113,11 +113,7 @@ class GrainsmithDock(QWidget):
         """Open a tab, building its panel when it is wanted for the first time, and return it."""
         if title not in self._built:
             panel = _build(dict(PANELS)[title], self._viewer)
-            area = QScrollArea()
-            area.setWidgetResizable(True)
-            area.setFrameShape(QFrame.Shape.NoFrame)
-            area.setWidget(panel)
-            self._stack.addWidget(area)
+            self._stack.addWidget(scrolled(panel))
             self._built[title] = panel
         panel = self._built[title]
         self._steps[title].setChecked(True)

@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QPushButton
 
 from grainsmith.errors import ReadError
 from grainsmith.ui.widgets import background
-from grainsmith.ui.widgets.background import Progress, run
+from grainsmith.ui.widgets.background import run_in_background
+from grainsmith.ui.widgets.progress_bar import ProgressBar
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def button(qtbot):
 
 @pytest.fixture
 def progress(qtbot):
-    bar = Progress()
+    bar = ProgressBar()
     qtbot.addWidget(bar)
     return bar
 
@@ -37,7 +38,7 @@ def _count(total, *, pause_s=0.0, on_progress):
 
 def test_result_arrives_on_the_gui_thread(button, qtbot):
     got = []
-    run(
+    run_in_background(
         threading.current_thread,
         busy=button,
         then=lambda thread: got.append((thread, threading.current_thread())),
@@ -52,7 +53,9 @@ def test_result_arrives_on_the_gui_thread(button, qtbot):
 def test_progress_shows_the_true_total_and_goes_away(button, progress, qtbot):
     seen, got = [], []
     progress.advance = lambda done, total: seen.append((done, total))
-    run(_count, 7, pause_s=0.03, busy=button, then=got.append, progress=progress, title="Counting")
+    run_in_background(
+        _count, 7, pause_s=0.03, busy=button, then=got.append, progress=progress, title="Counting"
+    )
     assert not progress.isHidden()
     qtbot.waitUntil(lambda: bool(got))
     qtbot.waitUntil(lambda: (7, 7) in seen)
@@ -64,7 +67,7 @@ def test_signals_are_throttled(button, progress, qtbot):
     seen, got = [], []
     progress.advance = lambda done, _total: seen.append(done)
     start = time.monotonic()
-    run(_count, 5000, busy=button, then=got.append, progress=progress)
+    run_in_background(_count, 5000, busy=button, then=got.append, progress=progress)
     qtbot.waitUntil(lambda: bool(got) and 5000 in seen)
     assert len(seen) <= 2 + (time.monotonic() - start) * 10
 
@@ -78,7 +81,7 @@ def test_cancel_stops_at_the_next_step(button, progress, qtbot):
             time.sleep(0.005)
             on_progress(step, 10_000)
 
-    run(
+    run_in_background(
         endless,
         busy=button,
         then=got.append,
@@ -107,7 +110,7 @@ def test_what_the_user_can_mend_is_a_message(button, qtbot, monkeypatch, error):
     def fail():
         raise error
 
-    run(fail, busy=button, then=shown.append)
+    run_in_background(fail, busy=button, then=shown.append)
     qtbot.waitUntil(lambda: bool(shown) and button.isEnabled())
     assert shown == [str(error)]
 
@@ -117,14 +120,14 @@ def test_a_bug_is_not_hidden(button, qtbot):
         raise KeyError("oops")
 
     with qtbot.capture_exceptions() as caught:
-        run(fail, busy=button, then=lambda _: None)
+        run_in_background(fail, busy=button, then=lambda _: None)
         qtbot.waitUntil(lambda: bool(caught) and button.isEnabled())
     assert caught[0][0] is KeyError
 
 
 def test_work_for_a_closed_dock_is_stopped(qtbot):
     button, steps, got = QPushButton(), [], []
-    progress = Progress()
+    progress = ProgressBar()
 
     def endless(on_progress):
         try:
@@ -134,7 +137,7 @@ def test_work_for_a_closed_dock_is_stopped(qtbot):
         finally:
             steps.append("stopped")
 
-    run(endless, busy=button, then=got.append, progress=progress)
+    run_in_background(endless, busy=button, then=got.append, progress=progress)
     qtbot.wait(20)
     button.deleteLater()
     progress.deleteLater()

@@ -69,6 +69,13 @@ def sem_image_of(layer: Image) -> SemImage:
     )
 
 
+def folder_of(layer: Image) -> str:
+    """Return the folder of the file that an image was read from, "" if it is not known."""
+    source = ImageMetadata.of(layer).source or layer.source.path or ""
+    folder = Path(source).parent
+    return str(folder.absolute()) if folder.name and folder.is_dir() else ""
+
+
 def _contrast_limits(image: npt.NDArray[Any]) -> tuple[float, float]:
     # Without outliers: one bright speck must not make the whole image black.
     sample = image[::_CONTRAST_STEP, ::_CONTRAST_STEP]

@@ -1,32 +1,29 @@
-"""Base class and shared widgets of the panels."""
+"""Base class of the panels."""
 
 from __future__ import annotations
 
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
-    QFormLayout,
-    QFrame,
-    QLabel,
-    QPushButton,
-    QScrollArea,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from grainsmith.ui.editing.autosave import autosave_of
+from grainsmith.ui.layers.images import folder_of
 from grainsmith.ui.panels.messages import error_text, missing_text
 from grainsmith.ui.session.active_layers import active_layers_of, connect_while_alive
-from grainsmith.ui.widgets.background import USER_ERRORS, Progress, run
+from grainsmith.ui.widgets.background import USER_ERRORS, run_in_background
+from grainsmith.ui.widgets.controls import label
+from grainsmith.ui.widgets.file_dialogs import set_start_folder
+from grainsmith.ui.widgets.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import napari
+    from napari.layers import Image
     from qtpy.QtGui import QShowEvent
 
 WIDTH_PX = 320
@@ -56,7 +53,7 @@ class Panel(QWidget):
         super().__init__()
         self.viewer = viewer
         self.roles = active_layers_of(viewer)
-        self.progress = Progress()
+        self.progress = ProgressBar()
         self._missing = ""
         self._message = label("")
         self._message.hide()
@@ -69,8 +66,10 @@ class Panel(QWidget):
         layout.addWidget(self.progress)
         layout.addWidget(self._message)
         layout.addStretch(1)
+        self._follow_image(self.roles.image)
         self.build()
         self.connect_signals()
+        connect_while_alive(self, self.roles.image_changed, self._follow_image)
         connect_while_alive(self, self.roles.changed, self.refresh)
         self.refresh()
 
@@ -139,7 +138,7 @@ class Panel(QWidget):
             Message after Cancel.
         """
         self.show_message("")
-        run(
+        run_in_background(
             func,
             *args,
             busy=busy,
@@ -150,6 +149,10 @@ class Panel(QWidget):
             failed=self.show_error,
             **options,
         )
+
+    def _follow_image(self, image: Image | None) -> None:
+        """Let file dialogs start beside the image."""
+        set_start_folder(self, "" if image is None else folder_of(image))
 
     def _show_text(self, text: str, style: str) -> None:
         self._message.setText(text)
@@ -169,116 +172,3 @@ def reports_errors(action: Callable[..., Any]) -> Callable[..., Any]:
             return None
 
     return reporting
-
-
-class FixedLabel(QLabel):
-    """A text of a fixed number of lines: what does not fit is in the tooltip."""
-
-    def __init__(self, lines: int) -> None:
-        super().__init__()
-        self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + 2)
-
-    def setText(self, text: str) -> None:  # noqa: N802  (Qt's name)
-        """Show a text."""
-        super().setText(text)
-        self.setToolTip(text)
-
-
-def bind_escape(widget: QWidget, slot: Callable[[], None]) -> None:
-    """Call slot() when Esc is pressed anywhere in the window while a widget is shown."""
-    shortcut = QShortcut(QKeySequence("Esc"), widget)
-    shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
-    shortcut.activated.connect(slot)
-    shortcut.activatedAmbiguously.connect(slot)
-
-
-def label(text: str, *, dim: bool = False, tip: str = "", lines: int = 0) -> QLabel:
-    """Return a text that wraps instead of widening the dock.
-
-    Parameters
-    ----------
-    text : str
-    dim : bool
-        Show it less prominently.
-    tip : str
-        Tooltip.
-    lines : int
-        Number of lines that it always takes, so that what is below does not move; 0 = as needed.
-    """
-    widget = FixedLabel(lines) if lines else QLabel()
-    widget.setWordWrap(True)
-    policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    policy.setHeightForWidth(True)  # else the last line is cut off
-    widget.setSizePolicy(policy)
-    widget.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    widget.setText(text)
-    if tip:
-        widget.setToolTip(tip)
-    if dim:
-        widget.setStyleSheet("color: gray;")  # legible on dark and on light
-    return widget
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the unit that people would say it in."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def rows(*pairs: tuple[str, QWidget]) -> QWidget:
-    """Return a block of titled fields, one below the other."""
-    block = QWidget()
-    form = QFormLayout(block)
-    form.setContentsMargins(0, 0, 0, 0)
-    form.setVerticalSpacing(4)
-    for title, field in pairs:
-        form.addRow(title, field)
-    return block
-
-
-def scrolled(panel: QWidget) -> QScrollArea:
-    """Return a scroll area that holds a panel and scrolls vertically only."""
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(panel)
-    return area
-
-
-def button(
-    text: str, slot: Callable[[], None], *, tip: str, key: str = "", main: bool = False
-) -> QPushButton:
-    """Return a button that names its key.
-
-    Parameters
-    ----------
-    text : str
-        What it does, as a verb.
-    slot : callable
-        Called without arguments.
-    tip : str
-        What it does in a sentence, with units where there are any.
-    key : str
-        Such as "Ctrl+Shift+G". It works while the button can be seen, and comes before napari's
-        own bindings; keys without Ctrl or Alt would be taken from the layer tools.
-    main : bool
-        The one that the panel is for.
-    """
-    widget = QPushButton(text)
-    widget.setToolTip(tip)
-    widget.clicked.connect(lambda: slot())
-    if key:
-        sequence = QKeySequence(key)
-        native = sequence.toString(QKeySequence.SequenceFormat.NativeText)
-        # The text is set first: Qt forgets the shortcut of a button whose text changes.
-        widget.setText(f"{text}   {native}")
-        widget.setShortcut(sequence)
-    if main:
-        widget.setMinimumHeight(36)
-        font = widget.font()
-        font.setBold(True)
-        widget.setFont(font)
-    return widget

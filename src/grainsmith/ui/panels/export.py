@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QSizePolicy,
     QWidget,
 )
@@ -23,10 +22,12 @@ from grainsmith.io.exchange import (
     write_overlay_image,
 )
 from grainsmith.io.tables.grain_table import write_table
-from grainsmith.ui.panels.base import Panel, button, label
+from grainsmith.ui.panels.base import Panel
 from grainsmith.ui.panels.messages import NO_GRAINS, missing_text
 from grainsmith.ui.session.labelled_field import field_of, show_field
-from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.background import run_in_background
+from grainsmith.ui.widgets.controls import button, label
+from grainsmith.ui.widgets.file_dialogs import ask_file_to_open, ask_file_to_save, ask_folder
 from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
 
@@ -75,7 +76,7 @@ class ExportPanel(Panel):
             self._what,
             self.format,
             self._export,
-            row_of(self._table, self._picture, stretch=None),
+            row_of(self._table, self._picture),
             label("Grains of other programs", dim=True),
             self._import,
             self.trust,
@@ -108,7 +109,7 @@ class ExportPanel(Panel):
         """Read grains of another program and show them as layers."""
         image = self.roles.image
         shape = tuple(image.data.shape[:2]) if image is not None else ()
-        run(
+        run_in_background(
             import_fields,
             path,
             shape=shape,
@@ -127,7 +128,9 @@ class ExportPanel(Panel):
             self.show_message(message_of(error))
             return
         self.show_message("")
-        run(work, field, busy=busy, then=lambda _done: self.show_message(f"Saved: {path}"))
+        run_in_background(
+            work, field, busy=busy, then=lambda _done: self.show_message(f"Saved: {path}")
+        )
 
     def _show_imported(self, path: str, fields: list[LabelledField]) -> None:
         said = []
@@ -160,9 +163,9 @@ class ExportPanel(Panel):
 
     def _ask_import(self) -> None:
         if self._is_folder.isChecked():
-            path = QFileDialog.getExistingDirectory(self, "Folder of another program")
+            path = ask_folder(self, "Folder of another program")
         else:
-            path, _ = QFileDialog.getOpenFileName(self, "Grains of another program")
+            path = ask_file_to_open(self, "Grains of another program")
         if path:
             self.import_grains(path)
 
@@ -172,7 +175,7 @@ class ExportPanel(Panel):
         except GrainsmithError as error:
             self.show_message(message_of(error))
             return ""
-        path, _ = QFileDialog.getSaveFileName(self, title, f"{name}{suffix}", kinds)
+        path = ask_file_to_save(self, title, f"{name}{suffix}", kinds)
         return str(path)
 
 

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from grainsmith.ui.session.active_layers import active_layers_of, connect_while_alive
+from grainsmith.ui.widgets.controls import combo_box
 
 if TYPE_CHECKING:
     import napari
@@ -77,11 +78,8 @@ class LayerBar(QWidget):
 
 
 def _combo(tip: str) -> QComboBox:
-    combo = QComboBox()
+    combo = combo_box(tip, minimum_width_px=60)
     combo.setStatusTip(tip)  # the tool tip adds the name, which may not fit into the combo
-    # Layer names are long; the line must still fit in 320 px.
-    combo.setMinimumWidth(60)
-    combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return combo
 
 

@@ -26,9 +26,10 @@ from grainsmith.ui.layers.mosaics import (
     mosaic_shape,
     reload_labels,
 )
-from grainsmith.ui.panels.base import Panel, button, label
+from grainsmith.ui.panels.base import Panel
 from grainsmith.ui.session.active_layers import connect_while_alive
-from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.background import run_in_background
+from grainsmith.ui.widgets.controls import button, label
 from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
 
@@ -136,8 +137,8 @@ class RegionPanel(Panel):
             self.undo,
             tip="Give the mosaic the grains back that it had before; may be done again and again",
         )
-        self._buttons = row_of(self.edit_button, self.write_button, stretch=None)
-        self._more = row_of(self.close_button, self.undo_button, stretch=None)
+        self._buttons = row_of(self.edit_button, self.write_button)
+        self._more = row_of(self.close_button, self.undo_button)
         self.add(self._what, self._buttons, self._more)
         self._timer = QTimer(self, singleShot=True, interval=_DELAY_MS)
 
@@ -174,9 +175,11 @@ class RegionPanel(Panel):
         source = MosaicMetadata.of(mosaic).source
         if restored is not None and address.startswith(f"{source}#"):
             show = partial(self._show, mosaic, restored=restored)
-            run(reopen_region, address, busy=self, then=show)
+            run_in_background(reopen_region, address, busy=self, then=show)
             return
-        run(open_region, source, self._seen(mosaic), busy=self, then=partial(self._show, mosaic))
+        run_in_background(
+            open_region, source, self._seen(mosaic), busy=self, then=partial(self._show, mosaic)
+        )
 
     def write_back(self) -> None:
         """Write the corrected grains into the mosaic and close the piece."""
@@ -185,7 +188,7 @@ class RegionPanel(Panel):
             return
         self.show_message("")
         labels = np.array(piece.grains.data)
-        run(
+        run_in_background(
             write_region,
             piece.region,
             labels,
@@ -201,7 +204,7 @@ class RegionPanel(Panel):
         if mosaic is None:
             return
         self.show_message("")
-        run(
+        run_in_background(
             undo_write,
             MosaicMetadata.of(mosaic).source,
             busy=self,

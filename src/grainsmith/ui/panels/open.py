@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
-    QFileDialog,
     QHBoxLayout,
     QSpinBox,
     QWidget,
@@ -18,11 +17,14 @@ from grainsmith.io.images.reader import SUFFIXES
 from grainsmith.ui.layers.data_bar import mark_data_bar
 from grainsmith.ui.layers.geometry import pixel_size_um_of, set_pixel_size
 from grainsmith.ui.layers.metadata import ImageMetadata
-from grainsmith.ui.panels.base import Panel, button, label, rows
+from grainsmith.ui.panels.base import Panel
 from grainsmith.ui.panels.messages import NO_IMAGE, missing_text
 from grainsmith.ui.plugin.sample_data import sample_layers
 from grainsmith.ui.session.active_layers import connect_while_alive
-from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.background import run_in_background
+from grainsmith.ui.widgets.controls import button, label
+from grainsmith.ui.widgets.file_dialogs import ask_files_to_open
+from grainsmith.ui.widgets.layouts import rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,9 +89,7 @@ class OpenPanel(Panel):
 
     def _open(self) -> None:
         patterns = " ".join(f"*{suffix}" for suffix in SUFFIXES)
-        paths, _ = QFileDialog.getOpenFileNames(
-            self, "Open images", "", f"Images ({patterns});;All files (*)"
-        )
+        paths = ask_files_to_open(self, "Open images", f"Images ({patterns});;All files (*)")
         for path in paths:
             self.viewer.open(path, plugin="grainsmith")
 
@@ -97,7 +97,7 @@ class OpenPanel(Panel):
         # This tab is built with the dock, and making a field needs what takes a second to import.
         from grainsmith.samples import sample_field
 
-        run(
+        run_in_background(
             sample_field,
             difficulty,
             busy=self._samples,

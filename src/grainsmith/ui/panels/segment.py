@@ -19,12 +19,14 @@ from grainsmith.ui.editing.segmentation_result import add_or_update_grains
 from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.images import sem_image_of
 from grainsmith.ui.layers.metadata import GrainsMetadata
-from grainsmith.ui.panels.base import Panel, button, label, rows
+from grainsmith.ui.panels.base import Panel
 from grainsmith.ui.panels.messages import NO_IMAGE
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.panel_settings import panel_settings_of
-from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.background import run_in_background
+from grainsmith.ui.widgets.controls import button, label
 from grainsmith.ui.widgets.hints import message_of
+from grainsmith.ui.widgets.layouts import rows
 from grainsmith.ui.widgets.model_picker import ModelChoice
 from grainsmith.ui.widgets.settings_form import Form
 
@@ -169,7 +171,7 @@ class SegmentPanel(Panel):
             self.show_message(message_of(error))
             return
         self.show_message("")
-        run(
+        run_in_background(
             segment_field,
             picture,
             settings,
@@ -227,7 +229,7 @@ class SegmentPanel(Panel):
             return
         self._draw_again = False
         settings = self.settings()
-        run(
+        run_in_background(
             draw_grains,
             prediction,
             settings,

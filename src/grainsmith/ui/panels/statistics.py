@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy
 
 from grainsmith import plots
 from grainsmith.plots import readable
@@ -21,13 +20,15 @@ from grainsmith.statistics import (
 )
 from grainsmith.ui.layers.images import sem_image_of
 from grainsmith.ui.layers.metadata import GrainsMetadata
-from grainsmith.ui.panels.base import Panel, button, label
+from grainsmith.ui.panels.base import Panel
 from grainsmith.ui.panels.messages import NO_GRAINS, NOT_MEASURED, missing_text
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
 from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.session.selection import selection_of
-from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.background import run_in_background
+from grainsmith.ui.widgets.controls import button, combo_box, fill_combo, label
+from grainsmith.ui.widgets.file_dialogs import ask_file_to_save
 from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
 from grainsmith.ui.widgets.plot_canvas import Plot
@@ -61,11 +62,11 @@ class StatisticsPanel(Panel):
             StatisticsSettings,
             folded=("guard_px", "drop_below_resolution", "n_bootstrap", "scale_error_pct", "seed"),
         )
-        self._mineral = _combo("Which grains: all, or those of one mineral")
+        self._mineral = combo_box("Which grains: all, or those of one mineral")
         self._mineral.setMinimumWidth(96)
-        self._kind = _combo("What is drawn")
+        self._kind = combo_box("What is drawn")
         self._kind.addItems(_KINDS)
-        self._axes = [_combo("Column") for _ in range(3)]
+        self._axes = [combo_box("Column") for _ in range(3)]
         self._plot = Plot()
         self._summary = label("")
         self._compute = button(
@@ -89,10 +90,10 @@ class StatisticsPanel(Panel):
         self.add(
             self._compute,
             row_of(label("Plot"), self._kind, label("of"), self._mineral, stretch=1),
-            row_of(*self._axes, stretch=None),
+            row_of(*self._axes),
             self._plot,
             self._summary,
-            row_of(self._picture, self._report, stretch=None),
+            row_of(self._picture, self._report),
             self._form,
         )
         self.setMinimumWidth(300)
@@ -155,11 +156,12 @@ class StatisticsPanel(Panel):
         numbers = [str(name) for name in table.select_dtypes(["number"])]
         wanted = (_size_column(table, self._form["size"].value), "aspect_ratio", "circularity")
         for combo, first in zip(self._axes, wanted, strict=True):
-            _fill(combo, {readable(name): name for name in numbers}, readable(first))
+            entries = [(readable(name), name) for name in numbers]
+            fill_combo(combo, entries, combo.currentText(), readable(first))
         named = table.mineral.dropna().unique() if "mineral" in table else ()
-        names = {_ALL: _ALL} | {str(name): str(name) for name in sorted(named) if name}
+        names = [_ALL, *(str(name) for name in sorted(named) if name)]
         if self._mineral.currentText() in ("", _ALL):
-            _fill(self._mineral, names, _ALL)
+            fill_combo(self._mineral, [(name, name) for name in names], self._mineral.currentText())
 
     # --- statistics
 
@@ -180,7 +182,7 @@ class StatisticsPanel(Panel):
             self._timer.start()
             return
         height, width = self._measured.field_shape
-        run(
+        run_in_background(
             summarise,
             FieldGrains(table=self._table(), height_px=height, width_px=width),
             settings,
@@ -275,9 +277,7 @@ class StatisticsPanel(Panel):
     def save_plot(self, path: str = "") -> None:
         """Save the plot as it is; asks for a file where none is given."""
         if not path:
-            path, _ = QFileDialog.getSaveFileName(
-                self, "Save the plot", "plot.svg", "Images (*.svg *.pdf *.png)"
-            )
+            path = ask_file_to_save(self, "Save the plot", "plot.svg", "Images (*.svg *.pdf *.png)")
         if path:
             self._plot.figure.savefig(path, dpi=300)
             self.show_message(f"Saved in {path}")
@@ -291,14 +291,12 @@ class StatisticsPanel(Panel):
             )
             return
         if not path:
-            path, _ = QFileDialog.getSaveFileName(
-                self, "Write the report", "report.html", "Pages (*.html)"
-            )
+            path = ask_file_to_save(self, "Write the report", "report.html", "Pages (*.html)")
         if path:
             image = self.roles.image
             fits = image is not None and self.roles.belongs(grains, image)
             picture = sem_image_of(image) if image is not None and fits else None
-            run(
+            run_in_background(
                 write_report,
                 path,
                 labels=np.array(grains.data),
@@ -358,23 +356,3 @@ def _size_column(table: pd.DataFrame, size: str) -> str:
 def _say_in_plot(axes: Axes, *, text: str) -> None:
     axes.set_axis_off()
     axes.text(0.5, 0.5, text, ha="center", va="center", color="0.4", transform=axes.transAxes)
-
-
-def _combo(tip: str) -> QComboBox:
-    combo = QComboBox()
-    combo.setToolTip(tip)
-    combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    return combo
-
-
-def _fill(combo: QComboBox, items: dict[str, str], first: str) -> None:
-    # Keep what was chosen, where it is still there.
-    shown = [combo.itemText(i) for i in range(combo.count())]
-    if shown == list(items):
-        return
-    present = combo.currentText() or first
-    combo.clear()
-    for text, data in items.items():
-        combo.addItem(text, data)
-    at = combo.findText(present)
-    combo.setCurrentIndex(at if at >= 0 else max(0, combo.findText(first)))

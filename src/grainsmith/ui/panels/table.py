@@ -10,7 +10,6 @@ from qtpy.QtGui import QAction, QGuiApplication
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
-    QFileDialog,
     QLineEdit,
     QMenu,
     QSizePolicy,
@@ -24,11 +23,13 @@ from grainsmith.plots import readable
 from grainsmith.ui.editing.clicks import on_click
 from grainsmith.ui.editing.mouse import at_work
 from grainsmith.ui.layers.label_colors import color_grains, restore_colors
-from grainsmith.ui.panels.base import Panel, button, label
+from grainsmith.ui.panels.base import Panel
 from grainsmith.ui.panels.messages import NO_GRAINS, NOT_MEASURED, missing_text
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
 from grainsmith.ui.session.selection import selection_of, zoom_to_grains
+from grainsmith.ui.widgets.controls import button, label
+from grainsmith.ui.widgets.file_dialogs import ask_file_to_save
 from grainsmith.ui.widgets.grain_table_model import GrainTableModel
 from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
@@ -106,7 +107,7 @@ class TablePanel(Panel):
             self._view,
             self._count,
             row_of(self._columns, label("Colour by"), self._colour, stretch=2),
-            row_of(self._copy, self._save, stretch=None),
+            row_of(self._copy, self._save),
         )
         self.setMinimumWidth(300)
         self.layout().setStretch(0, 1000)  # the table takes all the height there is
@@ -273,7 +274,7 @@ class TablePanel(Panel):
             )
             return
         if not path:
-            path, _ = QFileDialog.getSaveFileName(
+            path = ask_file_to_save(
                 self, "Save the grain table", "grains.csv", "Tables (*.csv *.parquet *.xlsx)"
             )
         if not path:

@@ -22,7 +22,7 @@ from grainsmith.ui.layers.geometry import pixel_size_um_of, transform_of
 from grainsmith.ui.layers.labels import features_of, table_of
 from grainsmith.ui.layers.metadata import ImageMetadata, states_of
 from grainsmith.ui.session.active_layers import active_layers_of
-from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.background import run_in_background
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from grainsmith.data import ElementMap, LabelImage, OnProgress, Transform
     from grainsmith.ui.session.active_layers import ActiveLayers
-    from grainsmith.ui.widgets.background import Progress
+    from grainsmith.ui.widgets.progress_bar import ProgressBar
 
 _DELAY_MS = 60
 """A stroke of the brush sends many events; the grains are measured once they have stopped."""
@@ -117,7 +117,7 @@ class Measurements:
         return height - self._inputs(layer)["data_bar_rows"], width
 
     def measure(
-        self, *, busy: QWidget, progress: Progress, then: Callable[[], None] | None = None
+        self, *, busy: QWidget, progress: ProgressBar, then: Callable[[], None] | None = None
     ) -> None:
         """Measure all grains in the background."""
         layer = self.layer
@@ -136,7 +136,7 @@ class Measurements:
         def stopped() -> None:
             self.running = False
 
-        run(
+        run_in_background(
             _measure_all,
             np.array(layer.data),
             self._inputs(layer),

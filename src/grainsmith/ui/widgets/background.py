@@ -10,7 +10,6 @@ from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.ui.widgets.hints import message_of
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from magicgui.widgets import Widget
+    from qtpy.QtWidgets import QWidget
+
+    from grainsmith.ui.widgets.progress_bar import ProgressBar
 
 _SIGNAL_INTERVAL_S = 0.1
 """More than ten signals a second slow the drawing down and nobody reads them."""
@@ -30,58 +32,6 @@ USER_ERRORS = (GrainsmithError, ValueError, OSError, MemoryError)
 
 class Cancelled(Exception):  # noqa: N818  (no error: the user asked for it)
     """The user pressed Cancel; raised in the working thread by `on_progress`."""
-
-
-class Progress(QWidget):
-    """A bar and a Cancel button which are there only while something runs."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._bar = QProgressBar()
-        # Long text must not widen the dock.
-        self._bar.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._cancel = QPushButton("Cancel")
-        self._cancel.setToolTip("Stop after the present step; nothing is changed")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._bar, 1)
-        layout.addWidget(self._cancel)
-        self._cancel.clicked.connect(self.cancel)
-        self._on_cancel: Callable[[], None] | None = None
-        self._title = ""
-        self.hide()
-
-    @property
-    def running(self) -> bool:
-        """Whether something runs."""
-        return self._on_cancel is not None
-
-    def begin(self, title: str, on_cancel: Callable[[], None]) -> None:
-        """Show the bar, without a total as yet."""
-        self._title, self._on_cancel = title, on_cancel
-        self._cancel.setEnabled(True)
-        self._bar.setRange(0, 0)
-        self._bar.setFormat(title)
-        self.show()
-
-    def advance(self, done: int, total: int) -> None:
-        """Show done of total steps."""
-        if self.running and self._cancel.isEnabled():
-            self._bar.setRange(0, max(total, 0))
-            self._bar.setValue(done)
-            self._bar.setFormat(f"{self._title}: {done} of {total}")
-
-    def cancel(self) -> None:
-        """Ask the work to stop; it does so at its next step."""
-        if self._on_cancel is not None:
-            self._cancel.setEnabled(False)
-            self._bar.setFormat("Stopping after this step …")
-            self._on_cancel()
-
-    def end(self) -> None:
-        """Hide the bar."""
-        self._on_cancel = None
-        self.hide()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +84,12 @@ class _Job(QObject):
             self.advanced.emit(done, total)
 
 
-def run(
+def run_in_background(
     func: Callable[..., Any],
     *args: Any,
     busy: QWidget | Widget,
     then: Callable[[Any], None],
-    progress: Progress | None = None,
+    progress: ProgressBar | None = None,
     title: str = "Working",
     stopped: Callable[[], None] | None = None,
     failed: Callable[[Exception], None] | None = None,

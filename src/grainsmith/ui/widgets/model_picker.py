@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 
 from grainsmith.models.registry import find_model, list_models
 from grainsmith.segment import SegmentSettings
+from grainsmith.ui.widgets.file_dialogs import ask_file_to_open
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
@@ -75,9 +76,7 @@ class ModelChoice(QComboBox):
         if self.itemText(index) != _FILE:
             self._last = index
             return
-        path, _ = QFileDialog.getOpenFileName(
-            self, "Choose a model", "", "Weights (*.pt *.pth *);;All files (*)"
-        )
+        path = ask_file_to_open(self, "Choose a model", "Weights (*.pt *.pth *);;All files (*)")
         if path:
             self.choose(str(Path(path)))
         else:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 from magicgui.widgets import Container, create_widget
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from grainsmith.settings import attribute_docs, default_of
+from grainsmith.ui.widgets.layouts import Collapsible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,9 +76,7 @@ class Form(QWidget, Generic[T]):
         if shown:
             layout.addWidget(self._block(shown))
         if folded:
-            self.more = QCollapsible("More settings", expandedIcon="▼", collapsedIcon="▶")
-            self.more.setDuration(0)
-            self.more.addWidget(self._block(folded))
+            self.more = Collapsible("More settings", self._block(folded))
             layout.addWidget(self.more)
 
     def _block(self, rows: list[Any]) -> QWidget:

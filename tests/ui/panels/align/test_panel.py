@@ -375,7 +375,7 @@ def test_screenshots(panel, qtbot, screenshots):
             flash=False,
         )
     panel.end_preview()
-    panel.by_hand.open(True)
+    panel.by_hand.expand()
     panel.landmarks.begin()
     qtbot.wait(300)
     picture = window.screenshot(

@@ -19,10 +19,10 @@ from grainsmith.train.novelty import most_novel
 from grainsmith.train.runs import free_name, runs_folder, unfinished_runs
 from grainsmith.train.settings import TuneSettings
 from grainsmith.ui.layers.metadata import GrainsMetadata
-from grainsmith.ui.panels.base import duration
 from grainsmith.ui.panels.segment import SegmentPanel
 from grainsmith.ui.panels.train.training_set import TrainingSetPanel
 from grainsmith.ui.panels.train.tuning import TuningPanel, settings_as_options
+from grainsmith.ui.widgets.controls import duration_text
 
 WAIT_MS = 180_000
 """A process that loads torch on a busy machine takes its time."""
@@ -248,7 +248,7 @@ def test_models_that_cannot_be_written_are_said(panel, dataset, tmp_path, qtbot)
     ("seconds", "said"), [(45.2, "45 s"), (95, "2 min"), (5300, "88 min"), (9000, "2.5 h")]
 )
 def test_times_are_said_as_people_would(seconds, said):
-    assert duration(seconds) == said
+    assert duration_text(seconds) == said
 
 
 def test_a_name_is_free_once(tmp_path):

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from napari.layers import Layer
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QComboBox,
-    QFileDialog,
     QHeaderView,
     QSpinBox,
     QTableWidget,
@@ -29,8 +27,10 @@ from grainsmith.io.maps.reader import (
 )
 from grainsmith.ui.layers.element_maps import attach_maps, map_folder_layers
 from grainsmith.ui.layers.metadata import MapMetadata
-from grainsmith.ui.panels.base import Panel, button, label, reports_errors
+from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.plugin.reader import report_opened
+from grainsmith.ui.widgets.controls import button, compact_combo_box, label
+from grainsmith.ui.widgets.file_dialogs import ask_files_to_open, ask_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,13 +85,13 @@ class MapsPanel(Panel):
         self._show([])
 
     def _choose_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "A folder of element maps")
+        folder = ask_folder(self, "A folder of element maps")
         if folder:
             self.show_files(folder)
 
     def _choose_files(self) -> None:
         pattern = " ".join(f"*{suffix}" for suffix in SUFFIXES)
-        files, _ = QFileDialog.getOpenFileNames(self, "Element maps", "", f"Maps ({pattern})")
+        files = ask_files_to_open(self, "Element maps", f"Maps ({pattern})")
         if files:
             self.show_files(files)
 
@@ -111,14 +111,16 @@ class MapsPanel(Panel):
             item.setToolTip(f"{guess.path}\n{guess.what}{': ' if guess.note else ''}{guess.note}")
             self._table.setItem(row, 0, item)
             element = guess.element if guess.what in ("map", "left out") else guess.what
-            self._table.setCellWidget(row, 1, _combo(("", *SYMBOLS, "image", "container"), element))
+            self._table.setCellWidget(
+                row, 1, compact_combo_box(("", *SYMBOLS, "image", "container"), element)
+            )
             line = QTableWidgetItem(guess.line)
             line.setToolTip(_LINES_TIP if guess.what == "container" else "X-ray line, such as Ka1")
             self._table.setItem(row, 2, line)
             self._table.setCellWidget(
-                row, 3, _combo((_BY_NUMBERS, *KINDS), guess.kind or _BY_NUMBERS)
+                row, 3, compact_combo_box((_BY_NUMBERS, *KINDS), guess.kind or _BY_NUMBERS)
             )
-            self._table.setCellWidget(row, 4, _combo(CHANNELS, guess.channel))
+            self._table.setCellWidget(row, 4, compact_combo_box(CHANNELS, guess.channel))
             self._table.setCellWidget(row, 5, _bar_box(guess.bar_rows))
         self._table.setVisible(bool(guesses))
         self._open_button.setVisible(bool(guesses))
@@ -199,12 +201,3 @@ def _bar_box(rows: int) -> QSpinBox:
     box.setValue(rows)
     box.setToolTip("Rows at the bottom of an image that are a data bar; they are cut off")
     return box
-
-
-def _combo(choices: Sequence[str], current: str) -> QComboBox:
-    combo = QComboBox()
-    combo.addItems(choices)
-    combo.setCurrentText(current)
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.setMinimumContentsLength(max(2, min(7, max(map(len, choices)) - 2)))
-    return combo

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 from grainsmith.align import MODELS, POINTS_NEEDED, fit_points, leave_one_out_px, residuals_px
 from grainsmith.data import Transform
 from grainsmith.ui.layers.geometry import place_of, transform_of
-from grainsmith.ui.panels.base import button, label
+from grainsmith.ui.widgets.controls import button, label
 from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
 
@@ -47,8 +47,8 @@ class LandmarkPairs(QWidget):
         self._apply = button("Apply", self.apply, tip="Move the map so that the pairs coincide")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(row_of(self._start, self._model, stretch=None))
-        self._row = row_of(self._undo, self._apply, stretch=None)
+        layout.addWidget(row_of(self._start, self._model))
+        self._row = row_of(self._undo, self._apply)
         layout.addWidget(self._row)
         layout.addWidget(self._note)
         self._row.hide()

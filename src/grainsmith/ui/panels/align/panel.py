@@ -10,12 +10,9 @@ from napari.layers import Layer
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -29,9 +26,12 @@ from grainsmith.ui.panels.align.landmarks import LandmarkPairs
 from grainsmith.ui.panels.align.nudge import ArrowKeys
 from grainsmith.ui.panels.align.preview import PREVIEW_MODES, MapPreview
 from grainsmith.ui.panels.align.table import AlignTable
-from grainsmith.ui.panels.base import Panel, bind_escape, button, reports_errors
+from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.session.panel_settings import panel_settings_of
+from grainsmith.ui.widgets.controls import bind_escape, button
+from grainsmith.ui.widgets.file_dialogs import ask_file_to_open, ask_file_to_save
+from grainsmith.ui.widgets.layouts import Collapsible
 from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
@@ -62,33 +62,6 @@ _SUMMARY_WORDS = {
     "unsure": "unsure and not moved",
     "not aligned": "not aligned",
 }
-
-
-class Fold(QWidget):
-    """A section under a title that folds away; it grows with its content."""
-
-    def __init__(self, title: str, widgets: Sequence[QWidget]) -> None:
-        super().__init__()
-        self._title = title
-        self._content = QWidget()
-        content = QVBoxLayout(self._content)
-        content.setContentsMargins(8, 2, 0, 2)
-        for widget in widgets:
-            content.addWidget(widget)
-        self._button = QToolButton()
-        self._button.setAutoRaise(True)
-        self._button.clicked.connect(lambda: self.open(self._content.isHidden()))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self._button)
-        layout.addWidget(self._content)
-        self.open(False)
-
-    def open(self, is_open: bool) -> None:
-        """Show or hide the content."""
-        self._content.setVisible(is_open)
-        self._button.setText(f"{'▼' if is_open else '▶'} {self._title}")
 
 
 class AlignPanel(Panel):
@@ -135,11 +108,13 @@ class AlignPanel(Panel):
             self.straighten,
             tip="Of a distorted map: add a new layer, resampled once; the map itself stays",
         )
-        self.by_hand = Fold("By hand", (self.arrow_keys, self._whole_pass, self.landmarks, copy))
+        self.by_hand = Collapsible(
+            "By hand", self.arrow_keys, self._whole_pass, self.landmarks, copy
+        )
         self.add(
             top,
             self._align,
-            Fold("Settings", (self._form, self._keep_passes)),
+            Collapsible("Settings", self._form, self._keep_passes),
             self._table,
             self._preview_buttons(),
             self.by_hand,
@@ -353,7 +328,7 @@ class AlignPanel(Panel):
         self.viewer.window.add_dock_widget(MapsPanel(self.viewer), name="Maps", area="right")
 
     def _ask_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(
+        path = ask_file_to_save(
             self, "Save transforms", "transforms.json", "Transforms (*.json *.txt)"
         )
         if path:
@@ -372,9 +347,7 @@ class AlignPanel(Panel):
         self.show_message(f"Saved: {path}")
 
     def _ask_load(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(
-            self, "Load transforms", "", "Transforms (*.json *.txt *.csv)"
-        )
+        path = ask_file_to_open(self, "Load transforms", "Transforms (*.json *.txt *.csv)")
         if path:
             self.load(path)
 

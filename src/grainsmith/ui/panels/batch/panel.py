@@ -12,7 +12,6 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QLineEdit,
     QSizePolicy,
     QSpinBox,
@@ -22,12 +21,14 @@ from qtpy.QtWidgets import (
 from grainsmith.pipeline.batch.discovery import checked, find_fields, read_sheet
 from grainsmith.pipeline.batch.manifest import holds_results
 from grainsmith.pipeline.batch.runner import ProgressEstimator, run_batch
-from grainsmith.ui.panels.base import Panel, button, duration, label
+from grainsmith.ui.panels.base import Panel
 from grainsmith.ui.panels.batch.field_list import FieldList
 from grainsmith.ui.panels.batch.recipe import RecipePart, said
-from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.background import run_in_background
+from grainsmith.ui.widgets.controls import button, duration_text, label
+from grainsmith.ui.widgets.file_dialogs import ask_file_to_open, ask_folder
 from grainsmith.ui.widgets.hints import message_of
-from grainsmith.ui.widgets.layouts import across, one_of
+from grainsmith.ui.widgets.layouts import labelled_row, pages_of, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,17 +102,16 @@ class BatchPanel(Panel):
         )
         self._clear = button("Clear", self.clear, tip="Take all fields from the list")
         self._choose_out = button("Results in …", self._ask_out, tip="Folder for all results")
-        self._setup = across(
+        self._setup = rows(
             (None, self._what),
-            (None, across((None, self._add), (None, self._sheet), (None, self._clear))),
+            (None, labelled_row((None, self._add), (None, self._sheet), (None, self._clear))),
             (None, self._choose_out),
             (None, self._where),
             (None, self.resume),
-            (None, across(("Work is done", self.engine))),
-            (None, one_of(self.engine, QWidget(), self.workers, self.address)),
+            (None, labelled_row(("Work is done", self.engine))),
+            (None, pages_of(self.engine, QWidget(), self.workers, self.address)),
             (None, self.recipe),
             (None, self._go),
-            vertical=True,
         )
         folder = button("Open folder", self._open_folder, tip="Of the results, in the file manager")
         self.add(
@@ -119,7 +119,7 @@ class BatchPanel(Panel):
             self._left,
             self._dashboard,
             self.list,
-            across((None, self._report), (None, folder)),
+            labelled_row((None, self._report), (None, folder)),
         )
         self.layout().setStretch(0, 1000)  # the list takes the room that is left
 
@@ -161,7 +161,7 @@ class BatchPanel(Panel):
         beside: Path,
     ) -> None:
         self.show_message("")
-        run(said, work, busy=self._setup, then=partial(self._on_found, take, beside))
+        run_in_background(said, work, busy=self._setup, then=partial(self._on_found, take, beside))
 
     def _on_folders(self, paths: list[str], _found: tuple[FieldFiles, ...]) -> None:
         self._paths = paths
@@ -231,7 +231,7 @@ class BatchPanel(Panel):
         self._left.show()
         self.list.begin()
         self._pace = ProgressEstimator(len(self.fields))
-        run(
+        run_in_background(
             _run,
             self.fields,
             recipe,
@@ -254,7 +254,7 @@ class BatchPanel(Panel):
         self.list.show_state(state)
         self._pace.note(state)
         left_s = self._pace.seconds_left()
-        self._left.setText("" if math.isnan(left_s) else f"About {duration(left_s)} left")
+        self._left.setText("" if math.isnan(left_s) else f"About {duration_text(left_s)} left")
 
     def _on_said(self, text: str) -> None:
         word, _, address = text.partition(" http")
@@ -313,17 +313,17 @@ class BatchPanel(Panel):
     # --- asking
 
     def _ask_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Folder of fields or samples")
+        folder = ask_folder(self, "Folder of fields or samples")
         if folder:
             self.add_folder(folder)
 
     def _ask_sheet(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Sheet", "", "Sheets (*.csv *.tsv *.txt)")
+        path = ask_file_to_open(self, "Sheet", "Sheets (*.csv *.tsv *.txt)")
         if path:
             self.open_sheet(path)
 
     def _ask_out(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Folder for the results")
+        folder = ask_folder(self, "Folder for the results")
         if folder:
             self.put_results(folder)
 

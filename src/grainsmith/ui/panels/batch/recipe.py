@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QVBoxLayout, QWidget
-from superqt import QCollapsible
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from grainsmith.classify.rules import read_rules
 from grainsmith.errors import GrainsmithError
@@ -21,12 +20,13 @@ from grainsmith.pipeline.recipe import (
     check_recipe,
     read_recipe,
 )
-from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.panel_settings import panel_settings_of
-from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.background import run_in_background
+from grainsmith.ui.widgets.controls import button, label
+from grainsmith.ui.widgets.file_dialogs import ask_file_to_open, ask_file_to_save
 from grainsmith.ui.widgets.hints import message_of
-from grainsmith.ui.widgets.layouts import across
+from grainsmith.ui.widgets.layouts import Collapsible, labelled_row
 from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
@@ -71,17 +71,19 @@ class RecipePart(QWidget):
         lines = QVBoxLayout(inside)
         lines.setContentsMargins(8, 2, 0, 2)
         for widget in (
-            across((None, self._named), (None, rules)), self._rules, self._units, self._report,
+            labelled_row((None, self._named), (None, rules)),
+            self._rules,
+            self._units,
+            self._report,
             self._open,
-        ):  # fmt: skip
+        ):
             lines.addWidget(widget)
-        fold = QCollapsible("Minerals, reports, scale", expandedIcon="▼", collapsedIcon="▶")
-        fold.setDuration(0)
+        fold = Collapsible("Minerals, reports, scale")
         fold.addWidget(inside)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(4)
-        for widget in (self._what, across((None, save), (None, load)), fold):
+        for widget in (self._what, labelled_row((None, save), (None, load)), fold):
             whole.addWidget(widget)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's name)
@@ -111,7 +113,9 @@ class RecipePart(QWidget):
     def load(self, path: str) -> None:
         """Read a recipe and show it; one that cannot be used changes nothing."""
         self.told.emit("")
-        run(said, _read, path, busy=self, then=partial(self._on_read, Path(path).name))
+        run_in_background(
+            said, _read, path, busy=self, then=partial(self._on_read, Path(path).name)
+        )
 
     def _on_read(self, name: str, recipe: Recipe | str) -> None:
         if isinstance(recipe, str):
@@ -141,17 +145,17 @@ class RecipePart(QWidget):
     # --- asking
 
     def _ask_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save recipe", "recipe.yaml", _FILES)
+        path = ask_file_to_save(self, "Save recipe", "recipe.yaml", _FILES)
         if path:
             self.told.emit(said(self.save, path) or f"Saved: {path}")
 
     def _ask_load(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Load recipe", "", _FILES)
+        path = ask_file_to_open(self, "Load recipe", _FILES)
         if path:
             self.load(path)
 
     def _ask_rules(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Rules", "", "Rules (*.yaml *.yml)")
+        path = ask_file_to_open(self, "Rules", "Rules (*.yaml *.yml)")
         if path:
             self.told.emit(said(self.name_by, path) or "")
 

@@ -11,9 +11,9 @@ from grainsmith.clean import CleanSettings, clean_labels, count_reasons
 from grainsmith.ui.editing.overlays import PREVIEW
 from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.metadata import ImageMetadata
-from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.panels.messages import error_text
-from grainsmith.ui.widgets.background import USER_ERRORS, run
+from grainsmith.ui.widgets.background import USER_ERRORS, run_in_background
+from grainsmith.ui.widgets.controls import button, label
 from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from grainsmith.ui.editing.editor import Editor
     from grainsmith.ui.editing.history import History
     from grainsmith.ui.session.active_layers import ActiveLayers
-    from grainsmith.ui.widgets.background import Progress
+    from grainsmith.ui.widgets.progress_bar import ProgressBar
 
     ThenStep = Callable[[History, int, CleanResult], None]
 
@@ -34,7 +34,7 @@ _FOLDED = ("max_area_um2", "max_area_px", "min_confidence", "min_solidity")
 class BulkCleanup(QWidget):
     """Remove and repair grains by rules, as one step of the history."""
 
-    def __init__(self, editor: Editor, active: ActiveLayers, progress: Progress) -> None:
+    def __init__(self, editor: Editor, active: ActiveLayers, progress: ProgressBar) -> None:
         super().__init__()
         self._editor, self._active, self._progress = editor, active, progress
         self.form = Form(CleanSettings, folded=_FOLDED)
@@ -78,7 +78,7 @@ class BulkCleanup(QWidget):
             return
         layer, image = self._editor.layer, self._active.image
         table = layer.features
-        run(
+        run_in_background(
             clean_labels,
             layer.data.copy(),  # editing goes on meanwhile
             settings,

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QListWidget, QVBoxLayout, QWidget
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.ui.panels.base import button, label
+from grainsmith.ui.widgets.controls import button, label
 
 if TYPE_CHECKING:
     from grainsmith.ui.editing.editor import Editor

@@ -12,9 +12,9 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.ui.editing.shortcuts import KEYS, key_of
 from grainsmith.ui.editing.tools import MODES
 from grainsmith.ui.layers.geometry import pixel_size_um_of
-from grainsmith.ui.panels.base import label
 from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.session.active_layers import connect_while_alive
+from grainsmith.ui.widgets.controls import label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -15,9 +15,9 @@ from grainsmith.ui.editing.autosave import autosave_of
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.geometry import pixel_size_um_of, place_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, ImageMetadata
-from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.panels.messages import error_text
 from grainsmith.ui.session.active_layers import active_layers_of
+from grainsmith.ui.widgets.controls import button, label
 
 if TYPE_CHECKING:
     import napari

@@ -16,9 +16,9 @@ from grainsmith.ui.editing.review_queue import ReviewQueue, make_review_queue
 from grainsmith.ui.layers.camera import zoom_to
 from grainsmith.ui.layers.labels import table_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, ImageMetadata
-from grainsmith.ui.panels.base import button, label
 from grainsmith.ui.panels.messages import NO_GRAINS, error_text
-from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.background import run_in_background
+from grainsmith.ui.widgets.controls import button, label
 
 if TYPE_CHECKING:
     import napari
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from grainsmith.ui.editing.history import History
     from grainsmith.ui.editing.review_queue import Entry
     from grainsmith.ui.session.active_layers import ActiveLayers
-    from grainsmith.ui.widgets.background import Progress
+    from grainsmith.ui.widgets.progress_bar import ProgressBar
 
 _DELAY_MS = 120
 _MAX_ROWS = 2000
@@ -46,7 +46,7 @@ class GrainReview(QWidget):
         viewer: napari.viewer.Viewer,
         editor: Editor,
         active: ActiveLayers,
-        progress: Progress,
+        progress: ProgressBar,
     ) -> None:
         super().__init__()
         self._viewer, self._editor, self._active = viewer, editor, active
@@ -115,7 +115,7 @@ class GrainReview(QWidget):
         if history is None:
             return
         layer = self._editor.layer
-        run(
+        run_in_background(
             _make_queue,
             layer.data.copy(),
             table_of(layer) if "index" in layer.features else None,

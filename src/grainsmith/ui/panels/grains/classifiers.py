@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QComboBox, QFileDialog, QListWidget, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QListWidget, QSpinBox, QVBoxLayout, QWidget
 
 from grainsmith.classify.examples import ExampleSettings
 from grainsmith.classify.rules import RuleSet, advice_on_elements, read_rules
 from grainsmith.errors import GrainsmithError, MismatchError
 from grainsmith.pipeline.field.classify import Named, Namer, by_clusters, by_examples, by_rules
 from grainsmith.pipeline.recipe import ClassifySettings
-from grainsmith.ui.panels.base import button, label
+from grainsmith.ui.widgets.controls import button, label
+from grainsmith.ui.widgets.file_dialogs import ask_file_to_open
 from grainsmith.ui.widgets.hints import message_of
-from grainsmith.ui.widgets.layouts import across
+from grainsmith.ui.widgets.layouts import labelled_row
 from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class RulesPage(QWidget):
         self._choice.currentIndexChanged.connect(lambda _: self._show_advice())
         open_file = button("Open rules …", self._ask, tip="A YAML file; see the page on minerals")
         standards = label("With maps of counts, the examples serve as standards.", dim=True)
-        _column(self, across((None, self._choice)), open_file, standards, self._advice)
+        _column(self, labelled_row((None, self._choice)), open_file, standards, self._advice)
 
     @property
     def advice(self) -> str:
@@ -155,7 +156,7 @@ class RulesPage(QWidget):
             self._advice.setText("; ".join(advice_on_elements(self._elements)))
 
     def _ask(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Rules", "", "Rules (*.yaml *.yml)")
+        path = ask_file_to_open(self, "Rules", "Rules (*.yaml *.yml)")
         if path:
             self.open(path)
 
@@ -172,13 +173,13 @@ class ClustersPage(QWidget):
         self._max_clusters.setToolTip("Upper limit; the number of clusters follows from the grains")
         self._cluster = QComboBox()
         self._cluster.setToolTip("Cluster that 'Name it' names")
-        self._naming = across(
+        self._naming = labelled_row(
             (None, self._cluster),
             (None, button("Name it", self.name_cluster, tip="Give this cluster the mineral above")),
         )
         self._naming.hide()
         hint = label("Group grains of similar composition, then name the groups.", dim=True)
-        _column(self, hint, across(("At most", self._max_clusters)), self._naming)
+        _column(self, hint, labelled_row(("At most", self._max_clusters)), self._naming)
 
     @property
     def clusters(self) -> list[str]:

@@ -13,13 +13,14 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.gallery import ComboSettings, draw_combo, make_combo
 from grainsmith.ui.layers.labels import table_of
 from grainsmith.ui.layers.metadata import MapMetadata
-from grainsmith.ui.panels.base import Panel, button, label
+from grainsmith.ui.panels.base import Panel
 from grainsmith.ui.panels.grains.combo_export import ComboExport
 from grainsmith.ui.panels.messages import NO_GRAINS, NO_IMAGE, NO_MAPS
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.current_grain import CurrentGrain
 from grainsmith.ui.session.gallery_field import field_of
 from grainsmith.ui.session.selection import selection_of
+from grainsmith.ui.widgets.controls import button, label
 from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.image_view import ImageView
 from grainsmith.ui.widgets.settings_form import Form

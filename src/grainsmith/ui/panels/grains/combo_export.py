@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QWidget
+from qtpy.QtWidgets import QApplication, QGridLayout, QWidget
 
 from grainsmith.gallery import (
     SheetSettings,
@@ -17,7 +16,8 @@ from grainsmith.gallery import (
     save_combos,
 )
 from grainsmith.io.images.png import write_png
-from grainsmith.ui.panels.base import button
+from grainsmith.ui.widgets.controls import button
+from grainsmith.ui.widgets.file_dialogs import ask_file_to_save, ask_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,7 +110,7 @@ class ComboExport(QWidget):
     def save_all(self) -> None:
         """Ask for a folder and save the combos of all grains."""
         field = self._source.field()
-        folder = QFileDialog.getExistingDirectory(self, "Folder for all combos") if field else ""
+        folder = ask_folder(self, "Folder for all combos") if field else ""
         if not folder:
             return
         self._run(
@@ -147,5 +147,5 @@ class ComboExport(QWidget):
         self._source.run_job(func, *args, busy=self.save_all_button, **options)
 
     def _ask_file(self, name: str, kinds: str) -> str:
-        path, _ = QFileDialog.getSaveFileName(self, "Save", str(Path.cwd() / name), kinds)
+        path = ask_file_to_save(self, "Save", name, kinds)
         return str(path)

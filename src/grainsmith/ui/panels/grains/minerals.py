@@ -24,7 +24,7 @@ from grainsmith.ui.layers.metadata import (
     examples_of,
 )
 from grainsmith.ui.layers.mineral_map import mineral_layer_of, show_mineral, show_minerals
-from grainsmith.ui.panels.base import Panel, button, label, reports_errors
+from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.grains.classifiers import ClustersPage, ExamplesPage, RulesPage
 from grainsmith.ui.panels.grains.mineral_edit import MineralEdit
 from grainsmith.ui.panels.keys import MAIN_KEYS
@@ -33,8 +33,9 @@ from grainsmith.ui.session.current_grain import CurrentGrain
 from grainsmith.ui.session.gallery_field import field_of, maps_of, naming_of, put_columns
 from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.session.selection import selection_of
+from grainsmith.ui.widgets.controls import button, fill_combo, label
 from grainsmith.ui.widgets.dataframe_table import DataFrameTable
-from grainsmith.ui.widgets.layouts import across, one_of
+from grainsmith.ui.widgets.layouts import labelled_row, pages_of, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,15 +102,17 @@ class MineralsPanel(Panel):
             tip="Show the first three principal components of the maps as an RGB image: what "
             "differs in composition differs in colour",
         )
-        self._results = across(
-            ("Show", self._shown_mineral), ("Table", self._view), (None, self.table), vertical=True
+        self._results = rows(
+            ("Show", self._shown_mineral),
+            ("Table", self._view),
+            (None, self.table),
         )
         self.add(
             self._grain_line,
             self.mineral,
-            across((None, example), (None, by_hand)),
+            labelled_row((None, example), (None, by_hand)),
             self.method,
-            one_of(self.method, self.examples, self.rules, self.clusters),
+            pages_of(self.method, self.examples, self.rules, self.clusters),
             self._name,
             self._notes,
             self._results,
@@ -202,8 +205,8 @@ class MineralsPanel(Panel):
             pixel_size_um_of(grains),
         )
         self.views = {**own, **self._result.views}
-        _fill(self._view, list(self.views), self._view.currentText())
-        _fill(self._shown_mineral, [_ALL, *colors], _ALL)
+        fill_combo(self._view, [(name, None) for name in self.views], self._view.currentText())
+        fill_combo(self._shown_mineral, [(name, None) for name in (_ALL, *colors)], _ALL)
         self.mineral.add_names(colors)
         self._results.show()
         self._show_view()
@@ -348,9 +351,3 @@ class MineralsPanel(Panel):
             metadata=OverlayMetadata().for_layer(Role.CHECK),
             **place,
         )
-
-
-def _fill(box: QComboBox, entries: list[str], current: str) -> None:
-    box.clear()
-    box.addItems(entries)
-    box.setCurrentIndex(entries.index(current) if current in entries else 0)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QTabWidget
 
-from grainsmith.ui.panels.base import scrolled
 from grainsmith.ui.panels.grains.combo import ComboPanel
 from grainsmith.ui.panels.grains.minerals import MineralsPanel
+from grainsmith.ui.widgets.layouts import scrolled
 
 if TYPE_CHECKING:
     import napari

@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QSizePolicy, QVBoxLayout, QWidg
 
 from grainsmith.train.runs import judged_field, keep_model
 from grainsmith.ui.layers.model_comparison import COLORS, ModelComparisonLayers
-from grainsmith.ui.panels.base import button, label
-from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.background import run_in_background
+from grainsmith.ui.widgets.controls import button, label
 from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class ModelEvaluation(QWidget):
         self.hide()
 
     def _lay_out(self) -> None:
-        buttons = row_of(self._keep, self._roll_back, stretch=None)
+        buttons = row_of(self._keep, self._roll_back)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self._means, self._field, self._scores, self.show_grains, buttons):
@@ -90,7 +90,7 @@ class ModelEvaluation(QWidget):
     def keep(self) -> None:
         """Add the new model to the user's models."""
         if self._run is not None:
-            run(keep_model, self._run, busy=self._keep, then=self._on_kept)
+            run_in_background(keep_model, self._run, busy=self._keep, then=self._on_kept)
 
     def roll_back(self) -> None:
         """Leave the new model out of the list; its files stay with the run."""
@@ -117,7 +117,7 @@ class ModelEvaluation(QWidget):
         if not self.show_grains.isChecked():
             self._layers.hide()
             return
-        run(
+        run_in_background(
             judged_field,
             self._run,
             field.name,

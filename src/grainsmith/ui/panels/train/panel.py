@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QTabWidget
 
-from grainsmith.ui.panels.base import scrolled
 from grainsmith.ui.panels.train.training_set import TrainingSetPanel
 from grainsmith.ui.panels.train.tuning import TuningPanel
+from grainsmith.ui.widgets.layouts import scrolled
 
 if TYPE_CHECKING:
     import napari

@@ -11,7 +11,6 @@ from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QGridLayout,
     QLineEdit,
     QListWidget,
@@ -31,10 +30,13 @@ from grainsmith.io.dataset import (
     remove_field,
     set_roles,
 )
-from grainsmith.ui.panels.base import Panel, button, label, reports_errors, rows
+from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.session.labelled_field import region_on, training_field_of
+from grainsmith.ui.widgets.controls import button, label
+from grainsmith.ui.widgets.file_dialogs import ask_folder
+from grainsmith.ui.widgets.layouts import rows
 
 if TYPE_CHECKING:
     from grainsmith.io.dataset import Problem, TrainingField
@@ -183,7 +185,7 @@ class TrainingSetPanel(Panel):
         return True
 
     def _ask_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Folder of the training set")
+        folder = ask_folder(self, "Folder of the training set")
         if folder:
             self.open(folder)
 

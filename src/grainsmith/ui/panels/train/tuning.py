@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QComboBox,
-    QFileDialog,
     QLineEdit,
     QProgressBar,
     QScrollArea,
@@ -27,11 +26,14 @@ from grainsmith.train.settings import TuneSettings
 from grainsmith.ui.editing.segmentation_result import add_or_update_grains
 from grainsmith.ui.layers.images import image_layer
 from grainsmith.ui.layers.metadata import ImageMetadata
-from grainsmith.ui.panels.base import Panel, button, duration, label, reports_errors, rows
+from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.messages import error_text
 from grainsmith.ui.panels.train.evaluation import ModelEvaluation
 from grainsmith.ui.panels.train.next_image import segment_next_image
 from grainsmith.ui.panels.train.run_process import TrainingProcess
+from grainsmith.ui.widgets.controls import button, duration_text, label
+from grainsmith.ui.widgets.file_dialogs import ask_folder
+from grainsmith.ui.widgets.layouts import rows
 from grainsmith.ui.widgets.model_picker import ModelChoice
 from grainsmith.ui.widgets.plot_canvas import Plot
 from grainsmith.ui.widgets.settings_form import Form
@@ -224,7 +226,7 @@ class TuningPanel(Panel):
         elif step is not None and self._stop.isEnabled():
             self._bar.setRange(0, step["steps"])
             self._bar.setValue(step["step"])
-            left = duration(step["seconds_left"])
+            left = duration_text(step["seconds_left"])
             self._bar.setFormat(f"{step['step']} of {step['steps']}, {left} left")
         notes = [event["text"] for event in events if event["kind"] == "note"]
         self.show_message("\n".join(notes))
@@ -335,7 +337,7 @@ class TuningPanel(Panel):
         self._model_note.setVisible(bool(text))
 
     def _ask_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Folder of the training set")
+        folder = ask_folder(self, "Folder of the training set")
         if folder:
             self.open(folder)
 
