@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grainsmith.errors import MismatchError
-from grainsmith.io.dataset import Dataset, read_dataset, unlabelled
+from grainsmith.io.dataset import Dataset, read_dataset, unlabelled_images
 from grainsmith.io.images.reader import read_image
 from grainsmith.pipeline import segment_field
 
@@ -41,7 +41,7 @@ def segment_next_image(
         raise MismatchError("No image is open: open one of the folder to label first.")
     has_set = bool(training_set) and Path(training_set).is_dir()
     dataset = read_dataset(training_set) if has_set else Dataset(folder=Path())
-    candidates = unlabelled(source, [field.source for field in dataset.fields])
+    candidates = unlabelled_images(source, [field.source for field in dataset.fields])
     path = most_novel(candidates, dataset, settings.model, on_progress=on_progress)
     if path is None:
         raise MismatchError(f"All images in {Path(source).parent} have labels.")

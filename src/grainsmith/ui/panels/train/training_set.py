@@ -248,7 +248,7 @@ def _item(field: TrainingField) -> QListWidgetItem:
     )
     if field.thumbnail.is_file():
         item.setIcon(QIcon(str(field.thumbnail)))
-    item.setToolTip(f"{field.trusted_pct:.0f} % used · {field.licence or 'no licence given'}")
+    item.setToolTip(f"{field.trusted_pct:.0f} % used · {field.license or 'no licence given'}")
     return item
 
 
