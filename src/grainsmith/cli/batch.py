@@ -73,7 +73,7 @@ def batch(
             resume=resume,
             on_progress=on_progress,
             on_state=on_state,
-            say=say,
+            on_message=say,
         )
     if json:
         print_json(_facts(result))

@@ -73,7 +73,7 @@ def mosaic(
             scheduler=scheduler,
             resume=resume,
             on_progress=on_progress,
-            say=say,
+            on_message=say,
         )
     if json:
         print_json(asdict(result))

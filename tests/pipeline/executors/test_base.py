@@ -9,7 +9,8 @@ import pytest
 from tests.pipeline import clusters, items
 
 from grainsmith.errors import GrainsmithError, MismatchError, ReadError
-from grainsmith.pipeline.executors.base import Scheduler, for_each
+from grainsmith.pipeline.executors.base import for_each
+from grainsmith.pipeline.executors.types import Scheduler
 
 pytest.importorskip("distributed")
 
@@ -36,7 +37,7 @@ SQUARES = {0: 0, 1: 1, 2: 4, 3: "three cannot be read", 4: 16}
 
 def test_a_loop_and_two_processes_give_the_same_and_no_error_stops_the_rest():
     steps = []
-    alone = list(for_each(items.square, range(5), on_item=lambda *a: steps.append(a)))
+    alone = list(for_each(items.square, range(5), on_task=lambda *a: steps.append(a)))
     assert values(alone) == SQUARES
     assert steps[:2] == [(0, 1, 2), (0, 2, 2)]
     with pytest.raises(ReadError, match="three"):
@@ -44,8 +45,8 @@ def test_a_loop_and_two_processes_give_the_same_and_no_error_stops_the_rest():
     said, seen = [], []
     shared = list(
         for_each(
-            items.square, range(5), scheduler="local:2", say=said.append,
-            on_item=lambda *a: seen.append(a),
+            items.square, range(5), scheduler="local:2", on_message=said.append,
+            on_task=lambda *a: seen.append(a),
         )
     )  # fmt: skip
     assert values(shared) == SQUARES
@@ -70,7 +71,7 @@ def test_a_stop_asked_for_in_progress_is_passed_on_and_not_an_items_error():
     with pytest.raises(KeyError):
         got.extend(for_each(items.square, range(5), on_progress=stop))
     with pytest.raises(KeyError):
-        list(for_each(items.square, range(5), on_item=lambda number, *_: stop(number, 5)))
+        list(for_each(items.square, range(5), on_task=lambda number, *_: stop(number, 5)))
 
 
 def test_a_stop_that_reaches_several_threads_of_an_item_is_a_stop():
@@ -81,7 +82,7 @@ def test_a_stop_that_reaches_several_threads_of_an_item_is_a_stop():
         raise StopError
 
     with pytest.raises(StopError):
-        list(for_each(items.in_threads, range(2), on_item=stop))
+        list(for_each(items.in_threads, range(2), on_task=stop))
 
 
 def test_a_scheduler_that_is_not_there_is_told_within_ten_seconds():

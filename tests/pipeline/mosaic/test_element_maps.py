@@ -122,7 +122,7 @@ def test_a_mosaic_with_maps_has_their_columns_and_says_where_they_lie(mapped, mo
     settings = SegmentSettings(diameter_px=30, min_area_px=5)
     segment_mosaic(
         folder / "m.tif", folder / "o.zarr", settings, maps=[folder / "maps"], block_px=1024,
-        say=told.append,
+        on_message=told.append,
     )  # fmt: skip
     table = read_table(folder / "o.zarr" / "grains.csv")
     assert {"Si_mean", "Si_error", "Si_counts", "Si_coverage"} <= set(table.columns)

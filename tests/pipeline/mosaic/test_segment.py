@@ -250,7 +250,7 @@ def test_two_workers_of_a_cluster_give_the_same_files(tmp_path):
     for name, scheduler in (("one", "none"), ("two", "local:2")):
         segment_mosaic(
             tmp_path / "m.tif", tmp_path / name, settings, scheduler=scheduler, block_px=512,
-            say=told.append,
+            on_message=told.append,
         )  # fmt: skip
     assert any("Dashboard" in one for one in told)
     assert np.array_equal(_labels(tmp_path / "one"), _labels(tmp_path / "two"))

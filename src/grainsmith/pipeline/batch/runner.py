@@ -18,7 +18,8 @@ from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.pipeline.batch.field_job import Job, do_field, key_of
 from grainsmith.pipeline.batch.manifest import IN_WORK, Manifest, output_folder
 from grainsmith.pipeline.batch.sample_summary import Sample, pool_samples
-from grainsmith.pipeline.executors.base import Scheduler, for_each
+from grainsmith.pipeline.executors.base import for_each
+from grainsmith.pipeline.executors.types import Scheduler
 from grainsmith.pipeline.recipe import Recipe, check_recipe
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from grainsmith.pipeline.batch.discovery import FieldFiles
     from grainsmith.pipeline.batch.field_job import FieldResult
     from grainsmith.pipeline.batch.manifest import Entry
-    from grainsmith.pipeline.executors.base import TaskResult
+    from grainsmith.pipeline.executors.types import TaskResult
 
 ERRORS, FIELDS = "errors.csv", "fields.csv"
 
@@ -134,7 +135,7 @@ def run_batch(
     resume: bool = False,
     on_progress: OnProgress = no_progress,
     on_state: OnState | None = None,
-    say: Callable[[str], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
 ) -> BatchResult:
     """Do all steps of a recipe on every field, and pool the fields of each sample.
 
@@ -154,8 +155,8 @@ def run_batch(
         What is done by then stays, and `resume` goes on from there.
     on_state : callable, optional
         Given the new FieldState of a field.
-    say : callable, optional
-        Given what the user should know.
+    on_message : callable, optional
+        Receives messages for the user.
 
     Returns
     -------
@@ -179,7 +180,7 @@ def run_batch(
         recipe.write(target / "recipe.yaml")
         try:
             left = batch.left_to_do(on_progress)
-            batch.work(left, scheduler, on_progress, say or _silence)
+            batch.work(left, scheduler, on_progress, on_message or _ignore_message)
             batch.pool(on_progress)
         finally:
             batch.write_lists()
@@ -224,7 +225,7 @@ class _Batch:
         left: Sequence[FieldFiles],
         scheduler: str,
         on_progress: OnProgress,
-        say: Callable[[str], None],
+        on_message: Callable[[str], None],
     ) -> None:
         """Do the fields that are left; those that fail are noted with their reason."""
         before, total = len(self._entries), len(self._fields)
@@ -233,7 +234,7 @@ class _Batch:
             on_progress(total, total)
             return
 
-        def on_item(number: int, done: int, _total: int) -> None:
+        def on_task(number: int, done: int, _total: int) -> None:
             self._say(FieldState(name=left[number].name, state="in work", percent=done))
 
         started = False
@@ -242,8 +243,8 @@ class _Batch:
             jobs,
             scheduler=scheduler,
             on_progress=lambda done, _: on_progress(before + done, total),
-            on_item=on_item,
-            say=say,
+            on_task=on_task,
+            on_message=on_message,
         )
         try:
             with closing(run):
@@ -358,5 +359,5 @@ def _nobody(state: FieldState) -> None:
     """Tell nobody."""
 
 
-def _silence(text: str) -> None:
+def _ignore_message(text: str) -> None:
     """Say nothing."""

@@ -24,7 +24,8 @@ from grainsmith.io.mosaics.ome_zarr import (
 )
 from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.models.registry import find_weights, fingerprint_of, load_model
-from grainsmith.pipeline.executors.base import Scheduler, for_each
+from grainsmith.pipeline.executors.base import for_each
+from grainsmith.pipeline.executors.types import Scheduler
 from grainsmith.pipeline.mosaic.blocks import do_block, do_labels, do_measure, do_tile, open_job
 from grainsmith.pipeline.mosaic.element_maps import TRANSFORMS, align_big_maps, write_placed
 from grainsmith.pipeline.mosaic.normalization import black_and_white, typical_diameter, upright
@@ -87,7 +88,7 @@ def segment_mosaic(
     block_px: int = BLOCK_PX,
     halo_px: int = 0,
     on_progress: OnProgress = no_progress,
-    say: Callable[[str], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
 ) -> SegmentedMosaic:
     """Find the grains of a mosaic block by block.
 
@@ -111,7 +112,7 @@ def segment_mosaic(
         How far blocks look beyond their edges; 0 = eight diameters, from 128 to 512.
     on_progress : callable
         Told (pieces done, pieces in all); raising in it stops the work.
-    say : callable, optional
+    on_message : callable, optional
         Given messages for the user.
 
     Raises
@@ -139,7 +140,7 @@ def segment_mosaic(
         job = open_job(str(folder))
         check_room(folder, job)
         try:
-            return _work(job, target, _Maps(opened, maps), scheduler, on_progress, say)
+            return _work(job, target, _Maps(opened, maps), scheduler, on_progress, on_message)
         except (OSError, WriteError) as error:
             raise to_be_resumed(folder, error) from error
 
@@ -156,12 +157,12 @@ def _work(
     maps: _Maps,
     scheduler: str,
     on_progress: OnProgress,
-    say: Callable[[str], None] | None,
+    on_message: Callable[[str], None] | None,
 ) -> SegmentedMosaic:
     folder = str(job.folder)
     tiles, blocks = job.layout.ids(), job.blocks()
     total = len(tiles) + 3 * len(blocks) + bool(maps.paths)
-    steps = _Steps(total, scheduler, on_progress, say)
+    steps = _Steps(total, scheduler, on_progress, on_message)
     # Blocks that are drawn need their tiles no more.
     drawn = all(job.block_file(one).exists() for one in blocks)
     steps.run(do_tile, [] if drawn else [(folder, tile) for tile in tiles])
@@ -171,7 +172,7 @@ def _work(
     steps.run(do_labels, [(folder, one, joined.numbers[one]) for one in blocks])
     build_coarser_levels(open_levels(job.folder / "out.zarr" / "labels" / "grains", writable=True),
                  labels=True)  # fmt: skip
-    _place(job, maps, steps, say)
+    _place(job, maps, steps, on_message)
     table = _table(job, joined, steps)
     return _finish(job, target, table)
 
@@ -184,10 +185,10 @@ class _Steps:
         total: int,
         scheduler: str,
         on_progress: OnProgress,
-        say: Callable[[str], None] | None,
+        on_message: Callable[[str], None] | None,
     ) -> None:
         self._total, self._done = total, 0
-        self._scheduler, self._on_progress, self._say = scheduler, on_progress, say
+        self._scheduler, self._on_progress, self._on_message = scheduler, on_progress, on_message
 
     def run(self, func: Callable[..., Any], items: Sequence[Any]) -> list[Any]:
         """Return the results in the order of the items; the first error rises."""
@@ -197,7 +198,7 @@ class _Steps:
             items,
             scheduler=self._scheduler,
             on_progress=lambda done, _total: self._on_progress(self._done + done, self._total),
-            say=self._say,
+            on_message=self._on_message,
         ):
             results[one.number] = one.result()
         self._done += len(items)
@@ -297,7 +298,7 @@ def _create(job: Job) -> None:
     create_pyramid(labels, name="grains", shape=mosaic.shape, dtype=np.int32, labels=True, **same)
 
 
-def _place(job: Job, maps: _Maps, steps: _Steps, say: Callable[[str], None] | None) -> None:
+def _place(job: Job, maps: _Maps, steps: _Steps, on_message: Callable[[str], None] | None) -> None:
     """Find where the maps lie, unless an earlier run has."""
     out = job.folder / "out.zarr"
     if not maps.paths or (out / TRANSFORMS).exists():
@@ -306,9 +307,11 @@ def _place(job: Job, maps: _Maps, steps: _Steps, say: Callable[[str], None] | No
     transforms, said = align_big_maps(mosaic, maps.opened, on_progress=steps.alone)
     write_placed(out, maps.opened, transforms, said, maps.paths)
     for one, row in zip(maps.opened, said, strict=True):
-        if say:
+        if on_message:
             how = f", refined by {row['n_tiles']} tiles" if row["refined"] else ""
-            say(f"{one.name}: {row['verdict']}{how}{' · ' + row['note'] if row['note'] else ''}")
+            on_message(
+                f"{one.name}: {row['verdict']}{how}{' · ' + row['note'] if row['note'] else ''}"
+            )
 
 
 def _table(job: Job, joined: Joined, steps: _Steps) -> pd.DataFrame:

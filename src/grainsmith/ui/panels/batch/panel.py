@@ -239,7 +239,7 @@ class BatchPanel(Panel):
             scheduler=self.scheduler(),
             resume=self.resume.isChecked(),
             on_state=self._told.state.emit,
-            say=self._told.said.emit,
+            on_message=self._told.said.emit,
             busy=self._setup,
             then=self._on_done,
             progress=self.progress,
