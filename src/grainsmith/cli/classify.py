@@ -12,6 +12,8 @@ from grainsmith.cli.terminal import print_json, say
 if TYPE_CHECKING:
     import pandas as pd
 
+    from grainsmith.pipeline.field.classify import ClassificationResult
+
 
 def classify(
     table: Annotated[Path, typer.Argument(help="Grain table (CSV) with <Element>_mean columns.")],
@@ -68,16 +70,19 @@ def classify(
     _check_units(units, rules, standards)
     grains = read_grain_csv(table)
     if rules:
-        naming, facts, densities = _by_rules(grains, rules, units, standards)
+        result, facts = _by_rules(grains, rules, units, standards)
     elif examples is not None:
-        naming, facts, densities = _by_examples(grains, examples, method)
+        result, facts = _by_examples(grains, examples, method)
     else:
-        naming, facts, densities = _by_clusters(grains)
+        result, facts = _by_clusters(grains)
+    naming = result.naming
     target = output or table.with_name(f"{table.stem}_minerals.csv")
     write_grain_csv(target, naming)
     facts = {"minerals_csv": str(target), "n_grains": len(naming), **facts}
     if {"area_um2", "area_px"} & set(grains.columns):
-        facts["modal"] = modal_percentages(grains, naming, densities=densities).to_dict("index")
+        facts["modal"] = modal_percentages(grains, naming, densities=result.densities).to_dict(
+            "index"
+        )
     if labels is not None:
         facts["contacts"] = contact_matrix(read_labels(labels), naming).to_dict("index")
     facts["verdicts"] = naming["verdict"].value_counts().to_dict()
@@ -98,74 +103,66 @@ def _check_units(units: str, rules: str, standards: Path | None) -> None:
         )
 
 
-_Result = tuple["pd.DataFrame", dict[str, Any], dict[str, float]]
-"""Naming, facts for the JSON, densities."""
+def _by_rules(
+    grains: pd.DataFrame, rules: str, units: str, standards: Path | None
+) -> tuple[ClassificationResult, dict[str, Any]]:
+    from grainsmith.pipeline.field.classify import open_rules, rule_classifier
 
-
-def _by_rules(grains: pd.DataFrame, rules: str, units: str, standards: Path | None) -> _Result:
-    from grainsmith.classify.calibration import learn_standards, to_weight_pct
-    from grainsmith.pipeline.field.measure import name_by_rules
-
-    facts: dict[str, Any] = {"method": "rules", "rules": rules}
-    if not units and _counted(grains):
+    if not units and (standards is not None or _has_counts(grains)):
         units = "counts"
-    if standards is not None and _wants_amounts(rules):
-        learned = learn_standards(grains, _known(standards))
-        grains, units = to_weight_pct(grains, learned), "wt%"
+    classifier = rule_classifier(
+        open_rules(rules), kind=units, standards=_examples(standards) if standards else None
+    )
+    result = classifier(grains)
+    facts: dict[str, Any] = {"method": "rules", "rules": rules, "advice": list(result.notes)}
+    if result.standards is not None:
         facts |= {
-            "sensitivity": learned.sensitivity,
-            "assumed": list(learned.assumed),
-            "ignored": list(learned.ignored),
+            "sensitivity": result.standards.sensitivity,
+            "assumed": list(result.standards.assumed),
+            "ignored": list(result.standards.ignored),
         }
-        say(learned.note)
-    named = name_by_rules(grains, rules, kind=units)
-    return named.naming, {**facts, "advice": list(named.advice)}, named.densities
+    return result, facts
 
 
-def _counted(grains: pd.DataFrame) -> bool:
+def _has_counts(grains: pd.DataFrame) -> bool:
     from grainsmith.classify.naming_table import mapped_elements
 
     columns = [f"{element}_counts" for element in mapped_elements(grains)]
     return bool(grains.filter(items=columns).notna().to_numpy().any())
 
 
-def _wants_amounts(rules: str) -> bool:
-    from grainsmith.classify.rules import read_rules
-
-    return rules == "library" or read_rules(rules).units in ("at%", "wt%")
-
-
-def _known(path: Path) -> dict[int, str]:
+def _examples(path: Path) -> dict[int, str]:
     from grainsmith.io.tables.mineral_table import read_grain_csv
 
     rows = read_grain_csv(path, wanted=["mineral"])["mineral"].astype(str)
     return dict(zip(rows.index.tolist(), rows, strict=True))
 
 
-def _by_examples(grains: pd.DataFrame, examples: Path, method: str) -> _Result:
-    from grainsmith.classify.examples import ExampleSettings, classify_by_examples
-    from grainsmith.errors import MismatchError
+def _by_examples(
+    grains: pd.DataFrame, path: Path, method: str
+) -> tuple[ClassificationResult, dict[str, Any]]:
+    from grainsmith.classify.examples import ExampleSettings
+    from grainsmith.pipeline.field.classify import example_classifier
 
-    if method not in ("centroid", "forest"):
-        raise MismatchError(f"--method must be centroid or forest, got {method!r}")
-    known = _known(examples)
-    learned = classify_by_examples(grains, known, ExampleSettings(method=method))
-    facts = {
-        "method": method,
-        "examples": len(known),
-        "score": learned.score,
-        "confusion": learned.confusion.to_dict("index"),
-        "importances": learned.importances.to_dict(),
-    }
-    return learned.naming, facts, {}
+    examples = _examples(path)
+    settings = ExampleSettings(method=method)  # type: ignore[arg-type]
+    result = example_classifier(examples, settings)(grains)
+    facts: dict[str, Any] = {"method": method, "examples": len(examples)}
+    if result.examples is not None:
+        facts |= {
+            "score": result.examples.score,
+            "confusion": result.examples.confusion.to_dict("index"),
+            "importances": result.examples.importances.to_dict(),
+        }
+    return result, facts
 
 
-def _by_clusters(grains: pd.DataFrame) -> _Result:
-    from grainsmith.classify.clusters import classify_by_clusters, suggest_names
+def _by_clusters(grains: pd.DataFrame) -> tuple[ClassificationResult, dict[str, Any]]:
+    from grainsmith.pipeline.field.classify import cluster_classifier
 
-    naming = classify_by_clusters(grains)
-    looks_like = suggest_names(grains, naming).to_dict()
-    return naming, {"method": "clusters", "looks_like": looks_like}, {}
+    result = cluster_classifier()(grains)
+    (looks_like,) = result.views.values()
+    return result, {"method": "clusters", "looks_like": looks_like["looks_like"].to_dict()}
 
 
 def _print(facts: dict[str, Any]) -> None:

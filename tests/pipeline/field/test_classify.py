@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from grainsmith.classify.examples import ExampleSettings
-from grainsmith.pipeline.field.classify import by_examples
+from grainsmith.pipeline.field.classify import example_classifier
 
 
 def test_what_the_examples_tell_is_said_every_time():
@@ -13,7 +13,7 @@ def test_what_the_examples_tell_is_said_every_time():
         index=pd.RangeIndex(1, 8, name="label"),
     )
     names = dict.fromkeys((1, 2, 3), "albite") | dict.fromkeys((4, 5, 6), "quartz")
-    named = by_examples(names, ExampleSettings())(table)
+    named = example_classifier(names, ExampleSettings())(table)
     assert named.notes[0].endswith("of the examples are named right by the others.")
     assert "albite taken for quartz (1)" in named.notes[1]
     assert named.notes[-1].startswith("Most telling: Si")

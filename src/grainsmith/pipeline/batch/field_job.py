@@ -22,7 +22,8 @@ from grainsmith.io.tables.grain_table import write_table
 from grainsmith.pipeline.batch.malloc import disable_malloc_trim
 from grainsmith.pipeline.batch.manifest import IN_WORK, Entry, write_entry
 from grainsmith.pipeline.batch.outputs import DoneField, facts_of, write_figures, write_statistics
-from grainsmith.pipeline.field.measure import measure_field, name_by_rules
+from grainsmith.pipeline.field.classify import open_rules, rule_classifier
+from grainsmith.pipeline.field.measure import measure_field
 from grainsmith.pipeline.field.registration import alignment_records, write_alignment
 from grainsmith.pipeline.field.segment import segment_field, with_pixel_size, write_segmented
 
@@ -237,12 +238,12 @@ class _Field:
             return table
         kind = settings.units or Counter(one.kind for one in maps).most_common(1)[0][0]
         try:
-            named = name_by_rules(table, settings.rules, kind=kind)
+            result = rule_classifier(open_rules(settings.rules), kind=kind)(table)
         except MismatchError as error:
             self._note(f"minerals not named: {error}")
             return table
-        self._note(*named.advice)
-        return table.join(named.naming)
+        self._note(*result.notes)
+        return table.join(result.naming)
 
 
 def _opened(path: str, data_bar: str | int) -> tuple[SemImage, tuple[ElementMap, ...]]:

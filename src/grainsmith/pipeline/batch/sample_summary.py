@@ -17,7 +17,7 @@ from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.provenance import write_json
 from grainsmith.io.tables.grain_table import read_table, write_table
 from grainsmith.pipeline.batch.field_job import TABLE
-from grainsmith.pipeline.field.measure import densities_of
+from grainsmith.pipeline.field.classify import densities_of, open_rules
 from grainsmith.report import FieldLine, SampleFacts, write_sample_report
 from grainsmith.statistics import FieldGrains, compare_samples, field_spread, summarise
 
@@ -227,7 +227,7 @@ def _modal(tables: Sequence[pd.DataFrame], recipe: Recipe) -> pd.DataFrame:
     if any("area_um2" not in one for _, one in named):
         table = table.drop(columns="area_um2", errors="ignore")
     origin = np.repeat([number for number, _ in named], [len(one) for _, one in named])
-    densities = densities_of(recipe.classify.rules)
+    densities = densities_of(open_rules(recipe.classify.rules)) if recipe.classify.rules else {}
     return modal_percentages(
         table, table[["mineral", "verdict"]], densities=densities, fields=origin
     )

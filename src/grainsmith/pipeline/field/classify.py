@@ -1,22 +1,26 @@
-"""What runs behind *Name grains*: measure the elements, name the grains, sum up. No Qt here."""
+"""Classify the grains of a field: by examples, by rules or by clusters."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from grainsmith.classify.calibration import learn_standards, to_weight_pct
+from grainsmith.classify.calibration import Standards, learn_standards, to_weight_pct
 from grainsmith.classify.clusters import classify_by_clusters, suggest_names
-from grainsmith.classify.examples import ExampleSettings, classify_by_examples
+from grainsmith.classify.examples import (
+    ExampleClassification,
+    ExampleSettings,
+    classify_by_examples,
+)
 from grainsmith.classify.mixed import find_mixed
 from grainsmith.classify.modal import association_pct, contact_matrix, modal_percentages
 from grainsmith.classify.naming_table import keep_manual_names, mapped_elements
 from grainsmith.classify.rule_matching import classify_by_rules
-from grainsmith.classify.rules import RuleSet, advice_on_elements, library_rules
+from grainsmith.classify.rules import RuleSet, advice_on_elements, library_rules, read_rules
 from grainsmith.errors import MismatchError
 from grainsmith.measure import measure_grains, measure_maps
 
@@ -27,46 +31,52 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
-    """Names of all grains, and what is shown about them.
+class ClassificationResult:
+    """Minerals of all grains.
 
     Attributes
     ----------
     naming : DataFrame
-        As `grainsmith.classify` describes it.
+        One row per grain, see `grainsmith.classify`.
     notes : tuple of str
-        In the user's words.
+        Messages for the user.
     views : dict of str to DataFrame
-        Further tables, such as the confusion matrix.
-    colours, densities : dict
-        Mineral -> what a rules file gives it.
+        Further tables by title, such as the confusion matrix.
+    colors, densities : dict
+        Mineral -> color, and density in g/cm³, of a rules file.
+    standards : Standards, optional
+        Calibration by which counts became amounts.
+    examples : ExampleClassification, optional
+        Agreement of the examples, and the importance of the elements.
     """
 
     naming: pd.DataFrame
     notes: tuple[str, ...] = ()
     views: dict[str, pd.DataFrame] = field(default_factory=dict)
-    colours: dict[str, str] = field(default_factory=dict)
+    colors: dict[str, str] = field(default_factory=dict)
     densities: dict[str, float] = field(default_factory=dict)
+    standards: Standards | None = None
+    examples: ExampleClassification | None = None
 
 
-Namer = Callable[[pd.DataFrame], Named]
-"""Names the grains of a table."""
+Classifier = Callable[[pd.DataFrame], ClassificationResult]
+"""Names the grains of a table with element columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What the naming starts from: all of it is the caller's and is not changed.
+class ClassificationInput:
+    """Grains and element maps of a field; none of them is changed.
 
     Attributes
     ----------
     labels : (Y, X) int32 array
-        Grains.
     table : DataFrame
-        What is known of them, index `label`.
-    maps, transforms
-        Element maps and where they lie on the image.
+        Measured grains, index `label`.
+    maps : sequence of ElementMap
+    transforms : mapping of str to Transform
+        Map name -> position of the map on the image.
     pixel_size_um : float
-        Of the image; 0 where unknown.
+        Pixel size of the image; 0 = unknown.
     """
 
     labels: LabelImage
@@ -76,15 +86,16 @@ class Work:
     pixel_size_um: float
 
 
-def name_grains(work: Work, namer: Namer, *, on_progress: OnProgress) -> tuple[pd.DataFrame, Named]:
-    """Measure the elements of all grains, find those of two minerals, and name them.
+def classify_grains(
+    work: ClassificationInput, classifier: Classifier, *, on_progress: OnProgress
+) -> tuple[pd.DataFrame, ClassificationResult]:
+    """Measure the elements of all grains, find mixed grains, and name all of them.
 
     Returns
     -------
     columns : DataFrame
-        Elements, purity and names, to be put into the grain table.
-    named : Named
-        The same names with all that is shown about them.
+        Elements, purity and names, for the grain table.
+    result : ClassificationResult
 
     Raises
     ------
@@ -99,88 +110,106 @@ def name_grains(work: Work, namer: Namer, *, on_progress: OnProgress) -> tuple[p
     columns = columns.join(
         find_mixed(work.labels, work.maps, work.transforms, on_progress=on_progress)
     )
-    named = namer(columns)
-    naming = keep_manual_names(named.naming, work.table)
-    return columns.join(naming), Named(
-        naming=naming,
-        notes=named.notes,
-        views=named.views,
-        colours=named.colours,
-        densities=named.densities,
-    )
+    result = classifier(columns)
+    naming = keep_manual_names(result.naming, work.table)
+    return columns.join(naming), replace(result, naming=naming)
 
 
-def by_examples(examples: Mapping[int, str], settings: ExampleSettings) -> Namer:
-    """Name grains like the ones that were clicked."""
+def example_classifier(examples: Mapping[int, str], settings: ExampleSettings) -> Classifier:
+    """Return a classifier that names grains after example grains (label -> mineral)."""
 
-    def name(table: pd.DataFrame) -> Named:
+    def classify(table: pd.DataFrame) -> ClassificationResult:
         learned = classify_by_examples(table, examples, settings)
         score = (
-            "Click a second grain of some mineral to see how well the examples agree."
+            "Give a second example of some mineral to see how well the examples agree."
             if pd.isna(learned.score)
             else f"{learned.score:.0%} of the examples are named right by the others."
         )
         importances = learned.importances.sort_values(ascending=False)
         telling = ", ".join(f"{e} {share:.0%}" for e, share in importances.head(3).items())
-        return Named(
+        return ClassificationResult(
             naming=learned.naming,
             notes=(score, *_confused(learned.confusion), f"Most telling: {telling}."),
             views={
                 "Confusion of examples": _narrow(learned.confusion),
                 "Importance of elements": (100 * importances).to_frame("share_pct"),
             },
+            examples=learned,
         )
 
-    return name
+    return classify
 
 
 def _confused(confusion: pd.DataFrame) -> list[str]:
-    """Say which examples the others take for another mineral, the most frequent first."""
+    """Return a note on the examples that the other examples name otherwise."""
     counts = confusion.to_numpy().copy()
     np.fill_diagonal(counts, 0)
     wrong = sorted(zip(*np.nonzero(counts), strict=True), key=lambda pair: -counts[pair])
     words = [
-        f"{confusion.index[said]} taken for {confusion.columns[found]} ({counts[said, found]})"
-        for said, found in wrong
+        f"{confusion.index[row]} taken for {confusion.columns[column]} ({counts[row, column]})"
+        for row, column in wrong
     ]
     return [f"Examples: {', '.join(words)}."] if words else []
 
 
-def by_rules(rules: RuleSet | None, kind: str, standards: Mapping[int, str]) -> Namer:
-    """Name grains by a rules file, or by the mineral library where it is None.
+def rule_classifier(
+    rules: RuleSet | None, *, kind: str = "", standards: Mapping[int, str] | None = None
+) -> Classifier:
+    """Return a classifier by rules, or by the mineral library if there are none.
 
-    Grains of known minerals (`standards`: label -> mineral) turn counts into amounts where the
-    rules want them.
+    Parameters
+    ----------
+    rules : RuleSet or None
+        See `open_rules`.
+    kind : str
+        Content of the maps: counts, wt%, at% or picture; "" = in the units of the rules.
+    standards : mapping of int to str, optional
+        Label -> mineral of known grains, by which counts become amounts for rules that need them.
     """
 
-    def name(table: pd.DataFrame) -> Named:
+    def classify(table: pd.DataFrame) -> ClassificationResult:
         elements = mapped_elements(table)
-        chosen = library_rules(elements) if rules is None else rules
-        advice = advice_on_elements(elements) if rules is None else rules.advice(elements)
-        held, notes = kind, list(advice)
-        if kind == "counts" and chosen.units in ("at%", "wt%") and standards:
-            learned = learn_standards(table, standards)
-            table, held = to_weight_pct(table, learned), "wt%"
-            notes.append(learned.note)
-        return Named(
-            naming=classify_by_rules(table, chosen, kind=held),
+        applied = library_rules(elements) if rules is None else rules
+        notes = advice_on_elements(elements) if rules is None else rules.advice(elements)
+        calibration, units = None, kind
+        if kind == "counts" and applied.units in ("at%", "wt%") and standards:
+            calibration = learn_standards(table, standards)
+            table, units = to_weight_pct(table, calibration), "wt%"
+            notes = [*notes, calibration.note]
+        return ClassificationResult(
+            naming=classify_by_rules(table, applied, kind=units),
             notes=tuple(notes),
-            colours={rule.mineral: rule.colour for rule in chosen.rules},
-            densities={r.mineral: r.density_g_cm3 for r in chosen.rules if r.density_g_cm3},
+            colors={rule.mineral: rule.colour for rule in applied.rules},
+            densities=densities_of(applied),
+            standards=calibration,
         )
 
-    return name
+    return classify
 
 
-def by_clusters(most: int) -> Namer:
-    """Sort grains into clusters, and say what each looks like."""
+def open_rules(rules: str) -> RuleSet | None:
+    """Read a rules file; return None for "library", the mineral library."""
+    return None if rules == "library" else read_rules(rules)
 
-    def name(table: pd.DataFrame) -> Named:
-        naming = classify_by_clusters(table, most_clusters=most)
+
+def densities_of(rules: RuleSet | None) -> dict[str, float]:
+    """Return the densities that rules give, in g/cm³; those of the library are known."""
+    if rules is None:
+        return {}
+    return {rule.mineral: rule.density_g_cm3 for rule in rules.rules if rule.density_g_cm3}
+
+
+def cluster_classifier(max_clusters: int = 12) -> Classifier:
+    """Return a classifier that groups similar grains and suggests a mineral for each group."""
+
+    def classify(table: pd.DataFrame) -> ClassificationResult:
+        naming = classify_by_clusters(table, most_clusters=max_clusters)
         hints = suggest_names(table, naming)
-        return Named(naming=naming, views={"Clusters look like": hints.to_frame("looks_like")})
+        return ClassificationResult(
+            naming=naming, views={"Clusters look like": hints.to_frame("looks_like")}
+        )
 
-    return name
+    return classify
 
 
 def summaries(
@@ -190,18 +219,20 @@ def summaries(
     densities: Mapping[str, float],
     pixel_size_um: float,
 ) -> dict[str, pd.DataFrame]:
-    """Return the tables that hold for any naming: modes, doubtful grains, contacts."""
+    """Return modal percentages, grains by doubt and contacts, by title."""
     grains = table.loc[naming.index]
     contacts = contact_matrix(labels, naming, pixel_size_um=pixel_size_um)
     return {
-        "Modal percentages": _read_easily(modal_percentages(grains, naming, densities=densities)),
+        "Modal percentages": _with_intervals(
+            modal_percentages(grains, naming, densities=densities)
+        ),
         "Grains by doubt": _by_doubt(grains, naming),
         "Contacts (% of row)": _narrow(association_pct(contacts)),
     }
 
 
 def _narrow(matrix: pd.DataFrame) -> pd.DataFrame:
-    """Cut the names of the columns to what tells them apart: the rows have the whole names."""
+    """Shorten the names of the columns, unambiguously; the rows keep the full names."""
     names = [str(name) for name in matrix.columns]
     letters = 3
     while len({name[:letters] for name in names}) < len(names):
@@ -209,8 +240,8 @@ def _narrow(matrix: pd.DataFrame) -> pd.DataFrame:
     return matrix.set_axis([name[:letters] for name in names], axis="columns")
 
 
-def _read_easily(modal: pd.DataFrame) -> pd.DataFrame:
-    """Put each interval into the column of its number."""
+def _with_intervals(modal: pd.DataFrame) -> pd.DataFrame:
+    """Return modal percentages with their intervals as text."""
     shown = pd.DataFrame({"grains": modal["n_grains"]}, index=modal.index)
     for basis in ("area", "count", "weight"):
         columns = modal[[f"{basis}_pct", f"{basis}_pct_low", f"{basis}_pct_high"]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from grainsmith.data import no_progress
@@ -16,25 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from grainsmith.data import ElementMap, LabelImage, OnProgress, SemImage, Transform
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """Grains with minerals by rules.
-
-    Attributes
-    ----------
-    naming : DataFrame
-        As `classify` describes it.
-    densities : dict of str to float
-        Of the rules, in g/cm³.
-    advice : tuple of str
-        Which rules could not be used, or which minerals cannot be told apart.
-    """
-
-    naming: pd.DataFrame
-    densities: dict[str, float]
-    advice: tuple[str, ...]
 
 
 def measure_field(
@@ -81,40 +62,6 @@ def measure_field(
     return table
 
 
-def name_by_rules(table: pd.DataFrame, rules: str, *, kind: str = "") -> Named:
-    """Name the grains of a table by a rules file, or by the mineral library.
-
-    Parameters
-    ----------
-    table : DataFrame
-        With the columns of `measure.measure_maps`.
-    rules : str
-        A file, or "library".
-    kind : str
-        What the maps hold; "" = the units of the rules.
-
-    Raises
-    ------
-    ReadError, MismatchError
-        See `classify.rules.read_rules` and `classify.matching.classify_by_rules`.
-    """
-    from grainsmith.classify.naming_table import mapped_elements
-    from grainsmith.classify.rule_matching import classify_by_rules
-    from grainsmith.classify.rules import advice_on_elements, library_rules, read_rules
-
-    elements = mapped_elements(table)
-    if rules == "library":
-        chosen, advice = library_rules(elements), advice_on_elements(elements)
-    else:
-        chosen = read_rules(rules)
-        advice = chosen.advice(elements)
-    return Named(
-        naming=classify_by_rules(table, chosen, kind=kind),
-        densities={rule.mineral: rule.density_g_cm3 for rule in chosen.rules if rule.density_g_cm3},
-        advice=tuple(advice),
-    )
-
-
 def field_of(
     table: pd.DataFrame, labels: LabelImage, *, data_bar_rows: int = 0, grid_px: float = 0.0
 ) -> FieldGrains:
@@ -132,12 +79,3 @@ def field_of(
     seen = labels[: labels.shape[0] - data_bar_rows]
     field = FieldGrains(table=table, height_px=seen.shape[0], width_px=seen.shape[1])
     return replace(field, grid_hits=grid_hits(seen, grid_px)) if grid_px else field
-
-
-def densities_of(rules: str) -> dict[str, float]:
-    """Return the densities, in g/cm³, that a rules file gives; the library's need no telling."""
-    from grainsmith.classify.rules import read_rules
-
-    if rules in ("", "library"):
-        return {}
-    return {one.mineral: one.density_g_cm3 for one in read_rules(rules).rules if one.density_g_cm3}

@@ -10,7 +10,13 @@ from qtpy.QtWidgets import QComboBox, QListWidget, QSpinBox, QVBoxLayout, QWidge
 from grainsmith.classify.examples import ExampleSettings
 from grainsmith.classify.rules import RuleSet, advice_on_elements, read_rules
 from grainsmith.errors import GrainsmithError, MismatchError
-from grainsmith.pipeline.field.classify import Named, Namer, by_clusters, by_examples, by_rules
+from grainsmith.pipeline.field.classify import (
+    ClassificationResult,
+    Classifier,
+    cluster_classifier,
+    example_classifier,
+    rule_classifier,
+)
 from grainsmith.pipeline.recipe import ClassifySettings
 from grainsmith.ui.widgets.controls import button, label
 from grainsmith.ui.widgets.file_dialogs import ask_file_to_open
@@ -56,7 +62,7 @@ class ExamplesPage(QWidget):
         else:
             self._hint.setText(f"Examples of {len(by_mineral)} minerals:")
 
-    def namer(self, _kinds: Collection[str]) -> Namer:
+    def namer(self, _kinds: Collection[str]) -> Classifier:
         """Return the classifier.
 
         Raises
@@ -67,7 +73,7 @@ class ExamplesPage(QWidget):
         examples = dict(self._examples())
         if len(set(examples.values())) < 2:
             raise MismatchError("Click at least one grain each of two minerals, and press Example.")
-        return by_examples(examples, self._form.settings())
+        return example_classifier(examples, self._form.settings())
 
     def _remove(self) -> None:
         item = self._list.currentItem()
@@ -131,7 +137,7 @@ class RulesPage(QWidget):
         elif settings.rules:
             self.open(settings.rules)
 
-    def namer(self, kinds: Collection[str]) -> Namer:
+    def namer(self, kinds: Collection[str]) -> Classifier:
         """Return the classifier.
 
         Raises
@@ -144,7 +150,7 @@ class RulesPage(QWidget):
                 f"the maps hold {', '.join(sorted(kinds))}: rules need maps of one kind"
             )
         rules = self._rules if self._choice.currentIndex() == 1 else None
-        return by_rules(rules, next(iter(kinds)), dict(self._examples()))
+        return rule_classifier(rules, kind=next(iter(kinds)), standards=dict(self._examples()))
 
     def _show_advice(self) -> None:
         if not self._elements:
@@ -186,7 +192,7 @@ class ClustersPage(QWidget):
         """The clusters that can be named, each with the mineral that it resembles."""
         return [self._cluster.itemText(row) for row in range(self._cluster.count())]
 
-    def show_clusters(self, named: Named) -> None:
+    def show_clusters(self, named: ClassificationResult) -> None:
         """Offer the clusters of a naming to be named."""
         hints = named.views.get("Clusters look like")
         self._cluster.clear()
@@ -204,9 +210,9 @@ class ClustersPage(QWidget):
             self._cluster.setItemText(row, f"{cluster} = {mineral}")
             self._cluster.setItemData(row, mineral)
 
-    def namer(self, _kinds: Collection[str]) -> Namer:
+    def namer(self, _kinds: Collection[str]) -> Classifier:
         """Return the classifier."""
-        return by_clusters(self._max_clusters.value())
+        return cluster_classifier(self._max_clusters.value())
 
 
 def _column(parent: QWidget, *widgets: QWidget) -> None:

@@ -13,7 +13,12 @@ from grainsmith.classify.clusters import name_clusters
 from grainsmith.classify.naming_table import name_manually
 from grainsmith.gallery import composite_image
 from grainsmith.minerals import colors_of
-from grainsmith.pipeline.field.classify import Named, Work, name_grains, summaries
+from grainsmith.pipeline.field.classify import (
+    ClassificationInput,
+    ClassificationResult,
+    classify_grains,
+    summaries,
+)
 from grainsmith.ui.layers.geometry import pixel_size_um_of, world_matrix
 from grainsmith.ui.layers.labels import table_of
 from grainsmith.ui.layers.metadata import (
@@ -55,7 +60,7 @@ class MineralsPanel(Panel):
     def build(self) -> None:
         """Create the widgets and lay them out."""
         self.views: dict[str, pd.DataFrame] = {}
-        self._result = Named(naming=pd.DataFrame())
+        self._result = ClassificationResult(naming=pd.DataFrame())
         self._grain_line = label("", lines=2)
         self.mineral = MineralEdit()
         self.method = QComboBox()
@@ -195,7 +200,7 @@ class MineralsPanel(Panel):
         if grains is None or not len(self._result.naming):
             return
         naming = naming_of(grains)
-        colors = colors_of(sorted(naming["mineral"].unique()), self._result.colours)
+        colors = colors_of(sorted(naming["mineral"].unique()), self._result.colors)
         show_minerals(self.viewer, grains, naming, colors)
         own = summaries(
             np.asarray(grains.data),
@@ -265,7 +270,7 @@ class MineralsPanel(Panel):
         kinds = {MapMetadata.of(layer).kind for layer in self.roles.maps}
         namer = page.namer(kinds)
         maps, transforms = maps_of(self.roles)
-        work = Work(
+        work = ClassificationInput(
             labels=np.asarray(grains.data).copy(),
             table=table_of(grains),
             maps=maps,
@@ -273,7 +278,7 @@ class MineralsPanel(Panel):
             pixel_size_um=pixel_size_um_of(grains),
         )
         self.run_job(
-            name_grains,
+            classify_grains,
             work,
             namer,
             busy=self._name,
@@ -281,7 +286,9 @@ class MineralsPanel(Panel):
             title="Naming grains",
         )
 
-    def _take_names(self, grains: Labels, result: tuple[pd.DataFrame, Named]) -> None:
+    def _take_names(
+        self, grains: Labels, result: tuple[pd.DataFrame, ClassificationResult]
+    ) -> None:
         columns, self._result = result
         put_columns(grains, columns)
         self.roles.grains = grains
