@@ -96,7 +96,7 @@ def test_samples_are_pooled_by_field_and_compared(done):
         "f1/report.html",
     ):
         assert text in page
-    assert "The samples, by number" in page
+    assert "All samples, by number" in page
     other = json.loads((out / "B" / "statistics.json").read_text())["against"]["A"]
     ours = found["against"]["B"]["differences"]["d50_um_number"]
     turned = other["differences"]["d50_um_number"]
