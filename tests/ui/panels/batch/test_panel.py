@@ -39,11 +39,11 @@ def samples(tmp_path):
 
 def found(panel, qtbot, folder):
     panel.add_folder(str(folder))
-    qtbot.waitUntil(lambda: panel._setup.isEnabled() and bool(panel.fields), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not panel.running and bool(panel.fields), timeout=WAIT_MS)
 
 
 def finished(panel, qtbot):
-    qtbot.waitUntil(panel._go.isEnabled, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not panel.running, timeout=WAIT_MS)
 
 
 def test_a_batch_from_the_panel_is_whole_and_its_reports_open(
@@ -51,12 +51,12 @@ def test_a_batch_from_the_panel_is_whole_and_its_reports_open(
 ):
     (samples / "B" / "f1" / "BSE.tif").write_bytes(b"II*\0 cut off")
     found(panel, qtbot, samples)
-    assert "4 fields of 2 samples" in panel._what.text()
+    assert "4 fields of 2 samples" in panel.summary
     assert panel.out == str(tmp_path / "in-grainsmith")
     assert not panel.resume.isVisibleTo(panel)
-    panel.recipe._report["report"].value = True
+    panel.recipe.report_form["report"].value = True
     bars = set()
-    panel._told.state.connect(lambda state: bars.add(panel.list.state_of(state.name)))
+    panel.signals.state.connect(lambda state: bars.add(panel.list.state_of(state.name)))
     panel.start()
     finished(panel, qtbot)
     assert panel.list.state_of("A/f0") == "16 grains"
@@ -70,12 +70,12 @@ def test_a_batch_from_the_panel_is_whole_and_its_reports_open(
     opened = []
     monkeypatch.setattr(panel_module, "_open", opened.append)
     for place in ("A/f0", "A"):
-        panel.list.choose(place)
+        panel.list.select(place)
         panel.open_report()
     assert [str(one.relative_to(panel.out)) for one in opened] == [
         "A/f0/report.html", "A/report.html",
     ]  # fmt: skip
-    panel.list.choose("B/f1")
+    panel.list.select("B/f1")
     panel.open_report()
     assert "no report" in panel.message
     assert len(opened) == 2
@@ -88,16 +88,16 @@ def test_cancel_leaves_whole_fields_and_run_goes_on_from_there(panel, samples, q
         if state.name == "A/f1" and state.state == "in work":
             panel.progress.cancel()
 
-    panel._told.state.connect(cancel)
+    panel.signals.state.connect(cancel)
     panel.start()
     finished(panel, qtbot)
-    assert panel.message == ("Stopped. Fields that are done stay; Run batch goes on from there.")
+    assert panel.message == ("Cancelled. Finished fields stay; Run batch goes on.")
     assert panel.list.state_of("A/f0") == "16 grains"
     assert panel.list.state_of("A/f1") == "not done"
     assert panel.list.state_of("B/f0") == "waiting"
     out = panel_module.Path(panel.out)
     assert sorted(str(one.relative_to(out)) for one in out.glob("*/f*")) == ["A/f0"]
-    panel._told.state.disconnect(cancel)
+    panel.signals.state.disconnect(cancel)
     panel.start()
     finished(panel, qtbot)
     assert panel.list.state_of("A/f0") == "16 grains, done before"
@@ -110,7 +110,7 @@ def test_the_recipe_is_what_the_tabs_show_and_a_loaded_one_is_shown_there(viewer
     segment, batch = dock.show_panel("Segment"), dock.show_panel("Batch")
     segment._diameter.setValue(22)
     segment._more["two_scales"].value = False
-    batch.recipe._open["pixel_size_um"].value = 0.25
+    batch.recipe.open_form["pixel_size_um"].value = 0.25
     batch.recipe.save(str(tmp_path / "mine"))
     saved = read_recipe(tmp_path / "mine.yaml")
     assert saved.segment == SegmentSettings(diameter_px=22.0, two_scales=False)
@@ -126,7 +126,7 @@ def test_the_recipe_is_what_the_tabs_show_and_a_loaded_one_is_shown_there(viewer
     )
     other.write(tmp_path / "other.yaml")
     batch.recipe.load(str(tmp_path / "other.yaml"))
-    qtbot.waitUntil(lambda: "shown in all tabs" in batch.message, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "shown in all tabs" in batch.recipe.message, timeout=WAIT_MS)
     assert segment.settings().diameter_px != 30.5  # its box has whole pixels
     clean = dock.show_panel("Clean")  # built after the recipe was loaded
     assert clean.clean_up.form.settings() == other.clean
@@ -136,7 +136,7 @@ def test_the_recipe_is_what_the_tabs_show_and_a_loaded_one_is_shown_there(viewer
     clean.clean_up.form["min_area_px"].value = 50
     changed = replace(other, clean=replace(other.clean, min_area_px=50.0))
     assert batch.recipe.recipe() == changed
-    batch.recipe._named.setChecked(False)
+    batch.recipe.name_minerals.setChecked(False)
     assert batch.recipe.recipe().classify == ClassifySettings(rules="", units="counts")
 
 
@@ -153,10 +153,10 @@ def test_a_recipe_or_rules_that_cannot_be_used_change_nothing(panel, tmp_path, m
             "qtpy.QtWidgets.QFileDialog.getOpenFileName", lambda *_, **__: (str(bad), "")
         )
         panel.recipe._ask_load()
-        qtbot.waitUntil(lambda word=word: word in panel.message, timeout=WAIT_MS)
+        qtbot.waitUntil(lambda word=word: word in panel.recipe.message, timeout=WAIT_MS)
         assert panel.recipe.recipe() == before
     panel.recipe._ask_rules()
-    assert str(bad) in panel.message
+    assert str(bad) in panel.recipe.message
     assert panel.recipe.recipe() == before
 
 
@@ -164,7 +164,7 @@ def test_bad_input_is_told_in_the_panel(panel, samples, qtbot, tmp_path):
     panel.start()
     assert "Add a folder of fields" in panel.message
     panel.open_report()
-    assert "Choose a field" in panel.message
+    assert "Select a field" in panel.message
     (tmp_path / "empty").mkdir()
     panel.add_folder(str(tmp_path / "empty"))
     qtbot.waitUntil(lambda: "no image in there" in panel.message)
@@ -173,7 +173,7 @@ def test_bad_input_is_told_in_the_panel(panel, samples, qtbot, tmp_path):
     panel.open_sheet(str(sheet))
     qtbot.waitUntil(lambda: len(panel.fields) == 2)
     assert "missing.tif does not exist" in panel.list.state_of("A/1")
-    assert "1 cannot be worked on" in panel._what.text()
+    assert "1 cannot be processed" in panel.summary
     assert panel.list.state_of("A/2") == "no maps"
     panel.engine.setCurrentIndex(2)
     panel.start()
@@ -194,7 +194,7 @@ def test_results_of_another_batch_are_not_touched_unasked(panel, samples, qtbot)
     panel.start()
     finished(panel, qtbot)
     assert "holds the results of an earlier batch" in panel.message
-    assert "goes on from there" not in panel.message
+    assert "Run batch goes on" not in panel.message
     assert {one.name for one in out.iterdir()} == {"manifest.jsonl", ".lock"}
 
 
@@ -248,10 +248,8 @@ def test_messages_speak_of_the_panel_and_not_of_the_shell(panel, samples, qtbot,
         "with `dask worker tcp://127.0.0.1:1 --nthreads 1`, or choose 'processes of this machine'"
     )
     stopped = BatchResult(out=out, stopped=WriteError("/out could not be written"))
-    panel._on_done(stopped)
-    assert panel.message == (
-        "0 of 2 fields done.\nEnded before its time: /out could not be written."
-    )
+    panel.take_result(stopped)
+    assert panel.message == ("0 of 2 fields done.\nEnded early: /out could not be written.")
 
 
 def test_settings_that_clash_in_another_tab_do_not_break_the_panel(viewer, qtbot):
@@ -263,7 +261,7 @@ def test_settings_that_clash_in_another_tab_do_not_break_the_panel(viewer, qtbot
         form.settings()
     batch = dock.show_panel("Batch")
     batch.recipe._show_rules()  # as when the tab is shown
-    assert batch.recipe._rules.text().startswith("By the mineral library")
+    assert batch.recipe.rules_text.startswith("By the mineral library")
 
 
 def test_an_error_that_nobody_foresaw_ends_the_run_in_the_panel(panel, samples, qtbot, monkeypatch):
@@ -276,9 +274,8 @@ def test_an_error_that_nobody_foresaw_ends_the_run_in_the_panel(panel, samples, 
         panel.start()
         finished(panel, qtbot)
     assert [one[0] for one in raised] == [KeyError]
-    assert panel.message.startswith("Ended by an error")
-    assert panel._left.isHidden()
-    assert panel._pace is None
+    assert panel.message.startswith("Ended by an error of the program")
+    assert panel.time_left == ""
 
 
 def test_clear_forgets_where_the_results_go(panel, samples, qtbot, tmp_path):
@@ -310,26 +307,26 @@ def test_a_batch_in_a_real_window(shown_viewer, samples, screenshots, qtbot, mon
     )
     left = Qt.MouseButton.LeftButton
     qtbot.mouseClick(panel._add, left)
-    qtbot.waitUntil(lambda: len(panel.fields) == 4 and panel._setup.isEnabled(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: len(panel.fields) == 4 and not panel.running, timeout=WAIT_MS)
     seen = {}
 
     def look(state):
         if state.name == "B/f0" and state.state == "in work" and state.percent > 50:
             seen["bar"] = panel.list.state_of("B/f0")
-            seen["left"] = panel._left.text()
+            seen["left"] = panel.time_left
             seen["cancel"] = panel.progress.isVisible()
             qtbot.mouseClick(panel.progress._cancel, left)
 
-    panel._told.state.connect(look)
-    qtbot.mouseClick(panel._go, left)
+    panel.signals.state.connect(look)
+    qtbot.mouseClick(panel._run, left)
     finished(panel, qtbot)
     assert seen["bar"].endswith("%")
     assert seen["left"].startswith("About ")
     assert seen["cancel"]
     assert panel.list.state_of("A/f1") == "16 grains"
     assert panel.list.state_of("B/f0") == "not done"
-    panel._told.state.disconnect(look)
-    qtbot.mouseClick(panel._go, left)
+    panel.signals.state.disconnect(look)
+    qtbot.mouseClick(panel._run, left)
     finished(panel, qtbot)
     assert panel.message == "4 of 4 fields done."
     assert panel.minimumSizeHint().width() <= WIDTH_PX

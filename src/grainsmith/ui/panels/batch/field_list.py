@@ -1,4 +1,4 @@
-"""The fields of a batch as a list: a bar for each one in work, a word for each that is done."""
+"""List of the fields of a batch, with a bar for each one in progress and its result afterwards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHeaderView, QProgressBar, QSizePolicy, QTreeWidget, QTreeWidgetItem
 
-from grainsmith.ui.widgets.hints import message_of
+from grainsmith.ui.panels.messages import error_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from grainsmith.pipeline.batch.runner import BatchResult, FieldState
 
 _NAME, _STATE = 0, 1
-_PLACE = Qt.ItemDataRole.UserRole
-"""Of an item: where its results lie, below the output folder."""
+_FOLDER = Qt.ItemDataRole.UserRole
+"""Data of an item: the folder of its results, below the output folder."""
 
 _RED, _GREEN = QColor("#d9534f"), QColor("#3f9c5a")
 """Legible on napari's dark and light themes."""
 
 
 class FieldList(QTreeWidget):
-    """Samples with their fields, and how far each is."""
+    """Samples with their fields, and the state of each."""
 
     report_wanted = Signal()
-    """A line was double-clicked."""
+    """Sent when a row is double-clicked."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class FieldList(QTreeWidget):
         self.setIndentation(14)
         self.setMinimumHeight(180)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
-        self.setToolTip("Double-click a field or sample that is done to open its report")
+        self.setToolTip("Double-click a finished field or sample to open its report")
         header = self.header()
         header.setStretchLastSection(True)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Interactive)
@@ -50,77 +50,77 @@ class FieldList(QTreeWidget):
         self.itemDoubleClicked.connect(lambda *_: self.report_wanted.emit())
 
     def show_fields(self, fields: Sequence[FieldFiles]) -> None:
-        """List the fields, none of them begun."""
+        """List fields that have not been started."""
         self.clear()
         self._items, self._samples = {}, {}
-        for one in fields:
-            item = QTreeWidgetItem(self._sample(one.sample), [one.field, ""])
-            item.setData(_NAME, _PLACE, one.name)
-            item.setToolTip(_NAME, one.image or str(one.problem))
-            self._items[one.name] = item
-            if one.problem is not None:
-                _say(item, message_of(one.problem), _RED)
+        for field in fields:
+            item = QTreeWidgetItem(self._sample_item(field.sample), [field.field, ""])
+            item.setData(_NAME, _FOLDER, field.name)
+            item.setToolTip(_NAME, field.image or str(field.problem))
+            self._items[field.name] = item
+            if field.problem is not None:
+                _show_text(item, error_text(field.problem), _RED)
             else:
-                maps = len(one.maps)
-                _say(item, f"{maps} maps" if maps > 1 else "maps" if maps else "no maps")
+                count = len(field.maps)
+                _show_text(item, f"{count} maps" if count > 1 else "maps" if count else "no maps")
         self.expandAll()
 
     def show_state(self, state: FieldState) -> None:
-        """Show how far a field is."""
+        """Show the state of a field."""
         item = self._items[state.name]
         if state.state == "in work":
             self._bar(item).setValue(state.percent)
             return
         self.removeItemWidget(item, _STATE)
         if state.state == "failed":
-            # The file's name comes first in a reason: without its folder the rest can be read.
+            # A reason begins with the name of the file: without its folder it is short enough.
             folder = str(Path(item.toolTip(_NAME)).parent)
-            _say(item, f"failed: {state.reason}".replace(f"{folder}{os.sep}", ""), _RED)
+            _show_text(item, f"failed: {state.reason}".replace(f"{folder}{os.sep}", ""), _RED)
         elif state.state != "waiting":
             before = ", done before" if state.state == "done before" else ""
-            _say(item, f"{_grains(state.n_grains)}{before}", _GREEN, state.reason)
+            _show_text(item, f"{_grain_count(state.n_grains)}{before}", _GREEN, state.reason)
 
     def begin(self) -> None:
-        """Show that every field waits for its turn."""
+        """Show all fields as waiting."""
         for item in self._items.values():
             self.removeItemWidget(item, _STATE)
-            _say(item, "waiting")
+            _show_text(item, "waiting")
         for item in self._samples.values():
-            _say(item, "")
+            _show_text(item, "")
 
     def end(self, result: BatchResult | None) -> None:
-        """Take the bars away; show the samples' results where there are some."""
+        """Remove the bars, and show the results of the samples."""
         for item in self._items.values():
             if self.itemWidget(item, _STATE) is not None:
                 self.removeItemWidget(item, _STATE)
-                _say(item, "not done")
+                _show_text(item, "not done")
         if result is None:
             return
         for name, item in self._samples.items():
             if name in result.problems:
-                _say(item, f"not pooled: {result.problems[name]}", _RED)
+                _show_text(item, f"not pooled: {result.problems[name]}", _RED)
             elif name in result.summaries:
-                _say(item, "pooled", _GREEN, result.summaries[name])
+                _show_text(item, "pooled", _GREEN, result.summaries[name])
 
-    def chosen(self) -> str:
-        """Return the place of the chosen line below the output folder; "" = none is chosen."""
+    def selected(self) -> str:
+        """Return the folder of the selected row below the output folder; "" without one."""
         items = self.selectedItems()
-        return str(items[0].data(_NAME, _PLACE)) if items else ""
+        return str(items[0].data(_NAME, _FOLDER)) if items else ""
 
     def state_of(self, name: str) -> str:
-        """Return what is said of a field (its sample and name) or of a sample."""
+        """Return the state shown for a field ("sample/field") or a sample."""
         item = self._items.get(name) or self._samples[name]
         bar = self.itemWidget(item, _STATE)
         return f"{bar.value()} %" if isinstance(bar, QProgressBar) else str(item.text(_STATE))
 
-    def choose(self, name: str) -> None:
-        """Choose the line of a field or sample."""
+    def select(self, name: str) -> None:
+        """Select the row of a field or sample."""
         self.setCurrentItem(self._items.get(name) or self._samples[name])
 
-    def _sample(self, name: str) -> QTreeWidgetItem:
+    def _sample_item(self, name: str) -> QTreeWidgetItem:
         if name not in self._samples:
             item = self._samples[name] = QTreeWidgetItem(self, [name, ""])
-            item.setData(_NAME, _PLACE, name)
+            item.setData(_NAME, _FOLDER, name)
             font = item.font(_NAME)
             font.setBold(True)
             item.setFont(_NAME, font)
@@ -138,14 +138,16 @@ class FieldList(QTreeWidget):
         return bar
 
 
-def _say(item: QTreeWidgetItem, text: str, colour: QColor | None = None, more: str = "") -> None:
+def _show_text(
+    item: QTreeWidgetItem, text: str, color: QColor | None = None, tip: str = ""
+) -> None:
     item.setText(_STATE, text)
-    item.setToolTip(_STATE, more or text)
-    if colour is None:
+    item.setToolTip(_STATE, tip or text)
+    if color is None:
         item.setData(_STATE, Qt.ItemDataRole.ForegroundRole, None)
     else:
-        item.setForeground(_STATE, colour)
+        item.setForeground(_STATE, color)
 
 
-def _grains(count: int) -> str:
+def _grain_count(count: int) -> str:
     return f"{count:,} grain{'s' if count != 1 else ''}"

@@ -1,11 +1,11 @@
-"""Panel: one recipe over many fields, on this machine or a cluster, watched and gone on with."""
+"""Panel: run one recipe over many fields, on this machine or a cluster, and resume it."""
 
 from __future__ import annotations
 
 import math
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Qt, QUrl, Signal
 from qtpy.QtGui import QDesktopServices
@@ -21,288 +21,300 @@ from qtpy.QtWidgets import (
 from grainsmith.pipeline.batch.discovery import checked, find_fields, read_sheet
 from grainsmith.pipeline.batch.manifest import holds_results
 from grainsmith.pipeline.batch.runner import ProgressEstimator, run_batch
-from grainsmith.ui.panels.base import Panel
+from grainsmith.ui.panels.base import Panel, button, duration, label, reports_errors
 from grainsmith.ui.panels.batch.field_list import FieldList
-from grainsmith.ui.panels.batch.recipe import RecipePart, said
-from grainsmith.ui.widgets.background import run_in_background
-from grainsmith.ui.widgets.controls import button, duration_text, label
-from grainsmith.ui.widgets.file_dialogs import ask_file_to_open, ask_folder
-from grainsmith.ui.widgets.hints import message_of
-from grainsmith.ui.widgets.layouts import labelled_row, pages_of, rows
+from grainsmith.ui.panels.batch.recipe import RecipePanel
+from grainsmith.ui.panels.keys import MAIN_KEYS
+from grainsmith.ui.panels.messages import error_text
+from grainsmith.ui.widgets.background import USER_ERRORS, run
+from grainsmith.ui.widgets.layouts import across, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from grainsmith.data import OnProgress
     from grainsmith.pipeline.batch.discovery import FieldFiles
     from grainsmith.pipeline.batch.runner import BatchResult, FieldState
 
 _NO_FIELDS = (
-    "Add a folder of fields: a folder per field with its maps, or images whose maps begin with "
+    "Add a folder of fields: one folder per field with its maps, or images whose maps begin with "
     "their names. Or open a sheet."
 )
-_LINK = "#4a90d9"
+_LINK_COLOR = "#4a90d9"
 """Legible on napari's dark and light themes."""
 
 _ENGINES = ("here, one after another", "processes of this machine", "a dask cluster")
 
 
-class _Told(QObject):
-    """Carries what the working thread tells over to the window."""
+class _RunSignals(QObject):
+    """Signals from the working thread to the window."""
 
     state = Signal(object)
-    said = Signal(str)
+    notice = Signal(str)
 
 
 class BatchPanel(Panel):
-    """Fields, where the results go, the recipe, the engine; then the fields' progress."""
+    """Fields, output folder, recipe and engine; then the progress of the fields."""
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
-        self._paths: list[str] = []
-        self._of_sheet: tuple[FieldFiles, ...] = ()
         self.fields: tuple[FieldFiles, ...] = ()
-        self._beside: Path | None = None
         self.out = ""
-        self._seen_results = ("", False)
-        self._out_chosen = False
-        self._pace: ProgressEstimator | None = None
-        self._told = _Told()
-        self._what = label(_NO_FIELDS)
-        self._where = label("", dim=True)
+        self._folders: list[str] = []
+        self._sheet_fields: tuple[FieldFiles, ...] = ()
+        self._input_path: Path | None = None
+        self._out_is_chosen = False
+        self._last_output = ("", False)
+        self._estimator: ProgressEstimator | None = None
+        self.signals = _RunSignals()
+        self._fields_line = label(_NO_FIELDS)
+        self._out_line = label("", dim=True)
         self.resume = QCheckBox("Go on with the results that are there")
-        self.resume.setToolTip("Fields whose files and recipe are the same are not made again")
+        self.resume.setToolTip("Fields whose files and recipe are unchanged are not repeated")
         self.engine = QComboBox()
         self.engine.addItems(_ENGINES)
-        self.engine.setToolTip("Where the work is done; the numbers are the same")
+        self.engine.setToolTip("Where the fields are processed; the results are the same")
         self.workers, self.address = _workers_box(), _address_line()
-        self.recipe = RecipePart(self.viewer)
-        self._go = button(
+        self.recipe = RecipePanel(self.viewer)
+        self._run = button(
             "Run batch",
             self.start,
-            tip="Do all steps on every field; what is done stays, whatever happens",
-            key="Ctrl+Shift+B",
+            tip="Run all steps on every field; finished fields stay whatever happens",
+            key=MAIN_KEYS["Batch"],
             main=True,
         )
         self.list = FieldList()
-        self._left = label("")
+        self._time_left = label("")
         self._dashboard = label("")
         self._dashboard.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self._dashboard.setOpenExternalLinks(True)
-        self._report = button(
-            "Open report", self.open_report, tip="Of the chosen field or sample, in the browser"
-        )
         self._lay_out()
         self._show_fields()
 
     def _lay_out(self) -> None:
-        self._add = button("Add folder …", self._ask_folder, tip="Of fields, or of samples")
-        self._sheet = button(
+        self._add = button("Add folder …", self._ask_folder, tip="A folder of fields or samples")
+        sheet = button(
             "Sheet …", self._ask_sheet, tip="CSV: sample, field, image, maps, pixel_size_um"
         )
-        self._clear = button("Clear", self.clear, tip="Take all fields from the list")
-        self._choose_out = button("Results in …", self._ask_out, tip="Folder for all results")
-        self._setup = rows(
-            (None, self._what),
-            (None, labelled_row((None, self._add), (None, self._sheet), (None, self._clear))),
-            (None, self._choose_out),
-            (None, self._where),
+        self._clear = button("Clear", self.clear, tip="Remove all fields from the list")
+        choose_out = button("Results in …", self._ask_out, tip="Folder for all results")
+        self._setup = across(
+            (None, self._fields_line),
+            (None, across((None, self._add), (None, sheet), (None, self._clear))),
+            (None, choose_out),
+            (None, self._out_line),
             (None, self.resume),
-            (None, labelled_row(("Work is done", self.engine))),
-            (None, pages_of(self.engine, QWidget(), self.workers, self.address)),
+            (None, across(("Run", self.engine))),
+            (None, one_of(self.engine, QWidget(), self.workers, self.address)),
             (None, self.recipe),
-            (None, self._go),
+            (None, self._run),
+            vertical=True,
         )
-        folder = button("Open folder", self._open_folder, tip="Of the results, in the file manager")
+        report = button(
+            "Open report", self.open_report, tip="Of the selected field or sample, in the browser"
+        )
+        folder = button("Open folder", self._open_folder, tip="Open the folder of the results")
         self.add(
             self._setup,
-            self._left,
+            self._time_left,
             self._dashboard,
             self.list,
-            labelled_row((None, self._report), (None, folder)),
+            across((None, report), (None, folder)),
         )
-        self.layout().setStretch(0, 1000)  # the list takes the room that is left
+        self.layout().setStretch(0, 1000)  # the list takes the remaining height
 
     def connect_signals(self) -> None:
         """Connect the signals of the widgets and of the session."""
-        self.recipe.told.connect(self.show_message)
         self.list.report_wanted.connect(self.open_report)
-        self._told.state.connect(self._on_state)
-        self._told.said.connect(self._on_said)
+        self.signals.state.connect(self._show_state)
+        self.signals.notice.connect(self._show_notice)
 
-    # --- what is worked on
+    @property
+    def summary(self) -> str:
+        """How many fields and samples there are."""
+        return str(self._fields_line.text())
+
+    @property
+    def time_left(self) -> str:
+        """The time left, as shown; "" when hidden."""
+        return "" if self._time_left.isHidden() else str(self._time_left.text())
+
+    @property
+    def running(self) -> bool:
+        """Whether a batch runs or fields are being found."""
+        return not self._setup.isEnabled()
+
+    # --- fields
 
     def add_folder(self, path: str) -> None:
-        """Find the fields of a folder, beside those that are there."""
-        paths = [*self._paths, path]
-        work = partial(_of_both, self._of_sheet, paths)
-        self._find(work, partial(self._on_folders, paths), beside=self._beside or Path(path))
+        """Find the fields of a folder and add them."""
+        folders = [*self._folders, path]
+        self._find(
+            partial(_all_fields, self._sheet_fields, folders),
+            partial(self._take_folders, folders),
+            input_path=self._input_path or Path(path),
+        )
 
     def open_sheet(self, path: str) -> None:
-        """Take the fields that a sheet names, and no others."""
-        self._find(partial(read_sheet, path), self._on_sheet, beside=Path(path))
+        """Replace the fields by those of a sheet."""
+        self._find(partial(read_sheet, path), self._take_sheet, input_path=Path(path))
 
     def clear(self) -> None:
-        """Take all fields from the list."""
-        self._paths, self._of_sheet, self.fields = [], (), ()
-        self.out, self._out_chosen, self._beside = "", False, None
+        """Remove all fields from the list."""
+        self._folders, self._sheet_fields, self.fields = [], (), ()
+        self.out, self._out_is_chosen, self._input_path = "", False, None
         self._show_fields()
 
     def put_results(self, folder: str) -> None:
         """Choose the folder of the results."""
-        self.out, self._out_chosen = folder, True
+        self.out, self._out_is_chosen = folder, True
         self._show_out()
 
     def _find(
         self,
-        work: Callable[[], Sequence[FieldFiles]],
+        find: Callable[[], Sequence[FieldFiles]],
         take: Callable[[tuple[FieldFiles, ...]], None],
         *,
-        beside: Path,
+        input_path: Path,
     ) -> None:
-        self.show_message("")
-        run_in_background(said, work, busy=self._setup, then=partial(self._on_found, take, beside))
+        self.run_job(find, busy=self._setup, then=partial(self._take_fields, take, input_path))
 
-    def _on_folders(self, paths: list[str], _found: tuple[FieldFiles, ...]) -> None:
-        self._paths = paths
+    def _take_folders(self, folders: list[str], _fields: tuple[FieldFiles, ...]) -> None:
+        self._folders = folders
 
-    def _on_sheet(self, found: tuple[FieldFiles, ...]) -> None:
-        self._paths, self._of_sheet = [], found
+    def _take_sheet(self, fields: tuple[FieldFiles, ...]) -> None:
+        self._folders, self._sheet_fields = [], fields
 
-    def _on_found(
+    def _take_fields(
         self,
         take: Callable[[tuple[FieldFiles, ...]], None],
-        beside: Path,
-        found: tuple[FieldFiles, ...] | str,
+        input_path: Path,
+        fields: tuple[FieldFiles, ...],
     ) -> None:
-        if isinstance(found, str):
-            self.show_message(found)
-            return
-        take(found)
-        self.fields, self._beside = found, beside
-        if not self._out_chosen:
-            self.out = str(beside.absolute().with_name(f"{beside.stem}-grainsmith"))
+        take(fields)
+        self.fields, self._input_path = fields, input_path
+        if not self._out_is_chosen:
+            self.out = str(input_path.absolute().with_name(f"{input_path.stem}-grainsmith"))
         self._show_fields()
 
     def _show_fields(self) -> None:
-        samples = len({one.sample for one in self.fields})
-        bad = sum(bool(one.problem) for one in self.fields)
+        samples = len({field.sample for field in self.fields})
+        bad = sum(field.problem is not None for field in self.fields)
         text = f"{_count(len(self.fields), 'field')} of {_count(samples, 'sample')}"
-        more = f"; {bad} cannot be worked on, the reasons are below" if bad else ""
-        self._what.setText(f"{text}{more}." if self.fields else _NO_FIELDS)
+        problems = f"; {bad} cannot be processed, the reasons are below" if bad else ""
+        self._fields_line.setText(f"{text}{problems}." if self.fields else _NO_FIELDS)
         self._clear.setEnabled(bool(self.fields))
-        for widget in (self.list, self._left, self._dashboard):
-            widget.setVisible(bool(self.fields) and widget is self.list)
+        self._time_left.hide()
+        self._dashboard.hide()
+        self.list.setVisible(bool(self.fields))
         self.list.show_fields(self.fields)
         self._show_out()
 
     def _show_out(self) -> None:
-        self._where.setText(self.out)
-        self._where.setVisible(bool(self.out))
-        there = bool(self.out) and holds_results(self.out)
-        if self._seen_results != (self.out, there):  # else it stays as the user has set it
-            self._seen_results = (self.out, there)
-            self.resume.setChecked(there)
-        self.resume.setVisible(there)
+        self._out_line.setText(self.out)
+        self._out_line.setVisible(bool(self.out))
+        has_results = bool(self.out) and holds_results(self.out)
+        if self._last_output != (self.out, has_results):  # otherwise the user's choice stays
+            self._last_output = (self.out, has_results)
+            self.resume.setChecked(has_results)
+        self.resume.setVisible(has_results)
 
-    # --- the work
+    # --- a run
 
     def scheduler(self) -> str:
         """Return the scheduler as `run_batch` takes it."""
-        kind = self.engine.currentIndex()
-        if kind == 1:
+        engine = self.engine.currentIndex()
+        if engine == 1:
             count = self.workers.value()
             return f"local:{count}" if count else "local"
-        return self.address.text().strip() or "tcp://" if kind else "none"
+        return self.address.text().strip() or "tcp://" if engine else "none"
 
+    @reports_errors
     def start(self) -> None:
-        """Do all steps on every field."""
+        """Run all steps on every field."""
         if not self.fields:
             self.show_message(_NO_FIELDS)
             return
-        try:
-            recipe = self.recipe.recipe()
-        except ValueError as error:
-            self.show_message(message_of(error))
-            return
+        recipe = self.recipe.recipe()
         self.show_message("")
         self._dashboard.hide()
-        self._left.setText("")
-        self._left.show()
+        self._time_left.setText("")
+        self._time_left.show()
         self.list.begin()
-        self._pace = ProgressEstimator(len(self.fields))
-        run_in_background(
-            _run,
+        self._estimator = ProgressEstimator(len(self.fields))
+        run(
+            run_batch,
             self.fields,
             recipe,
             self.out,
             scheduler=self.scheduler(),
             resume=self.resume.isChecked(),
-            on_state=self._told.state.emit,
-            on_message=self._told.said.emit,
+            on_state=self.signals.state.emit,
+            say=self.signals.notice.emit,
             busy=self._setup,
-            then=self._on_done,
+            then=self.take_result,
             progress=self.progress,
             title="Fields",
-            stopped=self._on_stopped,
+            stopped=self._on_cancelled,
             failed=self._on_failed,
         )
 
-    def _on_state(self, state: FieldState) -> None:
-        if self._pace is None:
-            return  # told before the end, heard after it
-        self.list.show_state(state)
-        self._pace.note(state)
-        left_s = self._pace.seconds_left()
-        self._left.setText("" if math.isnan(left_s) else f"About {duration_text(left_s)} left")
+    def take_result(self, result: BatchResult) -> None:
+        """Show the result of a batch."""
+        done, failed = result.count("done", "done before"), result.count("failed")
+        lines = [f"{done} of {_count(len(self.fields), 'field')} done."]
+        if failed or result.problems:
+            lines.append("Failures are in red, and in errors.csv with their reasons.")
+        if result.stopped:
+            lines.append(f"Ended early: {error_text(result.stopped).rstrip('.')}.")
+        self._end(result)
+        self.show_message("\n".join(lines))
 
-    def _on_said(self, text: str) -> None:
-        word, _, address = text.partition(" http")
-        link = f'<a style="color: {_LINK}" href="http{address}">http{address}</a>'
-        self._dashboard.setText(f"{word} {link}" if address else text)
+    def _show_state(self, state: FieldState) -> None:
+        if self._estimator is None:
+            return  # sent before the end, received after it
+        self.list.show_state(state)
+        self._estimator.note(state)
+        left_s = self._estimator.seconds_left()
+        self._time_left.setText("" if math.isnan(left_s) else f"About {duration(left_s)} left")
+
+    def _show_notice(self, text: str) -> None:
+        title, _, address = text.partition(" http")
+        link = f'<a style="color: {_LINK_COLOR}" href="http{address}">http{address}</a>'
+        self._dashboard.setText(f"{title} {link}" if address else text)
         self._dashboard.show()
 
-    def _on_done(self, result: BatchResult | str) -> None:
-        if isinstance(result, str):
-            self._on_end(None, result)
-            return
-        done, failed = result.count("done", "done before"), result.count("failed")
-        words = [f"{done} of {_count(len(self.fields), 'field')} done."]
-        if failed or result.problems:
-            words.append("What failed is in red, and in errors.csv with its reason.")
-        if result.stopped:
-            words.append(f"Ended before its time: {message_of(result.stopped).rstrip('.')}.")
-        self._on_end(result, "\n".join(words))
+    def _on_cancelled(self) -> None:
+        self._end(None)
+        remedy = " Finished fields stay; Run batch goes on." if holds_results(self.out) else ""
+        self.show_message(f"Cancelled.{remedy}")
 
-    def _on_stopped(self) -> None:
-        there = holds_results(self.out)
-        more = "Fields that are done stay; Run batch goes on from there." if there else ""
-        self._on_end(None, f"Stopped. {more}".strip())
+    def _on_failed(self, error: Exception) -> None:
+        self._end(None)
+        if isinstance(error, USER_ERRORS):
+            self.show_error(error)
+        else:
+            self.show_message("Ended by an error of the program. Finished fields stay.")
 
-    def _on_failed(self, _error: Exception) -> None:
-        self._on_end(None, "Ended by an error. Fields that are done stay.")
-
-    def _on_end(self, result: BatchResult | None, text: str) -> None:
-        self._pace = None
-        self._left.hide()
+    def _end(self, result: BatchResult | None) -> None:
+        self._estimator = None
+        self._time_left.hide()
         self._dashboard.hide()
         self.list.end(result)
         self._show_out()
-        self.show_message(text)
 
-    # --- the results
+    # --- results
 
     def open_report(self) -> None:
-        """Open the report of the chosen field or sample in the browser."""
-        chosen = self.list.chosen()
-        if not chosen:
-            self.show_message("Choose a field or a sample in the list first.")
+        """Open the report of the selected field or sample in the browser."""
+        name = self.list.selected()
+        if not name:
+            self.show_message("Select a field or a sample in the list first.")
             return
-        report = Path(self.out, chosen, "report.html")
+        report = Path(self.out, name, "report.html")
         if report.is_file():
             _open(report)
         else:
-            self.show_message(f"{chosen} has no report (yet).")
+            self.show_message(f"{name} has no report.")
 
     def _open_folder(self) -> None:
         if self.out and Path(self.out).is_dir():
@@ -310,7 +322,7 @@ class BatchPanel(Panel):
         else:
             self.show_message("There are no results yet.")
 
-    # --- asking
+    # --- dialogs
 
     def _ask_folder(self) -> None:
         folder = ask_folder(self, "Folder of fields or samples")
@@ -328,12 +340,8 @@ class BatchPanel(Panel):
             self.put_results(folder)
 
 
-def _run(*args: Any, on_progress: OnProgress, **options: Any) -> BatchResult | str:
-    return said(partial(run_batch, *args, on_progress=on_progress, **options))
-
-
-def _of_both(of_sheet: tuple[FieldFiles, ...], paths: list[str]) -> tuple[FieldFiles, ...]:
-    return checked([*of_sheet, *find_fields(paths)])
+def _all_fields(sheet_fields: tuple[FieldFiles, ...], folders: list[str]) -> tuple[FieldFiles, ...]:
+    return checked([*sheet_fields, *find_fields(folders)])
 
 
 def _open(path: Path) -> None:
@@ -344,9 +352,9 @@ def _workers_box() -> QSpinBox:
     box = QSpinBox()
     box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     box.setRange(0, 512)
-    box.setSpecialValueText("one process a core")
+    box.setSpecialValueText("one process per core")
     box.setSuffix(" processes")
-    box.setToolTip("Each works on one field at a time, on one core")
+    box.setToolTip("Each processes one field at a time, on one core")
     return box
 
 
@@ -354,7 +362,7 @@ def _address_line() -> QLineEdit:
     line = QLineEdit()
     line.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     line.setPlaceholderText("tcp://HOST:8786")
-    line.setToolTip("What `dask scheduler` prints; workers must see the same folders")
+    line.setToolTip("Printed by `dask scheduler`; its workers must see the same folders")
     return line
 
 

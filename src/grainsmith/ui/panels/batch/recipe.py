@@ -1,4 +1,4 @@
-"""The recipe of a batch: the settings that the other tabs show, and those that only it has."""
+"""The recipe of a batch: the settings of all tabs, and those that no other tab shows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QVBoxLayout, QWidget
+from superqt import QCollapsible
 
 from grainsmith.classify.rules import read_rules
-from grainsmith.errors import GrainsmithError
 from grainsmith.pipeline.recipe import (
     ClassifySettings,
     OpenSettings,
@@ -20,134 +19,126 @@ from grainsmith.pipeline.recipe import (
     check_recipe,
     read_recipe,
 )
+from grainsmith.ui.panels.base import Panel, button, label, reports_errors
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.panel_settings import panel_settings_of
-from grainsmith.ui.widgets.background import run_in_background
-from grainsmith.ui.widgets.controls import button, label
-from grainsmith.ui.widgets.file_dialogs import ask_file_to_open, ask_file_to_save
-from grainsmith.ui.widgets.hints import message_of
-from grainsmith.ui.widgets.layouts import Collapsible, labelled_row
+from grainsmith.ui.widgets.layouts import across
 from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import napari
     from qtpy.QtGui import QShowEvent
 
 _FILES = "Recipes (*.yaml *.yml)"
 
 
-class RecipePart(QWidget):
-    """Save, load, and a fold with what no other tab shows."""
+class RecipePanel(Panel):
+    """Save and load a recipe; a folded form with the settings of no other tab."""
 
-    told = Signal(str)
-    """What the user should know."""
-
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self._shown = panel_settings_of(viewer)
-        self._what = label("Recipe: the settings that the tabs show")
-        self._named = QCheckBox("Name minerals")
-        self._named.setToolTip("By rules: examples and clusters hold for one field only")
-        self._named.setChecked(True)
+    def build(self) -> None:
+        """Create the widgets and lay them out."""
+        self._settings = panel_settings_of(self.viewer)
+        self._title = label("Recipe: the settings that the tabs show")
+        self.name_minerals = QCheckBox("Name minerals")
+        self.name_minerals.setToolTip("By rules: examples and clusters are for a single field")
+        self.name_minerals.setChecked(True)
         self._rules = label("", dim=True)
         self._units = Form(ClassifySettings, hidden=("rules",))
-        self._report, self._open = Form(ReportSettings), Form(OpenSettings)
+        self.report_form, self.open_form = Form(ReportSettings), Form(OpenSettings)
         self._lay_out()
-        self._shown.take_part("open", self, self._open.settings, self._open.show_settings)
-        self._shown.take_part("report", self, self._report.settings, self._report.show_settings)
-        connect_while_alive(self, self._shown.changed, self._show_rules)
+        take_part = self._settings.take_part
+        take_part("open", self, self.open_form.settings, self.open_form.show_settings)
+        take_part("report", self, self.report_form.settings, self.report_form.show_settings)
 
     def _lay_out(self) -> None:
-        save = button(
-            "Save recipe …", self._ask_save, tip="Write the settings of all tabs as one file"
-        )
-        load = button(
-            "Load recipe …", self._ask_load, tip="Show the settings of a recipe in all tabs"
-        )
+        save = button("Save recipe …", self._ask_save, tip="Save the settings of all tabs")
+        load = button("Load recipe …", self._ask_load, tip="Show a recipe in all tabs")
         rules = button("Rules …", self._ask_rules, tip="A YAML file; see the page on minerals")
-        inside = QWidget()
-        lines = QVBoxLayout(inside)
-        lines.setContentsMargins(8, 2, 0, 2)
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(8, 2, 0, 2)
         for widget in (
-            labelled_row((None, self._named), (None, rules)),
+            across((None, self.name_minerals), (None, rules)),
             self._rules,
             self._units,
-            self._report,
-            self._open,
+            self.report_form,
+            self.open_form,
         ):
-            lines.addWidget(widget)
-        fold = Collapsible("Minerals, reports, scale")
-        fold.addWidget(inside)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(4)
-        for widget in (self._what, labelled_row((None, save), (None, load)), fold):
-            whole.addWidget(widget)
+            layout.addWidget(widget)
+        fold = QCollapsible("Minerals, reports, scale", expandedIcon="▼", collapsedIcon="▶")
+        fold.setDuration(0)
+        fold.addWidget(content)
+        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.add(self._title, across((None, save), (None, load)), fold)
+
+    def connect_signals(self) -> None:
+        """Connect the signals of the widgets and of the session."""
+        connect_while_alive(self, self._settings.changed, self._show_rules)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's name)
-        """The rules may have been changed in another tab."""
+        """Show the rules, which may have been changed in another tab."""
         super().showEvent(event)
         self._show_rules()
 
+    @property
+    def rules_text(self) -> str:
+        """Which rules name the minerals."""
+        return str(self._rules.text())
+
     def recipe(self) -> Recipe:
-        """Return the recipe as shown; raises ValueError where settings clash."""
-        recipe = self._shown.recipe()
-        rules = recipe.classify.rules or "library"
-        classify = self._units.settings(rules=rules if self._named.isChecked() else "")
-        return replace(recipe, classify=classify)
-
-    def show_recipe(self, recipe: Recipe, name: str = "") -> None:
-        """Show a recipe, whose model and rules are there, in all tabs."""
-        self._named.setChecked(bool(recipe.classify.rules))
-        self._units.show_settings(recipe.classify)
-        self._shown.show(recipe)
-        if name:
-            self._what.setText(f"Recipe: {name}, shown in the tabs; changes there count")
-
-    def save(self, path: str) -> None:
-        """Write the recipe as shown."""
-        self.recipe().write(path if Path(path).suffix else f"{path}.yaml")
-
-    def load(self, path: str) -> None:
-        """Read a recipe and show it; one that cannot be used changes nothing."""
-        self.told.emit("")
-        run_in_background(
-            said, _read, path, busy=self, then=partial(self._on_read, Path(path).name)
-        )
-
-    def _on_read(self, name: str, recipe: Recipe | str) -> None:
-        if isinstance(recipe, str):
-            self.told.emit(recipe)
-            return
-        self.show_recipe(recipe, name)
-        self.told.emit(f"{name} is shown in all tabs.")
-
-    def name_by(self, path: str) -> None:
-        """Name minerals by a rules file; one that cannot be used changes nothing.
+        """Return the recipe as shown.
 
         Raises
         ------
-        GrainsmithError
+        ValueError
+            Settings contradict each other.
         """
+        recipe = self._settings.recipe()
+        rules = recipe.classify.rules or "library"
+        classify = self._units.settings(rules=rules if self.name_minerals.isChecked() else "")
+        return replace(recipe, classify=classify)
+
+    def show_recipe(self, recipe: Recipe, name: str = "") -> None:
+        """Show a recipe in all tabs; its model and rules must exist."""
+        self.name_minerals.setChecked(bool(recipe.classify.rules))
+        self._units.show_settings(recipe.classify)
+        self._settings.show(recipe)
+        if name:
+            self._title.setText(f"Recipe: {name}, shown in the tabs; changes there count")
+
+    @reports_errors
+    def save(self, path: str) -> None:
+        """Save the recipe as shown."""
+        self.recipe().write(path if Path(path).suffix else f"{path}.yaml")
+        self.show_message(f"Saved: {path}")
+
+    def load(self, path: str) -> None:
+        """Read a recipe and show it; one that cannot be used changes nothing."""
+        self.run_job(_read, path, busy=self, then=partial(self._take_recipe, Path(path).name))
+
+    @reports_errors
+    def name_by(self, path: str) -> None:
+        """Name minerals by a rules file; one that cannot be used changes nothing."""
         read_rules(path)
-        rules = ClassifySettings(rules=str(Path(path).resolve()))
-        self._named.setChecked(True)
-        self._shown.show(replace(self._shown.recipe(), classify=rules))
+        classify = ClassifySettings(rules=str(Path(path).resolve()))
+        self.name_minerals.setChecked(True)
+        self._settings.show(replace(self._settings.recipe(), classify=classify))
+        self.show_message("")
 
-    def _show_rules(self) -> None:
-        # Of all settings only these: those of other tabs may clash, which is said when they count.
-        rules = self._shown.of_step("classify").rules or "library"
-        said = "the mineral library: for maps in wt% or at%" if rules == "library" else ""
-        self._rules.setText(f"By {said or Path(rules).name}")
+    @reports_errors
+    def _take_recipe(self, name: str, recipe: Recipe) -> None:
+        self.show_recipe(recipe, name)
+        self.show_message(f"{name} is shown in all tabs.")
 
-    # --- asking
+    def _show_rules(self, _event: Any = None) -> None:
+        # Only this step: settings of other tabs may contradict each other.
+        rules = self._settings.of_step("classify").rules or "library"
+        library = "the mineral library: for maps in wt% or at%"
+        self._rules.setText(f"By {library if rules == 'library' else Path(rules).name}")
 
     def _ask_save(self) -> None:
         path = ask_file_to_save(self, "Save recipe", "recipe.yaml", _FILES)
         if path:
-            self.told.emit(said(self.save, path) or f"Saved: {path}")
+            self.save(path)
 
     def _ask_load(self) -> None:
         path = ask_file_to_open(self, "Load recipe", _FILES)
@@ -157,15 +148,7 @@ class RecipePart(QWidget):
     def _ask_rules(self) -> None:
         path = ask_file_to_open(self, "Rules", "Rules (*.yaml *.yml)")
         if path:
-            self.told.emit(said(self.name_by, path) or "")
-
-
-def said(work: Callable[..., Any], *args: Any) -> Any:
-    """Do it; a failure that the user can mend comes back as text: the panel says it itself."""
-    try:
-        return work(*args)
-    except (GrainsmithError, ValueError, OSError) as error:
-        return message_of(error)
+            self.name_by(path)
 
 
 def _read(path: str) -> Recipe:
