@@ -130,9 +130,9 @@ def test_from_the_sample_to_files(make_napari_viewer, qtbot, screenshots, tmp_pa
     for name in ("sheet.png", "one.png"):
         (screenshots / f"chain_{name}").write_bytes((tmp_path / name).read_bytes())
     files = dock.show_panel("Export")
-    for name, save in (("grains.csv", files.save_table), ("picture.png", files.save_picture)):
+    for name, save in (("grains.csv", files.save_table), ("picture.png", files.save_image)):
         save(str(tmp_path / name))
         qtbot.waitUntil((tmp_path / name).exists, timeout=WAIT_MS)
     table = pd.read_csv(tmp_path / "grains.csv", comment="#", index_col="label")
     assert table.loc[by_hand, ["mineral", "verdict"]].tolist() == ["monazite", "by hand"]
-    qtbot.waitUntil(files._picture.isEnabled, timeout=WAIT_MS)
+    qtbot.waitUntil(files._image.isEnabled, timeout=WAIT_MS)

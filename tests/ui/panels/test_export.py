@@ -88,7 +88,7 @@ def test_table_and_picture(files, field, tmp_path, qtbot):
     files.save_table(str(tmp_path / "t.csv"))
     _said(files, qtbot, "t.csv")
     assert read_table(tmp_path / "t.csv")["mineral"].to_dict()[7] == "apatite"
-    files.save_picture(str(tmp_path / "p.png"))
+    files.save_image(str(tmp_path / "p.png"))
     _said(files, qtbot, "p.png")
     with Image.open(tmp_path / "p.png") as picture:
         pixels = np.asarray(picture)
@@ -113,7 +113,7 @@ def test_import_lies_on_the_picture_and_becomes_the_grains(files, field, viewer,
 
 
 def test_it_says_what_is_missing(files, training, viewer, tmp_path):
-    assert files._what.text() == NO_GRAINS
+    assert files._source.text() == NO_GRAINS
     files.export(str(tmp_path / "x"))
     assert files.message == NO_GRAINS
     training.add_active_field()

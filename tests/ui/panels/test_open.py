@@ -40,13 +40,13 @@ def image(panel, viewer):
 
 
 def test_it_invites_where_nothing_is_open(panel):
-    assert "No image yet" in panel._what.text()
+    assert "No image yet" in panel.description
     assert panel._form.isHidden()
 
 
 def test_it_shows_the_facts(panel, image):
-    assert "60 × 40 px, uint8 grey" in panel._what.text()
-    assert "30 × 20 µm" in panel._what.text()
+    assert "60 × 40 px, uint8 grey" in panel.description
+    assert "30 × 20 µm" in panel.description
     assert panel._size.text() == "0.5 µm"
     assert panel._size_source.text() == "Zeiss tag"
     assert panel._bar.text() == "4 rows"
@@ -90,7 +90,7 @@ def test_the_mark_follows_its_picture(panel, image, viewer, qtbot):
 
 
 def test_a_sample_opens_without_blocking(panel, viewer, qtbot):
-    panel._open_sample("plain")
+    panel.open_sample("plain")
     assert not panel._samples.isEnabled()
     qtbot.waitUntil(lambda: len(viewer.layers) == 12, timeout=60_000)
     assert panel.roles.image.name == "plain sample"

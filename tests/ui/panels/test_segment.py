@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -9,14 +10,17 @@ import pytest
 
 pytest.importorskip("napari")
 
+from qtpy.QtWidgets import QPushButton
 from tests.fakes import BrightIsGrain
 
 from grainsmith.data import SemImage
+from grainsmith.segment import draw_grains
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.images import image_layer
 from grainsmith.ui.layers.metadata import GrainsMetadata, Role, role_of
+from grainsmith.ui.panels import segment as segment_module
 from grainsmith.ui.panels.segment import SegmentPanel
 
 ZEISS = "vendor_sem_tiff_metadata/test_tiff_Zeiss_SEM_512pix.tif"
@@ -73,7 +77,7 @@ def image(viewer):
 
 def _find(panel, qtbot):
     panel.find()
-    qtbot.waitUntil(lambda: panel._find.isEnabled(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not panel.finding, timeout=WAIT_MS)
 
 
 def _grains(panel):
@@ -110,27 +114,64 @@ def test_it_says_what_is_missing(panel, viewer, qtbot):
 def test_thresholds_redraw_without_the_network(panel, image, model, qtbot):
     _find(panel, qtbot)
     asked, grains = model.calls, _grains(panel)
-    panel._sliders["probability_threshold"].setValue(5.5)
+    panel.sliders["probability_threshold"].setValue(5.5)
     qtbot.waitUntil(lambda: grains.data.max() == 0, timeout=WAIT_MS)
     assert "try a lower probability" in panel.message
-    panel._sliders["probability_threshold"].setValue(0.0)
+    panel.sliders["probability_threshold"].setValue(0.0)
     qtbot.waitUntil(lambda: grains.data.max() == 4, timeout=WAIT_MS)
     assert model.calls == asked
     assert _grains(panel) is grains
     assert GrainsMetadata.of(grains).settings["segment"]["probability_threshold"] == 0.0
 
 
+def test_outdated_grains_are_dimmed_until_the_last_value_is_drawn(panel, image, qtbot, monkeypatch):
+    _find(panel, qtbot)
+    grains, release, drawn = _grains(panel), threading.Event(), []
+
+    def draw(prediction, settings):
+        drawn.append(settings.probability_threshold)
+        release.wait(60)
+        return draw_grains(prediction, settings)
+
+    monkeypatch.setattr(segment_module, "draw_grains", draw)
+    opacity = grains.opacity
+    panel.sliders["probability_threshold"].setValue(5.5)
+    qtbot.waitUntil(lambda: drawn == [5.5], timeout=WAIT_MS)
+    assert grains.opacity < opacity
+    assert panel.hint == "Drawing the grains …"
+    panel.sliders["probability_threshold"].setValue(0.5)
+    qtbot.waitUntil(lambda: panel._redraw_again, timeout=WAIT_MS)
+    seen = []
+    grains.events.set_data.connect(lambda _event: seen.append(int(grains.data.max())))
+    release.set()
+    qtbot.waitUntil(lambda: grains.opacity == opacity, timeout=WAIT_MS)
+    assert drawn == [5.5, 0.5]
+    assert 0 not in seen  # the result of 5.5 was outdated and never shown
+    assert panel.message == "4 grains."
+    assert "Reset restores the default" in panel.hint
+
+
+def test_reset_restores_the_default_threshold(panel):
+    slider = panel.sliders["flow_threshold"]
+    default = slider.value()
+    slider.setValue(2.0)
+    for button in panel.findChildren(QPushButton):
+        if button.text() == "Reset":
+            button.click()
+    assert slider.value() == default
+
+
 def test_cancel_stops_within_one_tile_and_changes_nothing(panel, image, model, viewer, qtbot):
     model.pause_s = 0.05
-    panel._more["tile_px"].value = 96
+    panel.form["tile_px"].value = 96
     panel.find()
     qtbot.waitUntil(lambda: model.calls > 0, timeout=WAIT_MS)
     pressed_at = model.calls
     panel.progress.cancel()
-    qtbot.waitUntil(lambda: panel._find.isEnabled(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not panel.finding, timeout=WAIT_MS)
     assert model.calls <= pressed_at + 1
     assert len(viewer.layers) == 1
-    assert panel.message == "Stopped. Nothing was changed."
+    assert panel.message == "Cancelled. Nothing was changed."
     model.pause_s = 0.0
     _find(panel, qtbot)
     assert _grains(panel).data.max() == 4
@@ -172,7 +213,7 @@ def test_the_users_work_survives_another_run(panel, image, viewer, qtbot, work, 
     if again == "button":
         panel.find()
     else:
-        panel._sliders["probability_threshold"].setValue(-1.0)
+        panel.sliders["probability_threshold"].setValue(-1.0)
     qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=WAIT_MS)
     assert _grains(panel) is not mine
     np.testing.assert_array_equal(mine.data, kept)
@@ -212,7 +253,7 @@ def test_a_moving_slider_makes_one_step_of_the_history(panel, image, viewer, qtb
     history.set_states("Accept 1", {1: "accepted"})
     before = grains.data.copy()
     for value, left in ((5.5, 1), (0.0, 4), (5.5, 1)):
-        panel._sliders["probability_threshold"].setValue(value)
+        panel.sliders["probability_threshold"].setValue(value)
         qtbot.waitUntil(lambda left=left: len(np.unique(grains.data)) == 1 + left, timeout=WAIT_MS)
     assert [step.name for step in history.steps] == ["Accept 1", "Segment again"]
     np.testing.assert_array_equal(grains.data == 1, before == 1)
@@ -231,20 +272,20 @@ def test_new_measurements_alone_are_not_the_users_work(panel, image, viewer, qtb
 
 
 def test_sliders_show_what_the_chosen_grains_were_drawn_with(panel, image, viewer, qtbot):
-    panel._sliders["flow_threshold"].setValue(1.5)
+    panel.sliders["flow_threshold"].setValue(1.5)
     _find(panel, qtbot)
     first = _grains(panel)
     _paint(first)
-    panel._sliders["flow_threshold"].setValue(2.5)
+    panel.sliders["flow_threshold"].setValue(2.5)
     qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=WAIT_MS)
     panel.roles.grains = first
-    assert panel._sliders["flow_threshold"].value() == 1.5
+    assert panel.sliders["flow_threshold"].value() == 1.5
 
 
 def test_diameter_is_shown_with_its_unit_and_can_be_set(panel, image, qtbot):
-    assert panel._diameter.text() == "auto"
-    panel._diameter.setValue(36)
-    assert panel._diameter_note.text() == "36 px = 18 µm"
+    assert panel.diameter.text() == "auto"
+    panel.diameter.setValue(36)
+    assert panel.diameter_note == "36 px = 18 µm"
     assert panel.settings().diameter_px == 36
 
 
@@ -276,16 +317,16 @@ def test_from_file_to_grains_in_a_real_window(shown_viewer, model, shared_data, 
     image = viewer.layers[0]
     panel = dock.show_panel("Segment")
     model.pause_s = 0.05
-    panel._diameter.setValue(24)
-    panel._more["tile_px"].value = 128
+    panel.diameter.setValue(24)
+    panel.form["tile_px"].value = 128
     qtbot.mouseClick(panel._find, _left())
     qtbot.waitUntil(lambda: model.calls > 0, timeout=WAIT_MS)
     assert panel.progress.isVisible()
     qtbot.mouseClick(panel.progress._cancel, _left())
-    qtbot.waitUntil(lambda: panel._find.isEnabled(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not panel.finding, timeout=WAIT_MS)
     assert panel.roles.grains is None
     model.pause_s = 0.0
-    panel._more["tile_px"].value = 512
+    panel.form["tile_px"].value = 512
     qtbot.mouseClick(panel._find, _left())
     qtbot.waitUntil(lambda: panel.roles.grains is not None, timeout=WAIT_MS)
     grains = panel.roles.grains

@@ -54,7 +54,7 @@ def test_numbers_are_those_of_the_library_to_the_last_digit(panel):
     settings = StatisticsSettings(n_bootstrap=40)
     expected = summarise(FieldGrains(table=table, height_px=240, width_px=320), settings)
     assert panel.statistics.values.equals(expected.values)
-    shown = panel._summary.text()
+    shown = panel.summary
     assert f"{expected.n} grains count" in shown
     assert f"D50 by number {expected.values.value.d50_um_number:.3g} µm" in shown
     assert expected.words["sorting_area"] in shown
@@ -78,23 +78,21 @@ def test_another_edge_rule_and_an_edit_give_other_statistics(panel, grains, qtbo
     "kind", ["Cumulative curve", "Histogram", "Rose of long axes", "Scatter", "Ternary"]
 )
 def test_every_plot_is_drawn(kind, panel, tmp_path):
-    panel._kind.setCurrentText(kind)
-    panel.draw()
-    axes = panel._plot.figure.axes[0]
+    panel.show_plot(kind)
+    axes = panel.plot.figure.axes[0]
     assert axes.lines or axes.patches or axes.collections
     panel.save_plot(str(tmp_path / "plot.svg"))
     assert (tmp_path / "plot.svg").stat().st_size > 1000
 
 
 def test_lasso_chooses_grains_and_marks_their_points(panel):
-    panel._kind.setCurrentText("Scatter")
-    panel.draw()
-    points = panel._plot._points
+    panel.show_plot("Scatter")
+    points = panel.plot._points
     x, y = np.asarray(points.get_offsets()).T
     middle = np.median(x)
     around = [(middle, y.min() - 1), (x.max() + 1, y.min() - 1)]
     around += [(x.max() + 1, y.max() + 1), (middle, y.max() + 1)]
-    panel._plot._lasso.onselect(around)
+    panel.plot._lasso.onselect(around)
     expected = panel._labels[x > middle].tolist()
     assert sorted(selection_of(panel.viewer).labels) == sorted(expected)
     np.testing.assert_array_equal(points.get_facecolor()[:, 3] == 1, x > middle)
@@ -107,21 +105,19 @@ def test_one_mineral_alone_and_the_triangle(panel, grains, qtbot):
     table["mineral"] = np.where(table.index % 2, "quartz", "albite")
     grains.features = features_of(table)
     qtbot.waitUntil(lambda: panel._mineral.count() == 3, timeout=WAIT_MS)
-    panel._mineral.setCurrentText("quartz")
-    panel.compute()
+    panel.show_mineral("quartz")
     quartz = (table.index % 2 == 1) & ~table.touches_edge
     qtbot.waitUntil(lambda: panel.statistics.n == quartz.sum(), timeout=WAIT_MS)
-    panel._mineral.setCurrentText("all grains")
-    panel._kind.setCurrentText("Ternary")
-    panel.draw()
-    texts = [text.get_text() for text in panel._plot.figure.axes[0].texts]
+    panel.show_mineral("all grains")
+    panel.show_plot("Ternary")
+    texts = [text.get_text() for text in panel.plot.figure.axes[0].texts]
     assert {"quartz", "feldspar", "other", "by number", "by area"} <= set(texts)
 
 
 def test_report_says_where_the_grains_come_from(panel, tmp_path, qtbot):
     page = tmp_path / "report.html"
     panel.report(str(page))
-    qtbot.waitUntil(lambda: "Report in" in panel.message, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.message.startswith("Report: "), timeout=WAIT_MS)
     found = read_result(page.with_suffix(".json"))
     assert found["facts"]["model"] == "grains"
     assert found["facts"]["edits"] == 1
@@ -136,8 +132,7 @@ def test_empty_viewer_and_no_grains_are_no_crash(viewer, qtbot):
     widget.report()
     layer = viewer.add_labels(np.zeros((60, 60), np.int32))
     qtbot.waitUntil(lambda: widget.statistics is not None, timeout=WAIT_MS)
-    assert "0 grains count" in widget._summary.text()
+    assert "0 grains count" in widget.summary
     for kind in ("Histogram", "Rose of long axes", "Scatter", "Ternary", "Cumulative curve"):
-        widget._kind.setCurrentText(kind)
-        widget.draw()
+        widget.show_plot(kind)
     assert report_facts(getattr(layer, "__wrapped__", layer), None)["edits"] == 0

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.errors import GrainsmithError
 from grainsmith.io.exchange import (
     FORMATS,
     LabelledField,
@@ -22,13 +21,10 @@ from grainsmith.io.exchange import (
     write_overlay_image,
 )
 from grainsmith.io.tables.grain_table import write_table
-from grainsmith.ui.panels.base import Panel
+from grainsmith.ui.panels.base import Panel, button, label, reports_errors
+from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_GRAINS, missing_text
 from grainsmith.ui.session.labelled_field import field_of, show_field
-from grainsmith.ui.widgets.background import run_in_background
-from grainsmith.ui.widgets.controls import button, label
-from grainsmith.ui.widgets.file_dialogs import ask_file_to_open, ask_file_to_save, ask_folder
-from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
@@ -38,28 +34,28 @@ if TYPE_CHECKING:
 
 
 class ExportPanel(Panel):
-    """Grains in the form of another program, the table, an image; and grains from there."""
+    """Write grains for another program, the table or an image; read grains of another program."""
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
         self.format = QComboBox()
-        self.format.setToolTip("For which program the grains are written")
+        self.format.setToolTip("Program that the grains are written for")
         self.format.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        for form in FORMATS.values():
-            self.format.addItem(form.title, form.name)
+        for file_format in FORMATS.values():
+            self.format.addItem(file_format.title, file_format.name)
         self._export = button(
             "Export grains …",
             self._ask_export,
             tip="Write the grains and their minerals for the program chosen above",
-            key="Ctrl+Shift+E",
+            key=MAIN_KEYS["Export"],
             main=True,
         )
         self._table = button(
-            "Save table …", self._ask_table, tip="Every measure of every grain: CSV, Excel, Parquet"
+            "Save table …", self._ask_table, tip="All measures of all grains: CSV, Excel or Parquet"
         )
-        self._picture = button(
+        self._image = button(
             "Save image …",
-            self._ask_picture,
+            self._ask_image,
             tip="The image with outlines in the minerals' colours and a scale bar, as PNG",
         )
         self._import = button(
@@ -67,87 +63,91 @@ class ExportPanel(Panel):
             self._ask_import,
             tip="Read grains that another program wrote, in any of the formats above",
         )
-        self.trust = QCheckBox("Trust the file (Cellpose _seg.npy)")
-        self.trust.setToolTip("A _seg.npy is a Python pickle: open only those of people you know")
-        self._is_folder = QCheckBox("It is a folder (YOLO, StarDist)")
-        self._is_folder.setToolTip("Choose a folder instead of a file")
-        self._what = label("", dim=True)
+        self.trust_pickle = QCheckBox("Trust the file (Cellpose _seg.npy)")
+        self.trust_pickle.setToolTip(
+            "A _seg.npy can run code when it is opened: trust only files from people you know"
+        )
+        self.is_folder = QCheckBox("From a folder (YOLO, StarDist)")
+        self.is_folder.setToolTip("Choose a folder instead of a file")
+        self._source = label("", dim=True)
         self.add(
-            self._what,
+            self._source,
             self.format,
             self._export,
-            row_of(self._table, self._picture),
+            row_of(self._table, self._image, stretch=None),
             label("Grains of other programs", dim=True),
             self._import,
-            self.trust,
-            self._is_folder,
+            self.trust_pickle,
+            self.is_folder,
         )
 
     def refresh(self) -> None:
-        """Say what would be written."""
+        """Show which grains are written."""
         grains = self.roles.grains
-        self._what.setText(
-            f"Of '{grains.name}':" if grains is not None else missing_text(self.roles, NO_GRAINS)
+        self._source.setText(
+            f"Export '{grains.name}':"
+            if grains is not None
+            else missing_text(self.roles, NO_GRAINS)
         )
 
-    # --- doing
+    # --- files
 
     def export(self, path: str) -> None:
         """Write the grains in the chosen format."""
-        form = self._form
-        self._write(self._export, lambda field: export_fields(path, [field], form.name), path)
+        name = self._format.name
+        self._write(self._export, lambda field: export_fields(path, [field], name), path)
 
     def save_table(self, path: str) -> None:
         """Write the grain table."""
         self._write(self._table, lambda field: _save_table(path, field), path)
 
-    def save_picture(self, path: str) -> None:
+    def save_image(self, path: str) -> None:
         """Write the image with its grains."""
-        self._write(self._picture, lambda field: write_overlay_image(path, field), path)
+        self._write(self._image, lambda field: write_overlay_image(path, field), path)
 
     def import_grains(self, path: str) -> None:
-        """Read grains of another program and show them as layers."""
+        """Read grains of another program and add them as layers."""
         image = self.roles.image
         shape = tuple(image.data.shape[:2]) if image is not None else ()
-        run_in_background(
+        self.run_job(
             import_fields,
             path,
             shape=shape,
-            trust_pickle=self.trust.isChecked(),
+            trust_pickle=self.trust_pickle.isChecked(),
             busy=self._import,
             then=partial(self._show_imported, path),
         )
 
-    def _write(self, busy: QWidget, work: Callable[[LabelledField], Any], path: str) -> None:
+    @reports_errors
+    def _write(self, busy: QWidget, write: Callable[[LabelledField], Any], path: str) -> None:
         if self.roles.grains is None:
             self.show_missing(NO_GRAINS)
             return
-        try:
-            field = field_of(self.roles)
-        except GrainsmithError as error:
-            self.show_message(message_of(error))
-            return
-        self.show_message("")
-        run_in_background(
-            work, field, busy=busy, then=lambda _done: self.show_message(f"Saved: {path}")
+        self.run_job(
+            write,
+            field_of(self.roles),
+            busy=busy,
+            then=lambda _result: self.show_message(f"Saved: {path}"),
         )
 
     def _show_imported(self, path: str, fields: list[LabelledField]) -> None:
-        said = []
+        lines = []
         for field in fields:
             layer = show_field(self.viewer, self.roles, field, path)
-            said.append(" ".join((f"'{layer.name}': {len(layer.features)} grains.", *field.notes)))
-        self.show_message("\n".join(said))
+            lines.append(" ".join((f"'{layer.name}': {len(layer.features)} grains.", *field.notes)))
+        self.show_message("\n".join(lines))
 
-    # --- asking
+    # --- dialogs
 
     @property
-    def _form(self) -> Format:
+    def _format(self) -> Format:
         return FORMATS[self.format.currentData()]
 
     def _ask_export(self) -> None:
-        form = self._form
-        path = self._ask_name(f"Export: {form.title}", form.suffix or f"_{form.name}")
+        file_format = self._format
+        path = self._ask_name(
+            f"Export: {file_format.title}", file_format.suffix or f"_{file_format.name}"
+        )
         if path:
             self.export(path)
 
@@ -156,26 +156,25 @@ class ExportPanel(Panel):
         if path:
             self.save_table(path)
 
-    def _ask_picture(self) -> None:
+    def _ask_image(self) -> None:
         path = self._ask_name("Save image", "_grains.png", "PNG (*.png)")
         if path:
-            self.save_picture(path)
+            self.save_image(path)
 
     def _ask_import(self) -> None:
-        if self._is_folder.isChecked():
-            path = ask_folder(self, "Folder of another program")
+        if self.is_folder.isChecked():
+            path = QFileDialog.getExistingDirectory(self, "Folder of another program")
         else:
             path = ask_file_to_open(self, "Grains of another program")
         if path:
             self.import_grains(path)
 
     def _ask_name(self, title: str, suffix: str, kinds: str = "All files (*)") -> str:
-        try:
-            name = field_of(self.roles).name
-        except GrainsmithError as error:
-            self.show_message(message_of(error))
+        if self.roles.grains is None:
+            self.show_missing(NO_GRAINS)
             return ""
-        path = ask_file_to_save(self, title, f"{name}{suffix}", kinds)
+        name = (self.roles.image or self.roles.grains).name
+        path, _ = QFileDialog.getSaveFileName(self, title, f"{name}{suffix}", kinds)
         return str(path)
 
 

@@ -1,4 +1,4 @@
-"""Panel: grain-size statistics with their intervals, and plots that choose grains."""
+"""Panel: grain-size statistics with confidence intervals, and plots."""
 
 from __future__ import annotations
 
@@ -20,33 +20,30 @@ from grainsmith.statistics import (
 )
 from grainsmith.ui.layers.images import sem_image_of
 from grainsmith.ui.layers.metadata import GrainsMetadata
-from grainsmith.ui.panels.base import Panel
+from grainsmith.ui.panels.base import Panel, button, label, reports_errors
+from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_GRAINS, NOT_MEASURED, missing_text
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
 from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.session.selection import selection_of
-from grainsmith.ui.widgets.background import run_in_background
-from grainsmith.ui.widgets.controls import button, combo_box, fill_combo, label
-from grainsmith.ui.widgets.file_dialogs import ask_file_to_save
-from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
 from grainsmith.ui.widgets.plot_canvas import Plot
 from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from napari.layers import Labels
 
+    from grainsmith.data import SemImage
     from grainsmith.ui.session.measurements import Measurements
 
 _KINDS = ("Cumulative curve", "Histogram", "Rose of long axes", "Scatter", "Ternary")
 
 _ALL = "all grains"
 
-_SETTLE_MS = 800
-"""The bootstrap follows when the edits pause."""
+_DELAY_MS = 800
+"""The bootstrap waits until the edits pause."""
 
 
 class StatisticsPanel(Panel):
@@ -54,46 +51,49 @@ class StatisticsPanel(Panel):
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
-        self._chosen = selection_of(self.viewer)
-        self._measured: Measurements | None = None
+        self._selection = selection_of(self.viewer)
+        self._measurements: Measurements | None = None
         self._statistics: SizeStatistics | None = None
         self._labels = np.empty(0, int)
         self._form = Form(
             StatisticsSettings,
             folded=("guard_px", "drop_below_resolution", "n_bootstrap", "scale_error_pct", "seed"),
         )
-        self._mineral = combo_box("Which grains: all, or those of one mineral")
+        self._mineral = _combo_box("All grains, or those of one mineral")
         self._mineral.setMinimumWidth(96)
-        self._kind = combo_box("What is drawn")
+        self._kind = _combo_box("Kind of plot")
         self._kind.addItems(_KINDS)
-        self._axes = [combo_box("Column") for _ in range(3)]
-        self._plot = Plot()
+        self._axes = [_combo_box("Column of the grain table") for _ in range(3)]
+        self.plot = Plot()
         self._summary = label("")
         self._compute = button(
             "Statistics",
             self.compute,
-            tip="Percentiles, Folk & Ward and their 95 % intervals; follows edits by itself",
-            key="Ctrl+Shift+D",
+            tip="Percentiles, Folk & Ward and their 95 % intervals; edits are followed",
+            key=MAIN_KEYS["Statistics"],
             main=True,
         )
         self._report = button(
-            "Report…", self.report, tip="Write an HTML page with images, tables and Methods"
+            "Report …", self.report, tip="Write an HTML page with images, tables and Methods"
         )
-        self._picture = button("Save plot…", self.save_plot, tip="Save the plot: SVG, PDF or PNG")
-        self._timer = QTimer(self, singleShot=True, interval=_SETTLE_MS)
+        self._save_plot = button(
+            "Save plot …", self.save_plot, tip="Save the plot: SVG, PDF or PNG"
+        )
+        self._timer = QTimer(self, singleShot=True, interval=_DELAY_MS)
         self._lay_out()
-        shown = panel_settings_of(self.viewer)
-        shown.take_part("statistics", self, self._form.settings, self._form.show_settings)
+        panel_settings_of(self.viewer).take_part(
+            "statistics", self, self._form.settings, self._form.show_settings
+        )
         self._on_grains(self.roles.grains)
 
     def _lay_out(self) -> None:
         self.add(
             self._compute,
-            row_of(label("Plot"), self._kind, label("of"), self._mineral, stretch=1),
-            row_of(*self._axes),
-            self._plot,
+            row_of(self._kind, label("of"), self._mineral, stretch=0),
+            row_of(*self._axes, stretch=None),
+            self.plot,
             self._summary,
-            row_of(self._picture, self._report),
+            row_of(self._save_plot, self._report, stretch=None),
             self._form,
         )
         self.setMinimumWidth(300)
@@ -104,37 +104,52 @@ class StatisticsPanel(Panel):
         self._form.changed.connect(self._timer.start)
         self._timer.timeout.connect(self.compute)
         self._mineral.activated.connect(lambda _: self.compute())
-        for combo in (self._kind, *self._axes):
-            combo.activated.connect(lambda _: self.draw())
+        for box in (self._kind, *self._axes):
+            box.activated.connect(lambda _: self.draw())
         connect_while_alive(self, self.roles.grains_changed, self._on_grains)
-        connect_while_alive(self, self._chosen.changed, lambda _: self._mark())
+        connect_while_alive(self, self._selection.changed, lambda _: self._mark())
 
-    # --- what is known
+    # --- the table
+
+    @property
+    def summary(self) -> str:
+        """The statistics in a few lines, as shown."""
+        return str(self._summary.text())
+
+    def show_plot(self, kind: str) -> None:
+        """Show a kind of plot, such as "Histogram"."""
+        self._kind.setCurrentText(kind)
+        self.draw()
+
+    def show_mineral(self, mineral: str) -> None:
+        """Show the statistics of one mineral, or of "all grains"."""
+        self._mineral.setCurrentText(mineral)
+        self.compute()
 
     @property
     def statistics(self) -> SizeStatistics | None:
-        """What was computed last."""
+        """The latest statistics; None before any."""
         return self._statistics
 
     def _on_grains(self, grains: Labels | None) -> None:
-        if self._measured is not None:
-            self._measured.changed.disconnect(self._on_table)
-        self._measured = None if grains is None else measurements_of(grains, self.viewer)
+        if self._measurements is not None:
+            self._measurements.changed.disconnect(self._on_table)
+        self._measurements = None if grains is None else measurements_of(grains, self.viewer)
         self._statistics = None
-        if self._measured is not None and grains is not None:
-            connect_while_alive(self, self._measured.changed, self._on_table)
-            if not self._measured.known and grains.data.size <= AUTOMATIC_PX:
+        if self._measurements is not None and grains is not None:
+            connect_while_alive(self, self._measurements.changed, self._on_table)
+            if not self._measurements.known and grains.data.size <= AUTOMATIC_PX:
                 self._measure()
         self._on_table()
         self.refresh()
 
     def refresh(self) -> None:
-        """Say what is missing."""
+        """Show what is missing."""
         self.show_missing(NO_GRAINS if self.roles.grains is None else "")
 
     def _measure(self) -> None:
-        if self._measured is not None:
-            self._measured.measure(busy=self._compute, progress=self.progress)
+        if self._measurements is not None:
+            self._measurements.measure(busy=self._compute, progress=self.progress)
 
     def _on_table(self) -> None:
         table = self._table()
@@ -144,51 +159,46 @@ class StatisticsPanel(Panel):
             self._timer.start()
 
     def _table(self) -> pd.DataFrame:
-        if self._measured is None:
+        if self._measurements is None:
             from pandas import DataFrame
 
             return DataFrame()
-        table = self._measured.table
+        table = self._measurements.table
         name = self._mineral.currentText()
         return table[table.mineral == name] if "mineral" in table and name != _ALL else table
 
     def _fill_columns(self, table: pd.DataFrame) -> None:
         numbers = [str(name) for name in table.select_dtypes(["number"])]
-        wanted = (_size_column(table, self._form["size"].value), "aspect_ratio", "circularity")
-        for combo, first in zip(self._axes, wanted, strict=True):
-            entries = [(readable(name), name) for name in numbers]
-            fill_combo(combo, entries, combo.currentText(), readable(first))
-        named = table.mineral.dropna().unique() if "mineral" in table else ()
-        names = [_ALL, *(str(name) for name in sorted(named) if name)]
+        defaults = (_size_column(table, self._form["size"].value), "aspect_ratio", "circularity")
+        for box, default in zip(self._axes, defaults, strict=True):
+            _fill(box, {readable(name): name for name in numbers}, readable(default))
+        minerals = table.mineral.dropna().unique() if "mineral" in table else ()
+        names = {_ALL: _ALL} | {str(name): str(name) for name in sorted(minerals) if name}
         if self._mineral.currentText() in ("", _ALL):
             fill_combo(self._mineral, [(name, name) for name in names], self._mineral.currentText())
 
     # --- statistics
 
+    @reports_errors
     def compute(self) -> None:
         """Compute the statistics in the background."""
-        if self._measured is None:
+        if self._measurements is None:
             self.show_missing(NO_GRAINS)
             return
-        if not self._measured.known:
+        if not self._measurements.known:
             self._measure()
             return
-        try:
-            settings = self._form.settings()
-        except ValueError as error:
-            self.show_message(message_of(error))
-            return
+        settings = self._form.settings()
         if not self._compute.isEnabled():
             self._timer.start()
             return
-        height, width = self._measured.field_shape
-        run_in_background(
+        height, width = self._measurements.field_shape
+        self.run_job(
             summarise,
             FieldGrains(table=self._table(), height_px=height, width_px=width),
             settings,
             busy=self._compute,
             then=self._show,
-            progress=self.progress,
             title="Resampling",
         )
 
@@ -202,11 +212,11 @@ class StatisticsPanel(Panel):
     def draw(self) -> None:
         """Draw the chosen plot."""
         table, kind = self._table(), self._kind.currentText()
-        needed = {"Histogram": 1, "Scatter": 2, "Ternary": 3}.get(kind, 0)
-        for i, combo in enumerate(self._axes):
-            combo.setVisible(i < needed)
+        n_columns = {"Histogram": 1, "Scatter": 2, "Ternary": 3}.get(kind, 0)
+        for position, box in enumerate(self._axes):
+            box.setVisible(position < n_columns)
         if not len(table.columns):
-            self._plot.draw(partial(_say_in_plot, text="no grains measured yet"))
+            self.plot.show_text("No grains measured yet")
             return
         {
             "Cumulative curve": self._draw_curve,
@@ -217,34 +227,39 @@ class StatisticsPanel(Panel):
         }[kind](table)
 
     def _draw_curve(self, _table: pd.DataFrame) -> None:
-        found = self._statistics
-        if found is None or not found.n:
-            text = "computing …" if found is None else "no grain counts (see Edge)"
-            self._plot.draw(partial(_say_in_plot, text=text))
+        statistics = self._statistics
+        if statistics is None or not statistics.n:
+            text = "Computing …" if statistics is None else "No grain counts (see Edge)"
+            self.plot.show_text(text)
             return
-        self._plot.draw(
-            partial(plots.draw_curve, curve=found.curve, unit=found.unit, bases=found.bases)
+        self.plot.draw(
+            partial(
+                plots.draw_curve,
+                curve=statistics.curve,
+                unit=statistics.unit,
+                bases=statistics.bases,
+            )
         )
 
     def _draw_histogram(self, table: pd.DataFrame) -> None:
         name = self._axes[0].currentData()
         log = name.endswith(("_um", "_px", "_um2"))
         values = table[name].to_numpy(dtype=float)
-        self._plot.draw(
+        self.plot.draw(
             lambda axes: plots.draw_histogram(axes, values, name=readable(name), log=log)
         )
 
     def _draw_rose(self, table: pd.DataFrame) -> None:
         angles = table.orientation_deg.to_numpy(dtype=float)
-        self._plot.draw(lambda axes: plots.draw_rose(axes, angles), polar=True)
+        self.plot.draw(lambda axes: plots.draw_rose(axes, angles), polar=True)
 
     def _draw_scatter(self, table: pd.DataFrame) -> None:
-        x, y = (combo.currentData() for combo in self._axes[:2])
+        x, y = (box.currentData() for box in self._axes[:2])
         self._labels = table.index.to_numpy()
-        points = self._plot.draw(lambda axes: plots.draw_scatter(axes, table, x, y))
-        self._plot.choose_by_lasso(self._plot.figure.axes[0], points, self._on_lasso)
+        points = self.plot.draw(lambda axes: plots.draw_scatter(axes, table, x, y))
+        self.plot.choose_by_lasso(self.plot.figure.axes[0], points, self._on_lasso)
         self._mark()
-        self.show_message("Draw round points to choose their grains.")
+        self.show_message("Draw around points to select their grains.")
 
     def _draw_ternary(self, table: pd.DataFrame) -> None:
         if "mineral" in table:
@@ -253,39 +268,39 @@ class StatisticsPanel(Panel):
                 corner: [shares[basis][corner] for basis in shares] for corner in shares["area"]
             }
             names = [f"by {basis}" for basis in shares]
-            self._plot.draw(lambda axes: plots.draw_ternary(axes, corners, names=names))
+            self.plot.draw(lambda axes: plots.draw_ternary(axes, corners, names=names))
             return
-        columns = [combo.currentData() for combo in self._axes]
+        columns = [box.currentData() for box in self._axes]
         if len(set(columns)) < 3:
-            self._plot.draw(partial(_say_in_plot, text="choose three different columns"))
+            self.plot.show_text("Choose three different columns")
             return
         values = {readable(name): table[name].to_numpy(dtype=float) for name in columns}
-        self._plot.draw(lambda axes: plots.draw_ternary(axes, values))
+        self.plot.draw(lambda axes: plots.draw_ternary(axes, values))
 
     def _on_lasso(self, rows: Any) -> None:
-        self._chosen.choose(self._labels[rows].tolist())
+        self._selection.choose(self._labels[rows].tolist())
         self.show_message(
-            f"{len(rows)} grains chosen: see the table and the outlines in the image."
+            f"{len(rows)} grains selected: see the table and the outlines in the image."
         )
 
     def _mark(self) -> None:
         if self._kind.currentText() == "Scatter":
-            self._plot.mark(np.isin(self._labels, self._chosen.labels))
+            self.plot.mark(np.isin(self._labels, self._selection.labels))
 
-    # --- out
+    # --- files
 
     def save_plot(self, path: str = "") -> None:
-        """Save the plot as it is; asks for a file where none is given."""
+        """Save the plot; asks for a file unless one is given."""
         if not path:
             path = ask_file_to_save(self, "Save the plot", "plot.svg", "Images (*.svg *.pdf *.png)")
         if path:
-            self._plot.figure.savefig(path, dpi=300)
-            self.show_message(f"Saved in {path}")
+            self.plot.figure.savefig(path, dpi=300)
+            self.show_message(f"Saved: {path}")
 
     def report(self, path: str = "") -> None:
-        """Write the report in the background; asks for a file where none is given."""
+        """Write the report in the background; asks for a file unless one is given."""
         grains = self.roles.grains
-        if self._measured is None or grains is None or not self._measured.known:
+        if self._measurements is None or grains is None or not self._measurements.known:
             self.show_message(
                 missing_text(self.roles, NO_GRAINS) if grains is None else NOT_MEASURED
             )
@@ -295,26 +310,26 @@ class StatisticsPanel(Panel):
         if path:
             image = self.roles.image
             fits = image is not None and self.roles.belongs(grains, image)
-            picture = sem_image_of(image) if image is not None and fits else None
-            run_in_background(
+            sem_image = sem_image_of(image) if image is not None and fits else None
+            self.run_job(
                 write_report,
                 path,
                 labels=np.array(grains.data),
-                table=self._measured.table,
-                image=None if picture is None else picture.image,
-                facts=report_facts(grains, picture),
+                table=self._measurements.table,
+                image=None if sem_image is None else sem_image.image,
+                facts=report_facts(grains, sem_image),
                 settings=self._form.settings(),
                 busy=self._report,
-                then=lambda report: self.show_message(f"Report in {report.html}"),
+                then=lambda report: self.show_message(f"Report: {report.html}"),
             )
 
 
 def summary_of(statistics: SizeStatistics) -> str:
     """Return the statistics in a few lines."""
     unit = {"um": "µm", "px": "px"}[statistics.unit]
-    left = statistics.left_out
-    cut = f", {left.n_edge} at the edge do not" if left.n_edge else ""
-    lines = [f"{statistics.n:,} grains count{cut}; in brackets 95 % intervals"]
+    excluded = statistics.left_out
+    at_edge = f", {excluded.n_edge} at the edge do not" if excluded.n_edge else ""
+    lines = [f"{statistics.n:,} grains count{at_edge}; in brackets 95 % intervals"]
     for basis in statistics.bases if statistics.n else ():
         row = statistics.values.loc[f"d50_{statistics.unit}_{basis}"]
         lines.append(f"D50 by {basis} {row.value:.3g} {unit} ({row.low:.3g} – {row.high:.3g})")
@@ -328,8 +343,8 @@ def summary_of(statistics: SizeStatistics) -> str:
     return "\n".join(lines)
 
 
-def report_facts(grains: Labels, picture: Any) -> dict[str, Any]:
-    """Return what the layers know of their origin, as the report wants it."""
+def report_facts(grains: Labels, image: SemImage | None) -> dict[str, Any]:
+    """Return the provenance of grains and image as the report takes it."""
     metadata = GrainsMetadata.of(grains)
     model, states = metadata.model, metadata.states.values()
     out: dict[str, Any] = {
@@ -339,12 +354,12 @@ def report_facts(grains: Labels, picture: Any) -> dict[str, Any]:
         "model_settings": metadata.settings.get("segment", {}),
         "edits": sum(state in ("edited", "drawn") for state in states),
     }
-    if picture is not None:
+    if image is not None:
         out |= {
-            "source": picture.source,
-            "pixel_size_source": picture.pixel_size_source,
-            "data_bar_rows": picture.data_bar_rows,
-            "notes": list(picture.notes),
+            "source": image.source,
+            "pixel_size_source": image.pixel_size_source,
+            "data_bar_rows": image.data_bar_rows,
+            "notes": list(image.notes),
         }
     return out
 
@@ -353,6 +368,20 @@ def _size_column(table: pd.DataFrame, size: str) -> str:
     return f"{size}_um" if "area_um2" in table else f"{size}_px"
 
 
-def _say_in_plot(axes: Axes, *, text: str) -> None:
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, text, ha="center", va="center", color="0.4", transform=axes.transAxes)
+def _combo_box(tip: str) -> QComboBox:
+    box = QComboBox()
+    box.setToolTip(tip)
+    box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return box
+
+
+def _fill(box: QComboBox, items: dict[str, str], default: str) -> None:
+    # The current choice stays if it is still offered.
+    if [box.itemText(row) for row in range(box.count())] == list(items):
+        return
+    current = box.currentText() or default
+    box.clear()
+    for text, data in items.items():
+        box.addItem(text, data)
+    row = box.findText(current)
+    box.setCurrentIndex(row if row >= 0 else max(0, box.findText(default)))

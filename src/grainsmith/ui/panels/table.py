@@ -17,21 +17,20 @@ from qtpy.QtWidgets import (
     QToolButton,
 )
 
-from grainsmith.errors import GrainsmithError
 from grainsmith.io.tables.grain_table import write_table
 from grainsmith.plots import readable
 from grainsmith.ui.editing.clicks import on_click
 from grainsmith.ui.editing.mouse import at_work
 from grainsmith.ui.layers.label_colors import color_grains, restore_colors
-from grainsmith.ui.panels.base import Panel
-from grainsmith.ui.panels.messages import NO_GRAINS, NOT_MEASURED, missing_text
+from grainsmith.ui.panels.base import Panel, button, label, reports_errors
+from grainsmith.ui.panels.keys import MAIN_KEYS
+from grainsmith.ui.panels.messages import NO_GRAINS, NOT_MEASURED, error_text, missing_text
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
 from grainsmith.ui.session.selection import selection_of, zoom_to_grains
 from grainsmith.ui.widgets.controls import button, label
 from grainsmith.ui.widgets.file_dialogs import ask_file_to_save
 from grainsmith.ui.widgets.grain_table_model import GrainTableModel
-from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
@@ -56,41 +55,41 @@ _WANTED = (
 )
 """Shown at first, with their units; the rest waits under Columns."""
 
-_RECOLOUR_MS = 400
-"""16,000 colours take a while: they follow when the edits pause."""
+_RECOLOR_MS = 400
+"""Recoloring 16,000 grains takes a while, so it waits until the edits pause."""
 
 
 class TablePanel(Panel):
-    """One row a grain: sort, filter, choose, colour, save."""
+    """One row per grain: sort, filter, select, colour, save."""
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
-        self._chosen = selection_of(self.viewer)
-        self._measured: Measurements | None = None
+        self._selection = selection_of(self.viewer)
+        self._measurements: Measurements | None = None
         self._names: list[str] = []
         self._linking = False
         self._measure = button(
             "Measure",
             self.measure,
-            tip="Measure all grains again; after an edit this happens by itself",
-            key="Ctrl+Shift+M",
+            tip="Measure all grains again; edits are followed automatically",
+            key=MAIN_KEYS["Table"],
             main=True,
         )
         self._filter = QLineEdit()
         self._filter.setPlaceholderText("Filter: 412 · quartz · ecd_um > 50")
         self._filter.setToolTip(
-            "A label, several labels, a word, or a condition on columns such as "
-            "ecd_um > 50 and circularity < 0.7. The names are shown when you point at a heading."
+            "Grain numbers, a word, or a condition on columns such as "
+            "ecd_um > 50 and circularity < 0.7; point at a heading to see its name"
         )
         self._filter.setClearButtonEnabled(True)
         self._columns = _menu_button("Columns", "Which columns are shown")
-        self._colour = QComboBox()
-        self._colour.setToolTip("Colour the grains by a column")
-        self._colour.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._color = QComboBox()
+        self._color.setToolTip("Colour the grains by a column")
+        self._color.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._model = GrainTableModel()
         self._view = _table_view(self._model)
         self._count = label("", dim=True)
-        self._recolour = QTimer(self, singleShot=True, interval=_RECOLOUR_MS)
+        self._recolor = QTimer(self, singleShot=True, interval=_RECOLOR_MS)
         self._lay_out()
         self._on_grains(self.roles.grains)
 
@@ -106,51 +105,71 @@ class TablePanel(Panel):
             self._filter,
             self._view,
             self._count,
-            row_of(self._columns, label("Colour by"), self._colour, stretch=2),
-            row_of(self._copy, self._save),
+            row_of(self._columns, label("Colour by"), self._color, stretch=2),
+            row_of(self._copy, self._save, stretch=None),
         )
         self.setMinimumWidth(300)
-        self.layout().setStretch(0, 1000)  # the table takes all the height there is
+        self.layout().setStretch(0, 1000)  # the table takes the remaining height
 
     def connect_signals(self) -> None:
         """Connect the signals of the widgets and of the session."""
         self._filter.textChanged.connect(lambda _: self._show())
-        self._view.selectionModel().selectionChanged.connect(lambda *_: self._on_rows_chosen())
-        self._colour.activated.connect(lambda _: self._apply_colour())
-        self._recolour.timeout.connect(self._apply_colour)
+        self._view.selectionModel().selectionChanged.connect(lambda *_: self._on_rows_selected())
+        self._color.activated.connect(lambda _: self._apply_color())
+        self._recolor.timeout.connect(self._apply_color)
         connect_while_alive(self, self.roles.grains_changed, self._on_grains)
         connect_while_alive(self, self.roles.maps_changed, lambda _: self._measure_if_known())
-        connect_while_alive(self, self._chosen.changed, self._on_chosen)
-        on_click(self.viewer, self, self._on_picture_clicked)
+        connect_while_alive(self, self._selection.changed, self._on_selection)
+        on_click(self.viewer, self, self._on_image_clicked)
 
-    # --- what is shown
+    # --- rows and columns
+
+    @property
+    def count(self) -> str:
+        """How many grains are shown, or what is wrong with the filter."""
+        return str(self._count.text())
+
+    @property
+    def selected_labels(self) -> list[int]:
+        """The grains whose rows are selected."""
+        rows = [index.row() for index in self._view.selectionModel().selectedRows()]
+        return [int(label) for label in self._model.labels[rows]]
+
+    def filter(self, text: str) -> None:
+        """Show the rows that match a filter."""
+        self._filter.setText(text)
+
+    def color_by(self, column: str) -> None:
+        """Color the grains by a column; "" restores their colors."""
+        self._color.setCurrentIndex(max(0, self._color.findData(column)))
+        self._apply_color()
 
     @property
     def model(self) -> GrainTableModel:
-        """The rows and columns shown."""
+        """The rows and columns that are shown."""
         return self._model
 
     def measure(self) -> None:
         """Measure all grains in the background."""
-        if self._measured is None:
+        if self._measurements is None:
             self.show_missing(NO_GRAINS)
             return
         self.show_message("")
-        self._measured.measure(busy=self._measure, progress=self.progress)
+        self._measurements.measure(busy=self._measure, progress=self.progress)
 
     def refresh(self) -> None:
-        """Say what is missing."""
+        """Show what is missing."""
         self.show_missing(NO_GRAINS if self.roles.grains is None else "")
 
     def _on_grains(self, grains: Labels | None) -> None:
-        if self._measured is not None:
-            self._measured.changed.disconnect(self._on_table)
-            self._measured.lost.disconnect(self.measure)
-        self._measured = None if grains is None else measurements_of(grains, self.viewer)
-        if self._measured is not None:
-            connect_while_alive(self, self._measured.changed, self._on_table)
-            connect_while_alive(self, self._measured.lost, self.measure)
-            if not self._measured.known and grains is not None:
+        if self._measurements is not None:
+            self._measurements.changed.disconnect(self._on_table)
+            self._measurements.lost.disconnect(self.measure)
+        self._measurements = None if grains is None else measurements_of(grains, self.viewer)
+        if self._measurements is not None:
+            connect_while_alive(self, self._measurements.changed, self._on_table)
+            connect_while_alive(self, self._measurements.lost, self.measure)
+            if not self._measurements.known and grains is not None:
                 self._measure_soon(grains)
         self._on_table()
         self.refresh()
@@ -159,10 +178,10 @@ class TablePanel(Panel):
         if grains.data.size <= AUTOMATIC_PX:
             self.measure()
         else:
-            self.show_message("This is a large image: press Measure when you want the table.")
+            self.show_message("This image is large: press Measure for the table.")
 
     def _measure_if_known(self) -> None:
-        if self._measured is not None and self._measured.known:
+        if self._measurements is not None and self._measurements.known:
             self.measure()
 
     def _on_table(self) -> None:
@@ -171,11 +190,15 @@ class TablePanel(Panel):
             self._names = list(map(str, table.columns))
             self._fill_choices()
         self._show(table)
-        if self._colour.currentIndex() > 0:
-            self._recolour.start()
+        if self._color.currentIndex() > 0:
+            self._recolor.start()
 
     def _table(self) -> pd.DataFrame:
-        return self._measured.table if self._measured is not None else self._model.shown.iloc[:0]
+        return (
+            self._measurements.table
+            if self._measurements is not None
+            else self._model.shown.iloc[:0]
+        )
 
     def _fill_choices(self) -> None:
         shown = set(self._model.columns) if len(self._model.columns) > 1 else set()
@@ -187,12 +210,12 @@ class TablePanel(Panel):
             action.setChecked(name in shown if shown else _is_wanted(name, self._names))
             action.toggled.connect(lambda _: self._show())
             menu.addAction(action)
-        colour = self._colour.currentText()
-        self._colour.clear()
-        self._colour.addItem("none")
+        color = self._color.currentText()
+        self._color.clear()
+        self._color.addItem("none")
         for name in self._names:
-            self._colour.addItem(readable(name), name)
-        self._colour.setCurrentIndex(max(0, self._colour.findText(colour)))
+            self._color.addItem(readable(name), name)
+        self._color.setCurrentIndex(max(0, self._color.findText(color)))
 
     def _show(self, table: pd.DataFrame | None = None) -> None:
         names = [action.data() for action in self._columns.menu().actions() if action.isChecked()]
@@ -204,51 +227,53 @@ class TablePanel(Panel):
             self._count.setText(_counted(self._model.rowCount(), len(table)))
         except ValueError as error:
             self._filter.setStyleSheet("border: 1px solid #d9534f;")
-            self._count.setText(message_of(error))
+            self._count.setText(error_text(error))
         self._linking = False
-        self._mark_rows(self._chosen.labels)
+        self._mark_rows(self._selection.labels)
 
-    # --- both ways
+    # --- selection
 
-    def _on_rows_chosen(self) -> None:
+    def _on_rows_selected(self) -> None:
         if self._linking:
             return
         rows = sorted(index.row() for index in self._view.selectionModel().selectedRows())
         labels = self._model.labels[rows].tolist()
         self._linking = True
-        self._chosen.choose(labels)
+        self._selection.choose(labels)
         self._linking = False
         if labels and self.roles.grains is not None:
             zoom_to_grains(self.viewer, self.roles.grains, labels)
 
-    def _on_picture_clicked(self, clicked: int, more: bool) -> None:
+    def _on_image_clicked(self, clicked: int, more: bool) -> None:
         if at_work(self.viewer) is not None:
-            return  # the panel Clean chooses; a second time would take the choice back
-        now = list(self._chosen.labels)
-        if more:
-            labels = [one for one in now if one != clicked] if clicked in now else [*now, clicked]
-        else:
+            return  # the panel Clean selects; a second time would undo that
+        labels = list(self._selection.labels)
+        if not more:
             labels = [clicked] if clicked else []
-        self._chosen.choose(labels)
+        elif clicked in labels:
+            labels.remove(clicked)
+        elif clicked:
+            labels.append(clicked)
+        self._selection.choose(labels)
 
-    def _on_chosen(self, labels: tuple[int, ...]) -> None:
+    def _on_selection(self, labels: tuple[int, ...]) -> None:
         if not self._linking:
             self._mark_rows(labels)
 
     def _mark_rows(self, labels: tuple[int, ...]) -> None:
         rows = np.flatnonzero(np.isin(self._model.labels, labels))
-        chosen = QItemSelection()
+        selection = QItemSelection()
         for first, last in _runs(rows):
-            chosen.select(self._model.index(first, 0), self._model.index(last, 0))
+            selection.select(self._model.index(first, 0), self._model.index(last, 0))
         self._linking = True
         flags = QItemSelectionModel.SelectionFlag
-        self._view.selectionModel().select(chosen, flags.ClearAndSelect | flags.Rows)
+        self._view.selectionModel().select(selection, flags.ClearAndSelect | flags.Rows)
         self._linking = False
         if len(rows):
             self._view.scrollTo(self._model.index(int(rows[0]), 0))
 
-    def _apply_colour(self) -> None:
-        grains, name = self.roles.grains, self._colour.currentData()
+    def _apply_color(self) -> None:
+        grains, name = self.roles.grains, self._color.currentData()
         if grains is None:
             return
         table = self._table()
@@ -258,19 +283,20 @@ class TablePanel(Panel):
             restore_colors(grains)
             self.show_message("")
 
-    # --- out
+    # --- files
 
     def copy(self) -> None:
-        """Copy the rows and columns shown as tab-separated text, numbers to the last digit."""
+        """Copy the rows and columns shown as tab-separated text, with all digits."""
         text = self._model.shown.to_csv(sep="\t")
         QGuiApplication.clipboard().setText(text)
         self.show_message(f"{self._model.rowCount()} rows copied.")
 
+    @reports_errors
     def save(self, path: str = "") -> None:
-        """Save all rows and columns; asks for a file where none is given."""
-        if self._measured is None or not self._measured.known:
+        """Save all rows and columns; asks for a file unless one is given."""
+        if self._measurements is None or not self._measurements.known:
             self.show_message(
-                missing_text(self.roles, NO_GRAINS) if self._measured is None else NOT_MEASURED
+                missing_text(self.roles, NO_GRAINS) if self._measurements is None else NOT_MEASURED
             )
             return
         if not path:
@@ -279,12 +305,8 @@ class TablePanel(Panel):
             )
         if not path:
             return
-        try:
-            write_table(path, self._measured.table)
-        except GrainsmithError as error:
-            self.show_message(message_of(error))
-            return
-        self.show_message(f"{len(self._measured.table)} grains saved in {path}")
+        write_table(path, self._measurements.table)
+        self.show_message(f"{len(self._measurements.table)} grains saved in {path}")
 
 
 def _is_wanted(name: str, names: list[str]) -> bool:

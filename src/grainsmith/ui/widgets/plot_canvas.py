@@ -54,6 +54,17 @@ class Plot(QWidget):
         self._canvas.draw_idle()
         return result
 
+    def show_text(self, text: str) -> None:
+        """Show a text instead of a plot."""
+
+        def draw(axes: Axes) -> None:
+            axes.set_axis_off()
+            axes.text(
+                0.5, 0.5, text, ha="center", va="center", color="0.4", transform=axes.transAxes
+            )
+
+        self.draw(draw)
+
     def choose_by_lasso(
         self, axes: Axes, points: PathCollection, slot: Callable[[Any], None]
     ) -> None:

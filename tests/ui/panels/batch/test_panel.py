@@ -108,8 +108,8 @@ def test_the_recipe_is_what_the_tabs_show_and_a_loaded_one_is_shown_there(viewer
     dock = GrainsmithDock(viewer)
     viewer.window.add_dock_widget(dock, name="Grainsmith")
     segment, batch = dock.show_panel("Segment"), dock.show_panel("Batch")
-    segment._diameter.setValue(22)
-    segment._more["two_scales"].value = False
+    segment.diameter.setValue(22)
+    segment.form["two_scales"].value = False
     batch.recipe.open_form["pixel_size_um"].value = 0.25
     batch.recipe.save(str(tmp_path / "mine"))
     saved = read_recipe(tmp_path / "mine.yaml")

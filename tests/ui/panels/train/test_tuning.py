@@ -140,7 +140,7 @@ def test_train_judge_keep_and_go_on(panel, viewer, dataset, pictures, qtbot):
     assert "better start from tiny" in panel.model_note
     segment = SegmentPanel(viewer)
     qtbot.addWidget(segment)
-    assert segment._model.findData("sand-1") >= 0
+    assert segment.model.findData("sand-1") >= 0
     left = [pictures / "field_2.tif", pictures / "field_3.tif"]
     expected = most_novel(left, read_dataset(dataset), "sand-1").stem
     panel.segment_next_image()
