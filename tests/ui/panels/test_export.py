@@ -132,7 +132,7 @@ def test_grains_of_another_picture_are_not_mixed_up(files, field, viewer, tmp_pa
 
 def test_a_set_grows_and_is_split_and_checked(training, field, viewer, tmp_path, qtbot):
     training.open(str(tmp_path / "set"))
-    training.licence.setText("CC-BY-4.0")
+    training.license.setText("CC-BY-4.0")
     training.add_active_field()
     qtbot.waitUntil(lambda: "validation" in training.problems, timeout=WAIT_MS)
     (one,) = read_dataset(tmp_path / "set").fields

@@ -58,9 +58,9 @@ class TrainingSetPanel(Panel):
             "Train only on accepted grains (key A in Clean) and a rim of 3 px around them"
         )
         self.region = _combo_box("Train only on what these rectangles and polygons cover")
-        self.licence = QLineEdit()
-        self.licence.setPlaceholderText("such as CC-BY-4.0")
-        self.licence.setToolTip("Terms of the image, which are needed when the set is published")
+        self.license = QLineEdit()
+        self.license.setPlaceholderText("such as CC-BY-4.0")
+        self.license.setToolTip("Terms of the image, which are needed when the set is published")
         self._add = button(
             "Add to training set",
             self.add_active_field,
@@ -94,7 +94,7 @@ class TrainingSetPanel(Panel):
         grid.addWidget(self._remove, 1, 1)
         grid.addWidget(self._split, 2, 0)
         grid.addWidget(self._check, 2, 1)
-        form = rows(("Trust", self.region), ("", self.only_accepted), ("Licence", self.licence))
+        form = rows(("Trust", self.region), ("", self.only_accepted), ("Licence", self.license))
         self.add(self._folder, choose, form, self._add, self.rows, below, self._problems)
 
     def connect_signals(self) -> None:
@@ -136,7 +136,7 @@ class TrainingSetPanel(Panel):
         if self.roles.grains is None:
             self.show_missing(NO_GRAINS)
             return
-        field, origin = training_field_of(self.roles, self.licence.text().strip())
+        field, origin = training_field_of(self.roles, self.license.text().strip())
         self.run_job(
             add_field,
             self.dataset.folder,
