@@ -21,10 +21,12 @@ from grainsmith.io.exchange import (
     write_overlay_image,
 )
 from grainsmith.io.tables.grain_table import write_table
-from grainsmith.ui.panels.base import Panel, button, label, reports_errors
+from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_GRAINS, missing_text
 from grainsmith.ui.session.labelled_field import field_of, show_field
+from grainsmith.ui.widgets.controls import button, label
+from grainsmith.ui.widgets.file_dialogs import ask_file_to_open, ask_file_to_save, ask_folder
 from grainsmith.ui.widgets.layouts import row_of
 
 if TYPE_CHECKING:
@@ -163,7 +165,7 @@ class ExportPanel(Panel):
 
     def _ask_import(self) -> None:
         if self.is_folder.isChecked():
-            path = QFileDialog.getExistingDirectory(self, "Folder of another program")
+            path = ask_folder(self, "Folder of another program")
         else:
             path = ask_file_to_open(self, "Grains of another program")
         if path:
@@ -174,7 +176,7 @@ class ExportPanel(Panel):
             self.show_missing(NO_GRAINS)
             return ""
         name = (self.roles.image or self.roles.grains).name
-        path, _ = QFileDialog.getSaveFileName(self, title, f"{name}{suffix}", kinds)
+        path = ask_file_to_save(self, title, f"{name}{suffix}", kinds)
         return str(path)
 
 

@@ -17,11 +17,14 @@ from grainsmith.io.images.reader import SUFFIXES
 from grainsmith.ui.layers.data_bar import mark_data_bar
 from grainsmith.ui.layers.geometry import pixel_size_um_of, set_pixel_size
 from grainsmith.ui.layers.metadata import ImageMetadata
-from grainsmith.ui.panels.base import Panel, button, label, rows
+from grainsmith.ui.panels.base import Panel
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_IMAGE, missing_text
 from grainsmith.ui.plugin.sample_data import sample_layers
 from grainsmith.ui.session.active_layers import connect_while_alive
+from grainsmith.ui.widgets.controls import button, label
+from grainsmith.ui.widgets.file_dialogs import ask_files_to_open
+from grainsmith.ui.widgets.layouts import rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable

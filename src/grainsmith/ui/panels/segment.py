@@ -18,12 +18,14 @@ from grainsmith.ui.editing.segmentation_result import add_or_update_grains
 from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.images import sem_image_of
 from grainsmith.ui.layers.metadata import GrainsMetadata
-from grainsmith.ui.panels.base import Panel, button, label, reports_errors, rows
+from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_IMAGE
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.panel_settings import panel_settings_of
-from grainsmith.ui.widgets.background import run
+from grainsmith.ui.widgets.background import run_in_background
+from grainsmith.ui.widgets.controls import button, label
+from grainsmith.ui.widgets.layouts import rows
 from grainsmith.ui.widgets.model_picker import ModelChoice
 from grainsmith.ui.widgets.settings_form import Form
 

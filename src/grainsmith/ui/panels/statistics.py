@@ -20,13 +20,15 @@ from grainsmith.statistics import (
 )
 from grainsmith.ui.layers.images import sem_image_of
 from grainsmith.ui.layers.metadata import GrainsMetadata
-from grainsmith.ui.panels.base import Panel, button, label, reports_errors
+from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_GRAINS, NOT_MEASURED, missing_text
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
 from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.session.selection import selection_of
+from grainsmith.ui.widgets.controls import button, combo_box, fill_combo, label
+from grainsmith.ui.widgets.file_dialogs import ask_file_to_save
 from grainsmith.ui.widgets.layouts import row_of
 from grainsmith.ui.widgets.plot_canvas import Plot
 from grainsmith.ui.widgets.settings_form import Form
@@ -59,11 +61,11 @@ class StatisticsPanel(Panel):
             StatisticsSettings,
             folded=("guard_px", "drop_below_resolution", "n_bootstrap", "scale_error_pct", "seed"),
         )
-        self._mineral = _combo_box("All grains, or those of one mineral")
+        self._mineral = combo_box("All grains, or those of one mineral")
         self._mineral.setMinimumWidth(96)
-        self._kind = _combo_box("Kind of plot")
+        self._kind = combo_box("Kind of plot")
         self._kind.addItems(_KINDS)
-        self._axes = [_combo_box("Column of the grain table") for _ in range(3)]
+        self._axes = [combo_box("Column of the grain table") for _ in range(3)]
         self.plot = Plot()
         self._summary = label("")
         self._compute = button(
@@ -171,7 +173,12 @@ class StatisticsPanel(Panel):
         numbers = [str(name) for name in table.select_dtypes(["number"])]
         defaults = (_size_column(table, self._form["size"].value), "aspect_ratio", "circularity")
         for box, default in zip(self._axes, defaults, strict=True):
-            _fill(box, {readable(name): name for name in numbers}, readable(default))
+            fill_combo(
+                box,
+                [(readable(name), name) for name in numbers],
+                box.currentText(),
+                readable(default),
+            )
         minerals = table.mineral.dropna().unique() if "mineral" in table else ()
         names = {_ALL: _ALL} | {str(name): str(name) for name in sorted(minerals) if name}
         if self._mineral.currentText() in ("", _ALL):
@@ -366,22 +373,3 @@ def report_facts(grains: Labels, image: SemImage | None) -> dict[str, Any]:
 
 def _size_column(table: pd.DataFrame, size: str) -> str:
     return f"{size}_um" if "area_um2" in table else f"{size}_px"
-
-
-def _combo_box(tip: str) -> QComboBox:
-    box = QComboBox()
-    box.setToolTip(tip)
-    box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    return box
-
-
-def _fill(box: QComboBox, items: dict[str, str], default: str) -> None:
-    # The current choice stays if it is still offered.
-    if [box.itemText(row) for row in range(box.count())] == list(items):
-        return
-    current = box.currentText() or default
-    box.clear()
-    for text, data in items.items():
-        box.addItem(text, data)
-    row = box.findText(current)
-    box.setCurrentIndex(row if row >= 0 else max(0, box.findText(default)))

@@ -22,7 +22,7 @@ from grainsmith.plots import readable
 from grainsmith.ui.editing.clicks import on_click
 from grainsmith.ui.editing.mouse import at_work
 from grainsmith.ui.layers.label_colors import color_grains, restore_colors
-from grainsmith.ui.panels.base import Panel, button, label, reports_errors
+from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_GRAINS, NOT_MEASURED, error_text, missing_text
 from grainsmith.ui.session.active_layers import connect_while_alive

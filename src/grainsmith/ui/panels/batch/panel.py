@@ -21,13 +21,15 @@ from qtpy.QtWidgets import (
 from grainsmith.pipeline.batch.discovery import checked, find_fields, read_sheet
 from grainsmith.pipeline.batch.manifest import holds_results
 from grainsmith.pipeline.batch.runner import ProgressEstimator, run_batch
-from grainsmith.ui.panels.base import Panel, button, duration, label, reports_errors
+from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.batch.field_list import FieldList
 from grainsmith.ui.panels.batch.recipe import RecipePanel
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import error_text
-from grainsmith.ui.widgets.background import USER_ERRORS, run
-from grainsmith.ui.widgets.layouts import across, one_of
+from grainsmith.ui.widgets.background import USER_ERRORS, run_in_background
+from grainsmith.ui.widgets.controls import button, duration_text, label
+from grainsmith.ui.widgets.file_dialogs import ask_file_to_open, ask_folder
+from grainsmith.ui.widgets.layouts import labelled_row, pages_of, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,17 +99,16 @@ class BatchPanel(Panel):
         )
         self._clear = button("Clear", self.clear, tip="Remove all fields from the list")
         choose_out = button("Results in …", self._ask_out, tip="Folder for all results")
-        self._setup = across(
+        self._setup = rows(
             (None, self._fields_line),
-            (None, across((None, self._add), (None, sheet), (None, self._clear))),
+            (None, labelled_row((None, self._add), (None, sheet), (None, self._clear))),
             (None, choose_out),
             (None, self._out_line),
             (None, self.resume),
-            (None, across(("Run", self.engine))),
-            (None, one_of(self.engine, QWidget(), self.workers, self.address)),
+            (None, labelled_row(("Run", self.engine))),
+            (None, pages_of(self.engine, QWidget(), self.workers, self.address)),
             (None, self.recipe),
             (None, self._run),
-            vertical=True,
         )
         report = button(
             "Open report", self.open_report, tip="Of the selected field or sample, in the browser"
@@ -118,7 +119,7 @@ class BatchPanel(Panel):
             self._time_left,
             self._dashboard,
             self.list,
-            across((None, report), (None, folder)),
+            labelled_row((None, report), (None, folder)),
         )
         self.layout().setStretch(0, 1000)  # the list takes the remaining height
 
@@ -241,7 +242,7 @@ class BatchPanel(Panel):
         self._time_left.show()
         self.list.begin()
         self._estimator = ProgressEstimator(len(self.fields))
-        run(
+        run_in_background(
             run_batch,
             self.fields,
             recipe,
@@ -275,7 +276,7 @@ class BatchPanel(Panel):
         self.list.show_state(state)
         self._estimator.note(state)
         left_s = self._estimator.seconds_left()
-        self._time_left.setText("" if math.isnan(left_s) else f"About {duration(left_s)} left")
+        self._time_left.setText("" if math.isnan(left_s) else f"About {duration_text(left_s)} left")
 
     def _show_notice(self, text: str) -> None:
         title, _, address = text.partition(" http")

@@ -7,8 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QVBoxLayout, QWidget
-from superqt import QCollapsible
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from grainsmith.classify.rules import read_rules
 from grainsmith.pipeline.recipe import (
@@ -19,10 +18,12 @@ from grainsmith.pipeline.recipe import (
     check_recipe,
     read_recipe,
 )
-from grainsmith.ui.panels.base import Panel, button, label, reports_errors
+from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.panel_settings import panel_settings_of
-from grainsmith.ui.widgets.layouts import across
+from grainsmith.ui.widgets.controls import button, label
+from grainsmith.ui.widgets.file_dialogs import ask_file_to_open, ask_file_to_save
+from grainsmith.ui.widgets.layouts import Collapsible, labelled_row
 from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
@@ -57,18 +58,18 @@ class RecipePanel(Panel):
         layout = QVBoxLayout(content)
         layout.setContentsMargins(8, 2, 0, 2)
         for widget in (
-            across((None, self.name_minerals), (None, rules)),
+            labelled_row((None, self.name_minerals), (None, rules)),
             self._rules,
             self._units,
             self.report_form,
             self.open_form,
         ):
             layout.addWidget(widget)
-        fold = QCollapsible("Minerals, reports, scale", expandedIcon="▼", collapsedIcon="▶")
+        fold = Collapsible("Minerals, reports, scale")
         fold.setDuration(0)
         fold.addWidget(content)
         self.layout().setContentsMargins(0, 0, 0, 0)
-        self.add(self._title, across((None, save), (None, load)), fold)
+        self.add(self._title, labelled_row((None, save), (None, load)), fold)
 
     def connect_signals(self) -> None:
         """Connect the signals of the widgets and of the session."""

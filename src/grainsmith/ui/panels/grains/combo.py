@@ -20,7 +20,7 @@ from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.session.current_grain import CurrentGrain
 from grainsmith.ui.session.gallery_field import field_of
 from grainsmith.ui.session.selection import selection_of
-from grainsmith.ui.widgets.controls import button, label
+from grainsmith.ui.widgets.controls import button, combo_box, label
 from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.image_view import ImageView
 from grainsmith.ui.widgets.settings_form import Form
@@ -44,7 +44,7 @@ class ComboPanel(Panel):
         self._field: GalleryField | None = None
         self._field_key: tuple[object, ...] = ()
         self._number = _number_box()
-        self._order = _combo_box("Previous and Next go by number, size, or certainty of the name")
+        self._order = combo_box("Previous and Next go by number, size, or certainty of the name")
         self._order.addItems(_ORDERS)
         self._previous = button("◀", partial(self.step, -1), tip="Previous grain (Alt+Left)")
         self._next = button("▶", partial(self.step, 1), tip="Next grain (Alt+Right)")
@@ -52,7 +52,7 @@ class ComboPanel(Panel):
             widget.setShortcut(key)
             widget.setFixedWidth(34)
         self._overlay = [
-            _combo_box(f"Element drawn in {color}; auto: the one that sets the grain apart")
+            combo_box(f"Element drawn in {color}; auto: the one that sets the grain apart")
             for color in ("red", "green", "blue")
         ]
         self._form = Form(ComboSettings, hidden=("tile_px",), folded=("scale", "margin_pct"))
@@ -200,13 +200,6 @@ def _number_box() -> QSpinBox:
     box.setToolTip("Number of the grain; Enter shows it")
     box.setKeyboardTracking(False)
     box.setMinimumWidth(70)
-    box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    return box
-
-
-def _combo_box(tip: str) -> QComboBox:
-    box = QComboBox()
-    box.setToolTip(tip)
     box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return box
 

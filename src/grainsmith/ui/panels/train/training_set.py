@@ -10,12 +10,10 @@ from qtpy.QtCore import QSize
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QGridLayout,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
-    QSizePolicy,
     QWidget,
 )
 
@@ -34,7 +32,7 @@ from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.session.labelled_field import region_on, training_field_of
-from grainsmith.ui.widgets.controls import button, label
+from grainsmith.ui.widgets.controls import button, combo_box, label
 from grainsmith.ui.widgets.file_dialogs import ask_folder
 from grainsmith.ui.widgets.layouts import rows
 
@@ -57,7 +55,9 @@ class TrainingSetPanel(Panel):
         self.only_accepted.setToolTip(
             "Train only on accepted grains (key A in Clean) and a rim of 3 px around them"
         )
-        self.region = _combo_box("Train only on what these rectangles and polygons cover")
+        self.region = combo_box(
+            "Train only on what these rectangles and polygons cover", minimum_width_px=80
+        )
         self.license = QLineEdit()
         self.license.setPlaceholderText("such as CC-BY-4.0")
         self.license.setToolTip("Terms of the image, which are needed when the set is published")
@@ -72,7 +72,10 @@ class TrainingSetPanel(Panel):
         self.rows.setIconSize(QSize(_THUMBNAIL_PX, _THUMBNAIL_PX))
         self.rows.setMinimumHeight(200)
         self.rows.setWordWrap(True)
-        self.role = _combo_box("Use of the selected field; validation and test are not trained on")
+        self.role = combo_box(
+            "Use of the selected field; validation and test are not trained on",
+            minimum_width_px=80,
+        )
         self.role.addItems(ROLES)
         self._problems = label("")
         self._lay_out()
@@ -254,11 +257,3 @@ def _item(field: TrainingField) -> QListWidgetItem:
 
 def _split(dataset: Dataset) -> Dataset:
     return set_roles(dataset.folder, propose_split(dataset))
-
-
-def _combo_box(tip: str) -> QComboBox:
-    box = QComboBox()
-    box.setToolTip(tip)
-    box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    box.setMinimumWidth(80)
-    return box
