@@ -250,7 +250,7 @@ class BatchPanel(Panel):
             scheduler=self.scheduler(),
             resume=self.resume.isChecked(),
             on_state=self.signals.state.emit,
-            say=self.signals.notice.emit,
+            on_message=self.signals.notice.emit,
             busy=self._setup,
             then=self.take_result,
             progress=self.progress,

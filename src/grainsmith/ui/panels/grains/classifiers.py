@@ -62,7 +62,7 @@ class ExamplesPage(QWidget):
         else:
             self._hint.setText(f"Examples of {len(by_mineral)} minerals:")
 
-    def namer(self, _kinds: Collection[str]) -> Classifier:
+    def classifier(self, _kinds: Collection[str]) -> Classifier:
         """Return the classifier.
 
         Raises
@@ -137,7 +137,7 @@ class RulesPage(QWidget):
         elif settings.rules:
             self.open(settings.rules)
 
-    def namer(self, kinds: Collection[str]) -> Classifier:
+    def classifier(self, kinds: Collection[str]) -> Classifier:
         """Return the classifier.
 
         Raises
@@ -210,7 +210,7 @@ class ClustersPage(QWidget):
             self._cluster.setItemText(row, f"{cluster} = {mineral}")
             self._cluster.setItemData(row, mineral)
 
-    def namer(self, _kinds: Collection[str]) -> Classifier:
+    def classifier(self, _kinds: Collection[str]) -> Classifier:
         """Return the classifier."""
         return cluster_classifier(self._max_clusters.value())
 

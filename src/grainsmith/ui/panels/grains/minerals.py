@@ -268,7 +268,7 @@ class MineralsPanel(Panel):
             return
         page = (self.examples, self.rules, self.clusters)[self.method.currentIndex()]
         kinds = {MapMetadata.of(layer).kind for layer in self.roles.maps}
-        namer = page.namer(kinds)
+        classifier = page.classifier(kinds)
         maps, transforms = maps_of(self.roles)
         work = ClassificationInput(
             labels=np.asarray(grains.data).copy(),
@@ -280,7 +280,7 @@ class MineralsPanel(Panel):
         self.run_job(
             classify_grains,
             work,
-            namer,
+            classifier,
             busy=self._name,
             then=partial(self._take_names, grains),
             title="Naming grains",
