@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from tests.fixtures.training import write_pair, write_tiny_model
 from typer.testing import CliRunner
 
 from grainsmith.cli import app, main
-from grainsmith.models.grainnet import GrainNet
-from grainsmith.samples import training_field
 from grainsmith.train import ModelComparison, RunFolder, validation
 
 OPTIONS = ("--epochs", 25, "--minutes", 0, "--rehearsal", 0, "--batch", 2, "--tile", 32,
@@ -29,15 +28,9 @@ OPTIONS = ("--epochs", 25, "--minutes", 0, "--rehearsal", 0, "--batch", 2, "--ti
 def place(tmp_path_factory):
     """A set of two fields and a tiny network."""
     folder = tmp_path_factory.mktemp("train")
-    (folder / "set").mkdir()
     for k in range(2):
-        image, labels = training_field((5, k), 64)
-        low, high = image.min(), image.max()
-        grey = (255 * (image - low) / (high - low)).astype(np.uint8)
-        tifffile.imwrite(folder / "set" / f"f{k}.tif", grey)
-        tifffile.imwrite(folder / "set" / f"f{k}_masks.tif", labels.astype(np.uint16))
-    torch.manual_seed(0)
-    torch.save(GrainNet((1, 4, 8), diameter_px=15).state_dict(), folder / "tiny.pt")
+        write_pair(folder / "set", f"f{k}", k)
+    write_tiny_model(folder)
     return folder
 
 

@@ -5,12 +5,12 @@ import pytest
 
 pytest.importorskip("napari")
 
-from grainsmith.data import SemImage
+from tests.fixtures.layers import add_grains, add_image
+
 from grainsmith.measure import measure_grains
 from grainsmith.report import read_result
 from grainsmith.statistics import FieldGrains, StatisticsSettings, summarise
-from grainsmith.ui.layers.images import image_layer
-from grainsmith.ui.layers.labels import features_of, labels_options, table_of
+from grainsmith.ui.layers.labels import features_of, table_of
 from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.panels.statistics import StatisticsPanel, report_facts
 from grainsmith.ui.session.selection import selection_of
@@ -30,14 +30,9 @@ def labels_of(seed=0, shape=(240, 320)):
 @pytest.fixture
 def grains(viewer):
     pixels = np.random.default_rng(0).integers(0, 255, (240, 320)).astype(np.uint8)
-    data, options, _ = image_layer(
-        SemImage(image=pixels, pixel_size_um=0.5, pixel_size_source="a tag", source="f.tif")
-    )
-    image = viewer.add_image(data, **options)
+    image = add_image(viewer, pixels, pixel_size_um=0.5, pixel_size_source="a tag", source="f.tif")
     model = {"name": "grains", "sha256": "ab" * 32}
-    options = labels_options(image, name="grains", model=model, states={3: "edited"})
-    layer = viewer.add_labels(labels_of(), **options)
-    return getattr(layer, "__wrapped__", layer)
+    return add_grains(viewer, image, labels_of(), model=model, states={3: "edited"})
 
 
 @pytest.fixture

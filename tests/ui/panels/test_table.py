@@ -8,14 +8,14 @@ pytest.importorskip("napari")
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
+from tests.fixtures.layers import add_grains, add_image
 
-from grainsmith.data import ElementMap, SemImage, Transform
+from grainsmith.data import ElementMap, Transform
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.measure import measure_grains
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.element_maps import map_layer
-from grainsmith.ui.layers.images import image_layer
-from grainsmith.ui.layers.labels import features_of, labels_options, table_of
+from grainsmith.ui.layers.labels import features_of, table_of
 from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.panels.table import TablePanel
 from grainsmith.ui.session.measurements import measurements_of
@@ -35,16 +35,12 @@ def labels_of(shape=(120, 160)):
 @pytest.fixture
 def image(viewer):
     pixels = np.random.default_rng(0).integers(0, 255, (120, 160)).astype(np.uint8)
-    data, options, _ = image_layer(
-        SemImage(image=pixels, pixel_size_um=0.5, data_bar_rows=10, source="field.tif")
-    )
-    return viewer.add_image(data, **options)
+    return add_image(viewer, pixels, pixel_size_um=0.5, data_bar_rows=10, source="field.tif")
 
 
 @pytest.fixture
 def grains(viewer, image):
-    layer = viewer.add_labels(labels_of(), **labels_options(image, name="grains"))
-    return getattr(layer, "__wrapped__", layer)
+    return add_grains(viewer, image, labels_of())
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The one door to threads: results, failures, Cancel, the button that comes back."""
 
+import itertools
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,39 +65,53 @@ def test_progress_shows_the_true_total_and_goes_away(button, progress, qtbot):
     assert progress.isHidden()
 
 
-def test_signals_are_throttled(button, progress, qtbot):
-    seen, got = [], []
+def test_signals_are_throttled(button, progress, qtbot, monkeypatch):
+    seen, results, seconds = [], [], itertools.count(0, 0.001)
+    monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     progress.advance = lambda done, _total: seen.append(done)
-    start = time.monotonic()
-    run_in_background(_count, 5000, busy=button, then=got.append, progress=progress)
-    qtbot.waitUntil(lambda: bool(got) and 5000 in seen)
-    assert len(seen) <= 2 + (time.monotonic() - start) * 10
+    run_in_background(_count, 5000, busy=button, then=results.append, progress=progress)
+    qtbot.waitUntil(lambda: bool(results) and 5000 in seen)
+    assert len(seen) <= 2 + 5 * 10  # five seconds by that clock
 
 
 def test_cancel_stops_at_the_next_step(button, progress, qtbot):
-    steps, stopped, got = [], [], []
+    steps, cancelled, pressed, results = [], [], threading.Event(), []
 
-    def endless(on_progress):
-        for step in range(10_000):
-            steps.append(step)
-            time.sleep(0.005)
-            on_progress(step, 10_000)
+    def work(on_progress):
+        on_progress(1, 3)
+        steps.append(1)
+        pressed.wait(60)
+        on_progress(2, 3)
+        steps.append(2)
 
     run_in_background(
-        endless,
+        work,
         busy=button,
-        then=got.append,
+        then=results.append,
         progress=progress,
-        stopped=lambda: stopped.append(len(steps)),
+        stopped=lambda: cancelled.append(True),
     )
-    qtbot.waitUntil(lambda: len(steps) > 2)
-    pressed_at = len(steps)
+    qtbot.waitUntil(lambda: steps == [1])
     progress.cancel()
-    qtbot.waitUntil(lambda: bool(stopped))
-    assert stopped[0] <= pressed_at + 2
-    assert got == []
+    pressed.set()
+    qtbot.waitUntil(lambda: bool(cancelled))
+    assert steps == [1]
+    assert results == []
     assert button.isEnabled()
     assert progress.isHidden()
+
+
+def test_an_error_goes_to_the_panel_that_asks_for_it(button, qtbot, monkeypatch):
+    shown, received, error = [], [], ReadError("x.tif is empty")
+    monkeypatch.setattr(background, "show_error", shown.append)
+
+    def fail():
+        raise error
+
+    run_in_background(fail, busy=button, then=shown.append, failed=received.append)
+    qtbot.waitUntil(lambda: bool(received))
+    assert received == [error]
+    assert shown == []
 
 
 @pytest.mark.parametrize(

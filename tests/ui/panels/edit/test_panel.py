@@ -8,6 +8,7 @@ pytest.importorskip("napari")
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from skimage.draw import disk
+from tests.fixtures.labels import disks
 
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.editing.overlays import CHOSEN, PREVIEW, UNCOVERED
@@ -22,9 +23,7 @@ CENTRES = [(40, 40), (40, 110), (40, 180), (110, 40), (110, 110), (110, 180), (1
 
 
 def field():
-    labels = np.zeros(SHAPE, np.int32)
-    for number, centre in enumerate(CENTRES, start=1):
-        labels[disk(centre, 20)] = number
+    labels = disks(SHAPE, CENTRES, 20)
     labels[disk((110, 200), 12)] = 6  # grain 6 is odd
     labels[38:42, 38:42] = 0
     labels[190:193, 200:203] = 8

@@ -10,6 +10,7 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLineEdit, QMessageBox, QTableWidget, QTableWidgetItem
 from skimage.draw import disk
+from tests.fixtures.labels import disks
 
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.metadata import Role, set_role
@@ -89,10 +90,7 @@ class Hand:
 
 
 def field():
-    labels = np.zeros(SHAPE, np.int32)
-    for number, centre in CENTRES.items():
-        labels[disk(centre, 30)] = number
-    return labels
+    return disks(SHAPE, CENTRES.values(), 30)
 
 
 @pytest.fixture

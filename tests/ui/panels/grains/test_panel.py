@@ -10,12 +10,12 @@ pytest.importorskip("napari")
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QFocusEvent
 from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
+from tests.fixtures.layers import add_grains, add_image
 
-from grainsmith.data import ElementMap, SemImage, Transform
+from grainsmith.data import ElementMap, Transform
 from grainsmith.ui.editing.overlays import CHOSEN
 from grainsmith.ui.layers.element_maps import map_layer
-from grainsmith.ui.layers.images import image_layer
-from grainsmith.ui.layers.labels import labels_options, table_of
+from grainsmith.ui.layers.labels import table_of
 from grainsmith.ui.layers.metadata import Role, examples_of, role_of
 from grainsmith.ui.layers.mineral_map import mineral_layer_of
 from grainsmith.ui.panels.grains.panel import GrainsPanel
@@ -37,18 +37,16 @@ def add_field(viewer, *, with_maps=True, verdict="aligned"):
     kind[labels == 24] = 3
     random = np.random.default_rng(0)
     picture = random.normal(np.array([10.0, 90, 200, 150])[kind], 3).astype(np.float32)
-    data, options, _ = image_layer(
-        SemImage(image=picture, pixel_size_um=0.5, pixel_size_source="a tag", source="field.tif")
+    image = add_image(
+        viewer, picture, pixel_size_um=0.5, pixel_size_source="a tag", source="field.tif"
     )
-    image = viewer.add_image(data, **options)
     elements = zip(("Si", "Fe", "Ca"), zip(QUARTZ, MAGNETITE, STRANGER, strict=True), strict=True)
     for element, amounts in elements if with_maps else ():
         values = random.poisson(np.array([0.05, *amounts])[kind])
         one = ElementMap(values=values.astype(np.uint16), element=element, line="Ka1")
         data, options, _ = map_layer(one, image, Transform(z=20.0, verdict=verdict))
         viewer.add_image(data, **options)
-    grains = viewer.add_labels(labels, **labels_options(image, name="grains"))
-    return getattr(grains, "__wrapped__", grains)
+    return add_grains(viewer, image, labels)
 
 
 @pytest.fixture

@@ -5,13 +5,11 @@ import pytest
 
 pytest.importorskip("napari")
 
-import tifffile
-import torch
 from qtpy.QtWidgets import QApplication
+from tests.fixtures.training import write_crops, write_tiny_model
 from tests.train.quick import quick_settings
 
 from grainsmith.io.dataset import read_dataset
-from grainsmith.models.grainnet import GrainNet
 from grainsmith.models.registry import list_models
 from grainsmith.samples import sample_field
 from grainsmith.ui.dock import GrainsmithDock
@@ -24,22 +22,14 @@ WAIT_MS = 400_000
 
 @pytest.fixture
 def pictures(tmp_path):
-    """Four images cut from the sample, without labels; the last is turned inside out."""
+    """Four images cut from the sample, without labels; the last one is inverted."""
     image = sample_field("plain").image.image
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for k in range(4):
-        cut = image[128 * k : 128 * k + 128, :192]
-        tifffile.imwrite(folder / f"field_{k}.tif", cut.max() - cut if k == 3 else cut)
-    return folder
+    return write_crops(tmp_path / "images", image, width=192, invert_last=True)
 
 
 @pytest.fixture
 def tiny(tmp_path):
-    torch.manual_seed(0)
-    path = tmp_path / "tiny.pt"
-    torch.save(GrainNet((1, 4, 8), diameter_px=15).state_dict(), path)
-    return path
+    return write_tiny_model(tmp_path)
 
 
 def _grab(name, screenshots):

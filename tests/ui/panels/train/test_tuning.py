@@ -5,14 +5,12 @@ import pytest
 
 pytest.importorskip("napari")
 
-import tifffile
-import torch
+from tests.fixtures.training import write_crops, write_tiny_model
 from tests.train.quick import quick_settings
 
 from grainsmith.io.dataset import Origin, add_field, read_dataset, set_roles
 from grainsmith.io.exchange import LabelledField
 from grainsmith.io.images.reader import read_image
-from grainsmith.models.grainnet import GrainNet
 from grainsmith.models.registry import list_models
 from grainsmith.samples import sample_field
 from grainsmith.train.novelty import most_novel
@@ -41,12 +39,7 @@ def made():
 @pytest.fixture
 def pictures(tmp_path, made):
     """Four images cut from the sample, without labels."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for k in range(4):
-        cut = made.image.image[128 * k : 128 * k + 128, :160]
-        tifffile.imwrite(folder / f"field_{k}.tif", cut)
-    return folder
+    return write_crops(tmp_path / "images", made.image.image, width=160)
 
 
 @pytest.fixture
@@ -63,10 +56,7 @@ def dataset(tmp_path, made, pictures):
 
 @pytest.fixture
 def tiny(tmp_path):
-    torch.manual_seed(0)
-    path = tmp_path / "tiny.pt"
-    torch.save(GrainNet((1, 4, 8), diameter_px=15).state_dict(), path)
-    return path
+    return write_tiny_model(tmp_path)
 
 
 @pytest.fixture
