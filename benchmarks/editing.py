@@ -28,10 +28,12 @@ from qtpy.QtWidgets import QApplication
 from grainsmith.clean import CleanSettings, clean_labels
 from grainsmith.data import SemImage
 from grainsmith.ui.dock import GrainsmithDock
-from grainsmith.ui.editing.autosave import autosave_of
-from grainsmith.ui.editing.editor import editor_of
+from grainsmith.ui.editing.autosave import AutosaveManager
+from grainsmith.ui.editing.editor import Editor
+from grainsmith.ui.editing.mouse import label_at
 from grainsmith.ui.layers.images import image_layer
 from grainsmith.ui.layers.labels import labels_options
+from grainsmith.ui.session import session_of
 
 GRAIN_PX = 32
 OPERATIONS = (
@@ -88,9 +90,9 @@ class Run:
         dock = GrainsmithDock(self.viewer)
         self.viewer.window.add_dock_widget(dock, name="Grainsmith")
         dock.show_panel("Clean")
-        self.editor = editor_of(self.viewer)
+        self.editor = session_of(self.viewer).part(Editor)
         self.failures: list[str] = []
-        self.editor.told.connect(self.failures.append)
+        self.editor.message.connect(self.failures.append)
         self.rng = np.random.default_rng(1)
         self.handle_events()
 
@@ -105,7 +107,7 @@ class Run:
         while True:
             grain = grains[self.rng.integers(len(grains))]
             box = index.boxes[grain]
-            other = self.editor.grain_at(((box.y0 + box.y1) // 2, box.x1 + 6))
+            other = label_at(self.editor.layer, ((box.y0 + box.y1) // 2, box.x1 + 6))
             if other and other != grain:
                 return grain, other
 
@@ -117,10 +119,10 @@ class Run:
         if name in ("undo", "redo"):
             return ()
         if name == "cut":
-            self.editor.choose(())
+            self.editor.select(())
             return ([(box.y0 - 2, middle), (box.y1 + 1, middle + 2)],)
         if name in ("insert", "copy"):
-            self.editor.choose([grain])
+            self.editor.select([grain])
             self.editor.delete()
             self.handle_events()
             return (((box.y0 + box.y1) // 2, int(middle)),)
@@ -133,19 +135,19 @@ class Run:
             self.layer.data_setitem(pixel(box.y0 - 3, box.x0), grain)
         if name == "brush":
             return ((box.y0, box.x1), grain)
-        self.editor.choose([grain, other] if name == "merge" else [grain])
+        self.editor.select([grain, other] if name == "merge" else [grain])
         return ()
 
     def prepare_necks(self, grain: int, other: int) -> None:
         """Join two grains, choose them, and see the proposed cut."""
-        self.editor.choose([grain, other])
+        self.editor.select([grain, other])
         self.editor.merge()
         self.editor.split_by_lobes()
-        if self.editor.mode != "seeds":
+        if self.editor.tool.mode != "seeds":
             return
         box = self.editor.history.index.boxes[grain]
         for x in (box.x0 + 8, box.x1 - 8):  # where no neck was found
-            self.editor.on_click(((box.y0 + box.y1) / 2, x), more=False)
+            self.editor.on_click(((box.y0 + box.y1) / 2, x), additive=False)
 
     def act(self, name: str, arguments: tuple) -> None:
         """Do what is timed."""
@@ -166,7 +168,7 @@ class Run:
         fresh = np.roll(self.other.data, 5, axis=0)
         took = {}
         for name, act in (
-            ("clean_up", lambda: history.clean("Clean up", cleaned)),
+            ("clean_up", lambda: history.apply_cleanup("Clean up", cleaned)),
             ("segment_again", lambda: history.resegment(fresh)),
             ("undo_segment", history.undo),
         ):
@@ -235,7 +237,8 @@ def measure(size: int, edits: int) -> dict:
         "whole_image_ms": whole,
         "refused": [said for said in run.failures if "W cuts" not in said],
     }
-    autosave_of(run.viewer).kept(run.layer).flush()  # Qt aborts where a thread outlives its window
+    # Qt aborts if a thread outlives its window.
+    session_of(run.viewer).part(AutosaveManager).flush()
     run.viewer.close()
     return result
 

@@ -20,11 +20,11 @@ from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QApplication, QMessageBox
 
 from grainsmith import clean
-from grainsmith.ui.editing.editor import editor_of
+from grainsmith.ui.editing.editor import Editor
 from grainsmith.ui.editing.overlays import PREVIEW
 from grainsmith.ui.layers.camera import zoom_to
 from grainsmith.ui.layers.labels import labels_options
-from grainsmith.ui.session.active_layers import active_layers_of
+from grainsmith.ui.session import session_of
 
 
 class Studio:
@@ -39,12 +39,12 @@ class Studio:
         labels, self.pairs = planted(truth.data)
         options = labels_options(picture, name="grains")
         layer = self.viewer.add_labels(labels, opacity=0.45, **options)
-        active_layers_of(self.viewer).grains = layer
+        session_of(self.viewer).active.grains = layer
         for other in [one for one in self.viewer.layers if one not in (picture, layer)]:
             self.viewer.layers.remove(other)
         _, widget = self.viewer.window.add_plugin_dock_widget("grainsmith", "Grainsmith")
         self.panel = widget.show_panel("Clean")
-        self.editor = editor_of(self.viewer)
+        self.editor = session_of(self.viewer).part(Editor)
         self.settle()
         self.viewer.reset_view()
 
@@ -115,21 +115,21 @@ def main() -> None:
     studio.shoot("split")
     editor.on_stroke([tuple(point) for point in points], done=True)
     editor.set_mode("choose")
-    editor.choose([other])
+    editor.select([other])
     editor.split_by_lobes()
     editor.split_by_lobes()
-    editor.choose([joined])
+    editor.select([joined])
     editor.smooth()
     editor.accept()
     editor.layer.paint((60, 60), joined)
     editor.undo()
     panel.tabs.setCurrentWidget(panel.clean_up)
-    editor.choose(())
+    editor.select(())
     zoom_to(studio.viewer, editor.layer, clean.Box(20, 20, 150, 150))
     panel.clean_up.form["min_area_um2"].value = 200
     panel.clean_up.form["drop_border"].value = True
     panel.clean_up.preview()
-    studio.wait(lambda: editor.shown.is_shown(PREVIEW))
+    studio.wait(lambda: editor.overlays.is_shown(PREVIEW))
     studio.shoot("up")
     panel.clean_up.form["drop_border"].value = False
     panel.tabs.setCurrentWidget(panel.review)

@@ -19,7 +19,8 @@ from grainsmith.pipeline.mosaic.summary import grains_folder
 from grainsmith.ui.dock import GrainsmithDock
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.camera import zoom_to
-from grainsmith.ui.panels.mosaic_region import RegionPanel, pieces_of
+from grainsmith.ui.panels.mosaic_region import RegionPanel
+from grainsmith.ui.session import session_of
 
 pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -113,8 +114,8 @@ def test_ten_thousand_pixels_are_moved_about_and_edited(
     QTest.qWait(300)
     pauses.restart()
     panel.edit()
-    qtbot.waitUntil(lambda: pieces_of(viewer).present is not None, timeout=60_000)
-    piece = pieces_of(viewer).present
+    qtbot.waitUntil(lambda: session_of(viewer).mosaic_piece.piece is not None, timeout=60_000)
+    piece = session_of(viewer).mosaic_piece.piece
     dock.show_panel("Clean")
     QTest.qWait(500)
     figures["pause_of_edit_s"] = pauses.found()
@@ -140,7 +141,7 @@ def test_ten_thousand_pixels_are_moved_about_and_edited(
     pauses.restart()
     start = time.perf_counter()
     panel.write_back()
-    qtbot.waitUntil(lambda: pieces_of(viewer).present is None, timeout=120_000)
+    qtbot.waitUntil(lambda: session_of(viewer).mosaic_piece.piece is None, timeout=120_000)
     figures["write_back_s"] = time.perf_counter() - start
     figures["pause_of_write_back_s"] = pauses.found()
     QTest.qWait(500)

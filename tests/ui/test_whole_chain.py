@@ -13,7 +13,7 @@ from tests.ui.panels.edit.test_real_mouse import Hand
 from grainsmith.ui.layers.geometry import transform_of
 from grainsmith.ui.layers.metadata import MapMetadata
 from grainsmith.ui.layers.mineral_map import mineral_layer_of
-from grainsmith.ui.session.active_layers import active_layers_of
+from grainsmith.ui.session import session_of
 from grainsmith.ui.session.gallery_field import naming_of
 
 pytestmark = [pytest.mark.display, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -75,7 +75,7 @@ def test_from_the_sample_to_files(make_napari_viewer, qtbot, screenshots, tmp_pa
 
     viewer.open_sample("grainsmith", "plain")
     _, dock = viewer.window.add_plugin_dock_widget("grainsmith", "Grainsmith")
-    roles = active_layers_of(viewer)
+    roles = session_of(viewer).active
 
     dock.show_panel("Segment").find()
     qtbot.waitUntil(lambda: roles.grains is not None, timeout=WAIT_MS)

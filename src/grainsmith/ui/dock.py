@@ -17,18 +17,20 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.ui.editing.autosave import autosave_of
+from grainsmith.ui.editing.autosave import AutosaveManager
 from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.metadata import OverlayMetadata, Role, role_of
 from grainsmith.ui.panels.base import WIDTH_PX
+from grainsmith.ui.panels.close_guard import CloseGuard
 from grainsmith.ui.panels.edit.recovery import RecoveryBar
 from grainsmith.ui.panels.layer_bar import LayerBar
 from grainsmith.ui.panels.messages import NO_IMAGE, missing_text
 from grainsmith.ui.panels.mosaic_region import RegionPanel
-from grainsmith.ui.session.active_layers import active_layers_of, connect_while_alive
+from grainsmith.ui.session import session_of
 from grainsmith.ui.status_bar import status_text
 from grainsmith.ui.widgets.controls import label
 from grainsmith.ui.widgets.layouts import scrolled
+from grainsmith.ui.widgets.lifetime import connect_while_alive
 
 if TYPE_CHECKING:
     import napari
@@ -70,9 +72,9 @@ class GrainsmithDock(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._roles = active_layers_of(viewer)
+        self._roles = session_of(viewer).active
         self._tabs, self._steps = _step_bar()
-        autosave_of(viewer)
+        session_of(viewer).part(AutosaveManager)
         self._stack = QStackedWidget()
         self._built: dict[str, QWidget] = {}
         self._status = label("", tip="Grains · size · scale · unsaved edits")
@@ -103,7 +105,7 @@ class GrainsmithDock(QWidget):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's name)
         """From now on the window asks before it closes over unsaved grains."""
         super().showEvent(event)
-        autosave_of(self._viewer).watch_window(self)
+        session_of(self._viewer).part(CloseGuard).watch(self)
 
     def sizeHint(self) -> QSize:  # noqa: N802  (Qt's name)
         """Open a little wider than a panel needs: the scroll bar takes its share."""
@@ -147,7 +149,7 @@ class GrainsmithDock(QWidget):
 
     def _drop_orphans(self) -> None:
         """Remove the marks of data bars whose images are gone."""
-        names = {layer.name for layer in self._roles.pictures}
+        names = {layer.name for layer in self._roles.images}
         for layer in list(self._viewer.layers):
             if role_of(layer) == Role.DATA_BAR and OverlayMetadata.of(layer).image not in names:
                 self._viewer.layers.remove(layer)

@@ -24,12 +24,15 @@ from qtpy.QtWidgets import QMainWindow
 from grainsmith import clean
 from grainsmith.io.labels.autosave import AutosaveFolder, find_recoverable
 from grainsmith.ui.editing import autosave as autosave_module
-from grainsmith.ui.editing.autosave import autosave_of
+from grainsmith.ui.editing.autosave import AutosaveManager
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, states_of
+from grainsmith.ui.panels import close_guard as close_guard_module
+from grainsmith.ui.panels.close_guard import CloseGuard
 from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.panels.edit.recovery import RecoveryBar
 from grainsmith.ui.plugin.reader import get_reader, write_labels_layer
+from grainsmith.ui.session import session_of
 
 
 def grains():
@@ -70,7 +73,7 @@ def manifests(root):
 
 
 def test_edits_are_saved_in_the_background_and_restored(model, root, qtbot):
-    autosave_of(model)
+    session_of(model).part(AutosaveManager)
     layer = model.layers["grains"]
     delete(layer, 1)
     history_of(layer).set_states("Accept 2", {2: "accepted"})
@@ -93,7 +96,7 @@ def test_edits_are_saved_in_the_background_and_restored(model, root, qtbot):
 
 
 def test_undoing_everything_leaves_nothing_to_recover(model, root, qtbot):
-    autosave_of(model)
+    session_of(model).part(AutosaveManager)
     layer = model.layers["grains"]
     delete(layer, 1)
     qtbot.waitUntil(lambda: len(manifests(root)) == 1, timeout=10_000)
@@ -102,7 +105,7 @@ def test_undoing_everything_leaves_nothing_to_recover(model, root, qtbot):
 
 
 def test_saving_to_a_file_ends_the_warning_and_keeps_the_states(model, root, tmp_path, qtbot):
-    keeper = autosave_of(model)
+    keeper = session_of(model).part(AutosaveManager)
     layer = model.layers["grains"]
     delete(layer, 1)
     history_of(layer).set_states("Accept 2", {2: "accepted"})
@@ -120,13 +123,13 @@ def test_a_folder_that_cannot_be_written_is_told_once(model, root, monkeypatch, 
     said = []
     monkeypatch.setattr(autosave_module, "show_warning", said.append)
     root.write_text("a file where the folder should be")
-    autosave_of(model)
+    session_of(model).part(AutosaveManager)
     layer = model.layers["grains"]
     delete(layer, 1)
     qtbot.waitUntil(lambda: bool(said), timeout=10_000)
     assert "in memory" in said[0]
     assert not (layer.data == 1).any()
-    kept = autosave_of(model).kept(layer)
+    kept = session_of(model).part(AutosaveManager).of_layer(layer)
     qtbot.waitUntil(lambda: not kept._writing)
     kept.save()  # tried again
     qtbot.waitUntil(lambda: not kept._writing)
@@ -142,10 +145,10 @@ def test_a_folder_that_cannot_be_written_is_told_once(model, root, monkeypatch, 
 def test_closing_names_what_is_unsaved(model, root, qtbot, monkeypatch, may):
     window = QMainWindow()
     qtbot.addWidget(window)
-    keeper = autosave_of(model)
-    keeper.watch_window(window)
+    guard = session_of(model).part(CloseGuard)
+    guard.watch(window)
     asked = []
-    monkeypatch.setattr(keeper, "may_close", lambda *told: asked.append(told) or may)
+    monkeypatch.setattr(guard, "may_close", lambda *question: asked.append(question) or may)
     monkeypatch.setattr(autosave_module, "_QUIET_MS", 60_000)  # it closes before the next save
     delete(model.layers["grains"], 1)
     assert manifests(root) == []
@@ -166,14 +169,15 @@ def close(window):
 def test_closing_says_where_the_work_cannot_be_kept(model, root, qtbot, monkeypatch):
     said, asked = [], []
     monkeypatch.setattr(autosave_module, "show_warning", said.append)
-    monkeypatch.setattr(autosave_module.QMessageBox, "warning", lambda *args: asked.append(args[2]))
+    box = close_guard_module.QMessageBox
+    monkeypatch.setattr(box, "warning", lambda *args: asked.append(args[2]))
     root.write_text("a file where the folder should be")
     window = QMainWindow()
     qtbot.addWidget(window)
-    autosave_of(model).watch_window(window)
+    session_of(model).part(CloseGuard).watch(window)
     delete(model.layers["grains"], 1)
     close(window)
-    assert "'grains' (1 edits)" in asked[0]
+    assert "'grains' (1 edit)" in asked[0]
     assert "they are lost when this is closed" in asked[0]
     assert str(root) in asked[0]
     assert window.isVisible()
@@ -187,7 +191,8 @@ def test_the_panel_clean_alone_keeps_warns_and_offers(model, root, qtbot, monkey
     window.show()
     delete(model.layers["grains"], 1)
     qtbot.waitUntil(lambda: [one["edits"] for one in manifests(root)] == [1], timeout=10_000)
-    monkeypatch.setattr(autosave_of(model), "may_close", lambda *told: bool(asked.append(told)))
+    guard = session_of(model).part(CloseGuard)
+    monkeypatch.setattr(guard, "may_close", lambda *question: bool(asked.append(question)))
     close(window)
     assert asked == [([("grains", 1)], "")]
     as_if_killed(root)
@@ -201,18 +206,18 @@ def test_the_panel_clean_alone_keeps_warns_and_offers(model, root, qtbot, monkey
 
 
 def test_exchanged_labels_are_unsaved_and_kept(model, root, qtbot):
-    autosave_of(model)
+    session_of(model).part(AutosaveManager)
     layer = model.layers["grains"]
     delete(layer, 1)
     history_of(layer).set_states("Accept 2", {2: "accepted"})
     qtbot.waitUntil(lambda: [one["edits"] for one in manifests(root)] == [2], timeout=10_000)
     told = []
-    history_of(layer).told.connect(told.append)
+    history_of(layer).message.connect(told.append)
     new = np.full((600, 640), 7, np.uint16)
     layer.data = new.copy()
-    assert history_of(layer).unsaved
+    assert not history_of(layer).is_saved
     assert history_of(layer).states == {}
-    assert "exchanged" in told[0]
+    assert "replaced" in told[0]
     qtbot.waitUntil(lambda: [one["dtype"] for one in manifests(root)] == ["uint16"], timeout=10_000)
     np.testing.assert_array_equal(as_if_killed(root)[0].load()[0], new)
 
@@ -222,7 +227,7 @@ def test_long_jobs_do_not_hold_up_the_autosave(model, root, qtbot):
     for _ in range(pool.maxThreadCount()):
         pool.start(lambda: done.wait(30))
     try:
-        autosave_of(model)
+        session_of(model).part(AutosaveManager)
         delete(model.layers["grains"], 1)
         qtbot.waitUntil(lambda: [one["edits"] for one in manifests(root)] == [1], timeout=10_000)
     finally:
@@ -232,14 +237,14 @@ def test_long_jobs_do_not_hold_up_the_autosave(model, root, qtbot):
 
 def test_a_save_that_does_not_end_is_told_on_closing(model, root, qtbot, monkeypatch):
     done = threading.Event()
-    monkeypatch.setattr(autosave_module, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(autosave_module, "_CLOSE_TIMEOUT_S", 0.05)
     monkeypatch.setattr(AutosaveFolder, "write", lambda _folder, _taken: done.wait(30))
     layer = model.layers["grains"]
-    kept = autosave_of(model).kept(layer)
+    kept = session_of(model).part(AutosaveManager).of_layer(layer)
     delete(layer, 1)
     kept.save()
     try:
-        assert "has not ended" in kept.flush()
+        assert "has not finished" in kept.flush()
     finally:
         done.set()
     assert kept.flush() == ""
@@ -253,7 +258,8 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 from grainsmith.clean import Patch
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.editing.autosave import keeper_of
+from grainsmith.ui.editing.autosave import AutosaveManager
+from grainsmith.ui.session import session_of
 
 def work(folder):
     os.environ["GRAINSMITH_AUTOSAVE"] = f"{folder}/root"
@@ -261,7 +267,7 @@ def work(folder):
     model = ViewerModel()
     labels = np.kron(np.arange(1, 901, dtype=np.int32).reshape(30, 30), np.ones((30, 30), np.int32))
     layer = model.add_labels(labels)
-    keeper_of(model)
+    session_of(model).part(AutosaveManager)
     history = history_of(layer)
     log = open(f"{folder}/log", "a", buffering=1)
 

@@ -104,23 +104,23 @@ def test_table_states_and_dirty_state_follow_undo():
     assert np.isnan(merged["confidence"])  # was measured on another outline
     assert merged["mineral"] == "quartz"
     assert history.states == {1: "edited"}
-    assert (history.unsaved, GrainsMetadata.of(layer).unsaved_edits) == (1, 1)
+    assert (history.unsaved_edits, GrainsMetadata.of(layer).unsaved_edits) == (1, 1)
     layer.undo()
     pd.testing.assert_frame_equal(layer.features, features)
     assert history.states == {2: "drawn"}
-    assert history.unsaved == 0
+    assert history.unsaved_edits == 0
 
 
 def test_saved_state_is_where_it_was_saved():
     history = history_of(layer := layer_of(grains()))
     edit(history, "grow")
     history.mark_saved()
-    assert history.unsaved == 0
+    assert history.unsaved_edits == 0
     layer.undo()
-    assert history.unsaved == 1
+    assert history.unsaved_edits == 1
     edit(history, "delete")  # what was saved can no longer be reached
     layer.undo()
-    assert history.unsaved == 1
+    assert history.unsaved_edits == 1
 
 
 def test_work_that_was_saved_before_a_step_grew_counts_as_unsaved():
@@ -131,9 +131,9 @@ def test_work_that_was_saved_before_a_step_grew_counts_as_unsaved():
         if not amend:
             history.mark_saved()
     assert len(history.steps) == 1
-    assert history.unsaved == 1
+    assert history.unsaved_edits == 1
     layer.undo()
-    assert history.unsaved == 1
+    assert history.unsaved_edits == 1
 
 
 def test_steps_of_different_grains_stay_two():
@@ -159,7 +159,7 @@ def test_accepted_grains_refuse_edits_and_strokes():
     layer = layer_of(grains())
     history = history_of(layer)
     told = []
-    history.told.connect(told.append)
+    history.message.connect(told.append)
     history.set_states("Accept 1", {1: "accepted"})
     before = layer.data.copy()
     with pytest.raises(MismatchError, match="grain 1 is accepted"):
@@ -183,7 +183,7 @@ def test_whole_image_work_is_one_step_of_little_memory():
     layer.mode = "paint"
     layer.paint((0, 0), 7)
     before = layer.data.copy()
-    history.clean("Renumber", clean.clean_labels(before, clean.CleanSettings(relabel=True)))
+    history.apply_cleanup("Renumber", clean.clean_labels(before, clean.CleanSettings(relabel=True)))
     assert layer.data.max() == 1025
     assert layer.mode == "paint"
     assert history.steps[-1].nbytes < 0.2 * big.nbytes
@@ -200,7 +200,7 @@ def test_renumbering_takes_rows_and_states_along():
     features = layer.features.copy()
     wanted = clean.CleanSettings(max_area_px=250, min_area_px=226, relabel=True)
     cleaned = clean.clean_labels(layer.data, wanted, locked=history.locked)
-    history.clean("Clean up", cleaned)
+    history.apply_cleanup("Clean up", cleaned)
     assert layer.features[["index", "mineral"]].values.tolist() == [[1, "zircon"]]
     assert history.states == {1: "accepted"}
     layer.undo()
@@ -215,7 +215,7 @@ def test_renumbering_leaves_no_measures_of_grains_that_it_mended():
     history = history_of(layer)
     features = layer.features.copy()
     wanted = clean.CleanSettings(min_area_px=250, fill_holes=True, relabel=True)
-    history.clean("Clean up", clean.clean_labels(layer.data, wanted))
+    history.apply_cleanup("Clean up", clean.clean_labels(layer.data, wanted))
     assert layer.features["index"].tolist() == [1, 2]
     assert layer.features["mineral"].tolist() == ["quartz", "zircon"]
     assert layer.features["area_px"].tolist() == [285, 600]
@@ -264,7 +264,7 @@ def test_a_mineral_given_after_renumbering_follows_the_grain():
     layer = layer_of(grains())
     history = history_of(layer)
     wanted = clean.CleanSettings(min_area_px=250, relabel=True)
-    history.clean("Clean up", clean.clean_labels(layer.data, wanted))  # 2, 3 become 1, 2
+    history.apply_cleanup("Clean up", clean.clean_labels(layer.data, wanted))  # 2, 3 become 1, 2
     named(layer, 2, "garnet")
     layer.undo()
     assert minerals(layer) == {1: "quartz", 2: "quartz", 3: "garnet"}
@@ -300,7 +300,7 @@ def test_undone_renumbering_leaves_no_row_of_the_new_numbers():
     edit(history, "delete")  # number 1 is free
     features = layer.features.copy()
     cleaned = clean.clean_labels(layer.data, clean.CleanSettings(relabel=True))
-    history.clean("Renumber", cleaned)
+    history.apply_cleanup("Renumber", cleaned)
     assert layer.features["index"].tolist() == [1, 2]
     layer.undo()
     pd.testing.assert_frame_equal(layer.features, features)
@@ -417,7 +417,9 @@ def one_act(history, name, spot, number):
         "paint": lambda: layer.paint(spot, number),
         "fill": lambda: layer.fill(spot, number),
         "accept": lambda: history.set_states("Accept", dict.fromkeys(chosen, "accepted")),
-        "clean": lambda: history.clean("Clean", clean.clean_labels(labels, SOME, locked=chosen)),
+        "clean": lambda: history.apply_cleanup(
+            "Clean", clean.clean_labels(labels, SOME, locked=chosen)
+        ),
         "segment": lambda: history.resegment(np.fliplr(labels).copy(), measured),
         "replace": lambda: setattr(layer, "data", np.flipud(labels).copy()),
         "undo": layer.undo,
@@ -484,7 +486,7 @@ def test_any_sequence_is_undone_and_redone_at_any_scale(data, labels, scale):
     histories[0].go_to(0)
     np.testing.assert_array_equal(layers[0].data, labels)
     pd.testing.assert_frame_equal(layers[0].features, features)
-    assert (histories[0].unsaved, histories[0].states) == (0, {})
+    assert (histories[0].unsaved_edits, histories[0].states) == (0, {})
     histories[0].go_to(position)
     np.testing.assert_array_equal(layers[0].data, last)
     pd.testing.assert_frame_equal(layers[0].features, table)

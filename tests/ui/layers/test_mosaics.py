@@ -61,7 +61,7 @@ def test_panels_and_status_bar_explain_what_to_do_with_a_mosaic(viewer, qtbot, m
     prompt = "A mosaic is open: zoom in"
     qtbot.waitUntil(lambda: dock.status.startswith(prompt))
     assert all(message.startswith(prompt) for message in messages())
-    assert not dock._roles.pictures  # it cannot be the active image
+    assert not dock._roles.images  # it cannot be the active image
     viewer.layers.remove("m grains")
     qtbot.waitUntil(lambda: "A mosaic without grains is open" in dock.status)
     viewer.add_image(np.ones((40, 40)), name="image")

@@ -18,12 +18,12 @@ from grainsmith.pipeline.mosaic import region as region_module
 from grainsmith.pipeline.mosaic import summary
 from grainsmith.pipeline.mosaic.summary import grains_folder
 from grainsmith.ui.dock import PANELS, GrainsmithDock
-from grainsmith.ui.editing.autosave import autosave_of
+from grainsmith.ui.editing.autosave import AutosaveManager
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.metadata import states_of
 from grainsmith.ui.panels.edit.recovery import restored_layer
-from grainsmith.ui.panels.mosaic_region import RegionPanel, pieces_of
-from grainsmith.ui.session.active_layers import active_layers_of
+from grainsmith.ui.panels.mosaic_region import RegionPanel
+from grainsmith.ui.session import session_of
 
 SHAPE = (1200, 1100)
 
@@ -49,13 +49,13 @@ def _opened(viewer, qtbot, mosaic, point_px=(520, 520)):
     qtbot.addWidget(panel)
     _look_at(viewer, point_px, 300)
     panel.edit()
-    qtbot.waitUntil(lambda: pieces_of(viewer).present is not None, timeout=10_000)
-    return panel, pieces_of(viewer).present
+    qtbot.waitUntil(lambda: session_of(viewer).mosaic_piece.piece is not None, timeout=10_000)
+    return panel, session_of(viewer).mosaic_piece.piece
 
 
 def _written(viewer, qtbot, panel):
     panel.write_back()
-    qtbot.waitUntil(lambda: pieces_of(viewer).present is None, timeout=20_000)
+    qtbot.waitUntil(lambda: session_of(viewer).mosaic_piece.piece is None, timeout=20_000)
 
 
 def _labels(mosaic):
@@ -64,7 +64,7 @@ def _labels(mosaic):
 
 def test_a_grain_over_the_seam_of_two_blocks_is_split_and_written_back(viewer, qtbot, mosaic):
     panel, piece = _opened(viewer, qtbot, mosaic)
-    roles = active_layers_of(viewer)
+    roles = session_of(viewer).active
     assert (roles.image, roles.grains) == (piece.image, piece.grains)
     assert not viewer.layers["m grains"].visible
     y0, _, x0, _ = piece.region.window
@@ -143,17 +143,17 @@ def test_edits_are_asked_for_before_they_are_dropped(viewer, qtbot, mosaic, monk
     history = history_of(piece.grains)
     grain = next(n for n in history.index.boxes if n not in piece.region.locked)
     history.apply("Delete", clean.delete(piece.grains.data, history.index, [grain]))
-    kept = autosave_of(viewer).kept(piece.grains)
+    kept = session_of(viewer).part(AutosaveManager).of_layer(piece.grains)
     kept.save()
     qtbot.waitUntil(lambda: not kept._writing, timeout=10_000)
     folder = kept.folder.folder
     assert folder.is_dir()
     monkeypatch.setattr(panel, "may_discard", lambda: False)
     panel.close_piece()
-    assert pieces_of(viewer).present is piece
+    assert session_of(viewer).mosaic_piece.piece is piece
     monkeypatch.setattr(panel, "may_discard", lambda: True)
     panel.close_piece()
-    assert pieces_of(viewer).present is None
+    assert session_of(viewer).mosaic_piece.piece is None
     assert np.array_equal(_labels(mosaic), mosaic[1])
     assert not folder.exists()  # what was dropped is not offered again
 
@@ -165,7 +165,7 @@ def test_edits_made_while_it_is_written_stay_open(viewer, qtbot, mosaic):
     history.apply("Delete", clean.delete(piece.grains.data, history.index, [first]))
     panel.write_back()
     history.apply("Delete", clean.delete(piece.grains.data, history.index, [later]))
-    qtbot.waitUntil(lambda: pieces_of(viewer).present is None, timeout=20_000)
+    qtbot.waitUntil(lambda: session_of(viewer).mosaic_piece.piece is None, timeout=20_000)
     assert "was edited meanwhile and stays open" in panel.message
     assert piece.grains in list(viewer.layers)
     assert not (_labels(mosaic) == first).any()
@@ -180,7 +180,7 @@ def test_another_edit_at_the_same_place_of_the_history_stays_open_too(viewer, qt
     panel.write_back()
     history.undo()
     history.apply("Delete", clean.delete(piece.grains.data, history.index, [later]))
-    qtbot.waitUntil(lambda: pieces_of(viewer).present is None, timeout=20_000)
+    qtbot.waitUntil(lambda: session_of(viewer).mosaic_piece.piece is None, timeout=20_000)
     assert "was edited meanwhile and stays open" in panel.message
     assert piece.grains in list(viewer.layers)
     assert not (_labels(mosaic) == first).any()
@@ -191,7 +191,7 @@ def test_the_work_on_a_piece_outlives_a_crash(viewer, qtbot, mosaic, monkeypatch
     history = history_of(piece.grains)
     grain = next(n for n in history.index.boxes if n not in piece.region.locked)
     history.apply("Delete", clean.delete(piece.grains.data, history.index, [grain]))
-    kept = autosave_of(viewer).kept(piece.grains)
+    kept = session_of(viewer).part(AutosaveManager).of_layer(piece.grains)
     kept.save()
     qtbot.waitUntil(lambda: not kept._writing, timeout=10_000)
     monkeypatch.setattr("grainsmith.io.labels.autosave._alive", lambda _pid, _started: False)
@@ -200,9 +200,9 @@ def test_the_work_on_a_piece_outlives_a_crash(viewer, qtbot, mosaic, monkeypatch
     viewer.layers.remove(piece.grains)
     viewer.layers.remove(piece.image)
     layer = viewer.add_layer(restored_layer(found, viewer))
-    active_layers_of(viewer).grains = layer
+    session_of(viewer).active.grains = layer
     panel.edit()
-    qtbot.waitUntil(lambda: pieces_of(viewer).present is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: session_of(viewer).mosaic_piece.piece is not None, timeout=10_000)
     assert layer not in viewer.layers
     _written(viewer, qtbot, panel)
     assert not (_labels(mosaic) == grain).any()

@@ -13,7 +13,7 @@ from grainsmith.statistics import FieldGrains, StatisticsSettings, summarise
 from grainsmith.ui.layers.labels import features_of, table_of
 from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.panels.statistics import StatisticsPanel, report_facts
-from grainsmith.ui.session.selection import selection_of
+from grainsmith.ui.session import session_of
 
 WAIT_MS = 120_000
 
@@ -89,7 +89,7 @@ def test_lasso_chooses_grains_and_marks_their_points(panel):
     around += [(x.max() + 1, y.max() + 1), (middle, y.max() + 1)]
     panel.plot._lasso.onselect(around)
     expected = panel._labels[x > middle].tolist()
-    assert sorted(selection_of(panel.viewer).labels) == sorted(expected)
+    assert sorted(session_of(panel.viewer).selection.labels) == sorted(expected)
     np.testing.assert_array_equal(points.get_facecolor()[:, 3] == 1, x > middle)
     marks = next(layer for layer in panel.viewer.layers if layer.name == "chosen grains")
     assert (marks.data > 0).sum() == np.isin(panel.roles.grains.data, expected).sum()

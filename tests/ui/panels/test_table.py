@@ -14,12 +14,12 @@ from grainsmith.data import ElementMap, Transform
 from grainsmith.io.tables.grain_table import read_table
 from grainsmith.measure import measure_grains
 from grainsmith.ui.editing.history import history_of
+from grainsmith.ui.editing.mouse import GrainMouse
 from grainsmith.ui.layers.element_maps import map_layer
 from grainsmith.ui.layers.labels import features_of, table_of
 from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.panels.table import TablePanel
-from grainsmith.ui.session.measurements import measurements_of
-from grainsmith.ui.session.selection import selection_of
+from grainsmith.ui.session import session_of
 from grainsmith.ui.widgets.grain_table_model import GrainTableModel, rows_that_fit, text_of
 
 WAIT_MS = 120_000
@@ -78,7 +78,7 @@ def _holds(check):
 
 def test_all_grains_are_measured_when_the_panel_opens(panel, grains, image):
     assert panel.model.rowCount() == len(np.unique(labels_of())) - 1
-    table = measurements_of(grains, panel.viewer).table
+    table = session_of(panel.viewer).measurements(grains).table
     assert table.source.eq("model").all()
     assert {"ecd_um", "mean_image", "touches_edge"} <= set(panel.model.columns)
     pd.testing.assert_frame_equal(
@@ -173,35 +173,37 @@ def test_elements_of_the_maps_are_columns(viewer, grains, image, qtbot):
     assert table_of(grains).Si_coverage.eq(1).all()
 
 
-def test_row_and_grain_choose_each_other(panel, grains):
+def test_row_and_grain_select_each_other(panel, grains, monkeypatch):
     panel._view.selectRow(3)
     label = panel.model.labels[3]
     assert grains.selected_label == label
-    assert selection_of(panel.viewer).labels == (label,)
+    assert session_of(panel.viewer).selection.labels == (label,)
     table = table_of(grains)
     middle = grains.data_to_world((table.y_px[label], table.x_px[label]))
     centre = panel.viewer.scene.camera.center[-2:]
     np.testing.assert_allclose(centre, middle[-2:], atol=1)
-    panel._on_image_clicked(8, False)
+    monkeypatch.setattr(panel, "isVisible", lambda: True)
+    clicked = panel.session.part(GrainMouse).clicked
+    clicked.emit(8, False)
     assert panel.selected_labels == [8]
-    panel._on_image_clicked(9, True)
-    assert selection_of(panel.viewer).labels == (8, 9)
-    panel._on_image_clicked(8, True)
-    assert selection_of(panel.viewer).labels == (9,)
+    clicked.emit(9, True)
+    assert session_of(panel.viewer).selection.labels == (8, 9)
+    clicked.emit(8, True)
+    assert session_of(panel.viewer).selection.labels == (9,)
 
 
 def test_outlines_are_drawn_round_the_chosen_and_only_there(panel, grains):
-    selection_of(panel.viewer).choose([1, 8])
+    session_of(panel.viewer).selection.select([1, 8])
     marks = next(layer for layer in panel.viewer.layers if layer.name == "chosen grains")
     np.testing.assert_array_equal(marks.data > 0, np.isin(grains.data, [1, 8]))
     np.testing.assert_array_equal(marks.data_to_world((3, 5)), grains.data_to_world((3, 5)))
     assert panel.roles.grains is grains
-    selection_of(panel.viewer).choose([])
+    session_of(panel.viewer).selection.select([])
     assert not marks.data.any()
 
 
 def test_chosen_rows_stay_chosen_when_sorted_and_filtered(panel):
-    selection_of(panel.viewer).choose([8, 9])
+    session_of(panel.viewer).selection.select([8, 9])
     panel.filter("ecd_um > 0")
     panel._view.sortByColumn(1, panel._view.horizontalHeader().sortIndicatorOrder())
     assert sorted(panel.selected_labels) == [8, 9]
@@ -250,7 +252,7 @@ def test_empty_viewer_says_what_is_missing_and_no_grains_are_no_crash(viewer, qt
     widget.save()
     layer = viewer.add_labels(np.zeros((50, 50), np.int32))
     layer = getattr(layer, "__wrapped__", layer)
-    qtbot.waitUntil(lambda: measurements_of(layer, viewer).known, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: session_of(viewer).measurements(layer).known, timeout=WAIT_MS)
     assert widget.count == "0 grains"
     layer.paint((20, 20), 1)
     qtbot.waitUntil(lambda: widget.model.rowCount() == 1, timeout=WAIT_MS)
@@ -349,7 +351,7 @@ def test_a_click_in_the_picture_chooses_the_row(shown_viewer, screenshots, qtbot
     for callback in list(viewer.mouse_drag_callbacks):
         for _ in callback(viewer, clicked) or ():
             clicked.type = "mouse_release"
-    assert selection_of(viewer).labels == (int(labels_of()[10, 70]),)
+    assert session_of(viewer).selection.labels == (int(labels_of()[10, 70]),)
     assert widget.selected_labels == [int(labels_of()[10, 70])]
     qtbot.wait(300)
     viewer.screenshot(str(screenshots / "table.png"), canvas_only=False)

@@ -9,7 +9,7 @@ pytest.importorskip("napari")
 from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.metadata import ImageMetadata
 from grainsmith.ui.plugin import reader
-from grainsmith.ui.session.active_layers import active_layers_of
+from grainsmith.ui.session import session_of
 
 ZEISS = "vendor_sem_tiff_metadata/test_tiff_Zeiss_SEM_512pix.tif"
 
@@ -66,7 +66,7 @@ def test_label_file_opens_as_grains_of_its_image(viewer, tmp_path, messages, fir
     labels = np.zeros((40, 60), np.int32)
     labels[3:9, 4:20] = 7
     tifffile.imwrite(tmp_path / "field_masks.tif", labels.astype(np.uint16))
-    active = active_layers_of(viewer)
+    active = session_of(viewer).active
     for name in (first, "field_masks.tif" if first == "field.tif" else "field.tif"):
         viewer.open(tmp_path / name, plugin="grainsmith")
     np.testing.assert_array_equal(active.grains.data, labels)

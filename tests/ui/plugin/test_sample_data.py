@@ -11,14 +11,14 @@ pytest.importorskip("napari")
 from grainsmith.ui.layers.geometry import transform_of
 from grainsmith.ui.layers.images import sem_image_of
 from grainsmith.ui.layers.metadata import MapMetadata
-from grainsmith.ui.session.active_layers import active_layers_of
+from grainsmith.ui.session import session_of
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_sample_opens_with_maps_and_true_grains(viewer):
     viewer.open_sample("grainsmith", "hard")
-    active = active_layers_of(viewer)
+    active = session_of(viewer).active
     assert sem_image_of(active.image).data_bar_rows > 0
     assert len(active.maps) == 10
     assert active.grains is None  # the true grains are for comparison only

@@ -15,7 +15,7 @@ from grainsmith.ui.layers.geometry import pixel_size_um_of, place_map, set_pixel
 from grainsmith.ui.layers.images import image_layer, sem_image_of
 from grainsmith.ui.layers.labels import labels_options, table_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, OverlayMetadata, Role
-from grainsmith.ui.session.active_layers import active_layers_of
+from grainsmith.ui.session import session_of
 
 SEM = SemImage(
     image=np.arange(200, dtype=np.uint16).reshape(10, 20),
@@ -40,21 +40,21 @@ def _add(model, layer_data):
 
 
 def test_an_empty_viewer_has_no_roles(model):
-    roles = active_layers_of(model)
+    roles = session_of(model).active
     assert (roles.image, roles.grains, roles.maps) == (None, None, ())
-    assert active_layers_of(model) is roles
+    assert session_of(model).active is roles
 
 
 def test_roles_are_guessed_from_what_is_there_already(model):
     image = _add(model, image_layer(SEM))
     grains = model.add_labels(GRAINS)
     iron = _add(model, map_layer(IRON, image, Transform()))
-    roles = active_layers_of(model)
+    roles = session_of(model).active
     assert (roles.image, roles.grains, roles.maps) == (image, grains, (iron,))
 
 
 def test_roles_follow_insertion_removal_and_the_user(model):
-    roles, seen = active_layers_of(model), []
+    roles, seen = session_of(model).active, []
     roles.image_changed.connect(lambda layer: seen.append(layer and layer.name))
     plain = model.add_image(np.zeros((10, 20)), name="plain")
     field = _add(model, image_layer(SEM))
@@ -68,7 +68,7 @@ def test_roles_follow_insertion_removal_and_the_user(model):
 
 
 def test_maps_are_what_the_user_calls_maps(model):
-    roles = active_layers_of(model)
+    roles = session_of(model).active
     first, second = (model.add_image(np.zeros((4, 4)), name=name) for name in ("BSE", "Fe"))
     roles.maps = (second,)
     assert roles.maps == (second,)
@@ -79,7 +79,7 @@ def test_maps_are_what_the_user_calls_maps(model):
 
 
 def test_grains_follow_their_image(model):
-    roles = active_layers_of(model)
+    roles = session_of(model).active
     images = [_add(model, image_layer(SEM, name=name)) for name in ("one", "two")]
     grains = [
         model.add_labels(np.zeros((10, 20), np.int32), **labels_options(image, name=image.name))
@@ -93,7 +93,7 @@ def test_grains_follow_their_image(model):
 
 def test_made_truth_is_not_taken_for_grains(model):
     model.add_labels(GRAINS, metadata=OverlayMetadata().for_layer(Role.TRUTH))
-    assert active_layers_of(model).grains is None
+    assert session_of(model).active.grains is None
 
 
 def test_picture_goes_to_a_layer_and_back(model):
@@ -161,7 +161,7 @@ def test_table_goes_to_features_and_back(model):
 
 
 def test_every_kind_of_edit_is_told(model):
-    roles, told = active_layers_of(model), []
+    roles, told = session_of(model).active, []
     roles.grains_edited.connect(lambda: told.append(1))
     grains = model.add_labels(GRAINS.copy())
 

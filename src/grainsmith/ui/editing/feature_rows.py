@@ -1,4 +1,4 @@
-"""The rows of the grain table that belong to a step of the history: they follow undo and redo."""
+"""Rows of the grain table that belong to a step of the history and follow undo and redo."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
     from grainsmith.clean import GrainIndex
 
+_NUMERIC_KINDS = "iufb"
 
-def _empty() -> pd.DataFrame:
+
+def _empty_table() -> pd.DataFrame:
     return pd.DataFrame({"index": np.zeros(0, int)})
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """Rows of some grains; putting them into a layer replaces whatever these grains had there.
+class FeatureRows:
+    """Rows of some grains, to replace the present rows of these grains in a layer.
 
     Attributes
     ----------
@@ -33,174 +35,184 @@ class Rows:
     table : DataFrame
         With the column `index`.
     dtypes : Series
-        Of the whole table at that time: a column of whole numbers that got a gap becomes float, and
-        must become whole again when the gap is undone.
+        Of the whole table at that time: a column of integers becomes float with its first gap, and
+        must become integer again when the gap is undone.
     """
 
     labels: tuple[int, ...] = ()
-    table: pd.DataFrame = field(default_factory=_empty)
+    table: pd.DataFrame = field(default_factory=_empty_table)
     dtypes: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
 
     @property
     def nbytes(self) -> int:
-        """Memory that it takes, about: deep counting would cost more than it tells."""
+        """Approximate memory in bytes; an exact count would take longer than the edit."""
         return 64 * len(self.labels) + 8 * self.table.size
 
-    def said_of(self, labels: tuple[int, ...]) -> Rows:
-        """Return the same rows for these grains: undo of new numbers takes their rows away."""
+    def with_labels(self, labels: tuple[int, ...]) -> FeatureRows:
+        """Return the same rows for these grains: undoing a renumbering removes the new rows."""
         return replace(self, labels=labels)
 
-    def with_words_of(self, now: Rows, numbers: Mapping[int, int] | None) -> Rows:
-        """Return these rows with the words (a mineral) that the same grains have now.
+    def with_texts_of(self, current: FeatureRows, numbers: Mapping[int, int] | None) -> FeatureRows:
+        """Return these rows with the texts (such as minerals) that the same grains have now.
 
         Parameters
         ----------
-        now : Rows
+        current : FeatureRows
         numbers : mapping of int to int or None
-            Numbers of the grains in `now` to those here; None where they are the same.
+            Number of a grain in `current` to its number here; None where they are equal.
         """
-        words = [str(name) for name in now.table if now.dtypes[str(name)].kind not in "iufb"]
-        source, table = now.table.set_index("index")[words], self.table.set_index("index")
+        names = [
+            str(name)
+            for name in current.table
+            if current.dtypes[str(name)].kind not in _NUMERIC_KINDS
+        ]
+        source, table = current.table.set_index("index")[names], self.table.set_index("index")
         if numbers is not None:
             source = source[source.index.isin(list(numbers))].rename(index=dict(numbers))
         source = source[source.index.isin(table.index)]
         if source.empty:
             return self
-        table = table.reindex(columns=[*table, *(name for name in words if name not in table)])
-        for name in words:
+        table = table.reindex(columns=[*table, *(name for name in names if name not in table)])
+        for name in names:
             values = table[name].astype(source[name].dtype)
             values.loc[source.index] = source[name]
             table[name] = values
-        kinds = self.dtypes.to_dict() | {name: now.dtypes[name] for name in words}
-        dtypes = pd.Series(kinds, dtype=object)
-        return Rows(self.labels, table.rename_axis("index").reset_index(), dtypes)
+        dtypes = self.dtypes.to_dict() | {name: current.dtypes[name] for name in names}
+        return FeatureRows(
+            self.labels,
+            table.rename_axis("index").reset_index(),
+            pd.Series(dtypes, dtype=object),
+        )
 
-    def put_into(self, layer: Labels) -> None:
+    def write_to(self, layer: Labels) -> None:
         """Replace the rows of these grains in the layer's table."""
         features = layer.features
         if not self.labels or "index" not in features:
             return
-        ordered = features["index"].is_monotonic_increasing
-        kept = features[~features["index"].isin(self.labels)]
-        parts = [part for part in (kept, self.table) if len(part)] or [kept]
+        is_sorted = features["index"].is_monotonic_increasing
+        others = features[~features["index"].isin(self.labels)]
+        parts = [part for part in (others, self.table) if len(part)] or [others]
         table = pd.concat(parts, ignore_index=True).reindex(columns=_columns(features, self.table))
-        if ordered:
+        if is_sorted:
             table = table.sort_values("index", kind="stable", ignore_index=True)
         layer.features = _with_dtypes(table, self.dtypes)
 
 
-def rows_now(layer: Labels, labels: Iterable[int]) -> Rows:
-    """Return the rows that grains have now."""
+def current_rows(layer: Labels, labels: Iterable[int]) -> FeatureRows:
+    """Return the present rows of grains."""
     features, labels = layer.features, tuple(labels)
     if not labels or "index" not in features:
-        return Rows()
+        return FeatureRows()
     table = features[features["index"].isin(labels)].copy()
-    return Rows(labels, table, features.dtypes)
+    return FeatureRows(labels, table, features.dtypes)
 
 
-def rows_after_edit(layer: Labels, index: GrainIndex, before: Rows) -> Rows:
-    """Return the rows that edited grains have from now on.
+def rows_after_edit(layer: Labels, index: GrainIndex, before: FeatureRows) -> FeatureRows:
+    """Return the rows of edited grains.
 
-    What was measured on the old outline is no longer true, so it becomes a gap until it is measured
-    again; only the area and whether the grain touches the edge are known at once. Words (a mineral
-    given by hand) stay.
+    Measures of the old outline become gaps until the grains are measured again; only the area and
+    the contact with the edge are computed at once. Texts (such as a mineral) stay.
     """
     if not before.labels:
         return before
-    left = [label for label in before.labels if label in index]
-    table = before.table.set_index("index").reindex(left)
-    measured = [name for name in table if before.dtypes[str(name)].kind in "iufb"]
+    present = [label for label in before.labels if label in index]
+    table = before.table.set_index("index").reindex(present)
+    measured = [name for name in table if before.dtypes[str(name)].kind in _NUMERIC_KINDS]
     table = table.assign(**dict.fromkeys(map(str, measured), np.nan))
-    areas = [index.areas_px[label] for label in left]
-    known = {
-        "area_px": areas,
-        "area_um2": np.multiply(areas, pixel_size_um_of(layer) ** 2),
-        "touches_edge": [_at_edge(index.boxes[label], layer.data.shape) for label in left],
+    areas_px = [index.areas_px[label] for label in present]
+    values_of = {
+        "area_px": areas_px,
+        "area_um2": np.multiply(areas_px, pixel_size_um_of(layer) ** 2),
+        "touches_edge": [_touches_edge(index.boxes[label], layer.data.shape) for label in present],
     }
-    for name, values in known.items():
+    for name, values in values_of.items():
         if name in table:
             table[name] = values
     table = _with_dtypes(table.rename_axis("index").reset_index(), before.dtypes)
-    return Rows(before.labels, table, before.dtypes)
+    return FeatureRows(before.labels, table, before.dtypes)
 
 
 def rows_renumbered(
-    layer: Labels, index: GrainIndex, before: Rows, numbers: Mapping[int, int], mended: set[int]
-) -> Rows:
-    """Return the same rows under new numbers, and none for the old.
+    layer: Labels,
+    index: GrainIndex,
+    before: FeatureRows,
+    numbers: Mapping[int, int],
+    repaired: set[int],
+) -> FeatureRows:
+    """Return the rows of all grains under their new numbers.
 
     Parameters
     ----------
     layer : Labels layer
     index : GrainIndex
-        Of the labels as they are now.
-    before : Rows
+        Of the present labels.
+    before : FeatureRows
         Of all grains.
     numbers : mapping of int to int
-        Old to new number of all grains that are left.
-    mended : set of int
-        Grains, by their new numbers, that are not what was measured: their values are gaps.
+        Old to new number of the remaining grains.
+    repaired : set of int
+        New numbers of grains whose outline changed: their measures become gaps.
     """
     if not before.labels:
         return before
     table = before.table[before.table["index"].isin(list(numbers))].copy()
     table["index"] = table["index"].map(numbers).astype(int)
-    table = _with_gaps(layer, index, table, table["index"].isin(mended))
-    return Rows((*before.labels, *numbers.values()), table, before.dtypes)
+    table = _with_gaps(layer, index, table, table["index"].isin(repaired))
+    return FeatureRows((*before.labels, *numbers.values()), table, before.dtypes)
 
 
 def rows_resegmented(
     layer: Labels,
     index: GrainIndex,
-    before: Rows,
+    before: FeatureRows,
     kept: set[int],
     table: pd.DataFrame | None,
     numbers: Mapping[int, int],
-) -> Rows:
-    """Return the rows after a new segmentation: those of the kept grains, and the new table's.
+) -> FeatureRows:
+    """Return the rows after a new segmentation: those of the kept grains and the new ones.
 
-    A new grain that lies under a kept one in part is not what was measured: its values are gaps.
+    The measures of a new grain that is partly covered by a kept one become gaps.
 
     Parameters
     ----------
     layer : Labels layer
     index : GrainIndex
-        Of the labels as they are now.
-    before : Rows
+        Of the present labels.
+    before : FeatureRows
         Of all grains.
     kept : set of int
         Grains that stayed.
     table : DataFrame or None
-        Of the new grains, index `label`; without it the rows stay as they were.
+        Of the new grains, index `label`; None leaves all rows as they are.
     numbers : mapping of int to int
-        Index of the table to the number that the grain has; the others were not taken.
+        Index of `table` to the number of the grain; other rows are left out.
     """
     if not before.labels or table is None:
         return before
-    fresh = table[table.index.isin(list(numbers))].rename(index=dict(numbers))
-    stay = before.table[before.table["index"].isin(kept)].set_index("index")
-    rows = pd.concat([stay, fresh]).rename_axis("index").reset_index()
+    new_rows = table[table.index.isin(list(numbers))].rename(index=dict(numbers))
+    kept_rows = before.table[before.table["index"].isin(kept)].set_index("index")
+    rows = pd.concat([kept_rows, new_rows]).rename_axis("index").reset_index()
     labels, dtypes = (*before.labels, *numbers.values()), rows.dtypes
     if "area_px" not in rows:
-        return Rows(labels, rows, dtypes)
-    cut = rows["area_px"] != rows["index"].map(index.areas_px)
-    cut &= ~rows["index"].isin(kept)
-    return Rows(labels, _with_gaps(layer, index, rows, cut), dtypes)
+        return FeatureRows(labels, rows, dtypes)
+    is_cut = rows["area_px"] != rows["index"].map(index.areas_px)
+    is_cut &= ~rows["index"].isin(kept)
+    return FeatureRows(labels, _with_gaps(layer, index, rows, is_cut), dtypes)
 
 
 def _with_gaps(
     layer: Labels, index: GrainIndex, rows: pd.DataFrame, changed: pd.Series
 ) -> pd.DataFrame:
-    """Return rows in which what was measured on the changed grains is a gap."""
+    """Return rows in which the measures of the changed grains are gaps."""
     if not changed.any():
         return rows
-    old = Rows(tuple(rows["index"][changed].tolist()), rows[changed], rows.dtypes)
+    old = FeatureRows(tuple(rows["index"][changed].tolist()), rows[changed], rows.dtypes)
     parts = (rows[~changed], rows_after_edit(layer, index, old).table)
-    both = pd.concat([part for part in parts if len(part)])
-    return both.sort_values("index", kind="stable", ignore_index=True)
+    merged = pd.concat([part for part in parts if len(part)])
+    return merged.sort_values("index", kind="stable", ignore_index=True)
 
 
-def _at_edge(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
+def _touches_edge(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
     return box[0] == 0 or box[1] == 0 or box[2] == shape[0] or box[3] == shape[1]
 
 
@@ -209,12 +221,12 @@ def _columns(features: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
 
 
 def _with_dtypes(table: pd.DataFrame, dtypes: pd.Series) -> pd.DataFrame:
-    """Return the table with its columns in these dtypes, where no gap forbids it."""
-    wanted = {
+    """Return the table with its columns in these dtypes, except where a gap forbids it."""
+    exact = {
         name: dtype
         for name, dtype in dtypes.items()
         if name in table and (dtype.kind not in "iub" or not table[name].isna().any())
     }
-    # A gap among whole numbers or flags: float can say so.
-    gaps = {name: float for name, dtype in dtypes.items() if name in table and name not in wanted}
-    return table.astype({**wanted, **gaps})
+    # Integers and flags with a gap become float.
+    gaps = {name: float for name, dtype in dtypes.items() if name in table and name not in exact}
+    return table.astype({**exact, **gaps})

@@ -1,4 +1,4 @@
-"""Write changes into a labels layer so that only what changed is drawn anew."""
+"""Writing changes into a labels layer with a redraw of the changed pixels only."""
 
 from __future__ import annotations
 
@@ -7,22 +7,27 @@ from weakref import ref
 
 import numpy as np
 
+from grainsmith.ui.editing.napari_compat import clear_native_undo
+
 if TYPE_CHECKING:
     from napari.layers import Labels
 
     from grainsmith.clean import Change
 
 _NATIVE_BUDGET_BYTES = 64_000_000
-_WHOLE_PX = 500_000  # changes of more pixels are written at once and the whole view is drawn anew
+"""Memory that napari's own undo history of a layer may take."""
+
+_FULL_REDRAW_PX = 500_000
+"""Larger changes are written at once, followed by a redraw of the whole view."""
 
 
-class Writer:
-    """Writes to one layer through napari, whose own history is kept within a budget.
+class LabelWriter:
+    """Writes to one layer through napari.
 
     Attributes
     ----------
     busy : bool
-        Whether it writes now: the `paint` event is ours then.
+        Whether a write is under way, which causes the layer's `paint` event.
     """
 
     def __init__(self, layer: Labels) -> None:
@@ -37,32 +42,28 @@ class Writer:
             return
         self.busy = True
         try:
-            if change.n_pixels > _WHOLE_PX:
+            if change.n_pixels > _FULL_REDRAW_PX:
                 change.write(layer.data)
-                self.forget_native()
+                self.clear_native_undo()
                 layer.refresh()
             else:
                 self._set_items(layer, change)
         finally:
             self.busy = False
 
-    def forget_native(self) -> None:
-        """Empty napari's own history, which nobody asks any more; this is its one public way."""
+    def clear_native_undo(self) -> None:
+        """Empty napari's own undo history of the layer, which nothing uses."""
         layer = self._layer()
-        if layer is None:
-            return
-        mode, editable = layer.mode, layer.editable
-        layer.editable = False
-        layer.editable = editable
-        layer.mode = mode
-        self._native_bytes = 0
+        if layer is not None:
+            clear_native_undo(layer)
+            self._native_bytes = 0
 
     def _set_items(self, layer: Labels, change: Change) -> None:
-        # napari keeps the indices that it gets: small ones take half of the memory.
-        kind = np.uint16 if max(change.shape) <= 2**16 else np.int64
+        # napari stores the indices that it is given: small ones take half of the memory.
+        dtype = np.uint16 if max(change.shape) <= 2**16 else np.int64
         with layer.block_history():
             for rows, columns, values in change.pixels():
-                layer.data_setitem((rows.astype(kind), columns.astype(kind)), values)
-        self._native_bytes += change.n_pixels * 2 * (kind().itemsize + layer.data.itemsize)
+                layer.data_setitem((rows.astype(dtype), columns.astype(dtype)), values)
+        self._native_bytes += change.n_pixels * 2 * (dtype().itemsize + layer.data.itemsize)
         if self._native_bytes > _NATIVE_BUDGET_BYTES:
-            self.forget_native()
+            self.clear_native_undo()

@@ -1,4 +1,4 @@
-"""The review queue: which grain comes next, and how far the review is. No widgets."""
+"""The review queue: the order in which grains are reviewed, and the progress of the review."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 
     from grainsmith.data import OnProgress
 
-_DONE = ("accepted", "rejected")
-_MISSED = 0.6  # suspicion of a bare place: after the clearly wrong grains, before the merely odd
+_REVIEWED = ("accepted", "rejected")
+
+_MISSED_SUSPICION = 0.6
+"""A bare place is ranked after clearly wrong grains and before merely unusual ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing to be looked at: a grain, or a place where one may be missing.
+    """A grain to review, or a bare place where one may be missing.
 
     Attributes
     ----------
     grain : int
-        0 for a place without a grain.
+        0 for a bare place.
     box : Box
         Where it was when the queue was made.
     point : (int, int)
@@ -48,8 +50,8 @@ class Entry:
     @property
     def text(self) -> str:
         """One line for the list."""
-        what = f"Grain {self.grain}" if self.grain else "Bare place"
-        return f"{what} · {self.suspicion:.2f} · {self.reasons or 'nothing odd'}"
+        subject = f"Grain {self.grain}" if self.grain else "Bare place"
+        return f"{subject} · {self.suspicion:.2f} · {self.reasons or 'nothing unusual'}"
 
 
 def make_review_queue(
@@ -59,71 +61,73 @@ def make_review_queue(
     *,
     on_progress: OnProgress,
 ) -> list[Entry]:
-    """Rank grains and bare places, the most suspicious first.
+    """Rank grains and bare places by suspicion, the highest first.
 
     Parameters
     ----------
     labels : (Y, X) int array
     table : DataFrame or None
-        Of the grains, by label.
+        Of the grains, index `label`.
     likeness : (Y', X) array or None
         How much each pixel looks like grain, 0..1.
     on_progress : OnProgress
     """
     index = GrainIndex(labels)
     ranked = clean.rank_suspicious(labels, index, table, on_progress=on_progress)
-    odd, reasons = ranked["suspicion"].to_dict(), ranked["reasons"].to_dict()
+    suspicion, reasons = ranked["suspicion"].to_dict(), ranked["reasons"].to_dict()
     entries = [
-        Entry(int(grain), index.boxes[grain], (0, 0), float(odd[grain]), str(reasons[grain]))
+        Entry(int(grain), index.boxes[grain], (0, 0), float(suspicion[grain]), str(reasons[grain]))
         for grain in ranked.index
     ]
     for place in clean.find_missed(labels, likeness) if likeness is not None else ():
         reason = f"may be a missed grain of {place.area_px:,} px"
-        entries.append(Entry(0, place.box, place.point, _MISSED, reason))
+        entries.append(Entry(0, place.box, place.point, _MISSED_SUSPICION, reason))
     return sorted(entries, key=lambda entry: -entry.suspicion)
 
 
 class ReviewQueue:
-    """Entries and the place in them.
+    """Entries and the position in them.
 
     Attributes
     ----------
     entries : list of Entry
-    at : int
-        Place of the present entry; -1 before the first.
+    position : int
+        Of the present entry; -1 before the first.
     """
 
     def __init__(self, entries: list[Entry]) -> None:
         self.entries = entries
-        self.at = -1
-        self._passed: set[int] = set()
+        self.position = -1
+        self._dismissed: set[int] = set()
 
     @property
     def present(self) -> Entry | None:
-        """The entry that is looked at."""
-        return self.entries[self.at] if 0 <= self.at < len(self.entries) else None
+        """The entry under review; None before the first."""
+        return self.entries[self.position] if 0 <= self.position < len(self.entries) else None
 
     def step(self, by: int, index: GrainIndex, states: Mapping[int, str]) -> Entry | None:
-        """Go to the next (1) or the previous (-1) entry that still asks for a look.
+        """Go to the next (1) or the previous (-1) entry that is not yet reviewed.
 
-        What is accepted, rejected or gone is passed over; None at the end of the queue.
+        Accepted, rejected and deleted grains are skipped; None at the end of the queue.
         """
-        at = self.at + by
-        while 0 <= at < len(self.entries):
-            entry = self.entries[at]
-            done = states.get(entry.grain) in _DONE or entry.grain not in index
-            if at not in self._passed and (entry.grain == 0 or not done):
-                self.at = at
+        position = self.position + by
+        while 0 <= position < len(self.entries):
+            entry = self.entries[position]
+            reviewed = states.get(entry.grain) in _REVIEWED or entry.grain not in index
+            if position not in self._dismissed and (entry.grain == 0 or not reviewed):
+                self.position = position
                 return entry
-            at += by
+            position += by
         return None
 
-    def settle(self) -> None:
-        """Note that the present place without a grain has been looked at."""
-        self._passed.add(self.at)
+    def dismiss(self) -> None:
+        """Note that the present bare place has been reviewed."""
+        self._dismissed.add(self.position)
 
     def progress(self, index: GrainIndex, states: Mapping[int, str]) -> tuple[int, int]:
-        """Return how many grains are reviewed, and of how many: "137 of 412"."""
+        """Return the number of reviewed grains and of all grains: "137 of 412"."""
         rejected = sum(1 for state in states.values() if state == "rejected")
-        accepted = sum(1 for k, state in states.items() if state == "accepted" and k in index)
+        accepted = sum(
+            1 for grain, state in states.items() if state == "accepted" and grain in index
+        )
         return accepted + rejected, len(index) + rejected

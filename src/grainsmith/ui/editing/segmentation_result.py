@@ -1,4 +1,4 @@
-"""A result becomes a layer, and never at the cost of the user's own work."""
+"""Segmentation results as layers, without loss of the user's own work."""
 
 from __future__ import annotations
 
@@ -6,138 +6,134 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Labels
 from pandas.api.types import is_numeric_dtype
 
-from grainsmith.ui.editing.history import history_of, is_kept
-from grainsmith.ui.editing.step import BY_HAND
+from grainsmith.ui.editing.history import has_history, history_of
+from grainsmith.ui.editing.napari_compat import clear_native_undo
+from grainsmith.ui.editing.step import MANUAL_STATES
 from grainsmith.ui.layers.labels import features_of, labels_options
 from grainsmith.ui.layers.metadata import GrainsMetadata, states_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from napari.layers import Image, Labels
+    from napari.layers import Image
 
     from grainsmith.data import LabelImage
     from grainsmith.ui.session.active_layers import ActiveLayers
 
-"""Fact of our own results: the fingerprint of the labels as we drew them."""
-
 _OPACITY = 0.45
-"""The image must be seen through its grains."""
+"""The image must be visible through its grains."""
 
 
 def add_or_update_grains(
     viewer: Any,
-    roles: ActiveLayers,
+    active: ActiveLayers,
     image: Image,
     labels: LabelImage,
     table: pd.DataFrame,
     *,
     amend: bool = False,
-    **known: Any,
+    **metadata: Any,
 ) -> tuple[Labels, str]:
-    """Show grains as a layer, and never at the cost of what the user did.
+    """Show a segmentation result as a layer, which becomes the active grains.
 
-    Our own result that nobody has touched is replaced. In one that was corrected the new grains
-    come round those made or accepted by hand, as a step that can be undone. One that was changed in
-    another way (a script, names of minerals) is left alone and hidden, with a new layer beside it.
+    An untouched earlier result is replaced. In a corrected one the manual grains stay, and the new
+    grains around them are a step that can be undone. A result that was changed otherwise (by a
+    script, or by names of minerals) is hidden, and a new layer is added beside it.
 
     Parameters
     ----------
     viewer : napari viewer
-        Where the layer goes.
-    roles : ActiveLayers
-        The new layer becomes the grains.
+        Where a new layer is added.
+    active : ActiveLayers
     image : Image layer
-        That they were found in.
+        The image that was segmented.
     labels : (Y, X) int32 array
-        Of the image's shape; becomes the layer's own.
+        In the image's shape; the layer takes it over.
     table : DataFrame
         Index `label`.
     amend : bool
-        A slider is being moved: the step is put in place of the last one of its kind.
-    **known
-        Facts of the result (model, settings, prediction, ...).
+        Replace the last step of this kind, as while a slider moves.
+    **metadata
+        Metadata of the result (model, settings, prediction, ...).
 
     Returns
     -------
     layer : Labels
-        That shows them now.
-    said : str
-        What became of the user's work, in a sentence; "" where there was none.
+        The layer that shows the result.
+    message : str
+        What became of the user's work; "" where there was none.
     """
-    present = _own_result(roles, image)
+    present = _result_of(active, image)
     if present is not None and is_untouched(present):
-        replace_grains(present, labels, table, **known)
-        roles.grains = present
+        replace_grains(present, labels, table, **metadata)
+        active.grains = present
         return present, ""
     if present is not None and _can_merge(present, labels):
         kept = history_of(present).resegment(labels, table, amend=amend)
-        GrainsMetadata.update(present, **{name: known[name] for name in known if name != "states"})
-        roles.grains = present
-        yours = "grain of yours was" if len(kept) == 1 else "grains of yours were"
-        return present, f"{len(kept):,} {yours} kept; Ctrl+Z brings back what was there."
-    known["seal"] = _fingerprint(labels)
-    options = labels_options(image, name=f"{image.name} grains", table=table, **known)
-    layer = viewer.add_labels(labels, opacity=_OPACITY, **options)
-    layer = getattr(layer, "__wrapped__", layer)
-    roles.grains = layer
+        GrainsMetadata.update(
+            present, **{key: metadata[key] for key in metadata if key != "states"}
+        )
+        active.grains = present
+        grains = "grain of yours was" if len(kept) == 1 else "grains of yours were"
+        return present, f"{len(kept):,} {grains} kept; Ctrl+Z brings back what was there."
+    metadata["seal"] = _fingerprint(labels)
+    options = labels_options(image, name=f"{image.name} grains", table=table, **metadata)
+    layer = Labels(labels, opacity=_OPACITY, **options)
+    viewer.add_layer(layer)
+    active.grains = layer
     if present is None:
         return layer, ""
     present.visible = False
     return layer, f"You had worked on '{present.name}': it is kept as it is (hidden)."
 
 
-def replace_grains(layer: Labels, labels: LabelImage, table: pd.DataFrame, **known: Any) -> None:
-    """Give an untouched layer other grains."""
+def replace_grains(layer: Labels, labels: LabelImage, table: pd.DataFrame, **metadata: Any) -> None:
+    """Replace the grains of an untouched layer."""
     mode = layer.mode
     layer.data = labels
     layer.features = features_of(table)
-    # napari 0.9 keeps the steps of the old array and would undo them in the new one; becoming
-    # uneditable is what makes it forget them.
-    layer.editable = False
-    layer.editable = True
+    clear_native_undo(layer)
     layer.mode = mode
-    GrainsMetadata.update(layer, **known, seal=_fingerprint(labels))
-    if is_kept(layer):
-        # Its steps are of grains that are gone, and it is as new: nothing of the user's is lost.
-        history_of(layer).forget()
+    GrainsMetadata.update(layer, **metadata, seal=_fingerprint(labels))
+    if has_history(layer):
+        # Its steps belong to grains that are gone; there were no edits to lose.
+        history_of(layer).reset()
 
 
 def is_untouched(layer: Labels) -> bool:
-    """Return whether a layer is our own result, just as we drew it.
+    """Return whether a layer is a segmentation result exactly as it was drawn.
 
     Painting, an accepted or rejected grain, and a name given to a grain are the user's work.
     """
-    if any(state != "auto" for state in states_of(layer).values()):
+    if any(state != "auto" for state in states_of(layer).values()) or _has_texts(layer):
         return False
-    return not _has_names(layer) and bool(
-        GrainsMetadata.of(layer).seal == _fingerprint(np.asarray(layer.data))
-    )
+    return GrainsMetadata.of(layer).seal == _fingerprint(np.asarray(layer.data))
 
 
-def _has_names(layer: Labels) -> bool:
-    names = layer.features.select_dtypes(exclude="number").columns
-    return any(not is_numeric_dtype(layer.features[name]) for name in names)
+def _has_texts(layer: Labels) -> bool:
+    columns = layer.features.select_dtypes(exclude="number").columns
+    return any(not is_numeric_dtype(layer.features[name]) for name in columns)
 
 
 def _can_merge(layer: Labels, labels: LabelImage) -> bool:
-    """Return whether it is known grain by grain what the user did, so that it can be spared."""
-    by_hand = set(states_of(layer).values()) & set(BY_HAND)
-    same = layer.data.shape == labels.shape
-    return bool(by_hand) and same and is_kept(layer) and not _has_names(layer)
+    """Return whether the manual grains are recorded one by one, so that they can be kept."""
+    has_manual = bool(set(states_of(layer).values()) & set(MANUAL_STATES))
+    same_shape = layer.data.shape == labels.shape
+    return has_manual and same_shape and has_history(layer) and not _has_texts(layer)
 
 
-def _own_result(roles: ActiveLayers, image: Image) -> Labels | None:
-    """Return the result of this image that is worked on, or the last one made."""
-    own = [
+def _result_of(active: ActiveLayers, image: Image) -> Labels | None:
+    """Return the result of this image that is active, or else the last one added."""
+    results = [
         layer
-        for layer in roles.all_grains
-        if GrainsMetadata.of(layer).seal and roles.belongs(layer, image)
+        for layer in active.all_grains
+        if GrainsMetadata.of(layer).seal and active.belongs(layer, image)
     ]
-    if roles.grains in own:
-        return roles.grains
-    return own[-1] if own else None
+    if active.grains in results:
+        return active.grains
+    return results[-1] if results else None
 
 
 def _fingerprint(labels: LabelImage) -> str:

@@ -1,10 +1,10 @@
-"""Steps in their order, how many of them are done, and where the work was saved."""
+"""The undo stack: steps in their order, how many of them are done, and where they were saved."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grainsmith.ui.editing.step import done_again, joined, may_join, taken_back
+from grainsmith.ui.editing.step import can_join, join_steps, step_for_redo, step_for_undo
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -15,86 +15,101 @@ _BUDGET_BYTES = 256_000_000
 
 
 class UndoStack:
-    """What can be undone and redone, within a budget of memory: the oldest steps go first.
+    """Steps that can be undone and redone; beyond a memory budget the oldest are dropped.
 
     Attributes
     ----------
     steps : list of Step
         The oldest first.
     position : int
-        How many of them are done.
-    moves : int
-        How often anything was done, undone, redone or forgotten; never falls.
+        Number of steps that are done.
+    revision : int
+        Rises with every step that is done, undone, redone or dropped.
     """
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.position = 0
-        self.moves = 0
+        self.revision = 0
         self._saved = 0
+        self._earlier_edits = 0
         self._nbytes = 0
 
     @property
-    def unsaved(self) -> int:
-        """Number of steps between the work as it is and as it was saved."""
-        return abs(self.position - self._saved) if self._saved >= 0 else max(1, self.position)
+    def nbytes(self) -> int:
+        """Approximate memory of all steps in bytes."""
+        return self._nbytes
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the present labels are saved."""
+        return self._saved == self.position
+
+    @property
+    def unsaved_edits(self) -> int:
+        """Number of edits between the present and the saved labels, or since the beginning."""
+        if self._saved >= 0:
+            return abs(self.position - self._saved)
+        return self._earlier_edits + self.position
 
     def record(self, step: Step) -> None:
-        """Add a step that has been done; those that were taken back are gone."""
-        self.moves += 1
+        """Add a step that has been done; undone steps are dropped."""
+        self.revision += 1
         if self._saved > self.position:
-            self._saved = -1  # what was saved can no longer be reached
-        self._nbytes -= sum(gone.nbytes for gone in self.steps[self.position :])
+            self._saved = -1  # the saved labels can no longer be reached
+        self._nbytes -= sum(undone.nbytes for undone in self.steps[self.position :])
         self._nbytes += step.nbytes
         self.steps[self.position :] = [step]
         self.position += 1
         while self._nbytes > _BUDGET_BYTES and len(self.steps) > 1:
             self._nbytes -= self.steps.pop(0).nbytes
             self.position -= 1
+            self._earlier_edits += 1
             self._saved = max(-1, self._saved - 1)
 
     def join_last(self) -> None:
-        """Make one step of the last two where the last one touched no other grains."""
-        if self.position > 1 and may_join(*self.steps[self.position - 2 : self.position]):
-            if self._saved == self.position - 1:
-                self._saved = -1  # between the two, which can no longer be reached
-            last, first = self.steps.pop(), self.steps.pop()
-            both = joined(first, last)
-            self.steps.append(both)
-            self.position -= 1
-            self._nbytes += both.nbytes - first.nbytes - last.nbytes
+        """Join the last two steps where the last one touched no other grains."""
+        if self.position < 2 or not can_join(*self.steps[self.position - 2 : self.position]):
+            return
+        if self._saved == self.position - 1:
+            self._saved = -1  # between the two, which can no longer be reached
+        second, first = self.steps.pop(), self.steps.pop()
+        joined = join_steps(first, second)
+        self.steps.append(joined)
+        self.position -= 1
+        self._nbytes += joined.nbytes - first.nbytes - second.nbytes
 
-    @property
-    def nbytes(self) -> int:
-        """Memory that all steps take, about."""
-        return self._nbytes
-
-    def back(self, layer: Labels) -> Step | None:
-        """Return the step of a layer to be taken back; None where there is none."""
+    def undo(self, layer: Labels) -> Step | None:
+        """Step back and return the step to undo in the layer; None at the first one."""
         if self.position == 0:
             return None
-        self.moves += 1
+        self.revision += 1
         self.position -= 1
-        return self._renewed(self.position, taken_back(self.steps[self.position], layer))
+        return self._replace(self.position, step_for_undo(self.steps[self.position], layer))
 
-    def forth(self, layer: Labels) -> Step | None:
-        """Return the step of a layer to be done again; None where there is none."""
+    def redo(self, layer: Labels) -> Step | None:
+        """Step forward and return the step to redo in the layer; None at the last one."""
         if self.position == len(self.steps):
             return None
-        self.moves += 1
+        self.revision += 1
         self.position += 1
-        return self._renewed(self.position - 1, done_again(self.steps[self.position - 1], layer))
+        return self._replace(self.position - 1, step_for_redo(self.steps[self.position - 1], layer))
 
-    def _renewed(self, at: int, step: Step) -> Step:
-        self._nbytes += step.nbytes - self.steps[at].nbytes
-        self.steps[at] = step
-        return step
+    def mark_saved(self) -> None:
+        """Note that the present labels are saved."""
+        self._saved, self._earlier_edits = self.position, 0
 
-    def mark_saved(self, *, saved: bool) -> None:
-        """Note that the work is saved as it is now, or (False) nowhere."""
-        self._saved = self.position if saved else -1
+    def mark_unsaved(self, edits: int = 0) -> None:
+        """Note that no labels are saved; `edits` were made before the first step."""
+        self._saved, self._earlier_edits = -1, edits
 
     def clear(self) -> None:
-        """Forget all steps; the work counts as saved."""
-        self.moves += 1
-        self.steps, self.position, self._saved, self._nbytes = [], 0, 0, 0
+        """Drop all steps; the labels count as saved."""
+        self.revision += 1
+        self.steps, self.position, self._nbytes = [], 0, 0
+        self.mark_saved()
+
+    def _replace(self, position: int, step: Step) -> Step:
+        self._nbytes += step.nbytes - self.steps[position].nbytes
+        self.steps[position] = step
+        return step

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grainsmith.errors import MismatchError
+from grainsmith.gallery.map_readout import grain_box
+
 if TYPE_CHECKING:
     import napari
     from napari.layers import Labels
@@ -35,3 +38,13 @@ def zoom_to(viewer: napari.viewer.Viewer, layer: Labels, box: Box) -> None:
     pixel = float(np.abs(layer.data_to_world((1, 1))[-1] - layer.data_to_world((0, 0))[-1]))
     side = max(float(np.abs(high - low)[-2:].max()), _MIN_BOX_PX * pixel)
     camera.zoom = float(min(viewer.canvas.size)) / (side * _VIEW_PER_BOX)
+
+
+def center_on(viewer: napari.viewer.Viewer, layer: Labels, label: int) -> None:
+    """Centre a grain in the view without zooming; no effect without such a grain."""
+    try:
+        top, left, bottom, right = grain_box(np.asarray(layer.data), label)
+    except MismatchError:
+        return
+    middle = layer.data_to_world(((top + bottom) / 2, (left + right) / 2))
+    viewer.scene.camera.center = (0.0, float(middle[-2]), float(middle[-1]))

@@ -10,13 +10,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.ui.editing.autosave import autosave_of
+from grainsmith.ui.editing.overlays import Overlays
 from grainsmith.ui.layers.images import folder_of
+from grainsmith.ui.panels.close_guard import CloseGuard
 from grainsmith.ui.panels.messages import error_text, missing_text
-from grainsmith.ui.session.active_layers import active_layers_of, connect_while_alive
+from grainsmith.ui.session import session_of
 from grainsmith.ui.widgets.background import USER_ERRORS, run_in_background
 from grainsmith.ui.widgets.controls import label
 from grainsmith.ui.widgets.file_dialogs import set_start_folder
+from grainsmith.ui.widgets.lifetime import connect_while_alive
 from grainsmith.ui.widgets.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class Panel(QWidget):
     ----------
     viewer : napari viewer
         The viewer that the panel works in.
+    session : Session
+        What all panels of the viewer share.
     roles : ActiveLayers
         Its image, grains and maps.
     progress : Progress
@@ -52,7 +56,9 @@ class Panel(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self.viewer = viewer
-        self.roles = active_layers_of(viewer)
+        self.session = session_of(viewer)
+        self.roles = self.session.active
+        self.session.part(Overlays)
         self.progress = ProgressBar()
         self._missing = ""
         self._message = label("")
@@ -85,7 +91,7 @@ class Panel(QWidget):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's name)
         """Start the autosave and the question that guards a closing window."""
         super().showEvent(event)
-        autosave_of(self.viewer).watch_window(self)
+        self.session.part(CloseGuard).watch(self)
 
     def add(self, *widgets: QWidget) -> None:
         """Add rows at the end."""

@@ -24,7 +24,7 @@ from grainsmith.io.tables.grain_table import write_table
 from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_GRAINS, missing_text
-from grainsmith.ui.session.labelled_field import field_of, show_field
+from grainsmith.ui.session.labelled_field import labelled_field, show_field
 from grainsmith.ui.widgets.controls import button, label
 from grainsmith.ui.widgets.file_dialogs import ask_file_to_open, ask_file_to_save, ask_folder
 from grainsmith.ui.widgets.layouts import row_of
@@ -127,7 +127,7 @@ class ExportPanel(Panel):
             return
         self.run_job(
             write,
-            field_of(self.roles),
+            labelled_field(self.roles),
             busy=busy,
             then=lambda _result: self.show_message(f"Saved: {path}"),
         )

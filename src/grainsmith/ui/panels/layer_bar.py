@@ -15,8 +15,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from grainsmith.ui.session.active_layers import active_layers_of, connect_while_alive
+from grainsmith.ui.session import session_of
 from grainsmith.ui.widgets.controls import combo_box
+from grainsmith.ui.widgets.lifetime import connect_while_alive
 
 if TYPE_CHECKING:
     import napari
@@ -28,7 +29,7 @@ class LayerBar(QWidget):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        self._active = active_layers_of(viewer)
+        self._active = session_of(viewer).active
         self._image = _combo("The image that grains are found in")
         self._grains = _combo("The grains that all tabs work on")
         self._maps = QToolButton()
@@ -54,17 +55,17 @@ class LayerBar(QWidget):
 
     def _show(self) -> None:
         active = self._active
-        _fill(self._image, [one for one in active.pictures if one not in active.maps], active.image)
+        _fill(self._image, [one for one in active.images if one not in active.maps], active.image)
         _fill(self._grains, list(active.all_grains), active.grains)
         count = len(active.maps)
         self._maps.setText(str(count) if count else "none")
         menu = self._maps.menu()
         menu.clear()
-        for layer in active.pictures:
+        for layer in active.images:
             action = QAction(layer.name, menu, checkable=True, checked=layer in active.maps)
             action.toggled.connect(lambda on, layer=layer: self._on_map(layer, on))
             menu.addAction(action)
-        self._maps.setEnabled(bool(active.pictures))
+        self._maps.setEnabled(bool(active.images))
 
     def _on_image(self, index: int) -> None:
         self._active.image = self._image.itemData(index)

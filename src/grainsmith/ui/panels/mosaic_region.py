@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 from zlib import crc32
 
 import numpy as np
 from napari.layers import Image, Labels
-from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.pipeline.mosaic.region import MOST_PX, open_region, reopen_region
 from grainsmith.pipeline.mosaic.write_back import undo_write, write_region
-from grainsmith.ui.editing.autosave import autosave_of
+from grainsmith.ui.editing.autosave import AutosaveManager
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, ImageMetadata, MosaicMetadata, states_of
 from grainsmith.ui.layers.mosaics import (
@@ -27,11 +24,12 @@ from grainsmith.ui.layers.mosaics import (
     reload_labels,
 )
 from grainsmith.ui.panels.base import Panel
-from grainsmith.ui.session.active_layers import connect_while_alive
+from grainsmith.ui.session.mosaic_piece import MosaicPiece
 from grainsmith.ui.widgets.background import run_in_background
 from grainsmith.ui.widgets.controls import button, label
 from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
+from grainsmith.ui.widgets.lifetime import connect_while_alive
 
 if TYPE_CHECKING:
     import napari
@@ -42,58 +40,6 @@ if TYPE_CHECKING:
 _EMPTY = "No mosaic with grains is open: drop the folder that <i>grainsmith mosaic</i> has made."
 _DELAY_MS = 150
 """The view sends many events while it moves."""
-
-_OF_VIEWER: WeakKeyDictionary[Any, Pieces] = WeakKeyDictionary()
-
-
-@dataclass(eq=False)
-class Piece:
-    """A region that is open, its two layers, and the grains of the mosaic that it is cut from."""
-
-    region: Region
-    image: Image
-    grains: Labels
-    mosaic: Labels
-
-
-class Pieces:
-    """The piece of a mosaic that is open in a viewer: one answer for all panels.
-
-    Attributes
-    ----------
-    changed : psygnal signal
-        Sent without arguments when a piece was opened or closed.
-    """
-
-    changed = Signal()
-
-    def __init__(self, layers: Any) -> None:
-        self._piece: Piece | None = None
-        layers.events.removed.connect(self._on_removed)
-
-    @property
-    def present(self) -> Piece | None:
-        """The piece that is open, None without one."""
-        return self._piece
-
-    @present.setter
-    def present(self, piece: Piece | None) -> None:
-        self._piece = piece
-        self.changed.emit()
-
-    def _on_removed(self, event: Any) -> None:
-        piece = self._piece
-        if piece is not None and event.value is piece.grains:
-            piece.mosaic.visible = True
-            self.present = None
-
-
-def pieces_of(viewer: napari.viewer.Viewer) -> Pieces:
-    """Return what is open of a mosaic in a viewer: the same object to every panel."""
-    real = getattr(viewer, "__wrapped__", viewer)
-    if real not in _OF_VIEWER:
-        _OF_VIEWER[real] = Pieces(real.layers)
-    return _OF_VIEWER[real]
 
 
 class RegionPanel(Panel):
@@ -112,7 +58,7 @@ class RegionPanel(Panel):
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
-        self._pieces = pieces_of(self.viewer)
+        self._pieces = self.session.mosaic_piece
         self._what = label("")
         self.edit_button = button(
             "Edit this region",
@@ -153,7 +99,7 @@ class RegionPanel(Panel):
 
     def refresh(self) -> None:
         """Show which mosaic is open and what can be done with it."""
-        mosaic, piece = self._mosaic, self._pieces.present
+        mosaic, piece = self._mosaic, self._pieces.piece
         if self._only_with_mosaic:
             self.setVisible(mosaic is not None)
         self._what.setText(self._text(mosaic, piece))
@@ -183,7 +129,7 @@ class RegionPanel(Panel):
 
     def write_back(self) -> None:
         """Write the corrected grains into the mosaic and close the piece."""
-        piece = self._pieces.present
+        piece = self._pieces.piece
         if piece is None:
             return
         self.show_message("")
@@ -215,10 +161,10 @@ class RegionPanel(Panel):
 
     def close_piece(self) -> None:
         """Close the piece without writing it back, after asking where something was edited."""
-        piece = self._pieces.present
+        piece = self._pieces.piece
         if piece is None:
             return
-        if history_of(piece.grains).unsaved and not self.may_discard():
+        if not history_of(piece.grains).is_saved and not self.may_discard():
             return
         self._settle(piece)
         self._remove(piece)
@@ -241,10 +187,10 @@ class RegionPanel(Panel):
         return editable_mosaic(self.viewer.layers)
 
     def _on_view(self, _event: object = None) -> None:
-        if self._pieces.present is None and self.isVisible():
+        if self._pieces.piece is None and self.isVisible():
             self._timer.start()
 
-    def _text(self, mosaic: Labels | None, piece: Piece | None) -> str:
+    def _text(self, mosaic: Labels | None, piece: MosaicPiece | None) -> str:
         if mosaic is None:
             return _EMPTY
         name = Path(MosaicMetadata.of(mosaic).source).name
@@ -295,7 +241,7 @@ class RegionPanel(Panel):
         grains = self._add_grains(region, image.name, place, restored)
         mosaic.visible = False
         self.roles.image, self.roles.grains = image, grains
-        self._pieces.present = Piece(region, image, grains, mosaic)
+        self._pieces.piece = MosaicPiece(region, image, grains, mosaic)
 
     def _add_grains(
         self, region: Region, name: str, place: dict[str, Any], restored: Labels | None
@@ -316,10 +262,10 @@ class RegionPanel(Panel):
             history_of(grains).mark_unsaved()
         return grains
 
-    def _on_written(self, piece: Piece, pixels: int, written: WriteBackResult) -> None:
+    def _on_written(self, piece: MosaicPiece, pixels: int, written: WriteBackResult) -> None:
         # Not by the place in the history: another edit may have come to the same place.
         if crc32(np.ascontiguousarray(piece.grains.data).data) != pixels:
-            self._pieces.present = None
+            self._pieces.piece = None
             piece.mosaic.visible = True
             late = f" '{piece.grains.name}' was edited meanwhile and stays open: that is not in it."
         else:
@@ -329,10 +275,10 @@ class RegionPanel(Panel):
         self._read_again(piece.mosaic)
         self.show_message(_told(written) + late)
 
-    def _settle(self, piece: Piece) -> None:
+    def _settle(self, piece: MosaicPiece) -> None:
         """Let go of what was kept of a piece for a crash: nothing of it is unsaved any more."""
         history_of(piece.grains).mark_saved()
-        kept = autosave_of(self.viewer).kept(piece.grains)
+        kept = self.session.part(AutosaveManager).of_layer(piece.grains)
         if kept is not None:
             kept.save()
 
@@ -340,7 +286,7 @@ class RegionPanel(Panel):
         self._read_again(mosaic)
         self.show_message(f"The last write-back was taken back: {_changes(written)}.")
 
-    def _remove(self, piece: Piece) -> None:
+    def _remove(self, piece: MosaicPiece) -> None:
         for layer in (piece.grains, piece.image):
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)

@@ -21,10 +21,10 @@ from grainsmith.ui.panels.base import Panel
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_IMAGE, missing_text
 from grainsmith.ui.plugin.sample_data import sample_layers
-from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.widgets.controls import button, label
 from grainsmith.ui.widgets.file_dialogs import ask_files_to_open
 from grainsmith.ui.widgets.layouts import rows
+from grainsmith.ui.widgets.lifetime import connect_while_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable

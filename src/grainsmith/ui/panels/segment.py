@@ -21,11 +21,10 @@ from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_IMAGE
-from grainsmith.ui.session.active_layers import connect_while_alive
-from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.widgets.background import run_in_background
 from grainsmith.ui.widgets.controls import button, label
 from grainsmith.ui.widgets.layouts import rows
+from grainsmith.ui.widgets.lifetime import connect_while_alive
 from grainsmith.ui.widgets.model_picker import ModelChoice
 from grainsmith.ui.widgets.settings_form import Form
 
@@ -97,7 +96,9 @@ class SegmentPanel(Panel):
             self._hint,
             self.form,
         )
-        panel_settings_of(self.viewer).take_part("segment", self, self.settings, self.show_settings)
+        self.session.settings.add_section(
+            "segment", self.settings, self.show_settings, closed=self.destroyed
+        )
 
     def _slider_block(self) -> QWidget:
         block = QWidget()
@@ -195,7 +196,7 @@ class SegmentPanel(Panel):
     def _image_of_grains(self) -> Image | None:
         grains, image = self.roles.grains, self.roles.image
         fitting = [
-            layer for layer in self.roles.pictures if grains and self.roles.belongs(grains, layer)
+            layer for layer in self.roles.images if grains and self.roles.belongs(grains, layer)
         ]
         return image if image in fitting else next(iter(fitting), None)
 
@@ -232,7 +233,7 @@ class SegmentPanel(Panel):
     def _take_field(
         self, image: Image, settings: SegmentSettings, start_s: float, field: SegmentedField
     ) -> None:
-        if image not in self.roles.pictures:
+        if image not in self.roles.images:
             self.show_message("The image was closed meanwhile, so its grains were dropped.")
             return
         kept = self._show_grains(image, field.labels, field.table, field.prediction, settings)
@@ -293,7 +294,7 @@ class SegmentPanel(Panel):
             self._redraw()
             return
         self._undim()
-        if image in self.roles.pictures and prediction is self._prediction():
+        if image in self.roles.images and prediction is self._prediction():
             labels = with_data_bar(grains.labels, sem_image_of(image))
             kept = self._show_grains(image, labels, grains.table, prediction, settings, amend=True)
             self.show_message(_count(len(grains.table), "", grains.note) + kept)

@@ -23,13 +23,11 @@ from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_GRAINS, NOT_MEASURED, missing_text
-from grainsmith.ui.session.active_layers import connect_while_alive
-from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
-from grainsmith.ui.session.panel_settings import panel_settings_of
-from grainsmith.ui.session.selection import selection_of
+from grainsmith.ui.session.measurements import AUTOMATIC_PX
 from grainsmith.ui.widgets.controls import button, combo_box, fill_combo, label
 from grainsmith.ui.widgets.file_dialogs import ask_file_to_save
 from grainsmith.ui.widgets.layouts import row_of
+from grainsmith.ui.widgets.lifetime import connect_while_alive
 from grainsmith.ui.widgets.plot_canvas import Plot
 from grainsmith.ui.widgets.settings_form import Form
 
@@ -53,7 +51,7 @@ class StatisticsPanel(Panel):
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
-        self._selection = selection_of(self.viewer)
+        self._selection = self.session.selection
         self._measurements: Measurements | None = None
         self._statistics: SizeStatistics | None = None
         self._labels = np.empty(0, int)
@@ -83,8 +81,8 @@ class StatisticsPanel(Panel):
         )
         self._timer = QTimer(self, singleShot=True, interval=_DELAY_MS)
         self._lay_out()
-        panel_settings_of(self.viewer).take_part(
-            "statistics", self, self._form.settings, self._form.show_settings
+        self.session.settings.add_section(
+            "statistics", self._form.settings, self._form.show_settings, closed=self.destroyed
         )
         self._on_grains(self.roles.grains)
 
@@ -136,11 +134,11 @@ class StatisticsPanel(Panel):
     def _on_grains(self, grains: Labels | None) -> None:
         if self._measurements is not None:
             self._measurements.changed.disconnect(self._on_table)
-        self._measurements = None if grains is None else measurements_of(grains, self.viewer)
+        self._measurements = None if grains is None else self.session.measurements(grains)
         self._statistics = None
         if self._measurements is not None and grains is not None:
             connect_while_alive(self, self._measurements.changed, self._on_table)
-            if not self._measurements.known and grains.data.size <= AUTOMATIC_PX:
+            if not self._measurements.is_complete and grains.data.size <= AUTOMATIC_PX:
                 self._measure()
         self._on_table()
         self.refresh()
@@ -151,7 +149,7 @@ class StatisticsPanel(Panel):
 
     def _measure(self) -> None:
         if self._measurements is not None:
-            self._measurements.measure(busy=self._compute, progress=self.progress)
+            self._measurements.measure(partial(self.run_job, busy=self._compute, title="Measuring"))
 
     def _on_table(self) -> None:
         table = self._table()
@@ -192,7 +190,7 @@ class StatisticsPanel(Panel):
         if self._measurements is None:
             self.show_missing(NO_GRAINS)
             return
-        if not self._measurements.known:
+        if not self._measurements.is_complete:
             self._measure()
             return
         settings = self._form.settings()
@@ -285,7 +283,7 @@ class StatisticsPanel(Panel):
         self.plot.draw(lambda axes: plots.draw_ternary(axes, values))
 
     def _on_lasso(self, rows: Any) -> None:
-        self._selection.choose(self._labels[rows].tolist())
+        self._selection.select(self._labels[rows].tolist())
         self.show_message(
             f"{len(rows)} grains selected: see the table and the outlines in the image."
         )
@@ -307,7 +305,7 @@ class StatisticsPanel(Panel):
     def report(self, path: str = "") -> None:
         """Write the report in the background; asks for a file unless one is given."""
         grains = self.roles.grains
-        if self._measurements is None or grains is None or not self._measurements.known:
+        if self._measurements is None or grains is None or not self._measurements.is_complete:
             self.show_message(
                 missing_text(self.roles, NO_GRAINS) if grains is None else NOT_MEASURED
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,19 +20,19 @@ from qtpy.QtWidgets import (
 
 from grainsmith.io.tables.grain_table import write_table
 from grainsmith.plots import readable
-from grainsmith.ui.editing.clicks import on_click
-from grainsmith.ui.editing.mouse import at_work
+from grainsmith.ui.editing.history import history_of
+from grainsmith.ui.editing.mouse import GrainMouse
+from grainsmith.ui.layers.camera import zoom_to
 from grainsmith.ui.layers.label_colors import color_grains, restore_colors
 from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_GRAINS, NOT_MEASURED, error_text, missing_text
-from grainsmith.ui.session.active_layers import connect_while_alive
-from grainsmith.ui.session.measurements import AUTOMATIC_PX, measurements_of
-from grainsmith.ui.session.selection import selection_of, zoom_to_grains
+from grainsmith.ui.session.measurements import AUTOMATIC_PX
 from grainsmith.ui.widgets.controls import button, label
 from grainsmith.ui.widgets.file_dialogs import ask_file_to_save
 from grainsmith.ui.widgets.grain_table_model import GrainTableModel
 from grainsmith.ui.widgets.layouts import row_of
+from grainsmith.ui.widgets.lifetime import connect_while_alive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +65,8 @@ class TablePanel(Panel):
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
-        self._selection = selection_of(self.viewer)
+        self._selection = self.session.selection
+        self._mouse = self.session.part(GrainMouse)
         self._measurements: Measurements | None = None
         self._names: list[str] = []
         self._linking = False
@@ -120,7 +122,7 @@ class TablePanel(Panel):
         connect_while_alive(self, self.roles.grains_changed, self._on_grains)
         connect_while_alive(self, self.roles.maps_changed, lambda _: self._measure_if_known())
         connect_while_alive(self, self._selection.changed, self._on_selection)
-        on_click(self.viewer, self, self._on_image_clicked)
+        connect_while_alive(self, self._mouse.clicked, self._on_image_clicked)
 
     # --- rows and columns
 
@@ -155,7 +157,7 @@ class TablePanel(Panel):
             self.show_missing(NO_GRAINS)
             return
         self.show_message("")
-        self._measurements.measure(busy=self._measure, progress=self.progress)
+        self._measurements.measure(partial(self.run_job, busy=self._measure, title="Measuring"))
 
     def refresh(self) -> None:
         """Show what is missing."""
@@ -165,11 +167,11 @@ class TablePanel(Panel):
         if self._measurements is not None:
             self._measurements.changed.disconnect(self._on_table)
             self._measurements.lost.disconnect(self.measure)
-        self._measurements = None if grains is None else measurements_of(grains, self.viewer)
+        self._measurements = None if grains is None else self.session.measurements(grains)
         if self._measurements is not None:
             connect_while_alive(self, self._measurements.changed, self._on_table)
             connect_while_alive(self, self._measurements.lost, self.measure)
-            if not self._measurements.known and grains is not None:
+            if not self._measurements.is_complete and grains is not None:
                 self._measure_soon(grains)
         self._on_table()
         self.refresh()
@@ -181,7 +183,7 @@ class TablePanel(Panel):
             self.show_message("This image is large: press Measure for the table.")
 
     def _measure_if_known(self) -> None:
-        if self._measurements is not None and self._measurements.known:
+        if self._measurements is not None and self._measurements.is_complete:
             self.measure()
 
     def _on_table(self) -> None:
@@ -239,13 +241,16 @@ class TablePanel(Panel):
         rows = sorted(index.row() for index in self._view.selectionModel().selectedRows())
         labels = self._model.labels[rows].tolist()
         self._linking = True
-        self._selection.choose(labels)
+        self._selection.select(labels)
         self._linking = False
         if labels and self.roles.grains is not None:
-            zoom_to_grains(self.viewer, self.roles.grains, labels)
+            index = history_of(self.roles.grains).index
+            present = [label for label in labels if label in index]
+            if present:
+                zoom_to(self.viewer, self.roles.grains, index.union(present))
 
     def _on_image_clicked(self, clicked: int, more: bool) -> None:
-        if at_work(self.viewer) is not None:
+        if self._mouse.tool is not None or not self.isVisible():
             return  # the panel Clean selects; a second time would undo that
         labels = list(self._selection.labels)
         if not more:
@@ -254,7 +259,7 @@ class TablePanel(Panel):
             labels.remove(clicked)
         elif clicked:
             labels.append(clicked)
-        self._selection.choose(labels)
+        self._selection.select(labels)
 
     def _on_selection(self, labels: tuple[int, ...]) -> None:
         if not self._linking:
@@ -294,7 +299,7 @@ class TablePanel(Panel):
     @reports_errors
     def save(self, path: str = "") -> None:
         """Save all rows and columns; asks for a file unless one is given."""
-        if self._measurements is None or not self._measurements.known:
+        if self._measurements is None or not self._measurements.is_complete:
             self.show_message(
                 missing_text(self.roles, NO_GRAINS) if self._measurements is None else NOT_MEASURED
             )

@@ -21,7 +21,7 @@ from grainsmith.ui.layers.data_bar import data_bar_layer
 from grainsmith.ui.layers.element_maps import map_folder_layers
 from grainsmith.ui.layers.images import image_layer
 from grainsmith.ui.layers.metadata import GrainsMetadata
-from grainsmith.ui.session.active_layers import active_layers_of
+from grainsmith.ui.session import session_of
 from grainsmith.ui.widgets.hints import message_of
 
 if TYPE_CHECKING:
@@ -125,4 +125,4 @@ def _is_named_as_map(path: Path) -> bool:
 def _active_image() -> Image | None:
     """Return the active image of the current viewer, or None."""
     viewer = napari.current_viewer()
-    return active_layers_of(viewer).image if viewer is not None else None
+    return session_of(viewer).active.image if viewer is not None else None

@@ -1,14 +1,14 @@
-"""The measures of a labels layer, kept up to date: table and statistics panels share them.
+"""Measurements of a labels layer that follow its edits, shared by table and statistics panels.
 
-The table itself lives in `layer.features`, beside what others put there. An edit, an undo, or
-another plugin that writes into the labels: each shows in the checksums of the tiles, and only the
-grains there are measured again.
+The table itself lives in `layer.features`, beside columns of other origin. An edit, an undo or
+another plugin that writes into the labels shows in the checksums of the tiles, and only the grains
+there are measured again.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
+from weakref import ref
 
 import numpy as np
 import pandas as pd
@@ -17,93 +17,88 @@ from qtpy.QtCore import QTimer
 
 from grainsmith.data import no_progress
 from grainsmith.measure import measure_grains, measure_maps, tile_checksums, update_grains
-from grainsmith.ui.layers.element_maps import element_map_of
-from grainsmith.ui.layers.geometry import pixel_size_um_of, transform_of
+from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.labels import features_of, table_of
 from grainsmith.ui.layers.metadata import ImageMetadata, states_of
-from grainsmith.ui.session.active_layers import active_layers_of
-from grainsmith.ui.widgets.background import run_in_background
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari.layers import Image, Labels
-    from qtpy.QtWidgets import QWidget
 
     from grainsmith.data import ElementMap, LabelImage, OnProgress, Transform
     from grainsmith.ui.session.active_layers import ActiveLayers
-    from grainsmith.ui.widgets.progress_bar import ProgressBar
+
+    Result = tuple[pd.DataFrame, pd.DataFrame | None, Any]
 
 _DELAY_MS = 60
 """A stroke of the brush sends many events; the grains are measured once they have stopped."""
 
 AUTOMATIC_PX = 80_000_000
-"""Larger label images are measured when they are asked for, not by themselves."""
+"""Larger label images are measured only on request."""
 
-_MANY = 0.2
-"""Where more of the tiles have changed, all is measured anew, in the background."""
+_MAX_CHANGED = 0.2
+"""If a larger fraction of the tiles has changed, all grains are measured in the background."""
 
-_OF_LAYER: WeakKeyDictionary[Labels, Measurements] = WeakKeyDictionary()
-
-
-def measurements_of(layer: Labels, viewer: Any) -> Measurements:
-    """Return the measures of a layer: the same object to every panel."""
-    if layer not in _OF_LAYER:
-        _OF_LAYER[layer] = Measurements(layer, active_layers_of(viewer))
-    return _OF_LAYER[layer]
+_FEW_TILES = 400
+"""So few tiles are always measured at once."""
 
 
 class Measurements:
-    """Measures of one labels layer that follow its edits.
+    """Measurements of one labels layer that follow its edits.
 
     Attributes
     ----------
     changed : psygnal signal
-        Sent without arguments when the table is another one.
+        Sent without arguments when the table has changed.
     lost : psygnal signal
-        Sent without arguments when the labels have changed so much, or in such a way, that all of
-        them must be measured anew (see `measure`).
+        Sent without arguments when the labels have changed so much, or in such a way, that all
+        grains must be measured again (see `measure`).
     """
 
     changed = Signal()
     lost = Signal()
 
-    def __init__(self, layer: Labels, roles: ActiveLayers) -> None:
+    def __init__(self, layer: Labels, active: ActiveLayers) -> None:
         self._layer = ref(layer)
-        self._roles = roles
-        self._own: pd.DataFrame | None = None
-        self._maps: pd.DataFrame | None = None
-        self._sums = np.empty((0, 0), np.uint64)
-        self.running = False
+        self._active = active
+        self._shapes: pd.DataFrame | None = None
+        self._elements: pd.DataFrame | None = None
+        self._checksums = np.empty((0, 0), np.uint64)
+        self._job: _MeasureJob | None = None
         self._writing = False
         self._timer = QTimer(singleShot=True, interval=_DELAY_MS)
         self._timer.timeout.connect(self.update)
         for event in ("paint", "set_data", "data"):
-            layer.events[event].connect(self._on_edit)
+            layer.events[event].connect(self._on_edited)
         layer.events.features.connect(self._on_features)
         layer.events.scale.connect(self._on_scale)
 
     @property
     def layer(self) -> Labels | None:
-        """The layer, None when it is gone."""
+        """The layer; None when it is gone."""
         return self._layer()
 
     @property
-    def known(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether all grains have been measured."""
-        return self._own is not None
+        return self._shapes is not None
+
+    @property
+    def running(self) -> bool:
+        """Whether all grains are being measured in the background."""
+        return self._job is not None and not self._job.done
 
     @property
     def table(self) -> pd.DataFrame:
-        """All that is known of the grains, index `label`; `source` says who drew a grain."""
+        """All columns of all grains, index `label`; `source` says what drew a grain."""
         layer = self.layer
-        if layer is None or self._own is None:
+        if layer is None or self._shapes is None:
             return pd.DataFrame()
         table = table_of(layer)
         source = pd.Series("model", index=table.index, dtype=object)
-        states = states_of(layer)
-        said = {label: state for label, state in states.items() if state != "auto"}
-        source.update(pd.Series(said, dtype=object))
+        manual = {label: state for label, state in states_of(layer).items() if state != "auto"}
+        source.update(pd.Series(manual, dtype=object))
         table.insert(0, "source", source)
         return table
 
@@ -116,68 +111,59 @@ class Measurements:
         height, width = layer.data.shape
         return height - self._inputs(layer)["data_bar_rows"], width
 
-    def measure(
-        self, *, busy: QWidget, progress: ProgressBar, then: Callable[[], None] | None = None
-    ) -> None:
-        """Measure all grains in the background."""
+    def measure(self, start: Callable[..., None]) -> None:
+        """Measure all grains in the background.
+
+        Parameters
+        ----------
+        start : callable
+            Starts a function in a thread; called as ``start(function, *arguments, then=slot)``.
+        """
         layer = self.layer
         if layer is None or self.running:
             return
-        self.running = True
-
-        def take(found: tuple[pd.DataFrame, pd.DataFrame, Any]) -> None:
-            self.running = False
-            self._own, self._maps, self._sums = found
-            self._write()
-            self._timer.start()  # what was edited meanwhile
-            if then is not None:
-                then()
-
-        def stopped() -> None:
-            self.running = False
-
-        run_in_background(
-            _measure_all,
-            np.array(layer.data),
-            self._inputs(layer),
-            *self._maps_of(),
-            busy=busy,
-            then=take,
-            progress=progress,
-            title="Measuring",
-            stopped=stopped,
-        )
+        # A job whose panel was closed meanwhile never returns a result; `running` must end with it.
+        self._job = _MeasureJob()
+        inputs, maps = self._inputs(layer), self._active.element_maps()
+        start(self._job, np.array(layer.data), inputs, *maps, then=self._on_measured)
 
     def update(self) -> None:
-        """Measure again the grains whose tiles have changed since the last time."""
+        """Measure the grains again whose tiles have changed since the last time."""
         layer = self.layer
-        if layer is None or self._own is None or self.running:
+        if layer is None or self._shapes is None or self.running:
             return
-        sums = tile_checksums(layer.data)
-        tiles = sums != self._sums if sums.shape == self._sums.shape else np.ones((1, 1), bool)
-        if not tiles.any():
+        checksums = tile_checksums(layer.data)
+        same_shape = checksums.shape == self._checksums.shape
+        changed = checksums != self._checksums if same_shape else np.ones((1, 1), bool)
+        if not changed.any():
             self._restore(layer)
             return
         self._timer.stop()
-        if tiles.shape != self._sums.shape or (tiles.mean() > _MANY and tiles.size > 400):
+        if not same_shape or (changed.mean() > _MAX_CHANGED and changed.size > _FEW_TILES):
             self._lose()
             return
-        self._sums = sums
-        self._own, ids = update_grains(self._own, layer.data, tiles, **self._inputs(layer))
-        maps, transforms = self._maps_of()
-        if maps and self._maps is not None:
+        self._checksums = checksums
+        self._shapes, ids = update_grains(self._shapes, layer.data, changed, **self._inputs(layer))
+        maps, transforms = self._active.element_maps()
+        if maps and self._elements is not None:
             rows = measure_maps(layer.data, maps, transforms, only=ids.tolist())
-            self._maps = rows.combine_first(self._maps).reindex(self._own.index)
+            self._elements = rows.combine_first(self._elements).reindex(self._shapes.index)
         self._write()
 
-    # --- how
+    # --- helpers
+
+    def _on_measured(self, result: Result) -> None:
+        self._job = None
+        self._shapes, self._elements, self._checksums = result
+        self._write()
+        self._timer.start()  # for what was edited meanwhile
 
     def _restore(self, layer: Labels) -> None:
-        # The labels are those that were measured, but another step of the history has come and gone
-        # meanwhile, or somebody has put a table without measures.
-        if self._own is not None and not table_of(layer).reindex(columns=self._own.columns).equals(
-            self._own
-        ):
+        """Write the measures again where undo and redo, or a foreign table, have replaced them."""
+        if self._shapes is None:
+            return
+        present = table_of(layer).reindex(columns=self._shapes.columns)
+        if not present.equals(self._shapes):
             self._write()
 
     def _inputs(self, layer: Labels) -> dict[str, Any]:
@@ -189,83 +175,91 @@ class Measurements:
         }
 
     def _image_of(self, layer: Labels) -> Image | None:
-        fitting = [
-            one
-            for one in (self._roles.image, *self._roles.pictures)
-            if one is not None
-            and not one.multiscale
-            and one.data.shape[:2] == layer.data.shape
-            and self._roles.belongs(layer, one)
-        ]
-        return fitting[0] if fitting else None
-
-    def _maps_of(self) -> tuple[list[ElementMap], dict[str, Transform]]:
-        maps: list[ElementMap] = []
-        transforms: dict[str, Transform] = {}
-        if self._roles.image is None:
-            return maps, transforms
-        for layer in self._roles.maps:
-            element_map = element_map_of(layer)
-            if element_map.element not in transforms:  # of two maps of an element the first counts
-                maps.append(element_map)
-                transforms[element_map.element] = transform_of(layer, self._roles.image)
-        return maps, transforms
+        for image in (self._active.image, *self._active.images):
+            if (
+                image is not None
+                and not image.multiscale
+                and image.data.shape[:2] == layer.data.shape
+                and self._active.belongs(layer, image)
+            ):
+                return image
+        return None
 
     def _write(self) -> None:
         layer = self.layer
-        if layer is None or self._own is None:
+        if layer is None or self._shapes is None:
             return
-        parts = [self._own] if self._maps is None else [self._own, self._maps]
-        own = pd.concat(parts, axis=1)
+        parts = [part for part in (self._shapes, self._elements) if part is not None]
+        measures = pd.concat(parts, axis=1)
         others = table_of(layer)
         others = others.drop(
-            columns=[name for name in others if name in own or _is_scale(str(name))]
+            columns=[name for name in others if name in measures or _has_length_unit(str(name))]
         )
-        others = others[others.index.isin(own.index)]
+        others = others[others.index.isin(measures.index)]
         self._writing = True
-        layer.features = features_of(own.join(others) if len(others.columns) else own)
+        layer.features = features_of(measures.join(others) if len(others.columns) else measures)
         self._writing = False
         self.changed.emit()
 
     def _lose(self) -> None:
-        self._own = None
+        self._shapes = None
         self.lost.emit()
 
-    def _on_edit(self, _event: object = None) -> None:
-        if self._own is not None:
+    # --- events of the layer
+
+    def _on_edited(self, _event: object) -> None:
+        if self._shapes is not None:
             self._timer.start()
 
-    def _on_features(self, _event: object = None) -> None:
-        if self._writing or self._own is None:
+    def _on_features(self, _event: object) -> None:
+        """Follow a table written elsewhere: by undo, a segmentation, a mineral's name."""
+        if self._writing or self._shapes is None:
             return
-        # Whoever wrote (undo, a new segmentation, a mineral's name) may have had no measures.
         layer = self.layer
-        if layer is not None and "touches_edge" in layer.features:
+        if layer is not None and "touches_edge" in layer.features:  # it has measures
             self.changed.emit()
         self._timer.start()
 
-    def _on_scale(self, _event: object = None) -> None:
-        if self._own is not None:
+    def _on_scale(self, _event: object) -> None:
+        if self._shapes is not None:
             self._lose()
 
 
-def _is_scale(name: str) -> bool:
-    # Micrometres of an older pixel size must not outlive it.
+class _MeasureJob:
+    """Measures all grains in a thread, and knows when it has ended.
+
+    Attributes
+    ----------
+    done : bool
+        Whether it has returned, failed or been cancelled.
+    """
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def __call__(
+        self,
+        labels: LabelImage,
+        inputs: dict[str, Any],
+        maps: list[ElementMap],
+        transforms: dict[str, Transform],
+        on_progress: OnProgress = no_progress,
+    ) -> Result:
+        try:
+            shapes = measure_grains(labels, on_progress=on_progress, **inputs)
+            elements = None
+            if maps:
+                elements = measure_maps(labels, maps, transforms, on_progress=on_progress)
+            return shapes, elements, tile_checksums(labels)
+        finally:
+            self.done = True
+
+
+def _has_length_unit(name: str) -> bool:
+    """Return whether a column holds micrometres, which must not outlive a change of scale."""
     return name.endswith(("_um", "_um2"))
 
 
 def _pixels(image: Image) -> Any:
     pixels = np.asarray(image.data)
     return pixels[..., :3] if image.rgb else pixels
-
-
-def _measure_all(
-    labels: LabelImage,
-    inputs: dict[str, Any],
-    maps: list[ElementMap],
-    transforms: dict[str, Transform],
-    on_progress: OnProgress = no_progress,
-) -> tuple[pd.DataFrame, pd.DataFrame | None, Any]:
-    table = measure_grains(labels, on_progress=on_progress, **inputs)
-    elements = measure_maps(labels, maps, transforms, on_progress=on_progress) if maps else None
-    return table, elements, tile_checksums(labels)

@@ -1,85 +1,80 @@
-"""The grains that are chosen together in table, scatter and image, with outlines round them."""
+"""Which grains are selected, and which one is current."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING
 
 from psygnal import Signal
-
-from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.editing.overlays import CHOSEN
-from grainsmith.ui.editing.previews import Shown
-from grainsmith.ui.layers.camera import zoom_to
-from grainsmith.ui.session.active_layers import active_layers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import napari
     from napari.layers import Labels
 
     from grainsmith.ui.session.active_layers import ActiveLayers
 
-_OF_VIEWER: WeakKeyDictionary[Any, Selection] = WeakKeyDictionary()
-
-
-def selection_of(viewer: napari.viewer.Viewer) -> Selection:
-    """Return the chosen grains of a viewer: the same object to every panel."""
-    real = getattr(viewer, "__wrapped__", viewer)
-    if real not in _OF_VIEWER:
-        _OF_VIEWER[real] = Selection(real.layers, active_layers_of(viewer))
-    return _OF_VIEWER[real]
-
 
 class Selection:
-    """Labels that are chosen.
+    """Grains selected together in table, plots and image.
 
     Attributes
     ----------
     changed : psygnal signal
-        Sent with the tuple of labels.
-    shown : Shown
-        The marks over the grains.
+        Sent with the tuple of selected labels.
+    current_changed : psygnal signal
+        Sent with the current grain when another one, or the same one again, is looked at.
+
+    Notes
+    -----
+    The current grain is napari's selected label of the active grains. Selecting a single grain
+    makes it the current one.
     """
 
     changed = Signal(tuple)
+    current_changed = Signal(int)
 
-    def __init__(self, layers: Any, roles: ActiveLayers) -> None:
-        self.shown = Shown(layers)
-        self._roles = roles
+    def __init__(self, active: ActiveLayers) -> None:
+        self._active = active
         self._labels: tuple[int, ...] = ()
-        roles.grains_changed.connect(lambda _: self.choose(()))
+        self._grains: Labels | None = None
+        active.grains_changed.connect(self._on_grains)
+        self._on_grains(active.grains)
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """The chosen grains."""
+        """The selected grains, in the order of their selection."""
         return self._labels
 
-    def choose(self, labels: Iterable[int]) -> None:
-        """Choose these grains instead of those before; a single one becomes the selected label."""
-        new = tuple(dict.fromkeys(int(label) for label in labels))
-        if new == self._labels:
+    @property
+    def current(self) -> int:
+        """The current grain; 0 without grains."""
+        return int(self._grains.selected_label) if self._grains is not None else 0
+
+    def select(self, labels: Iterable[int]) -> None:
+        """Select these grains only."""
+        selected = tuple(dict.fromkeys(int(label) for label in labels))
+        if selected == self._labels:
             return
-        self._labels = new
-        grains = self._roles.grains
-        if grains is not None and len(new) == 1:
-            grains.selected_label = new[0]
-        self.mark()
-        self.changed.emit(new)
+        self._labels = selected
+        if self._grains is not None and len(selected) == 1:
+            self._grains.selected_label = selected[0]
+        self.changed.emit(selected)
 
-    def mark(self) -> None:
-        """Draw the outlines of the chosen grains where they are now."""
-        grains = self._roles.grains
-        if grains is None or not self._labels:
-            self.shown.hide(CHOSEN)
-        else:
-            self.shown.chosen(grains, history_of(grains).index, self._labels)
+    def set_current(self, label: int) -> None:
+        """Make a grain the current one."""
+        if self._grains is None:
+            return
+        if label == self.current:
+            self.current_changed.emit(label)
+        self._grains.selected_label = label
 
+    def _on_grains(self, grains: Labels | None) -> None:
+        if self._grains is not None:
+            self._grains.events.selected_label.disconnect(self._on_selected_label)
+        self._grains = grains
+        if grains is not None:
+            grains.events.selected_label.connect(self._on_selected_label)
+        self.select(())
 
-def zoom_to_grains(viewer: napari.viewer.Viewer, grains: Labels, labels: Iterable[int]) -> None:
-    """Bring grains into the middle of the view, with their surroundings."""
-    index = history_of(grains).index
-    present = [label for label in labels if label in index]
-    if present:
-        zoom_to(viewer, grains, index.union(present))
+    def _on_selected_label(self, _event: object) -> None:
+        self.current_changed.emit(self.current)

@@ -11,12 +11,12 @@ from skimage.draw import disk
 from tests.fixtures.labels import disks
 
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.editing.overlays import CHOSEN, PREVIEW, UNCOVERED
+from grainsmith.ui.editing.overlays import PREVIEW, SELECTION, UNCOVERED
 from grainsmith.ui.editing.shortcuts import KEYS, keys_text
 from grainsmith.ui.layers.metadata import ImageMetadata
 from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.panels.messages import NO_GRAINS
-from grainsmith.ui.session.active_layers import active_layers_of
+from grainsmith.ui.session import session_of
 
 SHAPE = (200, 260)
 CENTRES = [(40, 40), (40, 110), (40, 180), (110, 40), (110, 110), (110, 180), (170, 60)]
@@ -54,17 +54,17 @@ def press(layer, key):
 
 
 def test_every_button_acts(panel):
-    panel.editor.choose([1])
+    panel.editor.select([1])
     panel.manual.buttons["fill_holes"].click()
     panel.manual.buttons["grow"].click()
     panel.manual.buttons["delete"].click()
     names = [step.name for step in history_of(panel.layer).steps]
     assert names == ["Fill holes 1", "Grow 1", "Delete 1"]
     panel.manual.buttons["cut"].click()
-    assert panel.editor.mode == "cut"
+    assert panel.editor.tool.mode == "cut"
     assert not panel.layer.mouse_pan
     panel.manual.buttons["cut"].click()
-    assert panel.editor.mode == "choose"
+    assert panel.editor.tool.mode == "choose"
     assert panel.layer.mouse_pan
 
 
@@ -75,13 +75,13 @@ def test_keys_are_bound_on_the_layer_and_given_back(panel, viewer):
     assert len(bound) == len({key.key for key in KEYS})
     taken = {str(key) for key in Labels.class_keymap} | {str(key) for key in viewer.keymap}
     assert not bound & taken
-    panel.editor.choose([2])
+    panel.editor.select([2])
     press(panel.layer, "D")
     assert not (panel.layer.data == 2).any()
     press(panel.layer, "R")
-    assert panel.editor.mode == "box"
+    assert panel.editor.tool.mode == "box"
     press(panel.layer, "Q")
-    assert panel.editor.mode == "choose"
+    assert panel.editor.tool.mode == "choose"
     panel.hide()
     assert not panel.layer.keymap
 
@@ -109,7 +109,7 @@ def test_preview_counts_and_colours_and_changes_nothing(panel, qtbot):
     qtbot.waitUntil(lambda: "would be removed" in panel.clean_up.result, timeout=10_000)
     said = "1 of 8 grains would be removed: 8 (area 9 px < 50 px). Holes filled in 1."
     assert panel.clean_up.result == said
-    marks = panel.editor.shown.layer(PREVIEW)
+    marks = panel.editor.overlays.layer(PREVIEW)
     np.testing.assert_array_equal(marks.data == 2, before == 8)
     hole = np.zeros(SHAPE, bool)
     hole[38:42, 38:42] = True
@@ -135,12 +135,12 @@ def test_clean_up_is_one_step_and_spares_the_accepted(panel, qtbot):
 @pytest.mark.parametrize("start", ["apply", "preview"])
 def test_a_clean_up_that_other_work_overtook_is_not_done(panel, qtbot, start):
     history = history_of(panel.layer)
-    panel.editor.choose([1])
+    panel.editor.select([1])
     panel.editor.delete()
     panel.clean_up.form["min_area_px"].value = 50
     getattr(panel.clean_up, start)()
     panel.editor.undo()
-    panel.editor.choose([2])
+    panel.editor.select([2])
     panel.editor.delete()  # another step at the same place of the history
     after = panel.layer.data.copy()
     qtbot.waitUntil(lambda: "edited meanwhile" in panel.clean_up.result, timeout=10_000)
@@ -156,23 +156,23 @@ def test_review_walks_from_the_worst_and_counts(panel, qtbot):
     first = review.queue.entries[0]
     assert first.grain in (6, 8)
     press(panel.layer, "N")
-    assert panel.editor.chosen == (first.grain,)
+    assert panel.editor.selected == (first.grain,)
     press(panel.layer, "K")
     assert first.grain not in history_of(panel.layer).index
     assert review.queue.present.grain == 0  # a bare place comes before grains that are merely odd
     press(panel.layer, "A")
-    assert panel.editor.chosen == (panel.layer.data[165, 140],)
+    assert panel.editor.selected == (panel.layer.data[165, 140],)
     press(panel.layer, "A")
-    assert panel.editor.chosen == (review.queue.present.grain,)
+    assert panel.editor.selected == (review.queue.present.grain,)
     press(panel.layer, "A")
     qtbot.waitUntil(lambda: review.progress_text == "3 of 9 reviewed")
 
 
 def test_coverage_shows_what_no_grain_covers(panel, qtbot):
     press(panel.layer, "G")
-    marks = panel.editor.shown.layer(UNCOVERED)
+    marks = panel.editor.overlays.layer(UNCOVERED)
     np.testing.assert_array_equal(marks.data > 0, panel.layer.data == 0)
-    panel.editor.choose([1])
+    panel.editor.select([1])
     panel.editor.delete()
     qtbot.waitUntil(lambda: bool(marks.data[50, 50]))
     press(panel.layer, "G")
@@ -182,7 +182,7 @@ def test_coverage_shows_what_no_grain_covers(panel, qtbot):
 def test_history_list_goes_to_a_step(panel, qtbot):
     before = panel.layer.data.copy()
     for grain in (1, 2, 3):
-        panel.editor.choose([grain])
+        panel.editor.select([grain])
         panel.editor.delete()
     rows = panel.history.rows
     qtbot.waitUntil(lambda: rows.count() == 4)
@@ -196,10 +196,10 @@ def test_history_list_goes_to_a_step(panel, qtbot):
 
 def test_grains_can_be_changed_and_tell_once(panel, viewer):
     told = []
-    panel.editor.told.connect(told.append)
+    panel.editor.message.connect(told.append)
     first, other = panel.layer, viewer.add_labels(field(), name="other").__wrapped__
     for layer in (other, first, other, first):
-        active_layers_of(viewer).grains = layer
+        session_of(viewer).active.grains = layer
     assert told == []
     history_of(first).told.emit("locked")
     assert told == ["locked"]
@@ -208,14 +208,14 @@ def test_grains_can_be_changed_and_tell_once(panel, viewer):
 
 
 def test_a_hidden_panel_leaves_no_marks_and_no_mouse(panel, viewer):
-    panel.editor.choose([1])
+    panel.editor.select([1])
     panel.editor.set_mode("cut")
     panel.editor.on_stroke([(10, 40), (60, 40)], done=False)
-    assert panel.editor.shown.is_shown(PREVIEW)
+    assert panel.editor.overlays.is_shown(PREVIEW)
     callbacks = len(viewer.mouse_drag_callbacks)
     panel.hide()
-    assert [layer.name for layer in viewer.layers] == ["field", "grains", CHOSEN]
-    assert not panel.editor.shown.is_shown(PREVIEW)
+    assert [layer.name for layer in viewer.layers] == ["field", "grains", SELECTION]
+    assert not panel.editor.overlays.is_shown(PREVIEW)
     assert len(viewer.mouse_drag_callbacks) == callbacks - 1
     panel.show()
     assert len(viewer.mouse_drag_callbacks) == callbacks
@@ -253,7 +253,7 @@ def test_suspicious_grains_are_counted_without_missed_ones(panel, qtbot):
 def test_the_data_bar_is_not_uncovered(panel, viewer):
     ImageMetadata.update(panel.roles.image, data_bar_rows=20)
     press(panel.layer, "G")
-    overlay = panel.editor.shown.layer(UNCOVERED)
+    overlay = panel.editor.overlays.layer(UNCOVERED)
     assert overlay.data[:-20].any()
     assert not overlay.data[-20:].any()
 
@@ -261,7 +261,7 @@ def test_the_data_bar_is_not_uncovered(panel, viewer):
 def test_escape_leaves_any_mode(panel, qtbot):
     panel.editor.set_mode("cut")
     QTest.keyClick(panel, Qt.Key.Key_Escape)
-    assert panel.editor.mode == "choose"
+    assert panel.editor.tool.mode == "choose"
     panel.layer.mode = "paint"
     QTest.keyClick(panel, Qt.Key.Key_Escape)
     assert str(panel.layer.mode) == "pan_zoom"

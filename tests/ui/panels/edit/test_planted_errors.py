@@ -13,7 +13,8 @@ from skimage.morphology import dilation
 from grainsmith.io.images.reader import read_image
 from grainsmith.io.labels.label_image import read_labels
 from grainsmith.score import score_labels
-from grainsmith.ui.editing.editor import editor_of
+from grainsmith.ui.editing.editor import Editor
+from grainsmith.ui.session import session_of
 
 N = 5
 
@@ -28,9 +29,9 @@ class User:
         self.acts += 1
         getattr(self.editor, action)(*args)
 
-    def click(self, point, *, more=False):
+    def click(self, point, *, additive=False):
         self.acts += 1
-        self.editor.on_click(point, more=more)
+        self.editor.on_click(point, additive=additive)
 
     def drag(self, points):
         self.acts += 1
@@ -110,7 +111,7 @@ def test_twenty_errors_take_forty_clicks_and_keys_at_most(shared_data):
     model = ViewerModel()
     model.add_image(picture)
     model.add_labels(labels)
-    editor = editor_of(model)
+    editor = session_of(model).part(Editor)
     user = User(editor)
 
     user.press("set_mode", "cut")
@@ -126,11 +127,11 @@ def test_twenty_errors_take_forty_clicks_and_keys_at_most(shared_data):
     for number, spot in missed:
         user.click(spot)
         wanted = truth == number
-        if iou(np.isin(editor.layer.data, editor.chosen), wanted) < 0.75:
+        if iou(np.isin(editor.layer.data, editor.selected), wanted) < 0.75:
             user.turn(3)
     user.press("set_mode", "choose")
     for spot in false:
-        user.click(tuple(spot), more=spot is not false[0])
+        user.click(tuple(spot), additive=spot is not false[0])
     user.press("delete")
 
     result = score_labels(truth, editor.layer.data)

@@ -113,13 +113,13 @@ def hand(shown_viewer):
 
 def test_clicks_choose_and_shift_adds_and_takes_away(hand):
     hand.click(CENTRES[1])
-    assert hand.panel.editor.chosen == (1,)
+    assert hand.panel.editor.selected == (1,)
     hand.click(CENTRES[2], SHIFT)
-    assert hand.panel.editor.chosen == (1, 2)
+    assert hand.panel.editor.selected == (1, 2)
     hand.click(CENTRES[1], SHIFT)
-    assert hand.panel.editor.chosen == (2,)
+    assert hand.panel.editor.selected == (2,)
     hand.click((5, 5))
-    assert hand.panel.editor.chosen == ()
+    assert hand.panel.editor.selected == ()
 
 
 def test_a_click_counts_once_with_other_panels_beside(hand, shown_viewer):
@@ -129,9 +129,9 @@ def test_a_click_counts_once_with_other_panels_beside(hand, shown_viewer):
     hand.viewer.reset_view()
     hand.click(CENTRES[1])
     hand.click(CENTRES[2], SHIFT)
-    assert hand.panel.editor.chosen == (1, 2)
+    assert hand.panel.editor.selected == (1, 2)
     hand.click(CENTRES[2], SHIFT)
-    assert hand.panel.editor.chosen == (1,)
+    assert hand.panel.editor.selected == (1,)
     hand.press(hand.viewer.window._qt_viewer.layers, Qt.Key.Key_U)
     assert [step.name for step in history_of(hand.layer).steps] == ["Grow 1"]
 
@@ -140,7 +140,7 @@ def test_a_dragged_line_splits_and_keys_undo_it(hand):
     before = hand.layer.data.copy()
     centre = hand.viewer.scene.camera.center
     hand.press(hand.canvas, Qt.Key.Key_S)
-    assert hand.panel.editor.mode == "cut"
+    assert hand.panel.editor.tool.mode == "cut"
     hand.drag((15, 50), (85, 50))
     assert set(np.unique(hand.layer.data)) == {0, 1, 2, 3, 4}
     np.testing.assert_array_equal(hand.layer.data > 0, before > 0)
@@ -156,7 +156,7 @@ def test_one_click_adds_a_grain_and_the_wheel_sizes_it(hand):
     zoom = hand.viewer.scene.camera.zoom
     hand.press(hand.canvas, Qt.Key.Key_I)
     hand.click(MISSED)
-    (grain,) = hand.panel.editor.chosen
+    (grain,) = hand.panel.editor.selected
     areas = [np.count_nonzero(hand.layer.data == grain)]
     assert areas[0] == pytest.approx(np.pi * 25**2, rel=0.2)
     for steps in (-3, 3):
@@ -174,7 +174,7 @@ def test_one_click_adds_a_grain_and_the_wheel_sizes_it(hand):
 def test_a_box_is_dragged(hand):
     hand.press(hand.canvas, Qt.Key.Key_R)
     hand.drag((12, 12), (90, 175))
-    assert hand.panel.editor.chosen == (1, 2)
+    assert hand.panel.editor.selected == (1, 2)
 
 
 @pytest.mark.parametrize(

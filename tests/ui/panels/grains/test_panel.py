@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 from tests.fixtures.layers import add_grains, add_image
 
 from grainsmith.data import ElementMap, Transform
-from grainsmith.ui.editing.overlays import CHOSEN
+from grainsmith.ui.editing.overlays import SELECTION
 from grainsmith.ui.layers.element_maps import map_layer
 from grainsmith.ui.layers.labels import table_of
 from grainsmith.ui.layers.metadata import Role, examples_of, role_of
@@ -117,7 +117,7 @@ def test_a_click_picks_and_a_drag_does_not(panel, grains, viewer, monkeypatch):
 
 
 def test_walking_in_three_orders(panel, grains, qtbot):
-    panel.combo._current.pick(1)
+    panel.combo.session.selection.set_current(1)
     panel.combo.step(1)
     assert grains.selected_label == 2
     panel.combo.step(-1)
@@ -139,7 +139,7 @@ def test_what_is_missing_is_said(viewer, panel):
     add_field(viewer, with_maps=False)
     assert "No element maps yet" in panel.combo.message
     assert "No element maps yet" in panel.minerals.message
-    panel.combo._current.pick(2)
+    panel.combo.session.selection.set_current(2)
     assert not panel.combo.view.pixmap().isNull()
 
 
@@ -244,7 +244,7 @@ def test_specks_and_grains_beside_the_maps_get_a_word_and_a_picture(viewer, pane
     assert naming.loc[[1, 7, 8], "mineral"].tolist() == ["unmapped"] * 3
     assert naming.loc[10, "mineral"] != "unmapped"
     for grain in (1, 7):
-        panel.combo._current.pick(grain)
+        panel.combo.session.selection.set_current(grain)
         assert not panel.combo.view.pixmap().isNull()
     assert panel.minerals.grain_text == "Grain 7: unmapped"
     assert not table_of(grains).loc[1, "mixed"]
@@ -285,7 +285,7 @@ def test_unaligned_maps_are_said(viewer, qtbot):
 
 def test_combos_go_home(panel, grains, tmp_path, qtbot, monkeypatch):
     files = panel.combo.export
-    panel.combo._current.pick(5)
+    panel.combo.session.selection.set_current(5)
     files.copy()
     assert QApplication.clipboard().pixmap().width() > 100
     target = tmp_path / "idx5_ele_combo.svg"
@@ -346,8 +346,8 @@ def test_the_library_completes_a_name_and_an_unknown_one_is_asked_for(panel, gra
 
 
 def test_the_current_grain_is_outlined(panel, grains, viewer):
-    panel.combo._current.pick(5)
-    outline = next(layer for layer in viewer.layers if layer.name == CHOSEN)
+    panel.combo.session.selection.set_current(5)
+    outline = next(layer for layer in viewer.layers if layer.name == SELECTION)
     np.testing.assert_array_equal(outline.data > 0, np.asarray(grains.data) == 5)
 
 

@@ -65,7 +65,7 @@ def test_segment_correct_add_train_judge_keep_and_go_on(
         numbers = np.unique(roles.grains.data)[1:]
         clean.layer = roles.grains
         for number in numbers[:2]:
-            clean.editor.choose([int(number)])
+            clean.editor.select([int(number)])
             clean.manual.buttons["grow"].click()
         assert [one.name.split()[0] for one in history_of(roles.grains).steps] == ["Grow", "Grow"]
         dock.show_panel("Train").setCurrentIndex(0)

@@ -171,7 +171,7 @@ class MapsPanel(Panel):
         layers = [
             layer
             for layer in self.viewer.layers.selection
-            if layer in self.roles.pictures and layer is not image
+            if layer in self.roles.images and layer is not image
         ]
         if image is None or not layers:
             self.show_message(

@@ -28,7 +28,6 @@ from grainsmith.ui.panels.align.preview import PREVIEW_MODES, MapPreview
 from grainsmith.ui.panels.align.table import AlignTable
 from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.keys import MAIN_KEYS
-from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.widgets.controls import bind_escape, button
 from grainsmith.ui.widgets.file_dialogs import ask_file_to_open, ask_file_to_save
 from grainsmith.ui.widgets.layouts import Collapsible
@@ -92,8 +91,8 @@ class AlignPanel(Panel):
         self._whole_pass.setToolTip("Arrow keys also move the maps that were measured together")
         self._form = Form(AlignSettings)
         self._lay_out()
-        panel_settings_of(self.viewer).take_part(
-            "align", self, self._form.settings, self._form.show_settings
+        self.session.settings.add_section(
+            "align", self._form.settings, self._form.show_settings, closed=self.destroyed
         )
 
     def _lay_out(self) -> None:
@@ -203,7 +202,7 @@ class AlignPanel(Panel):
 
     def _images(self) -> list[Image]:
         # Data bars and previews are layers, too, but not images of the field.
-        return [layer for layer in self.roles.pictures if role_of(layer) in _IMAGE_ROLES]
+        return [layer for layer in self.roles.images if role_of(layer) in _IMAGE_ROLES]
 
     def _show(self) -> None:
         ready = self.reference is not None and bool(self.moving)

@@ -19,11 +19,10 @@ from grainsmith.pipeline.recipe import (
     read_recipe,
 )
 from grainsmith.ui.panels.base import Panel, reports_errors
-from grainsmith.ui.session.active_layers import connect_while_alive
-from grainsmith.ui.session.panel_settings import panel_settings_of
 from grainsmith.ui.widgets.controls import button, label
 from grainsmith.ui.widgets.file_dialogs import ask_file_to_open, ask_file_to_save
 from grainsmith.ui.widgets.layouts import Collapsible, labelled_row
+from grainsmith.ui.widgets.lifetime import connect_while_alive
 from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class RecipePanel(Panel):
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
-        self._settings = panel_settings_of(self.viewer)
+        self._settings = self.session.settings
         self._title = label("Recipe: the settings that the tabs show")
         self.name_minerals = QCheckBox("Name minerals")
         self.name_minerals.setToolTip("By rules: examples and clusters are for a single field")
@@ -46,9 +45,10 @@ class RecipePanel(Panel):
         self._units = Form(ClassifySettings, hidden=("rules",))
         self.report_form, self.open_form = Form(ReportSettings), Form(OpenSettings)
         self._lay_out()
-        take_part = self._settings.take_part
-        take_part("open", self, self.open_form.settings, self.open_form.show_settings)
-        take_part("report", self, self.report_form.settings, self.report_form.show_settings)
+        for section, form in (("open", self.open_form), ("report", self.report_form)):
+            self._settings.add_section(
+                section, form.settings, form.show_settings, closed=self.destroyed
+            )
 
     def _lay_out(self) -> None:
         save = button("Save recipe …", self._ask_save, tip="Save the settings of all tabs")

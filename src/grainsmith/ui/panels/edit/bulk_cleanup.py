@@ -83,7 +83,7 @@ class BulkCleanup(QWidget):
             layer.data.copy(),  # editing goes on meanwhile
             settings,
             busy=busy,
-            then=partial(then, history, history.moves),
+            then=partial(then, history, history.revision),
             progress=self._progress,
             title=title,
             failed=lambda error: self._result.setText(error_text(error)),
@@ -93,28 +93,28 @@ class BulkCleanup(QWidget):
             locked=history.locked,
         )
 
-    def _show_preview(self, history: History, moves: int, cleaned: CleanResult) -> None:
-        if history.moves != moves:
+    def _show_preview(self, history: History, revision: int, cleaned: CleanResult) -> None:
+        if history.revision != revision:
             self._result.setText(_EDITED_MEANWHILE)
             return
-        self._editor.shown.cleaned(history.layer, cleaned.labels)
+        self._editor.overlays.preview_cleanup(history.layer, cleaned.labels)
         removed = f"{len(cleaned.removed)} of {len(history.index)} grains would be removed"
         removed += f": {_reasons(cleaned.removed)}" if cleaned.removed else ""
         self._result.setText(". ".join([removed, *_repairs(cleaned)]) + ".")
 
-    def _take_result(self, history: History, moves: int, cleaned: CleanResult) -> None:
-        if history.moves != moves:
+    def _take_result(self, history: History, revision: int, cleaned: CleanResult) -> None:
+        if history.revision != revision:
             self._result.setText(_EDITED_MEANWHILE)
             return
-        self._editor.shown.hide(PREVIEW)
-        changed = history.clean("Clean up", cleaned)
+        self._editor.overlays.hide(PREVIEW)
+        changed = history.apply_cleanup("Clean up", cleaned)
         removed = f"{len(cleaned.removed)} removed"
         text = ". ".join([removed, *_repairs(cleaned), "Ctrl+Z undoes it."])
         self._result.setText(text if changed else "Nothing needed cleaning up.")
 
     def _on_form(self) -> None:
         self._result.setText("")
-        self._editor.shown.hide(PREVIEW)
+        self._editor.overlays.hide(PREVIEW)
 
 
 def _reasons(removed: dict[int, str]) -> str:

@@ -76,6 +76,12 @@ class HistoryList(QWidget):
         for row in range(history.position + 1, self.rows.count()):
             self.rows.item(row).setForeground(Qt.GlobalColor.gray)
         self.rows.setCurrentRow(history.position)
-        count = history.unsaved
-        edits = f"{count} edit{'s' if count != 1 else ''} unsaved" if count else "all saved"
+        count = history.unsaved_edits
+        edits = (
+            f"{count} edit{'s' if count != 1 else ''} unsaved"
+            if count
+            else "saved"
+            if history.is_saved
+            else "not saved"
+        )
         self._summary.setText(f"{edits} · the history takes {history.nbytes / 1e6:.1f} MB")

@@ -13,8 +13,8 @@ from grainsmith.ui.editing.shortcuts import KEYS, key_of
 from grainsmith.ui.editing.tools import MODES
 from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.panels.messages import NO_GRAINS
-from grainsmith.ui.session.active_layers import connect_while_alive
 from grainsmith.ui.widgets.controls import label
+from grainsmith.ui.widgets.lifetime import connect_while_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,9 +76,9 @@ class ManualCorrection(QWidget):
         layout.addStretch(1)
         self._timer = QTimer(self, singleShot=True, interval=_DELAY_MS)
         self._timer.timeout.connect(self._show)
-        connect_while_alive(self, editor.chosen_changed, lambda _grains: self._timer.start())
+        connect_while_alive(self, editor.selection.changed, lambda _grains: self._timer.start())
         connect_while_alive(self, editor.edited, lambda: self._timer.start())
-        connect_while_alive(self, editor.mode_changed, lambda _mode: self._timer.start())
+        connect_while_alive(self, editor.tool.mode_changed, lambda _mode: self._timer.start())
         self._show()
 
     @property
@@ -110,15 +110,15 @@ class ManualCorrection(QWidget):
 
     def _show(self) -> None:
         for action, mode in _MODE_OF_ACTION.items():
-            self.buttons[action].setChecked(self._editor.mode == mode)
-        self._hint.setText(MODES[self._editor.mode])
+            self.buttons[action].setChecked(self._editor.tool.mode == mode)
+        self._hint.setText(MODES[self._editor.tool.mode])
         try:
             self._selected.setText(self._selection_text())
         except GrainsmithError:
             self._selected.setText(NO_GRAINS)
 
     def _selection_text(self) -> str:
-        history, grains = self._editor.history, self._editor.chosen
+        history, grains = self._editor.history, self._editor.selected
         if not grains:
             count = len(history.index)
             return f"{count:,} grain{'s' if count != 1 else ''}, none selected"

@@ -9,19 +9,19 @@ from napari.layers import Labels
 from qtpy.QtWidgets import QMessageBox, QTabWidget, QToolButton
 
 from grainsmith.errors import GrainsmithError
-from grainsmith.ui.editing.editor import editor_of
-from grainsmith.ui.editing.mouse import Gestures
-from grainsmith.ui.editing.shortcuts import Shortcuts, keys_text
+from grainsmith.ui.editing.editor import Editor
+from grainsmith.ui.editing.mouse import GrainMouse
+from grainsmith.ui.editing.shortcuts import keys_text
 from grainsmith.ui.layers.metadata import Role, role_of
 from grainsmith.ui.panels.base import Panel
 from grainsmith.ui.panels.edit.bulk_cleanup import BulkCleanup
 from grainsmith.ui.panels.edit.history_list import HistoryList
+from grainsmith.ui.panels.edit.key_bindings import KeyBindings
 from grainsmith.ui.panels.edit.manual import ManualCorrection
 from grainsmith.ui.panels.edit.recovery import RecoveryBar
 from grainsmith.ui.panels.edit.review import GrainReview
 from grainsmith.ui.panels.messages import NO_GRAINS
-from grainsmith.ui.session.active_layers import connect_while_alive
-from grainsmith.ui.session.panel_settings import panel_settings_of
+from grainsmith.ui.widgets.lifetime import connect_while_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ class CleanPanel(Panel):
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
-        self.editor = editor_of(self.viewer)
+        self.editor = self.session.part(Editor)
         actions = self._actions()
         self.manual = ManualCorrection(self.editor, actions)
         self.clean_up = BulkCleanup(self.editor, self.roles, self.progress)
@@ -68,16 +68,19 @@ class CleanPanel(Panel):
             self.tabs.addTab(page, title)
         self.tabs.setCornerWidget(self._help_button())
         self.add(RecoveryBar(self.viewer), self.tabs)
-        self._gestures = Gestures(self.viewer, self.editor)
-        self._keys = Shortcuts(self, self.viewer, actions)
+        self._mouse = self.session.part(GrainMouse)
+        self._keys = KeyBindings(self, self.viewer, actions)
         form = self.clean_up.form
-        panel_settings_of(self.viewer).take_part("clean", self, form.settings, form.show_settings)
+        self.session.settings.add_section(
+            "clean", form.settings, form.show_settings, closed=self.destroyed
+        )
 
     def connect_signals(self) -> None:
         """Connect the signals of the widgets and of the session."""
-        connect_while_alive(self, self.editor.told, self.show_message)
-        connect_while_alive(self, self.editor.chosen_changed, lambda _grains: self.show_message(""))
-        self.destroyed.connect(self._keys.end)
+        connect_while_alive(self, self.editor.message, self.show_message)
+        selection_changed = self.editor.selection.changed
+        connect_while_alive(self, selection_changed, lambda _labels: self.show_message(""))
+        self.destroyed.connect(self._keys.unbind)
 
     def refresh(self) -> None:
         """Follow the active grains, or show what is missing."""
@@ -100,13 +103,13 @@ class CleanPanel(Panel):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's name)
         """Take mouse and keys."""
         super().showEvent(event)
-        self._gestures.connect()
+        self._mouse.claim(self.editor)
         self.refresh()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  (Qt's name)
         """Give mouse and keys back, and remove the overlays."""
         super().hideEvent(event)
-        self._gestures.disconnect()
+        self._mouse.release(self.editor)
         self._keys.follow(None)
         self.editor.rest()
 

@@ -11,12 +11,12 @@ from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.labels.autosave import find_recoverable
-from grainsmith.ui.editing.autosave import autosave_of
+from grainsmith.ui.editing.autosave import AutosaveManager
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.geometry import pixel_size_um_of, place_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, ImageMetadata
 from grainsmith.ui.panels.messages import error_text
-from grainsmith.ui.session.active_layers import active_layers_of
+from grainsmith.ui.session import session_of
 from grainsmith.ui.widgets.controls import button, label
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class RecoveryBar(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        autosave = autosave_of(viewer)
+        autosave = session_of(viewer).part(AutosaveManager)
         self._offers = [] if autosave.offers_recovery else find_recoverable()
         if not autosave.offers_recovery:
             autosave.offers_recovery = True
@@ -69,11 +69,11 @@ class RecoveryBar(QWidget):
             self._offers = self._offers[1:]
             return
         self._viewer.add_layer(layer)
-        active_layers_of(self._viewer).grains = layer
-        kept = autosave_of(self._viewer).kept(layer)
+        session_of(self._viewer).active.grains = layer
+        kept = session_of(self._viewer).part(AutosaveManager).of_layer(layer)
         if kept is not None:
             kept.replaces.append(offer)
-            history_of(layer).mark_unsaved()
+            history_of(layer).mark_unsaved(offer.edits)
         self._drop()
 
     def discard(self) -> None:
@@ -126,7 +126,7 @@ def restored_layer(offer: Recovery, viewer: Any) -> Labels:
 
 
 def _image_of(offer: Recovery, shape: tuple[int, ...], viewer: Any) -> Image | None:
-    images = active_layers_of(viewer).pictures
+    images = session_of(viewer).active.images
     fitting = [image for image in images if image.data.shape[:2] == shape]
     same = [image for image in fitting if ImageMetadata.of(image).source == offer.source]
     return next(iter([*same, *fitting]), None)

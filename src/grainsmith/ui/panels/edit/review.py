@@ -120,7 +120,7 @@ class GrainReview(QWidget):
             layer.data.copy(),
             table_of(layer) if "index" in layer.features else None,
             GrainsMetadata.of(layer).prediction,
-            self._editor.picture,
+            self._editor.image_pixels,
             busy=self._find,
             then=partial(self._show_queue, history),
             progress=self._progress,
@@ -139,19 +139,19 @@ class GrainReview(QWidget):
     def accept(self) -> None:
         """Accept the selected grains, or insert the missed grain, and go on."""
         entry = self.queue.present
-        if entry is not None and entry.grain == 0 and not self._editor.chosen:
+        if entry is not None and entry.grain == 0 and not self._editor.selected:
             self._editor.insert(entry.point)
-            self.queue.settle()
+            self.queue.dismiss()
             return
         self._editor.accept()
-        if entry is not None and (entry.grain in self._editor.chosen or entry.grain == 0):
+        if entry is not None and (entry.grain in self._editor.selected or entry.grain == 0):
             self.next()
 
     def reject(self) -> None:
         """Reject the selected grains, or the suggestion of a missed one, and go on."""
         entry = self.queue.present
-        if entry is not None and entry.grain == 0 and not self._editor.chosen:
-            self.queue.settle()
+        if entry is not None and entry.grain == 0 and not self._editor.selected:
+            self.queue.dismiss()
         else:
             self._editor.reject()
         if entry is not None:
@@ -194,17 +194,17 @@ class GrainReview(QWidget):
             self._note.setText("Find the suspicious grains first.")
 
     def _go_to(self, row: int) -> None:
-        self.queue.at = row
+        self.queue.position = row
         self._show_entry(self.queue.entries[row])
 
     def _show_entry(self, entry: Entry) -> None:
         history = self._editor.history
         box = history.index.boxes.get(entry.grain, entry.box)
         zoom_to(self._viewer, self._editor.layer, box)
-        self._editor.choose([entry.grain] if entry.grain else ())
+        self._editor.select([entry.grain] if entry.grain else ())
         hint = "" if entry.grain else ". A inserts it, K goes on."
         self._note.setText(f"{entry.text}{hint}")
-        self.rows.setCurrentRow(self.queue.at)
+        self.rows.setCurrentRow(self.queue.position)
         self._timer.start()
 
     # --- progress and coverage
@@ -235,14 +235,14 @@ class GrainReview(QWidget):
 
     def _show_coverage(self) -> None:
         if self._history is None or not self.coverage.isChecked():
-            self._editor.shown.hide(UNCOVERED)
+            self._editor.overlays.hide(UNCOVERED)
             return
         layer, image = self._editor.layer, self._active.image
         rows = layer.data.shape[0]
         if image is not None and image.data.shape[0] == rows:
             rows -= ImageMetadata.of(image).data_bar_rows
         background = 2 * (layer.data[:rows] == 0).astype(np.uint8)
-        self._editor.shown.show(UNCOVERED, background, (0, 0), layer)
+        self._editor.overlays.show(UNCOVERED, background, (0, 0), layer)
 
 
 def _make_queue(

@@ -11,18 +11,18 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox
 
 from grainsmith.errors import GrainsmithError
 from grainsmith.gallery import ComboSettings, draw_combo, make_combo
+from grainsmith.ui.editing.mouse import GrainMouse
+from grainsmith.ui.layers.camera import center_on
 from grainsmith.ui.layers.labels import table_of
 from grainsmith.ui.layers.metadata import MapMetadata
 from grainsmith.ui.panels.base import Panel
 from grainsmith.ui.panels.grains.combo_export import ComboExport
 from grainsmith.ui.panels.messages import NO_GRAINS, NO_IMAGE, NO_MAPS
-from grainsmith.ui.session.active_layers import connect_while_alive
-from grainsmith.ui.session.current_grain import CurrentGrain
-from grainsmith.ui.session.gallery_field import field_of
-from grainsmith.ui.session.selection import selection_of
+from grainsmith.ui.session.gallery_field import gallery_field
 from grainsmith.ui.widgets.controls import button, combo_box, label
 from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.image_view import ImageView
+from grainsmith.ui.widgets.lifetime import connect_while_alive
 from grainsmith.ui.widgets.settings_form import Form
 
 if TYPE_CHECKING:
@@ -61,7 +61,6 @@ class ComboPanel(Panel):
         self.export = ComboExport(self)
         self._overlay_row = _row(QLabel("Overlay"), *self._overlay)
         self._timer = QTimer(self, singleShot=True, interval=_REDRAW_DELAY_MS)
-        self._current = CurrentGrain(self.viewer, self, self._on_grain)
         self.add(
             _row(QLabel("Grain"), self._number, self._previous, self._next, self._order),
             self._hint,
@@ -74,7 +73,9 @@ class ComboPanel(Panel):
 
     def connect_signals(self) -> None:
         """Connect the signals of the widgets and of the session."""
-        self._number.valueChanged.connect(lambda number: self._current.pick(number, centre=True))
+        self._number.valueChanged.connect(self.show_grain)
+        connect_while_alive(self, self.session.selection.current_changed, self._on_grain)
+        connect_while_alive(self, self.session.part(GrainMouse).clicked, self._on_clicked)
         self.view.resized.connect(self._timer.start)
         self._timer.timeout.connect(self.draw)
         self._form.changed.connect(self._timer.start)
@@ -104,7 +105,7 @@ class ComboPanel(Panel):
     @property
     def grain(self) -> int:
         """The current grain; 0 for none."""
-        return self._current.label
+        return self.session.selection.current
 
     def pixmap(self) -> QPixmap:
         """Return the combo as shown; null without one."""
@@ -124,7 +125,7 @@ class ComboPanel(Panel):
         """Return the field, prepared again only when a layer has changed."""
         key = self._key()
         if key != self._field_key:
-            self._field, self._field_key = field_of(self.roles), key
+            self._field, self._field_key = gallery_field(self.roles), key
         return self._field
 
     def draw(self) -> None:
@@ -169,7 +170,7 @@ class ComboPanel(Panel):
             self.show_missing(NO_GRAINS)
             return
         position = grains.index(self.grain) if self.grain in grains else -max(steps, 0)
-        self._current.pick(grains[(position + steps) % len(grains)], centre=True)
+        self.show_grain(grains[(position + steps) % len(grains)])
 
     def ordered_grains(self) -> list[int]:
         """Return all grains in the chosen order."""
@@ -185,12 +186,22 @@ class ComboPanel(Panel):
         labels = [int(label) for label in table.index if label > 0]
         return labels or [int(label) for label in np.unique(np.asarray(layer.data)) if label > 0]
 
+    def show_grain(self, grain: int) -> None:
+        """Make a grain the current one and centre it in the view."""
+        self.session.selection.set_current(grain)
+        if self.roles.grains is not None:
+            center_on(self.viewer, self.roles.grains, grain)
+
+    def _on_clicked(self, grain: int, _additive: bool) -> None:
+        if grain and self.isVisible():
+            self.session.selection.set_current(grain)
+
     def _on_grain(self, grain: int) -> None:
         blocked = self._number.blockSignals(True)
         self._number.setValue(grain)
         self._number.blockSignals(blocked)
         if self.isVisible():
-            selection_of(self.viewer).choose([grain] if grain else [])
+            self.session.selection.select([grain] if grain else [])
         self.draw()
 
 

@@ -19,6 +19,8 @@ from grainsmith.pipeline.field.classify import (
     classify_grains,
     summaries,
 )
+from grainsmith.ui.editing.mouse import GrainMouse
+from grainsmith.ui.layers.camera import center_on
 from grainsmith.ui.layers.geometry import pixel_size_um_of, world_matrix
 from grainsmith.ui.layers.labels import table_of
 from grainsmith.ui.layers.metadata import (
@@ -34,13 +36,11 @@ from grainsmith.ui.panels.grains.classifiers import ClustersPage, ExamplesPage, 
 from grainsmith.ui.panels.grains.mineral_edit import MineralEdit
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_GRAINS, NO_MAPS
-from grainsmith.ui.session.current_grain import CurrentGrain
-from grainsmith.ui.session.gallery_field import field_of, maps_of, naming_of, put_columns
-from grainsmith.ui.session.panel_settings import panel_settings_of
-from grainsmith.ui.session.selection import selection_of
+from grainsmith.ui.session.gallery_field import gallery_field, naming_of, put_columns
 from grainsmith.ui.widgets.controls import button, fill_combo, label
 from grainsmith.ui.widgets.dataframe_table import DataFrameTable
 from grainsmith.ui.widgets.layouts import labelled_row, pages_of, rows
+from grainsmith.ui.widgets.lifetime import connect_while_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,10 +82,9 @@ class MineralsPanel(Panel):
         self._view.setToolTip("Which table is shown below")
         self.table = DataFrameTable()
         self.table.setMinimumHeight(_TABLE_PX)
-        self._current = CurrentGrain(self.viewer, self, self._on_grain)
         self._lay_out()
-        panel_settings_of(self.viewer).take_part(
-            "classify", self, self.rules.settings, self.rules.show_settings
+        self.session.settings.add_section(
+            "classify", self.rules.settings, self.rules.show_settings, closed=self.destroyed
         )
 
     def _lay_out(self) -> None:
@@ -131,6 +130,8 @@ class MineralsPanel(Panel):
         )
         self._view.activated.connect(lambda _: self._show_view())
         self.table.row_chosen.connect(self._on_row)
+        connect_while_alive(self, self.session.selection.current_changed, self._on_grain)
+        connect_while_alive(self, self.session.part(GrainMouse).clicked, self._on_clicked)
 
     def refresh(self) -> None:
         """Show the grains and their examples, or what is missing."""
@@ -151,7 +152,7 @@ class MineralsPanel(Panel):
     @property
     def grain(self) -> int:
         """The current grain; 0 for none."""
-        return self._current.label
+        return self.session.selection.current
 
     @property
     def grain_text(self) -> str:
@@ -173,9 +174,13 @@ class MineralsPanel(Panel):
         self._view.setCurrentText(name)
         self._show_view()
 
+    def _on_clicked(self, grain: int, _additive: bool) -> None:
+        if grain and self.isVisible():
+            self.session.selection.set_current(grain)
+
     def _on_grain(self, grain: int) -> None:
         if self.isVisible():
-            selection_of(self.viewer).choose([grain] if grain else [])
+            self.session.selection.select([grain] if grain else [])
         self._show_grain(grain)
 
     def _show_grain(self, grain: int) -> None:
@@ -235,7 +240,9 @@ class MineralsPanel(Panel):
             self._shown_mineral.setCurrentIndex(row)
             self._show_only(self._shown_mineral.currentText())
         else:
-            self._current.pick(int(name), centre=True)
+            self.session.selection.set_current(int(name))
+            if self.roles.grains is not None:
+                center_on(self.viewer, self.roles.grains, int(name))
 
     def _show_only(self, mineral: str) -> None:
         layer = self._mineral_layer()
@@ -269,7 +276,7 @@ class MineralsPanel(Panel):
         page = (self.examples, self.rules, self.clusters)[self.method.currentIndex()]
         kinds = {MapMetadata.of(layer).kind for layer in self.roles.maps}
         classifier = page.classifier(kinds)
-        maps, transforms = maps_of(self.roles)
+        maps, transforms = self.roles.element_maps()
         work = ClassificationInput(
             labels=np.asarray(grains.data).copy(),
             table=table_of(grains),
@@ -340,7 +347,7 @@ class MineralsPanel(Panel):
 
     def show_components(self) -> None:
         """Add the first three principal components of the maps as an RGB image."""
-        field = field_of(self.roles)
+        field = gallery_field(self.roles)
         if field is None or not field.maps:
             self.refresh()
             return

@@ -31,7 +31,7 @@ from grainsmith.io.dataset import (
 from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.messages import NO_GRAINS
-from grainsmith.ui.session.labelled_field import region_on, training_field_of
+from grainsmith.ui.session.labelled_field import region_on, training_field
 from grainsmith.ui.widgets.controls import button, combo_box, label
 from grainsmith.ui.widgets.file_dialogs import ask_folder
 from grainsmith.ui.widgets.layouts import rows
@@ -139,7 +139,7 @@ class TrainingSetPanel(Panel):
         if self.roles.grains is None:
             self.show_missing(NO_GRAINS)
             return
-        field, origin = training_field_of(self.roles, self.license.text().strip())
+        field, origin = training_field(self.roles, self.license.text().strip())
         self.run_job(
             add_field,
             self.dataset.folder,
