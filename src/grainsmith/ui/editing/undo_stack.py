@@ -33,6 +33,7 @@ class UndoStack:
         self.revision = 0
         self._saved = 0
         self._earlier_edits = 0
+        self._min_unsaved = 0
         self._nbytes = 0
 
     @property
@@ -50,29 +51,26 @@ class UndoStack:
         """Number of edits between the present and the saved labels, or since the beginning."""
         if self._saved >= 0:
             return abs(self.position - self._saved)
-        return self._earlier_edits + self.position
+        return max(self._min_unsaved, self._earlier_edits + self.position)
 
     def record(self, step: Step) -> None:
         """Add a step that has been done; undone steps are dropped."""
         self.revision += 1
         if self._saved > self.position:
-            self._saved = -1  # the saved labels can no longer be reached
+            self._lose_saved()
         self._nbytes -= sum(undone.nbytes for undone in self.steps[self.position :])
         self._nbytes += step.nbytes
         self.steps[self.position :] = [step]
         self.position += 1
         while self._nbytes > _BUDGET_BYTES and len(self.steps) > 1:
-            self._nbytes -= self.steps.pop(0).nbytes
-            self.position -= 1
-            self._earlier_edits += 1
-            self._saved = max(-1, self._saved - 1)
+            self._drop_oldest()
 
     def join_last(self) -> None:
         """Join the last two steps where the last one touched no other grains."""
         if self.position < 2 or not can_join(*self.steps[self.position - 2 : self.position]):
             return
         if self._saved == self.position - 1:
-            self._saved = -1  # between the two, which can no longer be reached
+            self._lose_saved()
         second, first = self.steps.pop(), self.steps.pop()
         joined = join_steps(first, second)
         self.steps.append(joined)
@@ -97,17 +95,28 @@ class UndoStack:
 
     def mark_saved(self) -> None:
         """Note that the present labels are saved."""
-        self._saved, self._earlier_edits = self.position, 0
+        self._saved, self._earlier_edits, self._min_unsaved = self.position, 0, 0
 
     def mark_unsaved(self, edits: int = 0) -> None:
         """Note that no labels are saved; `edits` were made before the first step."""
-        self._saved, self._earlier_edits = -1, edits
+        self._saved, self._earlier_edits, self._min_unsaved = -1, edits, 0
 
     def clear(self) -> None:
         """Drop all steps; the labels count as saved."""
         self.revision += 1
         self.steps, self.position, self._nbytes = [], 0, 0
         self.mark_saved()
+
+    def _drop_oldest(self) -> None:
+        self._nbytes -= self.steps.pop(0).nbytes
+        self.position -= 1
+        if self._saved <= 0:
+            self._earlier_edits += 1
+        self._saved = max(-1, self._saved - 1)
+
+    def _lose_saved(self) -> None:
+        """Note that no undo or redo leads back to the saved labels."""
+        self._saved, self._min_unsaved = -1, 1
 
     def _replace(self, position: int, step: Step) -> Step:
         self._nbytes += step.nbytes - self.steps[position].nbytes
