@@ -1,6 +1,6 @@
 """Measure size, shape, intensity and element content of grains, one row per grain."""
 
-from grainsmith.measure.grains import RESOLUTION_PX, measure_grains
+from grainsmith.measure.grains import RESOLUTION_PX, measure_grains, pieces_note
 from grainsmith.measure.incremental import (
     changed_labels,
     replace_rows,
@@ -14,6 +14,7 @@ __all__ = [
     "changed_labels",
     "measure_grains",
     "measure_maps",
+    "pieces_note",
     "replace_rows",
     "tile_checksums",
     "update_grains",

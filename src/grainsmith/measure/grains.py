@@ -12,10 +12,11 @@ from grainsmith.data import no_progress
 from grainsmith.errors import MismatchError
 from grainsmith.measure.intensity import channels_of, intensity_columns
 from grainsmith.measure.region_moments import RegionMoments, present_labels, region_moments
-from grainsmith.measure.roundness import wadell_roundness
+from grainsmith.measure.roundness import trace_outlines, wadell_roundness
 from grainsmith.measure.shape import (
     MARGIN,
     calipers,
+    fill_holes,
     hull_area,
     hull_of_centers,
     inscribed_radius,
@@ -104,24 +105,27 @@ def measure_grains(
         feret_max_*, feret_min_*
             Maximum and minimum distance between two parallel tangents.
         perimeter_*
-            Crofton perimeter in eight directions, holes included.
+            Crofton perimeter of the outer boundary in eight directions; holes do not count.
         aspect_ratio
             major / minor, 1 or more.
         circularity, circularity_iso
             4 pi A / P² (the form factor of ImageJ), and its square root (ISO 9276-6), both
+            of the grain with its holes filled and
             clipped to 1, which small discs exceed by discretization.
         irn
             4 pi A / P² relative to that of the ellipse (Pokhrel et al. 2024): circularity
             corrected for elongation, which may exceed 1.
         solidity, convexity
-            Area divided by the area of the convex hull; perimeter of the hull divided by the
-            perimeter.
+            Area with filled holes divided by the area of the convex hull; perimeter of the hull
+            divided by the perimeter.
         roundness_wadell
-            Mean corner radius divided by that of the inscribed circle; NaN where that circle is
-            less than 10 px across.
+            Mean corner radius divided by that of the inscribed circle, both of the outer boundary;
+            NaN where that circle is less than 10 px across.
         orientation_deg
             Direction of the major axis, counter-clockwise from the x axis, in [0, 180); NaN for
             shapes without a preferred direction.
+        n_pieces, n_holes
+            Connected pieces (pixels that touch at a corner are connected), and holes in them.
         touches_edge
             Whether the grain is cut off by the image edge or the data bar.
         below_resolution
@@ -178,6 +182,7 @@ def measure_regions(
         if pixel_size_um:
             columns[f"{name}_um"] = sizes[name] * pixel_size_um
     columns |= forms
+    columns |= {"n_pieces": shapes.n_pieces, "n_holes": shapes.n_holes}
     field_rows = labels.shape[0] - data_bar_rows
     columns["touches_edge"] = (
         (regions.boxes[:, :2] == 0).any(axis=1)
@@ -213,11 +218,9 @@ def _position_columns(regions: RegionMoments) -> dict[str, npt.NDArray[Any]]:
 
 
 def _form_columns(
-    regions: RegionMoments, shapes: npt.NDArray[np.float64]
+    regions: RegionMoments, shapes: _Shapes
 ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, npt.NDArray[Any]]]:
-    perimeter, hull_perimeter, area_of_hull, feret_max, feret_min, rect_long, rect_short, wadell = (
-        shapes.T
-    )
+    perimeter, rect_long, rect_short = shapes.perimeter, shapes.rect_long, shapes.rect_short
     major, minor, orientation = _ellipse(regions)
     elongated = major >= 1.8 * minor
     poor_fit = elongated & ((major > 1.02 * rect_long) | (major < 0.9 * rect_long))
@@ -229,19 +232,19 @@ def _form_columns(
         "best_short": np.where(poor_fit, rect_short, minor),
         "rect_long": rect_long,
         "rect_short": rect_short,
-        "feret_max": feret_max,
-        "feret_min": feret_min,
+        "feret_max": shapes.feret_max,
+        "feret_min": shapes.feret_min,
         "perimeter": perimeter,
     }
-    form_factor = 4 * np.pi * regions.area / perimeter**2
+    form_factor = 4 * np.pi * shapes.filled_area / perimeter**2
     forms = {
         "aspect_ratio": major / minor,
         "circularity": np.minimum(form_factor, 1),
         "circularity_iso": np.sqrt(np.minimum(form_factor, 1)),
         "irn": form_factor / _ellipse_form_factor(major, minor),
-        "solidity": regions.area / area_of_hull,
-        "convexity": hull_perimeter / perimeter,
-        "roundness_wadell": wadell,
+        "solidity": shapes.filled_area / shapes.hull_area,
+        "convexity": shapes.hull_perimeter / perimeter,
+        "roundness_wadell": shapes.roundness,
         "orientation_deg": orientation,
     }
     return sizes, forms
@@ -267,10 +270,18 @@ def _ellipse_form_factor(major: npt.NDArray[Any], minor: npt.NDArray[Any]) -> np
     return factor
 
 
-def _shapes(
-    labels: LabelImage, regions: RegionMoments, on_progress: OnProgress
-) -> npt.NDArray[np.float64]:
-    out = np.empty((len(regions), 8))
+class _Shapes:
+    """Shape measures of all grains that need the mask of each one, in px."""
+
+    def __init__(self, values: npt.NDArray[np.float64]) -> None:
+        self.perimeter, self.hull_perimeter, self.hull_area, self.filled_area = values.T[:4]
+        self.feret_max, self.feret_min, self.rect_long, self.rect_short = values.T[4:8]
+        self.roundness = values[:, 8]
+        self.n_pieces, self.n_holes = values.T[9:].astype(np.int64)
+
+
+def _shapes(labels: LabelImage, regions: RegionMoments, on_progress: OnProgress) -> _Shapes:
+    out = np.empty((len(regions), 11))
     # One chunk per thread and round, so that an exception in on_progress stops the work at once.
     per_round = _GRAINS_PER_CHUNK * thread_count()
 
@@ -282,7 +293,7 @@ def _shapes(
         stop = min(start + per_round, len(regions))
         map_threads(measure_chunk, range(start, stop, _GRAINS_PER_CHUNK))
         on_progress(stop, len(regions))
-    return out
+    return _Shapes(out)
 
 
 @compiled
@@ -298,10 +309,29 @@ def _measure_shapes(
         for y in range(top, bottom):
             for x in range(left, right):
                 mask[y - top + MARGIN, x - left + MARGIN] = labels[y, x] == ids[i]
+        outline, n_pieces, n_holes = trace_outlines(mask)
+        out[i, 3] = fill_holes(mask)
         hull = hull_of_centers(mask)
         radius = inscribed_radius(mask)
         out[i, 0], out[i, 1] = perimeters(mask)
         out[i, 2] = hull_area(hull)
-        out[i, 3], out[i, 4], out[i, 5], out[i, 6] = calipers(hull)
+        out[i, 4], out[i, 5], out[i, 6], out[i, 7] = calipers(hull)
         measurable = radius >= _MIN_ROUNDNESS_RADIUS_PX
-        out[i, 7] = wadell_roundness(mask, radius) if measurable else np.nan
+        out[i, 8] = wadell_roundness(outline, radius) if measurable else np.nan
+        out[i, 9], out[i, 10] = n_pieces, n_holes
+
+
+def pieces_note(table: pd.DataFrame) -> str:
+    """Describe the labels that consist of several pieces; "" if there are none.
+
+    Such a label is one row of the table, although a binary or class mask holds many grains.
+    """
+    pieces = table["n_pieces"]
+    split = pieces[pieces > 1]
+    if split.empty:
+        return ""
+    labels = f"label {split.index[0]} lies" if len(split) == 1 else f"{len(split)} labels lie"
+    return (
+        f"{labels} in several pieces (up to {split.max()}), each measured as one grain. "
+        "Split them if they are separate grains."
+    )

@@ -19,7 +19,7 @@ _DOWN, _RIGHT, _UP, _LEFT = 0, 1, 2, 3
 
 
 @compiled
-def wadell_roundness(mask: npt.NDArray[np.uint8], inscribed_radius: float) -> float:
+def wadell_roundness(outline: npt.NDArray[np.float64], inscribed_radius: float) -> float:
     """Compute the mean corner radius divided by the radius of the largest inscribed circle.
 
     Wadell's roundness (1932, doi 10.1086/623964) is 1 for a disc and tends to 0 for sharp corners.
@@ -33,12 +33,12 @@ def wadell_roundness(mask: npt.NDArray[np.uint8], inscribed_radius: float) -> fl
 
     Parameters
     ----------
-    mask : (H, W) uint8 array
-        One grain with an empty margin; of several pieces the largest is used.
+    outline : (N, 2) float array
+        Outer boundary from `trace_outlines`.
     inscribed_radius : float
         Radius of the largest inscribed circle, in px.
     """
-    outline = _smooth(_resample(longest_outline(mask)), 1.2 * inscribed_radius**0.4)
+    outline = _smooth(_resample(outline), 1.2 * inscribed_radius**0.4)
     n = len(outline)
     step = np.empty(n)
     heading = np.empty(n)
@@ -84,25 +84,40 @@ def _mean_corner_radius(
 
 
 @compiled
-def longest_outline(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Trace the outer boundary of the largest piece of a mask.
+def trace_outlines(mask: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float64], int, int]:
+    """Trace all boundaries of a mask; count its pieces and holes.
 
-    Returns the (N, 2) midpoints (y, x) of the pixel sides, with the grain on the left; pieces that
-    touch at a corner are connected. In these coordinates the pixel (y, x) extends from (y, x) to
-    (y + 1, x + 1).
+    Pieces that touch at a corner are connected. In the coordinates of the outline the pixel (y, x)
+    extends from (y, x) to (y + 1, x + 1).
+
+    Parameters
+    ----------
+    mask : (H, W) uint8 array
+        One grain with an empty margin.
+
+    Returns
+    -------
+    outline : (N, 2) float array
+        Midpoints (y, x) of the pixel sides around the largest piece, with the grain on the left.
+    n_pieces, n_holes : int
     """
     height, width = mask.shape
     visited = np.zeros((height, width), np.uint8)
-    best = np.empty((0, 2), np.float64)
+    outline = np.empty((0, 2), np.float64)
     largest = 0.0
+    n_pieces = n_holes = 0
     for y in range(1, height - 1):
         for x in range(1, width - 1):
             if mask[y, x] and not mask[y, x - 1] and not visited[y, x]:
                 points = _trace(mask, visited, y, x)
                 area = _signed_area(points)
+                if area > 0:
+                    n_pieces += 1
+                else:
+                    n_holes += 1
                 if area > largest:
-                    best, largest = points, area
-    return best
+                    outline, largest = points, area
+    return outline, n_pieces, n_holes
 
 
 @compiled

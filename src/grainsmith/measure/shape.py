@@ -164,6 +164,36 @@ def _extent(hull: npt.NDArray[np.int64], uy: float, ux: float) -> float:
 
 
 @compiled
+def fill_holes(mask: npt.NDArray[np.uint8]) -> int:
+    """Fill the holes of a grain in place and return the area of the filled grain in px.
+
+    A hole is background without a path of side-sharing pixels to the edge of the mask.
+    """
+    height, width = mask.shape
+    outside = np.zeros((height, width), np.uint8)
+    stack = np.empty((height * width, 2), np.int64)
+    stack[0] = 0, 0
+    outside[0, 0] = 1
+    n = 1
+    while n:
+        n -= 1
+        y, x = stack[n]
+        for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+            v, u = y + dy, x + dx
+            inside = 0 <= v < height and 0 <= u < width
+            if inside and not mask[v, u] and not outside[v, u]:
+                outside[v, u] = 1
+                stack[n] = v, u
+                n += 1
+    area = 0
+    for y in range(height):
+        for x in range(width):
+            mask[y, x] = not outside[y, x]
+            area += mask[y, x]
+    return area
+
+
+@compiled
 def inscribed_radius(mask: npt.NDArray[np.uint8]) -> float:
     """Compute the radius in px of the largest inscribed circle.
 
