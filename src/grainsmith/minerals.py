@@ -74,6 +74,18 @@ _ELEMENTS: dict[str, tuple[int, float]] = {
     "Th": (90, 232.04),
     "U": (92, 238.03),
 }
+UNKNOWN = "unknown"
+"""Mineral of a grain that matches nothing."""
+
+UNMAPPED = "unmapped"
+"""Mineral of a grain that the maps do not cover."""
+
+NO_MINERAL = frozenset({"", UNKNOWN, UNMAPPED})
+"""Values of a column `mineral` that name no mineral."""
+
+BY_HAND = "by hand"
+"""Verdict on a mineral that the user chose."""
+
 _FIRST_VISIBLE = 11  # sodium
 _TOKEN = re.compile(r"([A-Z][a-z]?|\(|\))(\d*\.?\d*)")
 

@@ -14,7 +14,7 @@ from grainsmith.io.tables.grain_table import read_table
 from grainsmith.io.transforms import write_transforms
 from grainsmith.measure import measure_grains
 from grainsmith.report import read_result
-from grainsmith.statistics import FieldGrains, summarise
+from grainsmith.statistics import FieldGrains, summarize
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_the_shell_gives_the_numbers_of_the_library_to_the_last_digit(files):
     pd.testing.assert_frame_equal(
         read_table(out), expected, check_dtype=False, check_index_type=False, check_exact=True
     )
-    statistics = summarise(FieldGrains(table=expected, height_px=120, width_px=160))
+    statistics = summarize(FieldGrains(table=expected, height_px=120, width_px=160))
     d50 = statistics.values.value.d50_um_number
     assert facts["d50_um_number"] == d50
     assert json.loads(stats.read_text())["values"]["d50_um_number"]["value"] == d50

@@ -9,7 +9,7 @@ from grainsmith.errors import MismatchError, ReadError
 from grainsmith.measure import measure_grains
 from grainsmith.report import read_result, write_report
 from grainsmith.report.tables import significant
-from grainsmith.statistics import FieldGrains, StatisticsSettings, summarise
+from grainsmith.statistics import FieldGrains, StatisticsSettings, summarize
 
 QUICK = StatisticsSettings(n_bootstrap=20)
 
@@ -76,7 +76,7 @@ def test_result_is_read_back_with_the_numbers_of_the_panel(field, tmp_path):
     labels, _, table = field
     report = write_report(tmp_path / "r.html", labels=labels, table=table, settings=QUICK)
     found = read_result(report.result)
-    statistics = summarise(FieldGrains(table=table, height_px=240, width_px=320), QUICK)
+    statistics = summarize(FieldGrains(table=table, height_px=240, width_px=320), QUICK)
     for name, value in statistics.values.value.items():
         stored = found["statistics"]["values"][name]["value"]
         assert stored == value or (stored is None and np.isnan(value))

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grainsmith.classify.modal import modal_percentages
 from grainsmith.errors import MismatchError
 from grainsmith.statistics import FieldGrains, StatisticsSettings, compare_samples, field_spread
+from grainsmith.statistics.modal import modal_percentages
 
 QUICK = StatisticsSettings(edge_rule="count all", n_bootstrap=200)
 

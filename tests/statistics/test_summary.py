@@ -12,7 +12,7 @@ from grainsmith.statistics import (
     StatisticsSettings,
     grid_hits,
     size_class,
-    summarise,
+    summarize,
 )
 from grainsmith.statistics.classes import kurtosis_word, skewness_word, sorting_word
 from grainsmith.statistics.measures import folk_ward, weighted_percentiles
@@ -66,7 +66,7 @@ def test_weight_2_is_two_of_them_and_weight_0_none():
 
 def test_log_normal_population_has_its_closed_form_by_number_and_by_area():
     median, sigma = 100.0, 0.5
-    values = summarise(field_of(log_normal(20_000, median, sigma)), QUICK).values.value
+    values = summarize(field_of(log_normal(20_000, median, sigma)), QUICK).values.value
     by_area = median * np.exp(2 * sigma**2)
     expected = {
         "d50_um_number": median,
@@ -144,14 +144,14 @@ def test_size_classes(size_um, expected):
 def test_classes_are_a_phi_wide_and_add_up():
     limits = [lower for _, lower in SIZE_CLASSES[1:]]
     np.testing.assert_allclose(np.diff(np.log2(limits)), 1)
-    statistics = summarise(field_of(log_normal(500)), QUICK)
+    statistics = summarize(field_of(log_normal(500)), QUICK)
     shares = statistics.classes[["pct_number", "pct_area"]].sum()
     assert shares.to_list() == pytest.approx([100, 100])
     assert statistics.words["mean_number"] == "very fine sand"
 
 
 def test_pixels_have_no_phi_and_no_classes():
-    statistics = summarise(field_of(log_normal(50), scaled=False), QUICK)
+    statistics = summarize(field_of(log_normal(50), scaled=False), QUICK)
     assert statistics.unit == "px"
     assert not statistics.words
     assert statistics.classes.empty
@@ -186,7 +186,7 @@ def simulated_fields(rng, n_fields, side=1000, sigma=0.5, median=60.0):
 def test_edge_rule_decides_the_bias_of_d84(rule, low, high):
     fields = simulated_fields(np.random.default_rng(3), 400)
     settings = StatisticsSettings(n_bootstrap=0, edge_rule=rule)
-    d84 = summarise(fields, settings).values.value.d84_um_number
+    d84 = summarize(fields, settings).values.value.d84_um_number
     truth = 60 * np.exp(0.5 * norm.ppf(0.84))
     assert low < 100 * (d84 / truth - 1) < high
 
@@ -194,7 +194,7 @@ def test_edge_rule_decides_the_bias_of_d84(rule, low, high):
 def test_guard_frame_is_unbiased_and_says_what_it_costs():
     fields = simulated_fields(np.random.default_rng(4), 300)
     settings = StatisticsSettings(n_bootstrap=0, edge_rule="guard", guard_px=200)
-    statistics = summarise(fields, settings)
+    statistics = summarize(fields, settings)
     truth = 60 * np.exp(0.5 * norm.ppf(0.84))
     assert statistics.values.value.d84_um_number == pytest.approx(truth, rel=0.02)
     assert statistics.left_out.area_pct > 50
@@ -205,7 +205,7 @@ def test_left_out_is_counted():
     table.loc[4, "touches_edge"] = True
     field = FieldGrains(table=table, height_px=1000, width_px=1000)
     settings = StatisticsSettings(n_bootstrap=0, drop_below_resolution=True)
-    statistics = summarise(field, settings)
+    statistics = summarize(field, settings)
     assert (statistics.n, statistics.left_out.n_edge, statistics.left_out.n_small) == (2, 1, 1)
     expected = 100 * (10**2 + 70**2) / (10**2 + 30**2 + 50**2 + 70**2)
     assert statistics.left_out.area_pct == pytest.approx(expected)
@@ -220,7 +220,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     for seed in range(500):
         sizes = 100 * np.exp(0.5 * rng.standard_normal(250))
         settings = StatisticsSettings(n_bootstrap=500, seed=seed)
-        values = summarise(field_of(sizes), settings).values
+        values = summarize(field_of(sizes), settings).values
         for name, value in truth.items():
             held[name] += values.low[name] <= value <= values.high[name]
     for name, count in held.items():
@@ -229,8 +229,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
 
 def test_intervals_widen_with_the_scale_error_but_not_what_more_grains_cost():
     field = field_of(log_normal(100))
-    one = summarise(field, StatisticsSettings(n_bootstrap=200))
-    wide = summarise(field, StatisticsSettings(n_bootstrap=200, scale_error_pct=20))
+    one = summarize(field, StatisticsSettings(n_bootstrap=200))
+    wide = summarize(field, StatisticsSettings(n_bootstrap=200, scale_error_pct=20))
     width = [s.values.high.d50_um_number - s.values.low.d50_um_number for s in (one, wide)]
     assert width[1] > 1.5 * width[0]
     # s.e. of a log-normal median is 1.253 sigma / root n: n = (1.96 * 1.253 * 0.5 / 0.05)² = 603.
@@ -241,10 +241,10 @@ def test_fields_that_differ_widen_the_interval():
     near, far = field_of(log_normal(200, 80)), field_of(log_normal(200, 120))
     settings = StatisticsSettings(n_bootstrap=200)
     together = pd.concat([near.table, far.table]).reset_index(drop=True)
-    one = summarise(
+    one = summarize(
         FieldGrains(table=together, height_px=100_000, width_px=100_000), settings
     ).values
-    two = summarise([near, far], settings).values
+    two = summarize([near, far], settings).values
     assert one.value.d50_um_number == pytest.approx(two.value.d50_um_number)
     width = [v.high.d50_um_number - v.low.d50_um_number for v in (one, two)]
     assert width[1] > 2 * width[0]
@@ -264,14 +264,14 @@ def test_grid_by_number_is_a_basis_of_its_own():
     field = FieldGrains(
         table=table, height_px=10**6, width_px=10**6, grid_hits=pd.Series({1: 1, 2: 3, 99: 5})
     )
-    statistics = summarise(field, QUICK)
+    statistics = summarize(field, QUICK)
     assert statistics.bases == ("number", "area", "grid")
     assert statistics.values.value.mean_um_grid == pytest.approx((30 + 3 * 60) / 4)
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_no_grain_and_one_grain(n):
-    statistics = summarise(field_of([50.0][:n]), StatisticsSettings(n_bootstrap=20))
+    statistics = summarize(field_of([50.0][:n]), StatisticsSettings(n_bootstrap=20))
     assert statistics.n == n
     assert statistics.more_grains == {"number": -1, "area": -1}
     if n:
@@ -279,7 +279,7 @@ def test_no_grain_and_one_grain(n):
 
 
 def test_all_grains_at_the_edge_leave_nothing():
-    statistics = summarise(field_of([50.0, 60.0], edge=True), QUICK)
+    statistics = summarize(field_of([50.0, 60.0], edge=True), QUICK)
     assert statistics.n == 0
     assert statistics.left_out.area_pct == 100
 
@@ -287,13 +287,13 @@ def test_all_grains_at_the_edge_leave_nothing():
 def test_same_seed_same_interval():
     field, settings = field_of(log_normal(60)), StatisticsSettings(n_bootstrap=50, seed=3)
     pd.testing.assert_frame_equal(
-        summarise(field, settings).values, summarise(field, settings).values
+        summarize(field, settings).values, summarize(field, settings).values
     )
 
 
 def test_fields_in_um_and_in_px_do_not_mix():
     with pytest.raises(MismatchError, match="1 of 2 fields have no pixel size"):
-        summarise([field_of([50.0]), field_of([50.0], scaled=False)])
+        summarize([field_of([50.0]), field_of([50.0], scaled=False)])
 
 
 @pytest.mark.parametrize(

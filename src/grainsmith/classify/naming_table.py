@@ -9,15 +9,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from grainsmith.errors import MismatchError
+from grainsmith.minerals import BY_HAND, UNKNOWN, UNMAPPED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Floats = npt.NDArray[np.float64]
 
-UNKNOWN = "unknown"
-UNMAPPED = "unmapped"
-BY_HAND = "by hand"
 LEAST_COVERAGE = 0.5
 """A grain of which a map covers less than this share has no value in that map."""
 
@@ -114,7 +112,7 @@ def naming_from_scores(
     labels = np.array([*names, "", ""], dtype=object)
     naming = pd.DataFrame(
         {
-            "mineral": labels[order[:, 0]],
+            "mineral": np.where(best > 0, labels[order[:, 0]], ""),
             "score": best,
             "runner_up": np.where(second > 0, labels[order[:, 1]], ""),
             "runner_up_score": second,

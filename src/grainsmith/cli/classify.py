@@ -60,10 +60,10 @@ def classify(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Name the grains of TABLE by rules, examples or clusters; print the modal percentages."""
-    from grainsmith.classify.modal import contact_matrix, modal_percentages
     from grainsmith.errors import MismatchError
     from grainsmith.io.labels.label_image import read_labels
     from grainsmith.io.tables.mineral_table import read_grain_csv, write_grain_csv
+    from grainsmith.statistics import contact_matrix, modal_percentages
 
     if bool(rules) + (examples is not None) + clusters != 1:
         raise MismatchError("give one of --rules, --examples and --clusters")

@@ -76,7 +76,7 @@ def measure(
     from grainsmith.io.labels.label_image import read_labels
     from grainsmith.io.tables.grain_table import write_table
     from grainsmith.pipeline.field.measure import field_of, measure_field
-    from grainsmith.statistics import summarise
+    from grainsmith.statistics import summarize
 
     settings = _settings(size, edge, scale_error)
     if mixed and maps is None:
@@ -98,7 +98,7 @@ def measure(
     write_table(target, table)
     bar_rows = picture.data_bar_rows if picture else 0
     field = field_of(table, read, data_bar_rows=bar_rows, grid_px=grid)
-    statistics = summarise(field, settings)
+    statistics = summarize(field, settings)
     if stats:
         write_json(stats, statistics.as_dict())
     if report:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from grainsmith.minerals import NO_MINERAL
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -13,10 +15,6 @@ if TYPE_CHECKING:
 
     from grainsmith.gallery.field import GalleryField
     from grainsmith.gallery.map_readout import Crop, GrainReading
-
-
-_NO_GROUP = ("unknown", "unmapped")
-"""Grains with these words for a mineral have nothing in common."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +124,6 @@ def _group(means: pd.DataFrame, naming: pd.DataFrame, label: int) -> tuple[pd.Da
         names = naming["mineral"].astype(str)
         mineral = names.loc[[label]].iloc[0]
         same = names.index[names == mineral].intersection(means.index)
-        if len(same) > 1 and mineral not in _NO_GROUP:
+        if len(same) > 1 and mineral not in NO_MINERAL:
             return means.loc[same], f"against {len(same)} {mineral}"
     return means, f"against all {len(means)} grains"

@@ -17,7 +17,7 @@ from grainsmith.measure import RESOLUTION_PX
 from grainsmith.plots import readable
 from grainsmith.report import figures, tables
 from grainsmith.report.methods import methods_paragraph
-from grainsmith.statistics import FieldGrains, SizeStatistics, StatisticsSettings, summarise
+from grainsmith.statistics import FieldGrains, SizeStatistics, StatisticsSettings, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,7 +127,7 @@ def write_report(
     content = _Content(
         field=field,
         facts=facts,
-        statistics=summarise(field, settings),
+        statistics=summarize(field, settings),
         by_mineral=_by_mineral(field, settings),
         pixel_size_um=_pixel_size_um(table),
         origin=provenance([], settings=asdict(settings)),
@@ -232,7 +232,7 @@ def _by_mineral(field: FieldGrains, settings: StatisticsSettings) -> dict[str, S
     if "mineral" not in field.table:
         return {}
     return {
-        str(name): summarise(replace(field, table=grains), settings)
+        str(name): summarize(replace(field, table=grains), settings)
         for name, grains in field.table.groupby("mineral", observed=True)
         if len(grains) >= MIN_GRAINS_PER_MINERAL
     }

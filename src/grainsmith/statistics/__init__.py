@@ -7,10 +7,18 @@ from grainsmith.statistics.comparison import (
     compare_samples,
     field_spread,
 )
-from grainsmith.statistics.counting import ExcludedCounts, FieldGrains, grid_hits
+from grainsmith.statistics.contacts import association_pct, contact_lengths, contact_matrix
+from grainsmith.statistics.counting import (
+    ExcludedCounts,
+    FieldGrains,
+    grain_weights,
+    grid_hits,
+    median_sizes,
+)
+from grainsmith.statistics.modal import modal_percentages
 from grainsmith.statistics.qfl import qfl_shares
 from grainsmith.statistics.settings import StatisticsSettings
-from grainsmith.statistics.summary import SizeStatistics, summarise
+from grainsmith.statistics.summary import SizeStatistics, summarize
 
 __all__ = [
     "SIZE_CLASSES",
@@ -20,10 +28,16 @@ __all__ = [
     "SampleComparison",
     "SizeStatistics",
     "StatisticsSettings",
+    "association_pct",
     "compare_samples",
+    "contact_lengths",
+    "contact_matrix",
     "field_spread",
+    "grain_weights",
     "grid_hits",
+    "median_sizes",
+    "modal_percentages",
     "qfl_shares",
     "size_class",
-    "summarise",
+    "summarize",
 ]

@@ -15,7 +15,7 @@ from grainsmith.errors import MismatchError
 from grainsmith.statistics.counting import select_grains
 from grainsmith.statistics.measures import cumulative_curve, weighted_percentiles
 from grainsmith.statistics.settings import StatisticsSettings
-from grainsmith.statistics.summary import curve_sizes, resample_grains
+from grainsmith.statistics.summary import curve_sizes, random_scale, resample_grains
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,7 +145,8 @@ def compare_samples(
     Intervals come from bootstrapping each sample separately, fields first and then the grains
     within them. The p-value of the Kolmogorov-Smirnov distance is asymptotic for the *effective*
     numbers of grains, which unequal weights (Kish 1965) and the similarity of grains from one field
-    (design effect 1 + (m - 1) x between-share) reduce.
+    (design effect 1 + (m - 1) x between-share) reduce. A scale error is independent in both
+    samples.
 
     Raises
     ------
@@ -194,14 +195,16 @@ class _Sample:
         typical = float((counts**2).sum() / counts.sum())
         return n / (1 + (typical - 1) * share) if math.isfinite(share) else n
 
-    def percentiles(self, rng: np.random.Generator | None = None) -> npt.NDArray[np.float64]:
+    def percentiles(
+        self, rng: np.random.Generator | None = None, scale: float = 1.0
+    ) -> npt.NDArray[np.float64]:
         counts = 1.0 if rng is None else resample_grains(rng, self.fields, self.n_fields)
         percentiles = [
             weighted_percentiles(self.sizes, counts * weight, COMPARED)
             for basis, weight in self.weights.items()
             if basis != "grid"
         ]
-        return np.concatenate(percentiles)
+        return scale * np.concatenate(percentiles)
 
 
 def _distance(a: _Sample, b: _Sample) -> float:
@@ -216,7 +219,12 @@ def _distance(a: _Sample, b: _Sample) -> float:
 def _differences(a: _Sample, b: _Sample, settings: StatisticsSettings) -> pd.DataFrame:
     rng = np.random.default_rng(settings.seed)
     observed = a.percentiles(), b.percentiles()
-    drawn = [(a.percentiles(rng), b.percentiles(rng)) for _ in range(settings.n_bootstrap)]
+    # A stream of its own, so that intervals without a scale error do not change.
+    (scale_rng,) = rng.spawn(1)
+    drawn = [
+        tuple(sample.percentiles(rng, random_scale(scale_rng, settings)) for sample in (a, b))
+        for _ in range(settings.n_bootstrap)
+    ]
     table = pd.DataFrame(
         {
             "first": observed[0],

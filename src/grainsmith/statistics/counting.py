@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from grainsmith.errors import MismatchError
+from grainsmith.statistics.measures import weighted_percentiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +43,24 @@ class FieldGrains:
     height_px: int
     width_px: int
     grid_hits: pd.Series[int] = dataclass_field(default_factory=_no_hits)
+
+    @classmethod
+    def from_table(cls, table: pd.DataFrame, shape: tuple[int, int] = (0, 0)) -> FieldGrains:
+        """Return the field of a grain table.
+
+        Parameters
+        ----------
+        table : DataFrame
+            From `measure.measure_grains`.
+        shape : (int, int)
+            Height and width in px without the data bar; 0 = the extent of the grains, which is the
+            size of the field if a grain touches each edge.
+        """
+        height, width = shape
+        if not (height and width) and {"top_px", "left_px"} <= set(table.columns):
+            height = int((table.top_px + table.height_px).max()) if len(table) else 0
+            width = int((table.left_px + table.width_px).max()) if len(table) else 0
+        return cls(table=table, height_px=height, width_px=width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,15 +135,20 @@ def grid_hits(labels: LabelImage, spacing_px: float) -> pd.Series[int]:
     return pd.Series(counts, index=pd.Index(hit_labels, name="label"))
 
 
-def select_grains(fields: Sequence[FieldGrains], settings: StatisticsSettings) -> Population:
+def select_grains(
+    fields: Sequence[FieldGrains], settings: StatisticsSettings, unit: str = ""
+) -> Population:
     """Apply the edge rule and the resolution limit of the settings to one or several fields.
+
+    Sizes are in `unit`, by default in µm if all fields have a pixel size.
 
     Raises
     ------
     MismatchError
         Only some fields have a pixel size, or a table lacks the size column.
     """
-    unit = _common_unit(fields, settings.size)
+    unit = unit or _common_unit(fields)
+    _check_sizes(fields, f"{settings.size}_{unit}")
     parts = [_weigh_field(field, settings) for field in fields]
     selected = [field.table[weight > 0] for field, (weight, _) in zip(fields, parts, strict=True)]
     weight = np.concatenate([weight[weight > 0] for weight, _ in parts])
@@ -151,22 +176,64 @@ def select_grains(fields: Sequence[FieldGrains], settings: StatisticsSettings) -
     )
 
 
+def grain_weights(field: FieldGrains, settings: StatisticsSettings) -> npt.NDArray[np.float64]:
+    """Weigh every grain by the edge rule and the resolution limit; 0 for excluded grains.
+
+    Sizes, shape measures, orientations and their plots all use these weights.
+
+    Returns
+    -------
+    (N,) float array
+        In the order of the table.
+    """
+    return _weigh_field(field, settings)[0]
+
+
+def median_sizes(
+    fields: Sequence[FieldGrains], settings: StatisticsSettings, unit: str = ""
+) -> dict[str, float]:
+    """Compute D50 by number and by area, equal to that of `summarize`.
+
+    Parameters
+    ----------
+    fields : sequence of FieldGrains
+    settings : StatisticsSettings
+    unit : "um" or "px"
+        Unit of the sizes; by default µm if all fields have a pixel size.
+
+    Returns
+    -------
+    dict of basis ("number", "area") to float
+        NaN without counted grains.
+    """
+    population = select_grains(fields, settings, unit)
+    order = np.argsort(population.sizes, kind="stable")
+    return {
+        basis: float(weighted_percentiles(population.sizes[order], weight[order], [50])[0])
+        if len(order)
+        else math.nan
+        for basis, weight in population.weights.items()
+    }
+
+
 def _area_column(unit: str) -> str:
     return "area_um2" if unit == "um" else "area_px"
 
 
-def _common_unit(fields: Sequence[FieldGrains], size: str) -> str:
+def _common_unit(fields: Sequence[FieldGrains]) -> str:
     scaled = ["area_um2" in field.table for field in fields]
     if any(scaled) and not all(scaled):
         raise MismatchError(
             f"{scaled.count(False)} of {len(scaled)} fields have no pixel size: give it for all, "
             "or measure all in pixels"
         )
-    unit = "um" if all(scaled) else "px"
+    return "um" if all(scaled) else "px"
+
+
+def _check_sizes(fields: Sequence[FieldGrains], column: str) -> None:
     for field in fields:
-        if f"{size}_{unit}" not in field.table:
-            raise MismatchError(f"the table has no column {size}_{unit}: measure the grains first")
-    return unit
+        if column not in field.table:
+            raise MismatchError(f"the table has no column {column}: measure the grains first")
 
 
 def _weigh_field(

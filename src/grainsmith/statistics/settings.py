@@ -12,7 +12,7 @@ EdgeRule = Literal["weights", "guard", "drop", "count all"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticsSettings:
-    """Settings of `summarise`.
+    """Settings of `summarize`.
 
     Attributes
     ----------

@@ -93,7 +93,7 @@ class SizeStatistics:
         }
 
 
-def summarise(
+def summarize(
     fields: FieldGrains | Sequence[FieldGrains],
     settings: StatisticsSettings | None = None,
     *,
@@ -127,7 +127,7 @@ def summarise(
     }
     for done in range(rounds):
         counts = resample_grains(rng, origin, len(fields))
-        scale = max(0.1, 1 + settings.scale_error_pct / 100 * rng.standard_normal())
+        scale = random_scale(rng, settings)
         for bootstrap in by_basis.values():
             bootstrap.add(counts, scale)
         on_progress(done + 1, rounds)
@@ -195,6 +195,11 @@ def _interval(
     tail = 100 * stats.norm.cdf(-half_width)
     low, high = np.percentile(np.array(drawn), [tail, 100 - tail], axis=0)
     return low, high
+
+
+def random_scale(rng: np.random.Generator, settings: StatisticsSettings) -> float:
+    """Draw the factor by which a scale error changes all sizes of a bootstrap sample."""
+    return max(0.1, 1 + settings.scale_error_pct / 100 * float(rng.standard_normal()))
 
 
 def resample_grains(

@@ -21,7 +21,7 @@ from grainsmith.pipeline.recipe import Recipe, read_recipe
 from grainsmith.samples import sample_field
 from grainsmith.score import score_labels
 from grainsmith.segment import SegmentSettings, segment_image
-from grainsmith.statistics import FieldGrains, StatisticsSettings, summarise
+from grainsmith.statistics import FieldGrains, StatisticsSettings, summarize
 
 pytest.importorskip("zarr")
 SETTINGS = SegmentSettings(diameter_px=30, min_area_px=5)
@@ -73,7 +73,7 @@ def test_labels_and_table_equal_those_of_one_piece(tmp_path, picture, model):
     assert not (tmp_path / "o.zarr.part").exists()
     said = read_json(tmp_path / "o.zarr" / "statistics.json")
     field = FieldGrains(table=expected, height_px=1100, width_px=1060)
-    whole_field = summarise(field, StatisticsSettings(n_bootstrap=0))
+    whole_field = summarize(field, StatisticsSettings(n_bootstrap=0))
     assert said["n"] == whole_field.n
     d50 = whole_field.values.loc["d50_px_number", "value"]
     assert said["values"]["d50_px_number"]["value"] == pytest.approx(d50)

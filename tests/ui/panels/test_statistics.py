@@ -9,7 +9,7 @@ from tests.fixtures.layers import add_grains, add_image
 
 from grainsmith.measure import measure_grains
 from grainsmith.report import read_result
-from grainsmith.statistics import FieldGrains, StatisticsSettings, summarise
+from grainsmith.statistics import FieldGrains, StatisticsSettings, summarize
 from grainsmith.ui.layers.labels import features_of, table_of
 from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.panels.statistics import StatisticsPanel, report_facts
@@ -47,7 +47,7 @@ def panel(viewer, grains, qtbot):
 def test_numbers_are_those_of_the_library_to_the_last_digit(panel):
     table = measure_grains(labels_of(), pixel_size_um=0.5)
     settings = StatisticsSettings(n_bootstrap=40)
-    expected = summarise(FieldGrains(table=table, height_px=240, width_px=320), settings)
+    expected = summarize(FieldGrains(table=table, height_px=240, width_px=320), settings)
     assert panel.statistics.values.equals(expected.values)
     shown = panel.summary
     assert f"{expected.n} grains count" in shown

@@ -49,7 +49,7 @@ class DoneField:
 def write_statistics(field: DoneField, recipe: Recipe, folder: Path) -> dict[str, Any]:
     """Write statistics.json and, where the recipe wants it, the report; return the statistics."""
     from grainsmith.report import read_result, write_report
-    from grainsmith.statistics import summarise
+    from grainsmith.statistics import summarize
 
     image = field.found.image
     if recipe.report.report:
@@ -64,7 +64,7 @@ def write_statistics(field: DoneField, recipe: Recipe, folder: Path) -> dict[str
         statistics: dict[str, Any] = read_result(report.result)["statistics"]
     else:
         whole = field_of(field.table, field.found.labels, data_bar_rows=image.data_bar_rows)
-        statistics = summarise(whole, recipe.statistics).as_dict()
+        statistics = summarize(whole, recipe.statistics).as_dict()
     write_json(folder / "statistics.json", statistics)
     return statistics
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from grainsmith.classify.modal import modal_percentages
 from grainsmith.data import no_progress
 from grainsmith.errors import GrainsmithError, MismatchError
 from grainsmith.io.files.atomic_write import atomic_write
@@ -19,7 +18,7 @@ from grainsmith.io.tables.grain_table import read_table, write_table
 from grainsmith.pipeline.batch.field_job import TABLE
 from grainsmith.pipeline.field.classify import densities_of, open_rules
 from grainsmith.report import FieldLine, SampleFacts, write_sample_report
-from grainsmith.statistics import FieldGrains, compare_samples, field_spread, summarise
+from grainsmith.statistics import FieldGrains, compare_samples, field_spread, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -125,7 +124,7 @@ def _pooled(out: Path, sample: Sample, recipe: Recipe) -> _Pool:
         for one, table in zip(sample.entries, tables, strict=True)
     ]
     spread = field_spread(fields, recipe.statistics)
-    return _Pool(sample, tables, fields, spread, summarise(fields, recipe.statistics))
+    return _Pool(sample, tables, fields, spread, summarize(fields, recipe.statistics))
 
 
 def _compared(
@@ -157,7 +156,7 @@ def _write_sample(
     folder: Path, pool: _Pool, recipe: Recipe, curves: Mapping[str, SizeStatistics]
 ) -> str:
     sample, statistics, spread = pool.sample, pool.statistics, pool.spread
-    modal = _modal(pool.tables, recipe)
+    modal = _modal(pool, recipe)
     names = [one.field for one in sample.entries]
     write_table(folder / TABLE, _together(sample, pool.tables))
     lines = _lines(sample, spread.fields, statistics.unit, report=recipe.report.report)
@@ -218,18 +217,23 @@ def _together(sample: Sample, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def _modal(tables: Sequence[pd.DataFrame], recipe: Recipe) -> pd.DataFrame:
-    """Return the modal percentages over all fields whose grains have minerals."""
-    named = [(number, one) for number, one in enumerate(tables) if "mineral" in one and len(one)]
+def _modal(pool: _Pool, recipe: Recipe) -> pd.DataFrame:
+    """Compute the modal percentages over all fields whose grains have minerals."""
+    named = [field for field in pool.fields if "mineral" in field.table and len(field.table)]
     if not named:
         return pd.DataFrame()
-    table = pd.concat([one for _, one in named], ignore_index=True)
-    if any("area_um2" not in one for _, one in named):
+    table = pd.concat([field.table for field in named], ignore_index=True)
+    if any("area_um2" not in field.table for field in named):
         table = table.drop(columns="area_um2", errors="ignore")
-    origin = np.repeat([number for number, _ in named], [len(one) for _, one in named])
-    densities = densities_of(open_rules(recipe.classify.rules)) if recipe.classify.rules else {}
     return modal_percentages(
-        table, table[["mineral", "verdict"]], densities=densities, fields=origin
+        table,
+        table[["mineral", "verdict"]],
+        settings=recipe.statistics,
+        densities=(
+            densities_of(open_rules(recipe.classify.rules)) if recipe.classify.rules else {}
+        ),
+        fields=np.repeat(np.arange(len(named)), [len(field.table) for field in named]),
+        field_shapes=[(field.height_px, field.width_px) for field in named],
     )
 
 

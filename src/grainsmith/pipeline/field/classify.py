@@ -17,12 +17,12 @@ from grainsmith.classify.examples import (
     classify_by_examples,
 )
 from grainsmith.classify.mixed import find_mixed
-from grainsmith.classify.modal import association_pct, contact_matrix, modal_percentages
 from grainsmith.classify.naming_table import keep_manual_names, mapped_elements
 from grainsmith.classify.rule_matching import classify_by_rules
 from grainsmith.classify.rules import RuleSet, advice_on_elements, library_rules, read_rules
 from grainsmith.errors import MismatchError
 from grainsmith.measure import measure_grains, measure_maps
+from grainsmith.statistics import association_pct, contact_matrix, modal_percentages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -218,13 +218,19 @@ def summaries(
     naming: pd.DataFrame,
     densities: Mapping[str, float],
     pixel_size_um: float,
+    field_shape: tuple[int, int] = (0, 0),
 ) -> dict[str, pd.DataFrame]:
     """Return modal percentages, grains by doubt and contacts, by title."""
     grains = table.loc[naming.index]
     contacts = contact_matrix(labels, naming, pixel_size_um=pixel_size_um)
     return {
         "Modal percentages": _with_intervals(
-            modal_percentages(grains, naming, densities=densities)
+            modal_percentages(
+                grains,
+                naming,
+                densities=densities,
+                field_shapes=[field_shape if all(field_shape) else labels.shape],
+            )
         ),
         "Grains by doubt": _by_doubt(grains, naming),
         "Contacts (% of row)": _narrow(association_pct(contacts)),

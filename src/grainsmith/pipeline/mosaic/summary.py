@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from grainsmith.io.files.provenance import read_json, write_json
 from grainsmith.io.tables.grain_table import write_table
-from grainsmith.statistics import FieldGrains, StatisticsSettings, summarise
+from grainsmith.statistics import FieldGrains, StatisticsSettings, summarize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def _statistics(table: pd.DataFrame, shape: tuple[int, int]) -> dict[str, Any]:
     least, most = _RESAMPLINGS
     rounds = min(most, max(least, _DRAWS // len(table)))
     field = FieldGrains(table=table, height_px=shape[0], width_px=shape[1])
-    return summarise(field, StatisticsSettings(n_bootstrap=rounds)).as_dict()
+    return summarize(field, StatisticsSettings(n_bootstrap=rounds)).as_dict()
 
 
 def grains_folder(folder: str | Path) -> Path:

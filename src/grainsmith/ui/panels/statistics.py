@@ -16,7 +16,7 @@ from grainsmith.statistics import (
     SizeStatistics,
     StatisticsSettings,
     qfl_shares,
-    summarise,
+    summarize,
 )
 from grainsmith.ui.layers.images import sem_image_of
 from grainsmith.ui.layers.metadata import GrainsMetadata
@@ -199,7 +199,7 @@ class StatisticsPanel(Panel):
             return
         height, width = self._measurements.field_shape
         self.run_job(
-            summarise,
+            summarize,
             FieldGrains(table=self._table(), height_px=height, width_px=width),
             settings,
             busy=self._compute,

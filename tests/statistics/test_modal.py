@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from grainsmith.classify.clusters import classify_by_clusters, name_clusters, suggest_names
-from grainsmith.classify.modal import association_pct, contact_matrix, modal_percentages
 from grainsmith.errors import MismatchError
+from grainsmith.statistics import association_pct, contact_matrix, modal_percentages
 
 
 def naming(minerals, verdict="named"):
