@@ -88,7 +88,13 @@ def draw_sample_curves(axes: Axes, curves: Mapping[str, pd.DataFrame], *, unit: 
 
 
 def draw_histogram(
-    axes: Axes, values: npt.ArrayLike, *, name: str, log: bool = False, color: str = "#1f5fa8"
+    axes: Axes,
+    values: npt.ArrayLike,
+    *,
+    name: str,
+    log: bool = False,
+    color: str = "#1f5fa8",
+    weights: npt.ArrayLike | None = None,
 ) -> None:
     """Draw a histogram of one column; NaN is ignored.
 
@@ -101,13 +107,19 @@ def draw_histogram(
     log : bool
         Logarithmic classes; only values above 0 are used.
     color : str
+    weights : (N,) array, optional
+        Weight of each value, such as that of the edge rule; 1 by default.
     """
-    finite = _finite(values)
+    finite, weight = _finite(values, weights)
     if log:
-        finite = finite[finite > 0]
+        finite, weight = finite[finite > 0], weight[finite > 0]
     if len(finite):
         axes.hist(
-            finite, bins=_class_limits(finite, log=log).tolist(), color=color, edgecolor="white"
+            finite,
+            bins=_class_limits(finite, log=log).tolist(),
+            weights=weight,
+            color=color,
+            edgecolor="white",
         )
     if log:
         _log_size_axis(axes)
@@ -115,7 +127,13 @@ def draw_histogram(
     axes.set_ylabel("grains")
 
 
-def draw_rose(axes: Axes, angles_deg: npt.ArrayLike, *, name: str = "") -> None:
+def draw_rose(
+    axes: Axes,
+    angles_deg: npt.ArrayLike,
+    *,
+    name: str = "",
+    weights: npt.ArrayLike | None = None,
+) -> None:
     """Draw a rose diagram of axial data, in which opposite sectors are equal.
 
     The area of a sector, not its radius, is proportional to its count.
@@ -127,9 +145,12 @@ def draw_rose(axes: Axes, angles_deg: npt.ArrayLike, *, name: str = "") -> None:
         Counter-clockwise from the right; angles 180 apart are equivalent.
     name : str
         Title.
+    weights : (N,) array, optional
+        Weight of each angle, such as that of the edge rule; 1 by default.
     """
-    angles = np.radians(_finite(angles_deg)) % np.pi
-    counts, edges = np.histogram(angles, bins=_ROSE_BINS, range=(0, np.pi))
+    finite, weight = _finite(angles_deg, weights)
+    angles = np.radians(finite) % np.pi
+    counts, edges = np.histogram(angles, bins=_ROSE_BINS, range=(0, np.pi), weights=weight)
     width = np.pi / _ROSE_BINS
     for turn in (0.0, np.pi):
         axes.bar(
@@ -274,9 +295,14 @@ def _points(events: Sequence[Mapping[str, Any]], kind: str, key: str) -> npt.NDA
     return np.array(points, dtype=np.float64).reshape(-1, 2)
 
 
-def _finite(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def _finite(
+    values: npt.ArrayLike, weights: npt.ArrayLike | None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the finite values of positive weight, and their weights."""
     numbers = np.asarray(values, dtype=np.float64).ravel()
-    return numbers[np.isfinite(numbers)]
+    weight = np.ones(len(numbers)) if weights is None else np.asarray(weights, dtype=np.float64)
+    used = np.isfinite(numbers) & (weight > 0)
+    return numbers[used], weight[used]
 
 
 def _class_limits(values: npt.NDArray[np.float64], *, log: bool) -> npt.NDArray[np.float64]:

@@ -262,3 +262,13 @@ def test_best_match_changes_only_pixels_with_two_rules(rules, shared_data):
     best = classify_pixels(maps, rules(GEOMAC.replace("first", "best")))
     assert (first != best).sum() <= 1_631
     np.testing.assert_array_equal(first == 0, best == 0)
+
+
+@pytest.mark.parametrize("gaps", ["nearest", "unknown"])
+def test_unknown_grains_that_no_rule_comes_near_have_no_runner_up(rules, gaps):
+    text = f"units: wt%\ngaps: {gaps}\nminerals:\n  a: {{range: {{Si: [90, 100]}}}}\n"
+    text += "  b: {range: {Si: [50, 60]}}\n"
+    naming = classify_by_rules(grains(kind="wt%", Si=[95.0, 55.0, 10.0, 75.0]), rules(text))
+    assert naming["mineral"].tolist() == ["a", "b", "unknown", "unknown"]
+    assert naming["runner_up"].tolist() == [""] * 4
+    assert naming["runner_up_score"].tolist()[2:] == [0, 0]

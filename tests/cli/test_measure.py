@@ -142,3 +142,33 @@ def test_mixed_grains_want_maps(files):
     result = CliRunner().invoke(app, ["measure", str(folder / "labels.tif"), "--mixed"])
     assert result.exit_code == 2
     assert not (folder / "labels_grains.csv").exists()
+
+
+def test_outputs_that_would_overwrite_one_another_are_refused(files):
+    folder, _, _ = files
+    labels, page = folder / "labels.tif", folder / "site.html"
+    result = run(labels, "--stats", folder / "site.json", "--report", page, "-o", folder / "s.csv")
+    assert result.exit_code == 2
+    assert "site.json" in result.stderr
+    assert not (folder / "site.json").exists()
+    assert not page.exists()
+
+
+def test_grid_by_number_is_in_statistics_and_report(files):
+    folder, _, _ = files
+    stats, page = folder / "stats.json", folder / "report.html"
+    options = ("--pixel-size", 1, "--grid", 10, "--stats", stats, "--report", page)
+    assert run(folder / "labels.tif", *options).exit_code == 0
+    values = json.loads(stats.read_text("utf8"))["values"]["d50_um_grid"]
+    assert read_result(page.with_suffix(".json"))["statistics"]["values"]["d50_um_grid"] == values
+
+
+def test_one_grain_has_no_interval_and_pieces_are_told(tmp_path):
+    labels = np.zeros((60, 80), np.int32)
+    labels[10:20, 10:20] = labels[30:40, 40:50] = 255
+    labels[30, 45] = 0
+    write_labels(tmp_path / "labels.tif", labels)
+    result = run(tmp_path / "labels.tif")
+    assert "nan" not in result.output
+    table = read_table(tmp_path / "labels_grains.csv")
+    assert table.n_pieces.max() <= 2

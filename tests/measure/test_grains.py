@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 from skimage.measure import regionprops_table
 
 from grainsmith.data import ElementMap, Transform
@@ -13,6 +14,7 @@ from grainsmith.measure import (
     changed_labels,
     measure_grains,
     measure_maps,
+    pieces_note,
     tile_checksums,
     update_grains,
 )
@@ -395,3 +397,39 @@ def test_error_of_maps_that_are_not_counts_is_the_scatter():
 def test_a_map_without_a_transform_is_named():
     with pytest.raises(MismatchError, match=r"map of Si has no transform \(available: Fe, Mg\)"):
         measure_maps(disc(5), [si_map(np.ones((9, 9)))], {"Mg": Transform(), "Fe": Transform()})
+
+
+@pytest.mark.parametrize("half", [12, 30, 70])
+def test_roundness_is_that_of_the_outline_whatever_holes_the_grain_has(half):
+    y, x = np.mgrid[: 2 * half + 20, : 2 * half + 20] - half - 10
+    for figure in (np.hypot(y, x / 0.7) <= half, np.maximum(abs(y), abs(x)) <= half):
+        whole = figure.astype(np.int32)
+        holed = whole.copy()
+        holed[half + 10, half + 10] = holed[half + 4, half + 12] = 0
+        plain, other = (measure_grains(labels).loc[1] for labels in (whole, holed))
+        assert other.roundness_wadell == plain.roundness_wadell
+        assert other.area_px == plain.area_px - 2
+        assert (plain.n_holes, other.n_holes) == (0, 2)
+
+
+def test_pieces_and_holes_are_those_of_connected_components():
+    random = np.random.default_rng(2)
+    for _ in range(30):
+        mask = ndimage.gaussian_filter(random.random((50, 60)), 1.3) > 0.5
+        row = measure_grains(mask.astype(np.int32)).loc[1]
+        _, pieces = ndimage.label(mask, np.ones((3, 3)))
+        _, background = ndimage.label(np.pad(~mask, 1, constant_values=True))
+        assert (row.n_pieces, row.n_holes) == (pieces, background - 1)
+
+
+def test_labels_in_several_pieces_are_told():
+    labels = np.zeros((60, 60), np.int32)
+    labels[5:15, 5:15] = 7
+    labels[30:50, 30:50] = 3
+    assert pieces_note(measure_grains(labels)) == ""
+    labels[40:44, 5:9] = 7
+    assert pieces_note(measure_grains(labels)).startswith(
+        "label 7 lies in several pieces (up to 2)"
+    )
+    labels[labels > 0] = 255
+    assert "up to 3" in pieces_note(measure_grains(labels))

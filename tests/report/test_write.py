@@ -8,8 +8,14 @@ import pytest
 from grainsmith.errors import MismatchError, ReadError
 from grainsmith.measure import measure_grains
 from grainsmith.report import read_result, write_report
-from grainsmith.report.tables import significant
-from grainsmith.statistics import FieldGrains, StatisticsSettings, summarize
+from grainsmith.report.tables import shape_section, significant
+from grainsmith.statistics import (
+    FieldGrains,
+    StatisticsSettings,
+    grain_weights,
+    grid_hits,
+    summarize,
+)
 
 QUICK = StatisticsSettings(n_bootstrap=20)
 
@@ -149,3 +155,33 @@ def test_other_files_are_no_results(text, tmp_path):
 )
 def test_numbers_are_written_plainly(value, text):
     assert significant(value) == text
+
+
+def test_grid_by_number_is_in_the_page_and_in_its_numbers(field, tmp_path):
+    labels, _, table = field
+    report = write_report(
+        tmp_path / "r.html", labels=labels, table=table, settings=QUICK, grid_px=10
+    )
+    grains = FieldGrains(
+        table=table,
+        height_px=labels.shape[0],
+        width_px=labels.shape[1],
+        grid_hits=grid_hits(labels, 10),
+    )
+    expected = summarize(grains, QUICK).values.loc["d50_um_grid"].to_dict()
+    assert read_result(report.result)["statistics"]["values"]["d50_um_grid"] == expected
+    assert "by grid" in report.html.read_text("utf-8")
+    assert "(by grid)" in report.summary
+
+
+@pytest.mark.parametrize("rule", ["weights", "drop", "guard"])
+def test_shape_measures_follow_the_edge_rule(field, rule):
+    labels, _, table = field
+    marked = table.assign(
+        circularity=np.where(table.touches_edge, 0.1, 0.7), below_resolution=False
+    )
+    grains = FieldGrains(table=marked, height_px=labels.shape[0], width_px=labels.shape[1])
+    weights = grain_weights(grains, StatisticsSettings(edge_rule=rule))
+    (row,) = [row for row in shape_section(marked, weights).rows if row[0].text == "circularity"]
+    assert [cell.text for cell in row[1:4]] == ["0.700"] * 3
+    assert row[4].text == str(np.count_nonzero(weights))

@@ -88,3 +88,17 @@ def test_modal_intervals_widen_where_fields_differ():
     width = fields.area_pct_high - fields.area_pct_low
     assert width > 5 * (grains.area_pct_high - grains.area_pct_low)
     assert fields.area_pct_low < 100 * shares.mean() < fields.area_pct_high
+
+
+def test_a_scale_error_widens_the_intervals_of_the_difference():
+    rng = np.random.default_rng(0)
+    first, second = ([field_of(median * rng.lognormal(0, 0.1, 400))] for median in (30, 32))
+    widths = {}
+    for error in (0, 10):
+        settings = StatisticsSettings(n_bootstrap=600, scale_error_pct=error)
+        row = compare_samples(first, second, settings).differences.loc["d50_um_number"]
+        widths[error] = row.high - row.low
+        assert row.low < row.difference < row.high
+    # Two independent scale errors of 10 %: 1.96 x 10 % x sqrt(30² + 32²) = 8.6 to either side.
+    assert widths[0] < 6
+    assert widths[10] == pytest.approx(2 * 8.6, rel=0.2)

@@ -4,7 +4,15 @@ import pytest
 
 from grainsmith.classify.clusters import classify_by_clusters, name_clusters, suggest_names
 from grainsmith.errors import MismatchError
-from grainsmith.statistics import association_pct, contact_matrix, modal_percentages
+from grainsmith.measure import measure_grains
+from grainsmith.statistics import (
+    FieldGrains,
+    StatisticsSettings,
+    association_pct,
+    contact_matrix,
+    modal_percentages,
+    summarize,
+)
 
 
 def naming(minerals, verdict="named"):
@@ -32,7 +40,9 @@ def test_percentages_by_area_count_and_weight():
     assert modal.loc["quartz", "d50_um_number"] == pytest.approx(
         np.mean(2 * np.sqrt(np.array([20, 30]) / np.pi))
     )
-    assert modal.loc["quartz", "d50_um_area"] == pytest.approx(2 * np.sqrt(30 / np.pi))
+    # By Hazen's rule, as all percentiles: 20 and 70 % of the area are finer than the two grains.
+    small, large = 2 * np.sqrt(np.array([20, 30]) / np.pi)
+    assert modal.loc["quartz", "d50_um_area"] == pytest.approx(small + 0.6 * (large - small))
 
 
 def test_what_of_a_mode_is_unsure_is_said():
@@ -64,7 +74,7 @@ def test_interval_covers_the_truth_as_often_as_it_says():
 
 
 def test_modal_refuses_what_does_not_belong_together():
-    with pytest.raises(MismatchError, match="not of the same grains"):
+    with pytest.raises(MismatchError, match="have different grains"):
         modal_percentages(areas(1.0), naming(["a", "b"]))
     with pytest.raises(MismatchError, match="no column area_um2"):
         modal_percentages(areas(1.0, name="size"), naming(["a"]))
@@ -136,3 +146,52 @@ def test_clusters_need_grains():
         classify_by_clusters(two_kinds().iloc[:3])
     with pytest.raises(MismatchError, match="got 0"):
         classify_by_clusters(areas(1.0, 2.0, 3.0, 4.0))
+
+
+@pytest.fixture(scope="module")
+def packed():
+    """Grains of two sizes, some of them cut off by the edge, and their minerals."""
+    random = np.random.default_rng(5)
+    labels = np.zeros((300, 400), np.int32)
+    y, x = np.mgrid[:300, :400]
+    centres = [(cy, cx) for cy in range(0, 301, 30) for cx in range(0, 401, 40)]
+    for label, (cy, cx) in enumerate(centres, 1):
+        labels[(y - cy) ** 2 + (x - cx) ** 2 <= random.uniform(4, 14) ** 2] = label
+    table = measure_grains(labels, pixel_size_um=0.5)
+    minerals = np.where(random.random(len(table)) < 0.4, "quartz", "albite")
+    named = pd.DataFrame({"mineral": minerals, "verdict": "named"}, index=table.index)
+    return labels, table, named
+
+
+@pytest.mark.parametrize("rule", ["weights", "guard", "drop", "count all"])
+@pytest.mark.parametrize("size", ["ecd", "feret_min"])
+def test_d50_is_that_of_the_statistics_for_every_edge_rule(packed, rule, size):
+    labels, table, named = packed
+    settings = StatisticsSettings(edge_rule=rule, size=size, n_bootstrap=0)
+    modal = modal_percentages(table, named, settings=settings, field_shapes=[labels.shape])
+    for mineral, grains in table.groupby(named["mineral"]):
+        field = FieldGrains(table=grains, height_px=300, width_px=400)
+        values = summarize(field, settings).values["value"]
+        for basis in ("number", "area"):
+            assert modal.loc[mineral, f"d50_um_{basis}"] == values[f"d50_um_{basis}"]
+
+
+def test_d50_of_several_fields_is_that_of_the_pooled_statistics(packed):
+    labels, table, named = packed
+    both = pd.concat([table, table.iloc[::3]], ignore_index=True)
+    names = pd.concat([named, named.iloc[::3]], ignore_index=True)
+    origin = np.repeat([0, 1], [len(table), len(table.iloc[::3])])
+    modal = modal_percentages(both, names, fields=origin, field_shapes=[labels.shape] * 2)
+    quartz = (names["mineral"] == "quartz").to_numpy()
+    fields = [
+        FieldGrains(table=both[quartz & (origin == n)], height_px=300, width_px=400) for n in (0, 1)
+    ]
+    values = summarize(fields, StatisticsSettings(n_bootstrap=0)).values["value"]
+    assert modal.loc["quartz", "d50_um_number"] == values["d50_um_number"]
+
+
+def test_without_a_shape_the_field_reaches_to_the_grains_at_its_edges(packed):
+    labels, table, named = packed
+    assert table.touches_edge.any()
+    given = modal_percentages(table, named, field_shapes=[labels.shape], rounds=10)
+    pd.testing.assert_frame_equal(modal_percentages(table, named, rounds=10), given)

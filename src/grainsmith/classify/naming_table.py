@@ -19,6 +19,9 @@ Floats = npt.NDArray[np.float64]
 LEAST_COVERAGE = 0.5
 """A grain of which a map covers less than this share has no value in that map."""
 
+_MIN_SCORE = 0.005
+"""Smaller scores round to 0.00: no mineral scores at all."""
+
 _MEAN = "_mean"
 
 
@@ -112,7 +115,7 @@ def naming_from_scores(
     labels = np.array([*names, "", ""], dtype=object)
     naming = pd.DataFrame(
         {
-            "mineral": np.where(best > 0, labels[order[:, 0]], ""),
+            "mineral": labels[order[:, 0]],
             "score": best,
             "runner_up": np.where(second > 0, labels[order[:, 1]], ""),
             "runner_up_score": second,
@@ -122,8 +125,9 @@ def naming_from_scores(
     )
     _call_by_group(naming, groups)
     # What an unknown grain comes nearest to is worth knowing.
-    naming.loc[~known, "runner_up"] = naming.loc[~known, "mineral"]
-    naming.loc[~known, "runner_up_score"] = naming.loc[~known, "score"]
+    near = best >= _MIN_SCORE
+    naming.loc[~known, "runner_up"] = naming["mineral"].where(near, "")[~known]
+    naming.loc[~known, "runner_up_score"] = naming["score"].where(near, 0.0)[~known]
     naming.loc[~mapped, "runner_up"] = ""
     naming.loc[~mapped, "runner_up_score"] = 0.0
     naming.loc[~known | ~mapped, "score"] = 0.0

@@ -81,6 +81,8 @@ def measure(
     settings = _settings(size, edge, scale_error)
     if mixed and maps is None:
         raise typer.BadParameter("mixed grains are found in element maps: give --maps FOLDER too")
+    target = output or labels.with_name(f"{labels.stem}_grains.csv")
+    _check_outputs(target, stats, report)
     read = read_labels(labels)
     picture = _picture(image, pixel_size)
     opened, placed = _maps(read, picture, maps, transforms)
@@ -94,7 +96,6 @@ def measure(
             mixed=mixed,
             on_progress=on_progress,
         )
-    target = output or labels.with_name(f"{labels.stem}_grains.csv")
     write_table(target, table)
     bar_rows = picture.data_bar_rows if picture else 0
     field = field_of(table, read, data_bar_rows=bar_rows, grid_px=grid)
@@ -102,12 +103,25 @@ def measure(
     if stats:
         write_json(stats, statistics.as_dict())
     if report:
-        _write_report(report, read, table, picture, settings, labels)
+        _write_report(report, read, table, picture, settings, labels, grid)
     facts = _facts(target, table, statistics)
     if json:
         print_json(facts)
         return
     _say(facts, statistics)
+
+
+def _check_outputs(target: Path, stats: Path | None, report: Path | None) -> None:
+    """Refuse outputs that would overwrite one another."""
+    result = report.with_suffix(".json") if report else None
+    names = {"table": target, "--stats": stats, "--report": report, "numbers of --report": result}
+    used: dict[Path, str] = {}
+    for name, path in names.items():
+        if path is None:
+            continue
+        other = used.setdefault(path.resolve(), name)
+        if other != name:
+            raise typer.BadParameter(f"{path} is both the {other} file and the {name} file")
 
 
 def _settings(size: str, edge: str, scale_error: float) -> StatisticsSettings:
@@ -159,6 +173,7 @@ def _write_report(
     picture: SemImage | None,
     settings: StatisticsSettings,
     source: Path,
+    grid_px: float,
 ) -> None:
     from grainsmith.report import write_report
 
@@ -177,10 +192,13 @@ def _write_report(
         image=picture.image if picture else None,
         facts=known,
         settings=settings,
+        grid_px=grid_px,
     )
 
 
 def _facts(target: Path, table: pd.DataFrame, statistics: SizeStatistics) -> dict[str, Any]:
+    from grainsmith.measure import pieces_note
+
     medians = {
         f"d50_{statistics.unit}_{basis}": statistics.values.value.get(
             f"d50_{statistics.unit}_{basis}", float("nan")
@@ -195,19 +213,21 @@ def _facts(target: Path, table: pd.DataFrame, statistics: SizeStatistics) -> dic
         **medians,
         "n_left_out_at_edge": statistics.left_out.n_edge,
         "n_below_resolution": int(table.below_resolution.sum()),
+        "notes": [note for note in (pieces_note(table),) if note],
     }
 
 
 def _say(facts: dict[str, Any], statistics: SizeStatistics) -> None:
-    unit = {"um": "µm", "px": "px"}[statistics.unit]
     typer.echo(f"grains        {facts['n_grains']} in {facts['table']}")
-    for basis in statistics.bases:
-        row = statistics.values.loc[f"d50_{statistics.unit}_{basis}"] if statistics.n else None
-        if row is not None:
-            typer.echo(
-                f"D50 {basis:<10}{row.value:.4g} {unit} (95 %: {row.low:.4g} to {row.high:.4g})"
-            )
+    for basis in statistics.bases if statistics.n else ():
+        typer.echo(f"D50 {basis:<10}{statistics.d50_text(basis)}")
     if facts["n_left_out_at_edge"]:
-        say(f"{facts['n_left_out_at_edge']} grains at the edge left out, the rest weighted for it")
+        weighted = statistics.settings.edge_rule == "weights"
+        say(
+            f"{facts['n_left_out_at_edge']} grains at the edge are left out"
+            + (", and the others weighted for them" if weighted else "")
+        )
+    for note in facts["notes"]:
+        say(note)
     if statistics.unit == "px":
         say("The pixel size is unknown: lengths are in pixels (give --pixel-size or --image)")

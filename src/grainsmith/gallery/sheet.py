@@ -99,10 +99,12 @@ def contact_sheet(
     MismatchError
         No grain is large enough.
     """
-    grains = _measure(field_of_view.labels, settings.least_area_px)
+    measured = _measure(field_of_view.labels)
+    grains = [grain for grain in measured if grain.area_px >= settings.least_area_px]
     if not grains:
         raise MismatchError(f"no grain has {settings.least_area_px} px or more: nothing to lay out")
     groups = _groups(field_of_view, grains)
+    totals = {name: len(members) for name, members in _groups(field_of_view, measured).items()}
     largest = max(float(grain.extent.max()) for grain in grains)
     zoom = settings.magnification or min(3.0, settings.width_px / 5 / largest)
     outlines = {**colors_of(groups, colours), "grains": _PLAIN}
@@ -116,23 +118,23 @@ def contact_sheet(
             )
             done += 1
             on_progress(done, len(grains))
-        strips.append(_heading(mineral, members, len(shown), settings.width_px))
+        strips.append(_heading(mineral, len(shown), totals[mineral], settings.width_px))
         strips.append(_shelves(pictures, settings.width_px))
     on_progress(len(grains), len(grains))
     return np.concatenate([*strips, _footer(field_of_view, zoom, settings.width_px)])
 
 
-def _measure(labels: npt.NDArray[np.int32], least_area_px: int) -> list[_Grain]:
+def _measure(labels: npt.NDArray[np.int32]) -> list[_Grain]:
     grains = []
     for label, box in enumerate(ndimage.find_objects(labels), 1):
         if box is None:
             continue
         points = np.argwhere(labels[box] == label).astype(float)
-        if len(points) < least_area_px:
-            continue
         points += [box[0].start, box[1].start]
         middle = points.mean(axis=0)
-        _, vectors = np.linalg.eigh(np.cov((points - middle).T) + 1e-9 * np.eye(2))
+        _, vectors = np.linalg.eigh(
+            np.cov((points - middle).T, bias=len(points) < 2) + 1e-9 * np.eye(2)
+        )
         along = (points - middle) @ vectors[:, ::-1]
         grains.append(
             _Grain(label, len(points), middle, vectors[:, 1], np.abs(along).max(axis=0) + 2)
@@ -195,9 +197,9 @@ def _shelves(pictures: list[Picture], width_px: int) -> Picture:
     return np.concatenate(strips)
 
 
-def _heading(mineral: str, members: list[_Grain], shown: int, width_px: int) -> Picture:
+def _heading(mineral: str, shown: int, total: int, width_px: int) -> Picture:
     strip = np.full((_HEAD, width_px, 3), _PAPER, np.uint8)
-    count = f"{len(members)}" if shown == len(members) else f"the largest {shown} of {len(members)}"
+    count = f"{total}" if shown == total else f"the largest {shown} of {total}"
     write(strip, mineral, at=(18, _GAP), size_px=14, colour=_INK, bold=True)
     write(
         strip,

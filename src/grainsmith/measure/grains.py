@@ -105,19 +105,18 @@ def measure_grains(
         feret_max_*, feret_min_*
             Maximum and minimum distance between two parallel tangents.
         perimeter_*
-            Crofton perimeter of the outer boundary in eight directions; holes do not count.
+            Crofton perimeter in eight directions, holes included.
         aspect_ratio
             major / minor, 1 or more.
         circularity, circularity_iso
             4 pi A / P² (the form factor of ImageJ), and its square root (ISO 9276-6), both
-            of the grain with its holes filled and
             clipped to 1, which small discs exceed by discretization.
         irn
             4 pi A / P² relative to that of the ellipse (Pokhrel et al. 2024): circularity
             corrected for elongation, which may exceed 1.
         solidity, convexity
-            Area with filled holes divided by the area of the convex hull; perimeter of the hull
-            divided by the perimeter.
+            Area divided by the area of the convex hull; perimeter of the hull divided by the
+            perimeter.
         roundness_wadell
             Mean corner radius divided by that of the inscribed circle, both of the outer boundary;
             NaN where that circle is less than 10 px across.
@@ -236,13 +235,13 @@ def _form_columns(
         "feret_min": shapes.feret_min,
         "perimeter": perimeter,
     }
-    form_factor = 4 * np.pi * shapes.filled_area / perimeter**2
+    form_factor = 4 * np.pi * regions.area / perimeter**2
     forms = {
         "aspect_ratio": major / minor,
         "circularity": np.minimum(form_factor, 1),
         "circularity_iso": np.sqrt(np.minimum(form_factor, 1)),
         "irn": form_factor / _ellipse_form_factor(major, minor),
-        "solidity": shapes.filled_area / shapes.hull_area,
+        "solidity": regions.area / shapes.hull_area,
         "convexity": shapes.hull_perimeter / perimeter,
         "roundness_wadell": shapes.roundness,
         "orientation_deg": orientation,
@@ -274,14 +273,14 @@ class _Shapes:
     """Shape measures of all grains that need the mask of each one, in px."""
 
     def __init__(self, values: npt.NDArray[np.float64]) -> None:
-        self.perimeter, self.hull_perimeter, self.hull_area, self.filled_area = values.T[:4]
-        self.feret_max, self.feret_min, self.rect_long, self.rect_short = values.T[4:8]
-        self.roundness = values[:, 8]
-        self.n_pieces, self.n_holes = values.T[9:].astype(np.int64)
+        self.perimeter, self.hull_perimeter, self.hull_area = values.T[:3]
+        self.feret_max, self.feret_min, self.rect_long, self.rect_short = values.T[3:7]
+        self.roundness = values[:, 7]
+        self.n_pieces, self.n_holes = values.T[8:].astype(np.int64)
 
 
 def _shapes(labels: LabelImage, regions: RegionMoments, on_progress: OnProgress) -> _Shapes:
-    out = np.empty((len(regions), 11))
+    out = np.empty((len(regions), 10))
     # One chunk per thread and round, so that an exception in on_progress stops the work at once.
     per_round = _GRAINS_PER_CHUNK * thread_count()
 
@@ -309,16 +308,17 @@ def _measure_shapes(
         for y in range(top, bottom):
             for x in range(left, right):
                 mask[y - top + MARGIN, x - left + MARGIN] = labels[y, x] == ids[i]
-        outline, n_pieces, n_holes = trace_outlines(mask)
-        out[i, 3] = fill_holes(mask)
         hull = hull_of_centers(mask)
-        radius = inscribed_radius(mask)
         out[i, 0], out[i, 1] = perimeters(mask)
         out[i, 2] = hull_area(hull)
-        out[i, 4], out[i, 5], out[i, 6], out[i, 7] = calipers(hull)
+        out[i, 3], out[i, 4], out[i, 5], out[i, 6] = calipers(hull)
+        outline, n_pieces, n_holes = trace_outlines(mask)
+        if n_holes:
+            fill_holes(mask)
+        radius = inscribed_radius(mask)
         measurable = radius >= _MIN_ROUNDNESS_RADIUS_PX
-        out[i, 8] = wadell_roundness(outline, radius) if measurable else np.nan
-        out[i, 9], out[i, 10] = n_pieces, n_holes
+        out[i, 7] = wadell_roundness(outline, radius) if measurable else np.nan
+        out[i, 8], out[i, 9] = n_pieces, n_holes
 
 
 def pieces_note(table: pd.DataFrame) -> str:
@@ -326,6 +326,8 @@ def pieces_note(table: pd.DataFrame) -> str:
 
     Such a label is one row of the table, although a binary or class mask holds many grains.
     """
+    if "n_pieces" not in table:
+        return ""
     pieces = table["n_pieces"]
     split = pieces[pieces > 1]
     if split.empty:

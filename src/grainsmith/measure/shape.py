@@ -164,8 +164,8 @@ def _extent(hull: npt.NDArray[np.int64], uy: float, ux: float) -> float:
 
 
 @compiled
-def fill_holes(mask: npt.NDArray[np.uint8]) -> int:
-    """Fill the holes of a grain in place and return the area of the filled grain in px.
+def fill_holes(mask: npt.NDArray[np.uint8]) -> None:
+    """Fill the holes of a grain in place.
 
     A hole is background without a path of side-sharing pixels to the edge of the mask.
     """
@@ -185,12 +185,9 @@ def fill_holes(mask: npt.NDArray[np.uint8]) -> int:
                 outside[v, u] = 1
                 stack[n] = v, u
                 n += 1
-    area = 0
     for y in range(height):
         for x in range(width):
             mask[y, x] = not outside[y, x]
-            area += mask[y, x]
-    return area
 
 
 @compiled

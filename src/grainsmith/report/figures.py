@@ -101,14 +101,18 @@ def sample_curves_figure(samples: Mapping[str, SizeStatistics]) -> str:
     return _svg(lambda axes: plots.draw_sample_curves(axes, curves, unit=unit))
 
 
-def histogram_figure(values: npt.ArrayLike, name: str, *, log: bool) -> str:
+def histogram_figure(
+    values: npt.ArrayLike, name: str, *, log: bool, weights: npt.ArrayLike | None = None
+) -> str:
     """Draw the histogram of a column as a data URI."""
-    return _svg(lambda axes: plots.draw_histogram(axes, values, name=name, log=log))
+    return _svg(
+        lambda axes: plots.draw_histogram(axes, values, name=name, log=log, weights=weights)
+    )
 
 
-def rose_figure(angles_deg: npt.ArrayLike) -> str:
+def rose_figure(angles_deg: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> str:
     """Draw a rose diagram of the long axes as a data URI."""
-    return _svg(lambda axes: plots.draw_rose(axes, angles_deg), polar=True)
+    return _svg(lambda axes: plots.draw_rose(axes, angles_deg, weights=weights), polar=True)
 
 
 def _svg(draw: Callable[[Axes], Any], *, polar: bool = False) -> str:

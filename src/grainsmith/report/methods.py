@@ -103,7 +103,7 @@ def _distribution(statistics: SizeStatistics) -> str:
     if statistics.n_fields > 1:
         source += f" of {statistics.n_fields} fields"
     text = (
-        f"Size distributions of {source} are given by number and by area; percentiles were "
+        f"Size distributions of {source} are given {_bases(statistics)}; percentiles were "
         "interpolated between grains without binning; graphic measures follow Folk & Ward (1957)"
     )
     n_bootstrap = statistics.settings.n_bootstrap
@@ -117,3 +117,8 @@ def _distribution(statistics: SizeStatistics) -> str:
     if statistics.settings.scale_error_pct:
         text += f" with a scale error of {statistics.settings.scale_error_pct:g} %"
     return f"{text}."
+
+
+def _bases(statistics: SizeStatistics) -> str:
+    names = [{"grid": "by a grid of points"}.get(b, f"by {b}") for b in statistics.bases]
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -64,7 +64,7 @@ class SampleFacts:
         Variation between the fields.
     fields : sequence of FieldLine
     modal : DataFrame
-        From `classify.modal.modal_percentages`; empty = no minerals.
+        From `statistics.modal_percentages`; empty = no minerals.
     others : mapping of str to Comparison
         This sample (first) compared with each other sample (second).
     curves : mapping of str to SizeStatistics
@@ -138,7 +138,7 @@ def _summary(sample: SampleFacts) -> str:
         f"{len(done)} field{'s' if len(done) != 1 else ''}",
         f"{sum(field.n_grains for field in done)} grains",
     ]
-    for basis in ("number", "area"):
+    for basis in statistics.bases:
         if statistics.n:
             median = statistics.values.value[f"d50_{statistics.unit}_{basis}"]
             parts.append(f"D50 {significant(median)} {_UNITS[statistics.unit]} (by {basis})")

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grainsmith.plots import readable
-from grainsmith.statistics.measures import PERCENTILES
+from grainsmith.statistics.measures import PERCENTILES, weighted_percentiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy.typing as npt
     import pandas as pd
 
     from grainsmith.statistics import SizeStatistics
@@ -111,32 +112,41 @@ def class_section(statistics: SizeStatistics) -> Section:
     return Section("Size classes (GRADISTAT)", heads, rows)
 
 
-def shape_section(table: pd.DataFrame) -> Section:
-    """Tabulate quartiles of the shape measures over grains above the resolution limit."""
-    resolved = table[~table.below_resolution.to_numpy(dtype=bool)]
+def shape_section(table: pd.DataFrame, weights: npt.NDArray[np.float64]) -> Section:
+    """Tabulate weighted quartiles of the shape measures over grains above the resolution limit.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Grain table.
+    weights : (N,) float array
+        Weight of each grain by the edge rule; 0 = left out.
+    """
+    used = ~table.below_resolution.to_numpy(dtype=bool) & (weights > 0)
     rows = []
     for name in _SHAPE_MEASURES:
-        values = resolved[name].dropna().to_numpy(dtype=float)
-        quartiles = np.percentile(values, [25, 50, 75]) if len(values) else np.full(3, np.nan)
+        values = table[name].to_numpy(dtype=float)
+        known = np.flatnonzero(used & np.isfinite(values))
+        known = known[np.argsort(values[known], kind="stable")]
+        quartiles = weighted_percentiles(values[known], weights[known], [25, 50, 75])
         rows.append(
             [
                 Cell(readable(name)),
                 *(Cell(significant(q)) for q in quartiles),
-                Cell(str(len(values))),
+                Cell(str(len(known))),
             ]
         )
     note = (
-        f"Grains above the resolution limit: {len(resolved)} of {len(table)}; each counts once. "
-        "Circularity is 4πA/P² (ImageJ), circularity iso its root (ISO 9276-6); "
-        "irn is circularity corrected for elongation."
+        f"{used.sum()} of {len(table)} grains, weighted by the edge rule; grains left out by that "
+        "rule or below the resolution limit are not included. Circularity is 4πA/P² (ImageJ), "
+        "circularity iso its root (ISO 9276-6); irn is circularity corrected for elongation."
     )
-    return Section(
-        "Shape", ["", "first quartile", "median", "third quartile", "grains"], rows, note
-    )
+    heads = ["", "first quartile", "median", "third quartile", "grains"]
+    return Section("Shape", heads, rows, note)
 
 
 def mineral_section(
-    table: pd.DataFrame, by_mineral: Mapping[str, SizeStatistics], unit: str
+    table: pd.DataFrame, by_mineral: Mapping[str, SizeStatistics], unit: str, bases: Sequence[str]
 ) -> Section:
     """Tabulate count, area share and D50 of every mineral."""
     counts = table.mineral.value_counts()
@@ -147,12 +157,12 @@ def mineral_section(
         statistics = by_mineral.get(str(name))
         cells += [
             _value(statistics, f"d50_{unit}_{basis}") if statistics else Cell("–")
-            for basis in ("number", "area")
+            for basis in bases
         ]
         rows.append(cells)
     units = {"um": "µm", "px": "px"}[unit]
     heads = ["", "grains", "% of the grains' area"]
-    heads += [f"D50 by number ({units})", f"D50 by area ({units})"]
+    heads += [f"D50 by {basis} ({units})" for basis in bases]
     return Section("Minerals", heads, rows)
 
 

@@ -13,11 +13,18 @@ from grainsmith import __version__
 from grainsmith.errors import MismatchError, ReadError
 from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.provenance import provenance, read_json, write_json
-from grainsmith.measure import RESOLUTION_PX
+from grainsmith.measure import RESOLUTION_PX, pieces_note
 from grainsmith.plots import readable
 from grainsmith.report import figures, tables
 from grainsmith.report.methods import methods_paragraph
-from grainsmith.statistics import FieldGrains, SizeStatistics, StatisticsSettings, summarize
+from grainsmith.statistics import (
+    FieldGrains,
+    SizeStatistics,
+    StatisticsSettings,
+    grain_weights,
+    grid_hits,
+    summarize,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +76,7 @@ def write_report(
     image: Image | None = None,
     facts: Mapping[str, Any] | None = None,
     settings: StatisticsSettings | None = None,
+    grid_px: float = 0.0,
 ) -> Report:
     """Write an HTML report of a field, and `<name>.json` with the same numbers.
 
@@ -107,6 +115,8 @@ def write_report(
         "model_sha256", "model_settings" (a dict), "edits" (number of manual edits), "maps" and
         "alignment" (lists of str), "notes" (a list of str). Other entries are listed unchanged.
     settings : StatisticsSettings, optional
+    grid_px : float
+        Spacing of a point grid for grid-by-number statistics; 0 = no grid.
 
     Returns
     -------
@@ -124,6 +134,8 @@ def write_report(
     settings = settings or StatisticsSettings()
     rows = labels.shape[0] - int(facts.get("data_bar_rows", 0))
     field = FieldGrains(table=table, height_px=rows, width_px=labels.shape[1])
+    if grid_px:
+        field = replace(field, grid_hits=grid_hits(labels[:rows], grid_px))
     content = _Content(
         field=field,
         facts=facts,
@@ -138,8 +150,8 @@ def write_report(
         summary=content.summary,
         warnings=_warnings(table, content.statistics, content.pixel_size_um),
         pictures=_images(labels[:rows], table, image, content.statistics, content.pixel_size_um),
-        figures=_figures(table, content.statistics),
-        sections=_sections(table, content.statistics, content.by_mineral),
+        figures=_figures(table, content),
+        sections=_sections(table, content),
         provenance=[
             *_provenance(facts, content.statistics, content.pixel_size_um),
             ("Versions", _format_fact(content.origin["versions"])),
@@ -247,7 +259,7 @@ def _pixel_size_um(table: pd.DataFrame) -> float:
 def _summary(statistics: SizeStatistics, pixel_size_um: float) -> str:
     unit = {"um": "µm", "px": "px"}[statistics.unit]
     parts = [f"{statistics.n + statistics.left_out.n_edge + statistics.left_out.n_small} grains"]
-    for basis in ("number", "area"):
+    for basis in statistics.bases:
         if statistics.n:
             median = statistics.values.value[f"d50_{statistics.unit}_{basis}"]
             parts.append(f"D50 {tables.significant(median)} {unit} (by {basis})")
@@ -261,6 +273,8 @@ def _warnings(table: pd.DataFrame, statistics: SizeStatistics, pixel_size_um: fl
         warnings.append("There are no grains to measure.")
     if not pixel_size_um and len(table):
         warnings.append("The pixel size is unknown: all lengths are in pixels.")
+    if pieces := pieces_note(table):
+        warnings.append(pieces[0].upper() + pieces[1:])
     small = int(table.below_resolution.sum())
     if small:
         share = 100 * small / len(table)
@@ -302,35 +316,39 @@ def _images(
     return [{"uri": uri, "caption": caption} for uri, caption in drawings]
 
 
-def _figures(table: pd.DataFrame, statistics: SizeStatistics) -> list[dict[str, str]]:
+def _figures(table: pd.DataFrame, content: _Content) -> list[dict[str, str]]:
+    statistics = content.statistics
     if not statistics.n:
         return []
     size = f"{statistics.settings.size}_{statistics.unit}"
+    weights = grain_weights(content.field, statistics.settings)
     drawings = [
         (figures.curve_figure(statistics), "Cumulative curves with 95 % intervals."),
         (
-            figures.histogram_figure(table[size], readable(size), log=True),
-            "Histogram with logarithmic classes; each grain counts once, without edge correction.",
+            figures.histogram_figure(table[size], readable(size), log=True, weights=weights),
+            "Histogram by number with logarithmic classes, weighted by the edge rule.",
         ),
         (
-            figures.rose_figure(table.orientation_deg),
-            "Orientation of long axes; the area of each sector is proportional to its count.",
+            figures.rose_figure(table.orientation_deg, weights),
+            "Orientation of long axes, weighted by the edge rule; sector areas show counts.",
         ),
     ]
     return [{"uri": uri, "caption": caption} for uri, caption in drawings]
 
 
-def _sections(
-    table: pd.DataFrame, statistics: SizeStatistics, by_mineral: Mapping[str, SizeStatistics]
-) -> list[tables.Section]:
+def _sections(table: pd.DataFrame, content: _Content) -> list[tables.Section]:
+    statistics = content.statistics
     if not statistics.n:
         return []
     sections = [tables.size_section(statistics)]
     if "mineral" in table:
-        sections.append(tables.mineral_section(table, by_mineral, statistics.unit))
+        sections.append(
+            tables.mineral_section(table, content.by_mineral, statistics.unit, statistics.bases)
+        )
     if len(statistics.classes):
         sections.append(tables.class_section(statistics))
-    return [*sections, tables.shape_section(table)]
+    weights = grain_weights(content.field, statistics.settings)
+    return [*sections, tables.shape_section(table, weights)]
 
 
 def _provenance(

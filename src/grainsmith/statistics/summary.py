@@ -77,6 +77,17 @@ class SizeStatistics:
         """Frequency bases: "number", "area" and, with point grids, "grid"."""
         return tuple(self.more_grains)
 
+    def d50_text(self, basis: str, digits: int = 4) -> str:
+        """Return D50 of a basis with its interval, such as "83.3 µm (95 %: 80.1 to 86.2)"."""
+        unit = {"um": "µm", "px": "px"}[self.unit]
+        value, low, high = (float(x) for x in self.values.loc[f"d50_{self.unit}_{basis}"])
+        if not math.isfinite(value):
+            return "unknown"
+        text = f"{value:.{digits}g} {unit}"
+        return (
+            f"{text} (95 %: {low:.{digits}g} to {high:.{digits}g})" if math.isfinite(low) else text
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return all results as plain dicts, lists and numbers."""
         return {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grainsmith.pipeline.field.measure import quick_median_px
 from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, ImageMetadata, states_of
 
@@ -28,39 +30,31 @@ def status_text(image: Image | None, grains: Labels | None) -> str:
     """
     parts: list[str] = []
     if grains is not None:
-        parts += _grains_parts(grains)
+        bar = 0 if image is None else ImageMetadata.of(image).data_bar_rows
+        parts += _grains_parts(grains, bar)
     if image is not None:
         parts.append(_scale_part(image))
     return " · ".join(parts)
 
 
-def _grains_parts(grains: Labels) -> list[str]:
-    counts = _counts(grains)
-    number = len(counts) if len(counts) else len(grains.features)
+def _grains_parts(grains: Labels, data_bar_rows: int) -> list[str]:
+    labels = np.asarray(grains.data)
+    if labels.size > _COUNTED_PX:
+        number, median = len(grains.features), math.nan
+    else:
+        bar = data_bar_rows if data_bar_rows < labels.shape[0] else 0
+        number, median = quick_median_px(labels, data_bar_rows=bar)
     parts = [f"{number:,} grain{'s' if number != 1 else ''}"]
-    if len(counts):
-        parts.append(f"D50 {_median_diameter(counts, pixel_size_um_of(grains))} (by number)")
+    if math.isfinite(median):
+        parts.append(f"D50 {_length(median, pixel_size_um_of(grains))} (by number)")
     edited = GrainsMetadata.of(grains).unsaved_edits
     if edited is None:
         edited = sum(state in ("edited", "drawn") for state in states_of(grains).values())
     return [*parts, f"{edited} edit{'s' if edited != 1 else ''} unsaved"] if edited else parts
 
 
-def _counts(grains: Labels) -> np.ndarray:
-    """Return the areas of all grains in pixels; empty for images too large to be counted now."""
-    labels = np.asarray(grains.data)
-    if labels.size > _COUNTED_PX:
-        return np.empty(0, int)
-    areas = np.bincount(labels.ravel())[1:]
-    return areas[areas > 0]
-
-
-def _median_diameter(areas_px: np.ndarray, pixel_size_um: float) -> str:
-    # Diameter of the circle of the same area.
-    diameter = float(np.median(np.sqrt(areas_px * 4 / np.pi)))
-    if pixel_size_um > 0:
-        return f"{diameter * pixel_size_um:.3g} µm"
-    return f"{diameter:.3g} px"
+def _length(length_px: float, pixel_size_um: float) -> str:
+    return f"{length_px * pixel_size_um:.3g} µm" if pixel_size_um > 0 else f"{length_px:.3g} px"
 
 
 def _scale_part(image: Image) -> str:

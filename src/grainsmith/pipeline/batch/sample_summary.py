@@ -18,7 +18,13 @@ from grainsmith.io.tables.grain_table import read_table, write_table
 from grainsmith.pipeline.batch.field_job import TABLE
 from grainsmith.pipeline.field.classify import densities_of, open_rules
 from grainsmith.report import FieldLine, SampleFacts, write_sample_report
-from grainsmith.statistics import FieldGrains, compare_samples, field_spread, summarize
+from grainsmith.statistics import (
+    FieldGrains,
+    compare_samples,
+    field_spread,
+    modal_percentages,
+    summarize,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

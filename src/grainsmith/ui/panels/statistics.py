@@ -15,6 +15,7 @@ from grainsmith.statistics import (
     FieldGrains,
     SizeStatistics,
     StatisticsSettings,
+    grain_weights,
     qfl_shares,
     summarize,
 )
@@ -251,12 +252,31 @@ class StatisticsPanel(Panel):
         log = name.endswith(("_um", "_px", "_um2"))
         values = table[name].to_numpy(dtype=float)
         self.plot.draw(
-            lambda axes: plots.draw_histogram(axes, values, name=readable(name), log=log)
+            partial(
+                plots.draw_histogram,
+                values=values,
+                name=readable(name),
+                log=log,
+                weights=self._weights(table),
+            )
         )
 
     def _draw_rose(self, table: pd.DataFrame) -> None:
         angles = table.orientation_deg.to_numpy(dtype=float)
-        self.plot.draw(lambda axes: plots.draw_rose(axes, angles), polar=True)
+        weights = self._weights(table)
+        self.plot.draw(partial(plots.draw_rose, angles_deg=angles, weights=weights), polar=True)
+
+    def _weights(self, table: pd.DataFrame) -> np.ndarray:
+        """Return the weight of each grain by the edge rule of the form."""
+        if self._measurements is None:
+            return np.ones(len(table))
+        height, width = self._measurements.field_shape
+        field = FieldGrains(table=table, height_px=height, width_px=width)
+        try:
+            settings = self._form.settings()
+        except ValueError:
+            settings = StatisticsSettings()
+        return grain_weights(field, settings)
 
     def _draw_scatter(self, table: pd.DataFrame) -> None:
         x, y = (box.currentData() for box in self._axes[:2])
@@ -331,13 +351,11 @@ class StatisticsPanel(Panel):
 
 def summary_of(statistics: SizeStatistics) -> str:
     """Return the statistics in a few lines."""
-    unit = {"um": "µm", "px": "px"}[statistics.unit]
-    excluded = statistics.left_out
-    at_edge = f", {excluded.n_edge} at the edge do not" if excluded.n_edge else ""
-    lines = [f"{statistics.n:,} grains count{at_edge}; in brackets 95 % intervals"]
+    left = statistics.left_out
+    cut = f", {left.n_edge} at the edge do not" if left.n_edge else ""
+    lines = [f"{statistics.n:,} grains count{cut}"]
     for basis in statistics.bases if statistics.n else ():
-        row = statistics.values.loc[f"d50_{statistics.unit}_{basis}"]
-        lines.append(f"D50 by {basis} {row.value:.3g} {unit} ({row.low:.3g} – {row.high:.3g})")
+        lines.append(f"D50 by {basis} {statistics.d50_text(basis, digits=3)}")
         if statistics.words:
             words = statistics.words
             lines.append(f"   {words[f'mean_{basis}']}, {words[f'sorting_{basis}']}")

@@ -24,6 +24,7 @@ from grainsmith.ui.layers.camera import center_on
 from grainsmith.ui.layers.geometry import pixel_size_um_of, world_matrix
 from grainsmith.ui.layers.labels import table_of
 from grainsmith.ui.layers.metadata import (
+    ImageMetadata,
     MapMetadata,
     MineralMapMetadata,
     OverlayMetadata,
@@ -200,6 +201,13 @@ class MineralsPanel(Panel):
             text += f", or {row['runner_up']} ({row['runner_up_score']:.2f})"
         self._grain_line.setText(text)
 
+    def _field_shape(self, grains: Labels) -> tuple[int, int]:
+        """Return height and width of the field in px, without the data bar."""
+        image = self.roles.image
+        bar = 0 if image is None else ImageMetadata.of(image).data_bar_rows
+        height, width = grains.data.shape
+        return height - bar, width
+
     def _show_results(self) -> None:
         grains = self.roles.grains
         if grains is None or not len(self._result.naming):
@@ -213,6 +221,7 @@ class MineralsPanel(Panel):
             naming,
             self._result.densities,
             pixel_size_um_of(grains),
+            field_shape=self._field_shape(grains),
         )
         self.views = {**own, **self._result.views}
         fill_combo(self._view, [(name, None) for name in self.views], self._view.currentText())
