@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PathCollection
 
-BASIS_COLORS = {"number": "#1f5fa8", "area": "#d2691e", "grid": "#2e7d32"}
+_BLUE, _ORANGE, _GREEN = "#3b82c4", "#d2691e", "#3c9a41"
+"""Legible on white and on dark."""
+
+BASIS_COLORS = {"number": _BLUE, "area": _ORANGE, "grid": _GREEN}
 """Colour of each frequency basis in all plots."""
 
 _UNIT = {"um": "µm", "px": "px"}
 
+_GRID_ALPHA, _TERNARY_GRID_ALPHA = 0.4, 0.15
 _ROSE_BINS = 18
 
 _SMOOTH = 15
@@ -93,7 +97,7 @@ def draw_histogram(
     *,
     name: str,
     log: bool = False,
-    color: str = "#1f5fa8",
+    color: str = _BLUE,
     weights: npt.ArrayLike | None = None,
 ) -> None:
     """Draw a histogram of one column; NaN is ignored.
@@ -119,7 +123,7 @@ def draw_histogram(
             bins=_class_limits(finite, log=log).tolist(),
             weights=weight,
             color=color,
-            edgecolor="white",
+            edgecolor=axes.get_facecolor(),
         )
     if log:
         _log_size_axis(axes)
@@ -157,8 +161,8 @@ def draw_rose(
             edges[:-1] + width / 2 + turn,
             np.sqrt(counts),
             width=width,
-            color="#1f5fa8",
-            edgecolor="white",
+            color=_BLUE,
+            edgecolor=axes.get_facecolor(),
             linewidth=0.6,
         )
     axes.set_yticks([])
@@ -167,7 +171,7 @@ def draw_rose(
 
 
 def draw_scatter(
-    axes: Axes, table: pd.DataFrame, x: str, y: str, *, colors: Any = "#1f5fa8"
+    axes: Axes, table: pd.DataFrame, x: str, y: str, *, colors: Any = _BLUE
 ) -> PathCollection:
     """Draw two columns of the grain table against each other.
 
@@ -179,7 +183,7 @@ def draw_scatter(
     points = axes.scatter(table[x], table[y], s=14, c=colors, alpha=0.7, linewidths=0)
     axes.set_xlabel(readable(x))
     axes.set_ylabel(readable(y))
-    axes.grid(visible=True, color="0.9", linewidth=0.6)
+    _draw_grid(axes)
     return points
 
 
@@ -209,11 +213,16 @@ def draw_ternary(
     height = np.sqrt(3) / 2
     for k in range(1, 10):
         _ternary_grid_lines(axes, k / 10, height)
-    axes.plot([0, 1, 0.5, 0], [0, 0, height, 0], color="black", linewidth=1.2)
+    axes.plot(
+        [0, 1, 0.5, 0],
+        [0, 0, height, 0],
+        color=axes.spines["bottom"].get_edgecolor(),
+        linewidth=1.2,
+    )
     places = ((0.5, height + 0.03, "bottom"), (-0.03, -0.03, "top"), (1.03, -0.03, "top"))
     for (x, y, va), corner in zip(places, shares, strict=True):
         axes.text(x, y, corner, ha="center", va=va)
-    axes.scatter(right + top / 2, top * height, s=40, color="#1f5fa8", zorder=3)
+    axes.scatter(right + top / 2, top * height, s=40, color=_BLUE, zorder=3)
     for x, y, name in zip(right + top / 2, top * height, names, strict=False):
         axes.annotate(name, (x, y), xytext=(6, 4), textcoords="offset points")
     axes.set_aspect("equal")
@@ -258,7 +267,7 @@ def draw_scores(axes: Axes, events: Sequence[Mapping[str, Any]]) -> None:
         Events of kind "validation" with `step`, `ap50`, `d50_error_pct` and `best`.
     """
     other = axes.twinx()
-    sides = ((axes, "ap50", "#1f5fa8", "AP@0.5"), (other, "d50_error_pct", "#2e7d32", "D50 error"))
+    sides = ((axes, "ap50", _BLUE, "AP@0.5"), (other, "d50_error_pct", _GREEN, "D50 error"))
     for side, key, color, name in sides:
         points = _points(events, "validation", key)
         if len(points):
@@ -332,8 +341,12 @@ def _finish_curves(axes: Axes, unit: str) -> None:
     axes.set_ylim(0, 100)
     axes.set_xlabel(f"grain size ({_UNIT[unit]})")
     axes.set_ylabel("finer (%)")
-    axes.grid(visible=True, color="0.9", linewidth=0.6)
+    _draw_grid(axes)
     axes.legend(loc="upper left", frameon=False)
+
+
+def _draw_grid(axes: Axes) -> None:
+    axes.grid(visible=True, alpha=_GRID_ALPHA, linewidth=0.6)
 
 
 def _ternary_grid_lines(axes: Axes, share: float, height: float) -> None:
@@ -343,5 +356,8 @@ def _ternary_grid_lines(axes: Axes, share: float, height: float) -> None:
         [(share, 0), (share / 2, share * height)],
         [(rest, 0), (rest + share / 2, share * height)],
     )
+    color = axes.spines["bottom"].get_edgecolor()
     for (x0, y0), (x1, y1) in lines:
-        axes.plot([x0, x1], [y0, y1], color="0.85", linewidth=0.6, zorder=1)
+        axes.plot(
+            [x0, x1], [y0, y1], color=color, alpha=_TERNARY_GRID_ALPHA, linewidth=0.6, zorder=1
+        )

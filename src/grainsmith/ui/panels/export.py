@@ -76,7 +76,7 @@ class ExportPanel(Panel):
             self._source,
             self.format,
             self._export,
-            row_of(self._table, self._image, stretch=None),
+            row_of(self._table, self._image),
             label("Grains of other programs", dim=True),
             self._import,
             self.trust_pickle,

@@ -65,7 +65,7 @@ class StatisticsPanel(Panel):
         self._kind = combo_box("Kind of plot")
         self._kind.addItems(_KINDS)
         self._axes = [combo_box("Column of the grain table") for _ in range(3)]
-        self.plot = Plot()
+        self.plot = Plot("No grains measured yet")
         self._summary = label("")
         self._compute = button(
             "Statistics",
@@ -91,10 +91,10 @@ class StatisticsPanel(Panel):
         self.add(
             self._compute,
             row_of(self._kind, label("of"), self._mineral, stretch=0),
-            row_of(*self._axes, stretch=None),
+            row_of(*self._axes),
             self.plot,
             self._summary,
-            row_of(self._save_plot, self._report, stretch=None),
+            row_of(self._save_plot, self._report),
             self._form,
         )
         self.setMinimumWidth(300)
@@ -282,7 +282,7 @@ class StatisticsPanel(Panel):
         x, y = (box.currentData() for box in self._axes[:2])
         self._labels = table.index.to_numpy()
         points = self.plot.draw(lambda axes: plots.draw_scatter(axes, table, x, y))
-        self.plot.choose_by_lasso(self.plot.figure.axes[0], points, self._on_lasso)
+        self.plot.select_by_lasso(points, self._on_lasso)
         self._mark()
         self.show_message("Draw around points to select their grains.")
 
@@ -310,7 +310,7 @@ class StatisticsPanel(Panel):
 
     def _mark(self) -> None:
         if self._kind.currentText() == "Scatter":
-            self.plot.mark(np.isin(self._labels, self._selection.labels))
+            self.plot.highlight(np.isin(self._labels, self._selection.labels))
 
     # --- files
 
@@ -319,7 +319,7 @@ class StatisticsPanel(Panel):
         if not path:
             path = ask_file_to_save(self, "Save the plot", "plot.svg", "Images (*.svg *.pdf *.png)")
         if path:
-            self.plot.figure.savefig(path, dpi=300)
+            self.plot.save(path)
             self.show_message(f"Saved: {path}")
 
     def report(self, path: str = "") -> None:

@@ -108,7 +108,7 @@ class TablePanel(Panel):
             self._view,
             self._count,
             row_of(self._columns, label("Colour by"), self._color, stretch=2),
-            row_of(self._copy, self._save, stretch=None),
+            row_of(self._copy, self._save),
         )
         self.setMinimumWidth(300)
         self.layout().setStretch(0, 1000)  # the table takes the remaining height
