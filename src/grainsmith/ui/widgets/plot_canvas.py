@@ -144,7 +144,7 @@ class Plot(QWidget):
 
         self._points, self._point_color = points, np.array(points.get_facecolor())[:1]
         points.set_alpha(None)  # else the alpha of all would override that of each
-        self._lasso = LassoSelector(points.axes, select, props={"color": _HIGHLIGHT})
+        self._lasso = LassoSelector(self.figure.axes[0], select, props={"color": _HIGHLIGHT})
 
     def _window_colors(self) -> tuple[str, str]:
         """Return the colours of background and text."""
