@@ -221,7 +221,7 @@ def colors_of(names: Iterable[str], own: Mapping[str, str] | None = None) -> dic
     """
     known = {mineral.group: mineral.colour for mineral in reversed(LIBRARY.values())}
     known |= {name: mineral.colour for name, mineral in LIBRARY.items()}
-    known |= {"unknown": "#ffffff", "unmapped": "#808080"}
+    known |= {"unknown": "#8f8f8f", "unmapped": "#383838"}
     known |= {name: colour for name, colour in (own or {}).items() if colour}
     return {name: known.get(name) or _hue(place) for place, name in enumerate(names)}
 

@@ -1,4 +1,7 @@
-"""Convert between `ElementMap` and additive image layers in the hue of the element."""
+"""Convert between `ElementMap` and additive image layers in the hue of the element.
+
+Maps are hidden at first: ten of them in additive colours would hide the image.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Layer
 from napari.utils.colormaps import Colormap
+from napari.utils.notifications import show_warning
 
 from grainsmith.align import initial_transform
 from grainsmith.data import ElementMap, SemImage
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 _CONTRAST_PERCENTILES = (1, 99.7)
 _CONTRAST_STEP = 4
 """Every fourth pixel is enough to find the contrast limits."""
+
+_ASPECT_TOLERANCE = 0.05
+"""Beyond that a map cannot show the same field as the image; rounding of the map size is less."""
 
 
 def map_layer(
@@ -59,6 +66,7 @@ def map_layer(
         ).for_layer(),
         "units": tuple(str(unit) for unit in reference.units),
         "affine": world_matrix(reference) @ transform.matrix,
+        "visible": False,
         **map_style(element_map),
     }
     return element_map.values, options, "image"
@@ -97,7 +105,7 @@ def unaligned_map_layer(
 
 
 def map_folder_layers(opened: MapFolder, image: Image | None) -> list[LayerData]:
-    """Return images and maps as layers.
+    """Return images and maps as layers; warn of maps that cannot show the field of the image.
 
     Parameters
     ----------
@@ -120,8 +128,30 @@ def map_folder_layers(opened: MapFolder, image: Image | None) -> list[LayerData]
         reference, base = _substitute_image(opened.maps[0])
     else:
         return layers
+    for warning in aspect_warnings(opened.maps, base):
+        show_warning(warning)
     maps = [unaligned_map_layer(element_map, reference, base) for element_map in opened.maps]
     return [*layers, *maps]
+
+
+def aspect_warnings(maps: Sequence[ElementMap], image: SemImage) -> list[str]:
+    """Return a warning for each size of maps of which the aspect ratio is not that of the image.
+
+    Maps with a known place in the image, or with a known pixel size, may cover a part of it.
+    """
+    height, width = image.cropped.shape[:2]
+    names: dict[tuple[int, int], list[str]] = {}
+    for element_map in maps:
+        is_placed = element_map.pixel_size_um > 0 and image.pixel_size_um > 0
+        rows, columns = element_map.values.shape
+        ratio = (columns / rows) / (width / height)
+        if not (element_map.window or is_placed) and abs(np.log(ratio)) > _ASPECT_TOLERANCE:
+            names.setdefault((columns, rows), []).append(element_map.name)
+    return [
+        f"{', '.join(group)}: {columns} x {rows} pixels have another aspect ratio than the image, "
+        f"{width} x {height}. The maps are laid on its full width; align them before use."
+        for (columns, rows), group in names.items()
+    ]
 
 
 def map_style(element_map: ElementMap) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 import numpy as np
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap, label_colormap
 from pandas.api.types import is_numeric_dtype
 
 if TYPE_CHECKING:
@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 
 _NO_VALUE = (0.55, 0.55, 0.55, 1.0)
 _PERCENTILES = (2, 98)
+_N_CANDIDATES = 150
+_MIN_SATURATION, _MIN_VALUE = 0.5, 0.55
 _ORIGINAL: WeakKeyDictionary[Labels, Any] = WeakKeyDictionary()
+
+
+def grain_colormap() -> CyclicLabelColormap:
+    """Return a colormap of grains without dark and greyish colours, which vanish on grey grains."""
+    colors = label_colormap(_N_CANDIDATES).colors
+    brightest, dullest = colors[:, :3].max(axis=1), colors[:, :3].min(axis=1)
+    is_vivid = (brightest - dullest > _MIN_SATURATION * brightest) & (brightest > _MIN_VALUE)
+    # napari does not use the first colour: it is that of the background.
+    palette = np.concatenate([np.zeros((1, 4)), colors[is_vivid]])
+    return CyclicLabelColormap(colors=palette, name="grains")
 
 
 def color_grains(layer: Labels, column: pd.Series) -> str:

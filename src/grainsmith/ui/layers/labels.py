@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from grainsmith.ui.layers.geometry import place_of
+from grainsmith.ui.layers.label_colors import grain_colormap
 from grainsmith.ui.layers.metadata import GrainsMetadata
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def labels_options(
     options: dict[str, Any] = {
         "name": name,
         "metadata": GrainsMetadata(image=image.name, **metadata).for_layer(),
+        "colormap": grain_colormap(),
         **place_of(image),
     }
     if table is not None:

@@ -20,6 +20,7 @@ from grainsmith.io.mosaics.reader import is_mosaic
 from grainsmith.ui.layers.data_bar import data_bar_layer
 from grainsmith.ui.layers.element_maps import map_folder_layers
 from grainsmith.ui.layers.images import image_layer
+from grainsmith.ui.layers.label_colors import grain_colormap
 from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.session import session_of
 from grainsmith.ui.widgets.hints import message_of
@@ -109,7 +110,12 @@ def _read_file(path: Path) -> list[LayerData]:
 
 def _read_labels(path: Path) -> LayerData:
     metadata = GrainsMetadata(source=str(path), states=read_states(path))
-    return read_labels(path), {"name": path.stem, "metadata": metadata.for_layer()}, "labels"
+    options = {
+        "name": path.stem,
+        "metadata": metadata.for_layer(),
+        "colormap": grain_colormap(),
+    }
+    return read_labels(path), options, "labels"
 
 
 def _is_named_as_map(path: Path) -> bool:

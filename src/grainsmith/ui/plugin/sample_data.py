@@ -42,10 +42,9 @@ def _map_layers(sample: SampleField, image: LayerData) -> list[LayerData]:
     layers = []
     for element_map in sample.maps:
         true = sample.transforms[element_map.element].matrix.tolist()
-        data, options, kind = unaligned_map_layer(
-            element_map, reference, sample.image, true_transform=true
+        layers.append(
+            unaligned_map_layer(element_map, reference, sample.image, true_transform=true)
         )
-        layers.append((data, {**options, "visible": False}, kind))
     return layers
 
 
