@@ -1,4 +1,4 @@
-"""Files that were not copied to their end, as every reader tells of them."""
+"""Truncated and empty files in every reader."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ READERS = {"picture": read_image, "labels": read_labels, "map": _map, "mosaic": 
 
 EACH = [
     (kind, reader) for kind in KINDS for reader in READERS
-    if KINDS[kind][0] == "a.tif" or reader != "mosaic"
+    if (KINDS[kind][0] == "a.tif" or reader != "mosaic") and (kind, reader) != ("JPEG", "labels")
 ]  # fmt: skip
 
 
@@ -57,7 +57,7 @@ EACH = [
     [(0, "is empty (0 bytes)"), (100, "is cut off"), (0.5, "is cut off"), (1.0, "")],
     ids=["0 bytes", "100 bytes", "half", "whole"],
 )
-def test_what_is_cut_off_or_empty_is_told_with_what_to_do(tmp_path, kind, reader, share, word):
+def test_truncated_and_empty_files_are_refused_with_a_remedy(tmp_path, kind, reader, share, word):
     name, write = KINDS[kind]
     whole = tmp_path / name.replace("a.", "Si Ka.")
     write(whole)
@@ -66,15 +66,15 @@ def test_what_is_cut_off_or_empty_is_told_with_what_to_do(tmp_path, kind, reader
         return
     content = whole.read_bytes()
     whole.write_bytes(content[: int(len(content) * share) if share < 1 else share])
-    with pytest.raises(ReadError) as told:
+    with pytest.raises(ReadError) as raised:
         READERS[reader](whole)
-    assert str(whole) in str(told.value)
-    assert word in str(told.value)
-    assert str(told.value).endswith("Copy or export it again.")
+    assert str(whole) in str(raised.value)
+    assert word in str(raised.value)
+    assert str(raised.value).endswith("Copy or export it again.")
 
 
 @pytest.mark.parametrize("size", [0, 60, 400])
-def test_labels_of_cellpose_too(tmp_path, size):
+def test_truncated_cellpose_labels_are_refused(tmp_path, size):
     path = tmp_path / "a_seg.npy"
     write_seg(path, LabelledField(labels=np.tri(40, dtype=np.int32), name="a"))
     path.write_bytes(path.read_bytes()[:size])

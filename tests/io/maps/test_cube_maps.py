@@ -75,7 +75,7 @@ def test_cube_in_a_folder_becomes_maps_beside_the_others(rock):
     iron = next(one for one in opened.maps if one.name == "Fe Ka")
     assert iron.kind == "counts"
     assert iron.values[:, RIGHT].mean() > 10 * iron.values[:, LEFT].mean()
-    assert any("stand out" in note for note in opened.notes)
+    assert any("detected in the spectra" in note for note in opened.notes)
 
 
 def test_lines_may_be_named(rock):

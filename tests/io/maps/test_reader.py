@@ -62,7 +62,7 @@ def test_cut_last_row_is_filled_and_said(tmp_path):
         pytest.param(b"", "is empty", id="0-bytes"),
         pytest.param(b"\n\n", "holds no table", id="blank"),
         pytest.param(b"1,2,3\n4,5\n7,8,9\n", "line 2: 2 numbers where others have 3", id="unequal"),
-        pytest.param(b"1,2\n3,x7\n5,6\n", "line 2, column 2: 'x7' is no number", id="word"),
+        pytest.param(b"1,2\n3,x7\n5,6\n", "line 2, column 2: 'x7' is not a number", id="word"),
         pytest.param(b"a,b\nc,d\n", "holds no table of numbers", id="words-only"),
         pytest.param(b"1\n2\n3\n", "Export it as a matrix", id="list"),
         pytest.param(b"\x00\x01\x02\x00", "holds no table", id="binary"),
@@ -142,15 +142,17 @@ def test_one_bad_map_in_an_h5oina_leaves_the_others(oina):
         file["1/EDS/Data/Window Integral/Mg Ka1"] = np.ones(59)
     opened = read_h5oina(oina)
     assert len(opened.maps) == 2
-    assert "59 values where its header says 10 x 6" in str(opened.problems[0])
+    assert "59 values where its header states 10 x 6" in str(opened.problems[0])
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        pytest.param(lambda data: data[: len(data) // 2], "cut off or broken", id="truncated"),
+        pytest.param(lambda data: data[: len(data) // 2], "is cut off", id="truncated"),
         pytest.param(lambda data: b"", "is empty", id="0-bytes"),
-        pytest.param(lambda data: b"not HDF5 at all", "cut off or broken", id="other-format"),
+        pytest.param(
+            lambda data: b"not HDF5 at all", "cannot be read as an .h5oina", id="other-format"
+        ),
     ],
 )
 def test_broken_h5oina_is_refused(oina, spoil, message):
@@ -162,7 +164,7 @@ def test_broken_h5oina_is_refused(oina, spoil, message):
 def test_h5oina_that_claims_more_than_it_holds_is_refused(oina):
     with h5py.File(oina, "a") as file:
         file["1/EDS/Header/X Cells"][0] = 2_000_000_000
-    with pytest.raises(ReadError, match="claims 2000000000 x 6 cells"):
+    with pytest.raises(ReadError, match="claims 6 x 2,000,000,000 pixels"):
         read_h5oina(oina)
 
 

@@ -47,7 +47,7 @@ def test_missing_library_is_named(table, tmp_path, monkeypatch):
         ("none.csv", None, "does not exist"),
         ("grains.txt", "label\n1\n", "ends in"),
         ("grains.csv", "id,area\n1,2\n", "no column 'label'"),
-        ("grains.parquet", "no parquet", "not a readable table"),
+        ("grains.parquet", "no parquet", "cannot be read as a table"),
     ],
 )
 def test_what_is_no_table_is_said(name, content, message, tmp_path):

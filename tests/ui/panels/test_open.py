@@ -33,7 +33,7 @@ def image(panel, viewer):
             pixel_size_source="Zeiss tag",
             data_bar_rows=4,
             source="field.tif",
-            notes=("The lowest 4 rows are a data bar (seen in the image).",),
+            notes=("The lowest 4 rows are a data bar (detected in the image).",),
         )
     )
     return viewer.add_image(data, **options)

@@ -1,64 +1,76 @@
-"""Write a file whole or not at all, and say what a file is by its fingerprint."""
+"""Atomic file writes, file fingerprints and modification stamps."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
+import re
+import stat
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from grainsmith.errors import ReadError, WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_TEMPORARY = re.compile(r"\..+-(\d+)-[a-z0-9_]{8}(?:\.[^.]+)?")
+_ABANDONED_S = 3600.0
+
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; it takes its place only when the block ends well.
+    """Yield a temporary path that replaces `path` when the block succeeds.
 
     Parameters
     ----------
     path : str or Path
-        Where the finished file shall be. Its folder is made where it is missing.
+        Final file. Missing parent folders are created, a symbolic link is followed, and the
+        permissions of an existing file are kept.
 
     Yields
     ------
     Path
-        Write here. The suffix is that of `path`, so libraries which go by it are not misled.
+        Write here. Its suffix is that of `path`, because some libraries go by the suffix.
 
     Raises
     ------
     WriteError
-        The disk is full, the folder read-only, ...; a file that was there before is untouched.
+        The disk is full, the folder is read-only, ...; an existing file is unchanged.
     """
     target = Path(path)
+    target = target.resolve() if target.is_symlink() else target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(target.parent)
         handle, name = tempfile.mkstemp(
-            prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent
+            prefix=f".{target.stem}-{os.getpid()}-", suffix=target.suffix, dir=target.parent
         )
         os.close(handle)
     except OSError as error:
-        raise WriteError(_cannot_write(target, error)) from error
+        raise WriteError(_write_message(target, error)) from error
     temporary = Path(name)
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(_mode(target))
         temporary.replace(target)
     except OSError as error:
-        raise WriteError(_cannot_write(target, error)) from error
+        raise WriteError(_write_message(target, error)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def fingerprint(path: str | Path) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    """Compute the SHA-256 of a file as 64 hexadecimal digits."""
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -67,30 +79,46 @@ def fingerprint(path: str | Path) -> str:
 
 
 def modification_stamp(path: str | Path) -> tuple[int, int]:
-    """Return what changes when a file is written anew: its time in ns and its size in bytes."""
+    """Return the modification time (ns) and the size (bytes) of a file."""
     try:
-        found = Path(path).stat()
+        status = Path(path).stat()
     except OSError as error:
         raise ReadError(f"{path} cannot be read: {error.strerror or error}") from error
-    return found.st_mtime_ns, found.st_size
+    return status.st_mtime_ns, status.st_size
 
 
 def os_error_reason(error: OSError) -> str:
-    """Return why something could not be written or read, without the path."""
-    # numpy says "50176 requested and 10072 written" where the disk is full.
-    full = error.errno is None and " requested and " in str(error)
-    return os.strerror(errno.ENOSPC) if full else error.strerror or str(error)
+    """Return the reason of a system error without the path."""
+    # numpy reports a full disk as "50176 requested and 10072 written", without an errno.
+    is_full = error.errno is None and " requested and " in str(error)
+    return os.strerror(errno.ENOSPC) if is_full else error.strerror or str(error)
 
 
-def _cannot_write(target: Path, error: OSError) -> str:
+def _write_message(target: Path, error: OSError) -> str:
     return (
         f"{target} could not be written: {os_error_reason(error)}. "
         "Nothing was changed; choose another folder or free some space."
     )
 
 
-def _umask() -> int:
-    # There is no way to read the umask but to set it.
+@lru_cache(maxsize=1024)
+def _remove_abandoned(folder: Path) -> None:
+    """Remove temporary files that a killed process left in a folder; once per process."""
+    with suppress(OSError):
+        for file in folder.iterdir():
+            match = _TEMPORARY.fullmatch(file.name)
+            if match is None or psutil.pid_exists(int(match.group(1))):
+                continue
+            # On a shared disk the process may run on another machine, hence the minimum age.
+            if time.time() - file.stat().st_mtime > _ABANDONED_S:
+                file.unlink()
+
+
+def _mode(target: Path) -> int:
+    """Return the permissions of the existing file, or the default ones."""
+    with suppress(OSError):
+        return stat.S_IMODE(target.stat().st_mode)
+    # The umask can only be read by setting it.
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    return 0o666 & ~mask

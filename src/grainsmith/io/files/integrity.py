@@ -1,74 +1,105 @@
-"""Say of a file that cannot be read what happened to it: missing, empty, cut off, or broken."""
+"""Report why a file cannot be read: missing, empty, truncated or damaged."""
 
 from __future__ import annotations
 
 import struct
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tifffile
 
-from grainsmith.errors import ReadError
+from grainsmith.errors import GrainsmithError, ReadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 AGAIN = "Copy or export it again."
 
 _ENDS = {b"\x89PNG": b"IEND", b"\xff\xd8\xff": b"\xff\xd9", b"PK\3\4": b"PK\5\6"}
-"""How a file of some head (PNG, JPEG, zip) ends."""
+"""Last bytes of a complete file by its first bytes (PNG, JPEG, zip)."""
 
 _TAIL_BYTES = 1 << 16
-_SAID_MOST = 200
+_REASON_LENGTH = 200
 
 
-def damaged_file_error(
-    path: str | Path, what: str, error: Exception, reason: str = ""
-) -> ReadError:
-    """Return what is to be said where a decoder has failed.
+@contextmanager
+def reading(path: str | Path, what: str, reason: str = "") -> Iterator[None]:
+    """Turn every exception of a decoder into a `ReadError` that names the file.
+
+    Decoders raise anything on damaged files, from `struct.error` to `RecursionError`. Every reader
+    runs its decoder and the conversion of what it returned inside this block.
 
     Parameters
     ----------
     path : str or Path
     what : str
-        What the file was taken for, such as "a label image".
-    error : Exception
-        What the decoder raised.
+        Expected content, such as "a label image".
     reason : str
-        Said instead of the decoder's words where the file seems to be whole.
+        Replaces the decoder's message if the file is complete.
+
+    Raises
+    ------
+    ReadError
+        In place of any exception but a `GrainsmithError`, which passes.
+    """
+    try:
+        yield
+    except GrainsmithError:
+        raise
+    except MemoryError as error:
+        raise ReadError(f"{path} needs more memory than is free to be read as {what}") from error
+    except Exception as error:
+        raise damaged_file_error(path, what, error, reason) from error
+
+
+def damaged_file_error(
+    path: str | Path, what: str, error: Exception, reason: str = ""
+) -> ReadError:
+    """Return the error that explains why a decoder failed.
+
+    Parameters
+    ----------
+    path : str or Path
+    what : str
+        Expected content, such as "a label image".
+    error : Exception
+        Exception of the decoder.
+    reason : str
+        Replaces the decoder's message if the file is complete.
     """
     path = Path(path)
     if not path.exists():
         return ReadError(f"{path} does not exist")
     try:
-        found = _found(path, error) if path.is_file() else ""
+        damage = _damage(path, error) if path.is_file() else ""
     except OSError:
-        found = ""  # the first error says it
-    if found:
-        return ReadError(f"{path} {found}. {AGAIN}")
+        damage = ""  # the message of the first error is used
+    if damage:
+        return ReadError(f"{path} {damage}. {AGAIN}")
     reason = reason or " ".join(str(error).split()) or type(error).__name__
-    return ReadError(f"{path} cannot be read as {what}: {reason[:_SAID_MOST]}")
+    return ReadError(f"{path} cannot be read as {what}: {reason[:_REASON_LENGTH]}")
 
 
 def check_tiff(pages: Iterable[Any], path: str | Path) -> None:
-    """Refuse pages of a TIFF of which its file does not hold all pixels.
+    """Refuse TIFF pages whose pixels are not all in the file.
 
-    Decoders do not always notice: some give black where the pixels are missing.
+    Some decoders fill missing pixels with black without an error.
     """
     size = Path(path).stat().st_size
     for page in pages:
-        if page is None:  # of a stack that lies in one piece behind its first page
+        if page is None:  # part of a stack stored in one piece behind its first page
             continue
-        pieces = zip(page.dataoffsets, page.databytecounts, strict=False)
-        needed = max((start + n for start, n in pieces if n), default=0)
+        chunks = zip(page.dataoffsets, page.databytecounts, strict=False)
+        needed = max((start + n for start, n in chunks if n), default=0)
         if not needed or needed > size:
-            wanted = f"its pixels need {needed:,}" if needed else "none of them pixels"
-            raise ReadError(f"{path} is cut off: {size:,} bytes are there, {wanted}. {AGAIN}")
+            missing = f"its pixels need {needed:,}" if needed else "none of them are pixels"
+            raise ReadError(f"{path} is cut off: it has {size:,} bytes, {missing}. {AGAIN}")
 
 
-def _found(path: Path, error: Exception) -> str:
+def _damage(path: Path, error: Exception) -> str:
     size = path.stat().st_size
     if not size:
         return "is empty (0 bytes)"
@@ -77,21 +108,22 @@ def _found(path: Path, error: Exception) -> str:
         file.seek(max(0, size - _TAIL_BYTES))
         tail = file.read()
     if head.startswith(TIFF_HEADS):
-        cut_off = not _holds_a_page(path)
+        is_truncated = not _has_page(path)
     elif head.startswith(b"BM"):
-        cut_off = len(head) < 6 or struct.unpack_from("<I", head, 2)[0] > size
+        is_truncated = len(head) < 6 or struct.unpack_from("<I", head, 2)[0] > size
     else:
         end = next((end for start, end in _ENDS.items() if head.startswith(start)), b"")
-        cut_off = end not in tail
-    # Pillow, zlib, HDF5, pickle and numpy say it in these words.
-    said = str(error)
-    cut_off = cut_off or isinstance(error, EOFError) or "truncated" in said or "EOF" in said
-    return f"is cut off: {size:,} bytes are there and they end too early" if cut_off else ""
+        is_truncated = end not in tail
+    # The words of Pillow, zlib, HDF5, pickle and numpy.
+    message = str(error)
+    is_truncated = is_truncated or isinstance(error, EOFError)
+    is_truncated = is_truncated or "truncated" in message or "EOF" in message
+    return f"is cut off: it ends after {size:,} bytes" if is_truncated else ""
 
 
-def _holds_a_page(path: Path) -> bool:
+def _has_page(path: Path) -> bool:
     try:
         with tifffile.TiffFile(path) as tiff:
             return bool(tiff.pages[0].dataoffsets)
-    except Exception:  # noqa: BLE001  (decoders raise anything on broken files)
+    except Exception:  # noqa: BLE001  (decoders raise anything on damaged files)
         return False

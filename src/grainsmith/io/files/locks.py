@@ -1,4 +1,4 @@
-"""One writer at a time: a lock that the system takes back when its process dies."""
+"""File locks that the operating system releases when their process dies."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def exclusive_lock(path: str | Path, *, busy: WriteError) -> Iterator[None]:
-    """Keep other programs out while the block runs.
+def exclusive_lock(path: str | Path, *, busy: WriteError, timeout_s: float = 0.0) -> Iterator[None]:
+    """Hold a lock while the block runs.
 
     Parameters
     ----------
     path : str or Path
-        A file that stays, in a folder that is made where it is missing.
+        Lock file, which stays on disk. Missing parent folders are created.
     busy : WriteError
-        Raised if the lock is taken.
+        Raised if the lock is taken; says what is in use and what to do.
+    timeout_s : float
+        Seconds to wait for the lock.
 
     Raises
     ------
     WriteError
-        Another program, or another thread, is inside, or the folder is read-only.
+        Another program or thread holds the lock, or the folder is read-only.
     """
     folder = Path(path).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, timeout=0)
+        lock = FileLock(path, timeout=timeout_s)
         lock.acquire()
     except Timeout as error:
         raise busy from error

@@ -1,4 +1,4 @@
-"""Where a result came from: a JSON beside the file."""
+"""Provenance of results, and JSON files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from grainsmith.errors import ReadError
 from grainsmith.io.files.atomic_write import atomic_write, fingerprint
+from grainsmith.io.files.limits import parse_json, read_text
 
 _PACKAGES = ("grainsmith", "numpy", "scikit-image", "torch", "cellpose")
 
@@ -19,21 +20,21 @@ _PACKAGES = ("grainsmith", "numpy", "scikit-image", "torch", "cellpose")
 def provenance(
     inputs: list[str | Path], *, settings: dict[str, Any], model: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Say what a result was made from.
+    """Describe what a result was made from.
 
     Parameters
     ----------
     inputs : list of paths
-        Files that were read; each is named with its SHA-256.
+        Files that were read; each is listed with its SHA-256.
     settings : dict
-        Of all steps.
+        Settings of all steps.
     model : dict, optional
-        Name and fingerprint of the model, where one was used.
+        Name and fingerprint of the model.
 
     Returns
     -------
     dict
-        Ready for JSON: inputs, settings, model, versions, time, hand edits (0).
+        JSON-ready: inputs, settings, model, versions, time, hand edits (0).
     """
     return {
         "inputs": [{"file": str(path), "sha256": fingerprint(path)} for path in inputs],
@@ -46,7 +47,7 @@ def provenance(
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> None:
-    """Write a JSON file, whole or not at all; not-a-number becomes null, as JSON knows none."""
+    """Write a JSON file atomically; NaN and infinity become null, as JSON has neither."""
     with atomic_write(path) as temporary:
         text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", "utf8")
@@ -58,21 +59,16 @@ def read_json(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     ReadError
-        It is missing, no JSON, or holds something else.
+        It is missing, not JSON, or holds something else.
     """
-    try:
-        content = json.loads(Path(path).read_text("utf8"))
-    except FileNotFoundError as error:
-        raise ReadError(f"{path} does not exist") from error
-    except (OSError, ValueError) as error:
-        raise ReadError(f"{path} cannot be read as JSON: {error}") from error
+    content = parse_json(read_text(path), path)
     if not isinstance(content, dict):
         raise ReadError(f"{path} must hold one JSON object, got a {type(content).__name__}")
     return content
 
 
 def _plain(value: Any) -> Any:
-    """Return a value in what JSON can hold: numpy's numbers and paths are strange to it."""
+    """Convert numpy values and paths to types that JSON can hold."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -85,10 +81,10 @@ def _plain(value: Any) -> Any:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in _PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -1,4 +1,4 @@
-"""Images for people: PNG files of what the gallery drew."""
+"""Write rendered images as PNG."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-def write_png(path: str | Path, picture: npt.NDArray[np.uint8]) -> None:
-    """Write a (Y, X, 3) image as PNG; never half-written.
+def write_png(path: str | Path, image: npt.NDArray[np.uint8]) -> None:
+    """Write a (Y, X, 3) image as PNG atomically.
 
     Raises
     ------
@@ -24,5 +24,5 @@ def write_png(path: str | Path, picture: npt.NDArray[np.uint8]) -> None:
     from PIL import Image
 
     with atomic_write(path) as temporary:
-        # Level 1: drawn images shrink nearly as well, in a fifth of the time.
-        Image.fromarray(picture).save(temporary, format="PNG", compress_level=1)
+        # Level 1: rendered images compress nearly as well, in a fifth of the time.
+        Image.fromarray(image).save(temporary, format="PNG", compress_level=1)

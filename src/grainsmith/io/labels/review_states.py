@@ -1,4 +1,4 @@
-"""States of grains (edited, accepted, ...) in a small file beside their labels."""
+"""Review states of grains (edited, accepted, ...) in a JSON file beside their labels."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from typing import TYPE_CHECKING
 
 from grainsmith.errors import ReadError
 from grainsmith.io.files.atomic_write import atomic_write
+from grainsmith.io.files.provenance import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 def states_path(labels: str | Path) -> Path:
-    """Return where the states of a labels file lie: field_masks.tif -> field_masks_states.json."""
+    """Return the path of the states of a labels file: x_masks.tif -> x_masks_states.json."""
     path = Path(labels)
     return path.with_name(f"{path.stem}_states.json")
 
 
 def write_states(labels: str | Path, states: Mapping[int, str]) -> list[str]:
-    """Write states beside a labels file; where there are none, no file stays.
+    """Write states beside a labels file; without states, remove an existing file.
 
     Parameters
     ----------
     labels : str or Path
         The labels file.
     states : mapping of int to str
-        State by grain.
+        State of each grain.
 
     Returns
     -------
@@ -45,18 +46,21 @@ def write_states(labels: str | Path, states: Mapping[int, str]) -> list[str]:
 
 
 def read_states(labels: str | Path) -> dict[int, str]:
-    """Return the states of a labels file; empty where there are none.
+    """Read the states of a labels file; return an empty dict if it has none.
 
     Raises
     ------
     ReadError
-        The file of the states is damaged.
+        The file of states is damaged.
     """
     path = states_path(labels)
     if not path.exists():
         return {}
+    remedy = "Move it away to open the labels."
     try:
-        states = json.loads(path.read_text(encoding="utf-8"))["states"]
+        states = read_json(path)["states"]
         return {int(label): str(state) for label, state in states.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ReadError(f"{path} is damaged: {error}. Move it away to open the labels.") from error
+    except ReadError as error:
+        raise ReadError(f"{error}. {remedy}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ReadError(f"{path} is damaged: {error!r}. {remedy}") from error

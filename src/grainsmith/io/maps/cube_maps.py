@@ -1,4 +1,4 @@
-"""Element maps from a cube of spectra: a window summed around each line, band after band."""
+"""Compute element maps from a spectrum cube: the counts in a window around each X-ray line."""
 
 from __future__ import annotations
 
@@ -15,60 +15,65 @@ if TYPE_CHECKING:
     from grainsmith.data import ElementMap, OnProgress
 
 SUFFIXES = (".rpl", ".hspy", ".h5", ".hdf5")
-"""Of files that may hold a cube; a .raw is found through its .rpl."""
+"""Of files that may hold a cube; a .raw is opened through its .rpl."""
 
 
 def read_cube_maps(
     path: str | Path, lines: str = "", *, on_progress: OnProgress = no_progress
 ) -> tuple[tuple[ElementMap, ...], tuple[str, ...]]:
-    """Return the maps of a cube, and what was noticed.
+    """Read the element maps of a cube.
 
     Parameters
     ----------
     path : str or Path
         A .rpl with its .raw, or a cube of HyperSpy (.hspy, .h5, .hdf5).
     lines : str
-        "Si Ka, Fe Ka", or symbols alone; "" = the lines that stand out in the sum of all spectra.
+        "Si Ka, Fe Ka", or symbols alone; "" = the lines detected in the sum spectrum.
     on_progress : callable
-        Called as on_progress(rows done, rows in all) of each of the one or two readings.
+        Called as on_progress(rows done, total rows) during each of the one or two readings.
+
+    Returns
+    -------
+    tuple of ElementMap, tuple of str
+        The maps, and notes.
 
     Raises
     ------
     ReadError
-        The file is no cube, or claims more than it holds.
+        The file is not a cube, or claims more than it holds.
     MismatchError
-        A line is unknown or outside of the spectra, or none stands out.
+        A line is unknown or outside the spectra, or none was detected.
     """
     cube = open_cube(path)
-    name = Path(path).name
-    wanted = parse_lines(lines) or find_lines(cube, on_progress=on_progress)
-    if not wanted:
+    chosen = parse_lines(lines) or find_lines(cube, on_progress=on_progress)
+    if not chosen:
         raise MismatchError(
-            f"{name}: no line stands out in its spectra. Name the lines, such as 'Si Ka, Fe Ka'."
+            f"{Path(path).name}: no X-ray line was detected in its spectra. Name the lines, such "
+            "as 'Si Ka, Fe Ka'."
         )
-    maps = tuple(line_maps(cube, wanted, on_progress=on_progress))
-    how = "as asked" if lines.strip() else "stand out in its spectra; name others if you miss any"
-    return maps, (f"{', '.join(wanted)}: {how}",)
+    maps = tuple(line_maps(cube, chosen, on_progress=on_progress))
+    origin = "as requested" if lines.strip() else "detected in the spectra; name any others"
+    return maps, (f"{', '.join(chosen)}: {origin}", *cube.notes)
 
 
 def parse_lines(text: str) -> list[str]:
-    """Return the lines that a text names, each once; a symbol alone stands for its line.
+    """Return the X-ray lines named in a text, without repeats; a symbol stands for its first line.
 
     Raises
     ------
     MismatchError
-        One of them is unknown.
+        A line is unknown.
     """
-    found = []
-    for word in filter(None, (" ".join(one.split()) for one in re.split(r"[,;]", text))):
-        fitting = [line for line in LINES_KEV if word in (line, line.split()[0])]
-        if not fitting:
+    lines = []
+    for word in filter(None, (" ".join(part.split()) for part in re.split(r"[,;]", text))):
+        matches = [line for line in LINES_KEV if word in (line, line.split()[0])]
+        if not matches:
             raise MismatchError(f"{word!r} is no known line; known are {', '.join(LINES_KEV)}.")
-        found.append(fitting[0])
-    return list(dict.fromkeys(found))
+        lines.append(matches[0])
+    return list(dict.fromkeys(lines))
 
 
 def describe_cube(path: str | Path) -> str:
-    """Return what a cube holds, in one line; raises ReadError where it is none."""
+    """Describe a cube in one line; raise ReadError if the file is not one."""
     rows, columns, channels = open_cube(path).shape
     return f"cube of {columns} x {rows} spectra, {channels} channels"

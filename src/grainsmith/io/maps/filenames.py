@@ -1,7 +1,7 @@
-"""What a file or data set holds, by its name: which element, which line, which unit.
+"""Parse the element, X-ray line and unit of a map from its file or data set name.
 
-Oxford, Bruker, EDAX, JEOL, Thermo, microprobes (EPMA) and XMapTools name their maps in their own
-ways. A name is only ever a guess; it is shown to the user before it counts.
+Oxford, Bruker, EDAX, JEOL, Thermo, microprobes (EPMA) and XMapTools each have their own naming
+scheme. The result is a guess that the user confirms before it is used.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _SPELLED_OUT = {
     "Zirconium": "Zr", "Barium": "Ba", "Cerium": "Ce", "Carbon": "C",
 }  # fmt: skip
 
-# Not letters on either side; `\b` would take the underscore for a letter.
-_ALONE = r"(?<![A-Za-z]){}(?![A-Za-z])"
+# No letters on either side; `\b` would treat the underscore as a letter.
+_WHOLE_WORD = r"(?<![A-Za-z]){}(?![A-Za-z])"
 
 
 def _any_of(words: Iterable[str]) -> str:
@@ -41,7 +41,7 @@ def _any_of(words: Iterable[str]) -> str:
 
 _ELEMENT = _any_of(SYMBOLS)
 _LINE = r"[KLM](?:[\s_-]?(?:series|alpha|beta|a|b)\s?[12]?(?:[,_]\s?2)?)?"
-_LINE_NAME = re.compile(rf"(?<![A-Za-z])({_ELEMENT})[\s_-]*({_LINE})(?![A-Za-z])")
+_LINE_NAME = re.compile(rf"(?<![A-Za-z])({_ELEMENT})[\s_(\[-]*({_LINE})(?![A-Za-z])")
 _LINE_FIRST = re.compile(rf"(?<![A-Za-z])({_LINE})[\s_-]*({_ELEMENT})(?![A-Za-z])")
 _OXIDE_OR_UNIT = re.compile(
     rf"(?<![A-Za-z])({_ELEMENT})(?:\d?O(?:\d{{1,2}})?)?[\s_-]*"
@@ -51,40 +51,43 @@ _OXIDE_OR_UNIT = re.compile(
 _OXIDE = re.compile(rf"(?<![A-Za-z])({_ELEMENT})\d?O\d{{0,2}}(?:T|tot)?(?![A-Za-z0-9])")
 _BARE = re.compile(rf"(?<![A-Za-z0-9])({_ELEMENT}|{_any_of(_SPELLED_OUT)})(?![A-Za-z])")
 _LEFT_OUT = re.compile(
-    r"layered|overlay|composite|phase ?map|legend|sum ?spectrum|mixed|cameo|colou?r ?map"
-    r"|screen ?shot|mask|sigma|error|std ?dev",
+    r"layered|overlay|composite|phase ?map|legend|sum[ _]?(?:spectrum|peak)|mixed|cameo"
+    r"|colou?r ?map|screen ?shot|mask|sigma|error|std ?dev|background|backgr|bkgd?|ratio|minus"
+    r"|detection[ _]?limit|#(?!\d)|(?<![A-Za-z])(?:bg|bgd|LOD|MDL|totals?)(?![A-Za-z])",
     re.IGNORECASE,
 )
+_COMBINED = re.compile(rf"(?<![A-Za-z])({_ELEMENT})\s*[+/÷]\s*({_ELEMENT})(?![A-Za-z])")
 _ELECTRON = re.compile(
-    _ALONE.format(
+    _WHOLE_WORD.format(
         r"(?:BSED?|CBS|ABS|vCD|NTS BSD|QBSD|COMPO|TOPO|BEC|BEI|SEI|SE2?|SED|InLens|ETD|TLD|FSD"
-        r"|Electron[ _]?Image(?:[ _]\d+)?|Grey|Image|IMG\d*|PPL|XPL)"
+        r"|Electron[ _]?Image(?:[ _]\d+)?|PPL|XPL)"
     ),
     re.IGNORECASE,
 )
+_IMAGE = re.compile(_WHOLE_WORD.format(r"(?:Gr[ea]y|Image|IMG\d*)"), re.IGNORECASE)
 _GREEK = str.maketrans({"α": "a", "β": "b", "ﬁ": "fi"})
 _KNOWN_SUFFIX = re.compile(
     r"\.(?:tiff?|png|bmp|jpe?g|gif|csv|txt|asc|dat|raw|rpl|map|img)", re.IGNORECASE
 )
-# Words of English as well: "In Situ 3" holds no indium. Trusted only at the very end of a name.
-_WORDS_TOO = frozenset({"I", "In", "As", "Be", "He"})
+# English words too: "In Situ 3" holds no indium. They count only at the end of a name.
+_ENGLISH_WORDS = frozenset({"I", "In", "As", "Be", "He"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapName:
-    """What a name says.
+    """Parsed name of a map.
 
     Attributes
     ----------
     what : str
-        "element", "electron" (an SE, BSE or optical picture), "left out" (an overlay, a legend,
-        a mask) or "unknown".
+        "element", "electron" (an SE, BSE or optical image), "left out" (an overlay, a legend, a
+        mask, a background, a ratio) or "unknown".
     element : str
-        Chemical symbol; "" where `what` is not "element".
+        Chemical symbol; "" unless `what` is "element".
     line : str
-        X-ray line as in "Ka1", "K series"; "" where the name does not say.
+        X-ray line as in "Ka1", "K series"; "" if the name states none.
     unit : str
-        "wt%", "at%" or "" where the name does not say.
+        "wt%", "at%" or "" if the name states none.
     """
 
     what: str = "unknown"
@@ -94,20 +97,20 @@ class MapName:
 
 
 def parse_map_name(name: str | Path) -> MapName:
-    """Return what a file name or a data set's name says about the map behind it.
+    """Parse the name of a file or data set.
 
-    The line notation ("Si Ka1") counts most, then units ("Al Wt%", "SiO2"), then the *last* bare
-    symbol: what stands before it is the name of sample or project.
+    The line notation ("Si Ka1") takes precedence, then units ("Al Wt%", "SiO2"), then the *last*
+    bare symbol: the text before it is the name of a sample or project.
 
     Parameters
     ----------
     name : str or Path
-        A file's path, or the name of a data set in a file.
+        Path of a file, or name of a data set in a file.
 
     Returns
     -------
     MapName
-        With `what` "unknown" where nothing is recognised.
+        `what` is "unknown" if nothing is recognised.
 
     Examples
     --------
@@ -117,30 +120,34 @@ def parse_map_name(name: str | Path) -> MapName:
     'S'
     """
     stem = _stem(name).translate(_GREEK)
-    if _LEFT_OUT.search(stem):
+    if _LEFT_OUT.search(stem) or _COMBINED.search(stem):
         return MapName(what="left out")
     with_line = _with_line(stem)
     if with_line and len(with_line.line) > 1:
         return with_line
     if _ELECTRON.search(stem):
         return MapName(what="electron")
-    return with_line or _with_unit(stem) or _bare(stem) or MapName()
+    if with_line:
+        return with_line
+    if _IMAGE.search(stem):
+        return MapName(what="electron")
+    return _with_unit(stem) or _bare(stem) or MapName()
 
 
 def _stem(name: str | Path) -> str:
     path = Path(name)
-    # "Na Ka1,2" and "Map 1.2 Si" keep their ends: only known suffixes are cut off.
+    # "Na Ka1,2" and "Map 1.2 Si" have no suffix: only known suffixes are removed.
     return path.stem if _KNOWN_SUFFIX.fullmatch(path.suffix) else path.name
 
 
 def _with_line(stem: str) -> MapName | None:
-    found = [match.groups() for match in _LINE_NAME.finditer(stem)]
-    turned = [match.groups()[::-1] for match in _LINE_FIRST.finditer(stem)]
-    if not found and turned and len(turned[-1][1]) > 1:  # "Ka1 Si"
-        found = turned
-    if not found:
+    pairs = [match.groups() for match in _LINE_NAME.finditer(stem)]
+    reversed_pairs = [match.groups()[::-1] for match in _LINE_FIRST.finditer(stem)]
+    if not pairs and reversed_pairs and len(reversed_pairs[-1][1]) > 1:  # "Ka1 Si"
+        pairs = reversed_pairs
+    if not pairs:
         return None
-    element, line = found[-1]
+    element, line = pairs[-1]
     return MapName(what="element", element=element, line=_tidy_line(line), unit=_unit_in(stem))
 
 
@@ -152,18 +159,18 @@ def _tidy_line(line: str) -> str:
 
 
 def _unit_in(stem: str) -> str:
-    found = re.search(
+    match = re.search(
         r"(?<![A-Za-z])(wt|weight|mass|at|atomic)(?![a-z]{3})[\s_.-]*(?:%|pct|\))", stem, re.I
     )
-    if not found:
+    if not match:
         return ""
-    return "at%" if found.group(1).lower().startswith("at") else "wt%"
+    return "at%" if match.group(1).lower().startswith("at") else "wt%"
 
 
 def _with_unit(stem: str) -> MapName | None:
-    found = [match for match in _OXIDE_OR_UNIT.finditer(stem) if match.group(1) in SYMBOLS]
-    if found:
-        element, unit = found[-1].groups()
+    matches = [match for match in _OXIDE_OR_UNIT.finditer(stem) if match.group(1) in SYMBOLS]
+    if matches:
+        element, unit = matches[-1].groups()
         in_atoms = unit.lower().startswith("at")
         return MapName(what="element", element=element, unit="at%" if in_atoms else "wt%")
     oxides = list(_OXIDE.finditer(stem))
@@ -171,12 +178,12 @@ def _with_unit(stem: str) -> MapName | None:
 
 
 def _bare(stem: str) -> MapName | None:
-    found = [
+    matches = [
         match
         for match in _BARE.finditer(stem)
-        if match.group(1) not in _WORDS_TOO or match.end() == len(stem)
+        if match.group(1) not in _ENGLISH_WORDS or match.end() == len(stem)
     ]
-    if not found:
+    if not matches:
         return None
-    word = found[-1].group(1)
+    word = matches[-1].group(1)
     return MapName(what="element", element=_SPELLED_OUT.get(word, word))

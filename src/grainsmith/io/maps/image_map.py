@@ -1,4 +1,4 @@
-"""Element maps as images: grey, or one hue from black."""
+"""Read element maps stored as images: gray, or one hue that rises from black."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from grainsmith.errors import ReadError
 from grainsmith.io.images.reader import SUFFIXES, read_image
 
 CHANNELS = ("auto", "red", "green", "blue", "brightest")
-"""What may be taken of a coloured image."""
+"""Channel of a color image that holds the map."""
 
 __all__ = ["CHANNELS", "SUFFIXES", "hue_purity", "read_image_map"]
 
-_PURE = 0.9
-_COLOURED = 30  # of 255: less is grey
+_MIN_PURITY = 0.9
+_COLORED = 30  # of 255: less is gray
+_LIT = 60  # of 255: darker pixels have no reliable hue
+_COLLINEAR = 0.97
+"""Cosine from which a color is a brighter or darker shade of the hue."""
+
+_MAX_TEXT_SHARE = 0.05
 
 
 def read_image_map(
@@ -28,23 +33,24 @@ def read_image_map(
     Parameters
     ----------
     path : str or Path
-        TIFF, PNG, JPEG or BMP.
+        TIFF, PNG, JPEG, BMP, GIF or WebP.
     channel : str
-        Of a coloured image: "red", "green", "blue", "brightest" of the three, or "auto": the
-        brightest where the image has a single hue.
+        For a color image: "red", "green", "blue", "brightest" of the three, or "auto": the
+        brightest if the image has a single hue that rises from black.
     bar_rows : int or "auto"
-        Rows of a burnt-in bar at the bottom, which are cut off.
+        Rows of a burnt-in bar at the bottom, which are cropped.
 
     Returns
     -------
     (Y, X) array, float, tuple of str
-        Values as in the file, the side of a pixel in µm (0 = unknown), and what was noticed.
-        Writing on a coloured map (white on green) becomes NaN.
+        Values as in the file, the side of a pixel in µm (0 = unknown), and notes. Text on a color
+        map (white on green) becomes NaN.
 
     Raises
     ------
     ReadError
-        The file cannot be read, or has several hues and `channel` does not say which one counts.
+        The file cannot be read, or its color scale does not rise from black in one hue and
+        `channel` is "auto".
     ValueError
         `channel` is unknown.
     """
@@ -61,52 +67,57 @@ def read_image_map(
 
 
 def _one_channel(
-    colours: npt.NDArray[Any], channel: str, path: Path
+    colors: npt.NDArray[Any], channel: str, path: Path
 ) -> tuple[npt.NDArray[Any], str]:
     if channel in ("red", "green", "blue"):
         number = ("red", "green", "blue").index(channel)
-        return colours[..., number], f"the {channel} channel of a coloured image"
-    brightest = colours.max(-1)
+        return colors[..., number], f"the {channel} channel of a color image"
+    brightest = colors.max(-1)
     if channel == "brightest":
-        return brightest, "the brightest channel of a coloured image"
-    purity, foreign = hue_purity(colours)
-    if purity < _PURE:
+        return brightest, "the brightest channel of a color image"
+    purity, text = hue_purity(colors)
+    if purity < _MIN_PURITY:
         raise ReadError(
-            f"{path.name} has several hues (purity {purity:.2f}, wanted {_PURE}): an overlay, "
-            "or a rainbow palette. Which channel holds the element: red, green, blue or brightest? "
-            "Better: export the map in grey or as a table."
+            f"{path.name} has no color scale that rises from black in one hue (purity "
+            f"{purity:.2f}, at least {_MIN_PURITY} is needed): an overlay, or a scale such as "
+            "rainbow or white to green. Which channel holds the element: red, green, blue or "
+            "brightest? Better: export the map in gray or as a table."
         )
-    if foreign.any():
-        measured = np.where(foreign, np.nan, brightest.astype(np.float32))
-        return measured, f"an image of one hue; {int(foreign.sum())} pixels of writing left out"
+    if text.any():
+        measured = np.where(text, np.nan, brightest.astype(np.float32))
+        return measured, f"an image of one hue; {int(text.sum())} pixels of text left out"
     return brightest, "an image of one hue"
 
 
-def hue_purity(colours: npt.NDArray[Any]) -> tuple[float, npt.NDArray[np.bool_]]:
-    """Return how nearly an image has one hue, and where something white is written on it.
+def hue_purity(colors: npt.NDArray[Any]) -> tuple[float, npt.NDArray[np.bool_]]:
+    """Compute how nearly all colors are shades of one hue, and detect white text.
 
     Parameters
     ----------
-    colours : (Y, X, 3) array
-        A coloured image of any dtype.
+    colors : (Y, X, 3) array
+        Color image of any dtype.
 
     Returns
     -------
-    float, (Y, X) bool array
-        1 = one hue from black; the mean cosine between the colours of the pixels and the hue of
-        the bright ones. Writing: bright pixels without colour, where these are few (< 5 %).
+    purity : float
+        Share of the lit pixels whose color is proportional to the mean color; 1 = one hue that
+        rises from black. Scales that begin with white or change their hue have a low purity.
+    text : (Y, X) bool array
+        Bright pixels without color, if these are few (< 5 %).
     """
-    scaled = colours[..., :3].astype(np.float32)
-    top = scaled.max()
-    scaled *= 255.0 / top if top > 0 else 1.0
-    chroma = scaled - scaled.min(-1, keepdims=True)
-    strength = np.linalg.norm(chroma, axis=-1)
-    coloured = strength > _COLOURED
-    if not coloured.any():
-        return 1.0, np.zeros(strength.shape, bool)
-    hue = chroma[coloured].sum(0)
+    scaled = colors[..., :3].astype(np.float32)
+    largest = scaled.max()
+    scaled *= 255.0 / largest if largest > 0 else 1.0
+    chroma = np.linalg.norm(scaled - scaled.min(-1, keepdims=True), axis=-1)
+    colored = chroma > _COLORED
+    if not colored.any():
+        return 1.0, np.zeros(chroma.shape, bool)
+    white = (scaled.min(-1) > 128) & ~colored
+    text = white if white.mean() < _MAX_TEXT_SHARE else np.zeros_like(white)
+    # The rim of white text is neither white nor pure.
+    strength = np.linalg.norm(scaled, axis=-1)
+    lit = (strength > _LIT) & ~text
+    hue = scaled[lit & colored].sum(0) if (lit & colored).any() else scaled[colored].sum(0)
     hue /= np.linalg.norm(hue)
-    purity = float(np.mean(chroma[coloured] @ hue / strength[coloured]))
-    white = (scaled.min(-1) > 128) & ~coloured
-    written = white if white.mean() < 0.05 else np.zeros_like(white)
-    return purity, written
+    cosine = scaled[lit] @ hue / strength[lit]
+    return float(np.mean(cosine > _COLLINEAR)) if lit.any() else 1.0, text

@@ -1,6 +1,6 @@
-"""Open a folder of element maps: first what each file is taken for, then the maps.
+"""Open a folder of element maps in two steps: guess what each file holds, then read it.
 
-The guesses are values that a table shows and a user corrects before anything is read.
+The guesses are shown in a table, and the user corrects them before anything is read.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from grainsmith.data import ElementMap, SemImage, no_progress
 from grainsmith.errors import GrainsmithError, Hint, MismatchError, ReadError
+from grainsmith.io.files import vendor_formats
 from grainsmith.io.images.reader import read_image
 from grainsmith.io.maps import cube_maps, image_map, text_map
 from grainsmith.io.maps.filenames import parse_map_name
@@ -26,15 +27,15 @@ if TYPE_CHECKING:
     from grainsmith.data import OnProgress
 
 KINDS = ("counts", "wt%", "at%", "picture")
-"""What the numbers of a map may be."""
+"""Kinds of map values."""
 
 BAR_AUTO = -1
-"""The bar of an image is found by itself."""
+"""Detect the bar of an image automatically."""
 
-_TABLES, _PICTURES, _OINA = text_map.SUFFIXES, image_map.SUFFIXES, (".h5oina",)
+_TABLES, _IMAGES, _OINA = text_map.SUFFIXES, image_map.SUFFIXES, (".h5oina",)
 _CUBES = cube_maps.SUFFIXES
-SUFFIXES = (*_TABLES, *_PICTURES, *_OINA, *_CUBES)
-"""Of the files in a folder that are looked at."""
+SUFFIXES = (*_TABLES, *_IMAGES, *_OINA, *_CUBES)
+"""Of the files in a folder that are considered."""
 
 _SAME_ASPECT = 0.03
 _LABEL_STEMS = ("_masks", "_labels", "_grains")
@@ -42,28 +43,28 @@ _LABEL_STEMS = ("_masks", "_labels", "_grains")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapGuess:
-    """What a file is taken for, to be corrected by the user.
+    """Guessed content of a file, to be corrected by the user.
 
     Attributes
     ----------
     path : str
         The file.
     what : str
-        "map", "image" (an electron or optical picture), "container" (a file of several) or
+        "map", "image" (an electron or optical image), "container" (a file of several) or
         "left out".
     element, line : str
-        Symbol and X-ray line of a map. Of a cube of spectra `line` names the lines that become
-        maps, "Si Ka, Fe Ka"; "" = those that stand out.
+        Symbol and X-ray line of a map. For a spectrum cube, `line` names the lines that become
+        maps, "Si Ka, Fe Ka"; "" = those detected.
     kind : str
-        "counts", "wt%", "at%" or "picture"; "" = by the numbers themselves.
+        "counts", "wt%", "at%" or "picture"; "" = decided by the values.
     use : bool
-        Whether it is opened.
+        Whether to open it.
     channel : str
-        Of a coloured picture: see `image_map.CHANNELS`.
+        For a color image: see `image_map.CHANNELS`.
     bar_rows : int
-        Of a picture: rows of a burnt-in bar at the bottom, which are cut off; `BAR_AUTO` = found.
+        For an image: rows of a burnt-in bar at the bottom, which are cropped; `BAR_AUTO` = detect.
     note : str
-        Why it is taken so.
+        Reason of the guess.
     """
 
     path: str
@@ -84,18 +85,18 @@ class MapGuess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapFolder:
-    """What was opened.
+    """Maps and images that were opened.
 
     Attributes
     ----------
     maps : tuple of ElementMap
-        The element maps that could be read.
+        Element maps that could be read.
     images : tuple of SemImage
-        The electron or optical images beside them.
+        Electron or optical images beside them.
     problems : tuple of GrainsmithError
-        One for each file that could not be opened; the others are there all the same.
+        One for each file that could not be opened; the others are unaffected.
     notes : tuple of str
-        What was done or noticed, in the user's words.
+        What was converted or assumed, in the user's words.
     """
 
     maps: tuple[ElementMap, ...] = ()
@@ -105,7 +106,7 @@ class MapFolder:
 
 
 def guess_maps(paths: str | Path | Iterable[str | Path]) -> tuple[MapGuess, ...]:
-    """Return what the files of a folder, or a selection of files, are taken for.
+    """Guess what the files of a folder, or a selection of files, hold.
 
     Parameters
     ----------
@@ -115,8 +116,8 @@ def guess_maps(paths: str | Path | Iterable[str | Path]) -> tuple[MapGuess, ...]
     Returns
     -------
     tuple of MapGuess
-        Elements in the order of the periodic table, then images, then what is left out. Of several
-        files for one element only the first is used: tables before images.
+        Maps, then images, then files to leave out. If several files hold one element, only the
+        first is used: tables before images.
 
     Raises
     ------
@@ -139,25 +140,30 @@ def _files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
             raise ReadError(f"{folder} does not exist.")
         if not folder.is_dir():
             return [folder]
-        return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+        considered = (*SUFFIXES, *vendor_formats.SUFFIXES)
+        return sorted(file for file in folder.iterdir() if file.suffix.lower() in considered)
     return [Path(path) for path in paths]
 
 
 def _guess(path: Path) -> MapGuess:
     if path.suffix.lower() in _OINA:
-        return MapGuess(path=str(path), what="container", note="Oxford: images and maps inside")
+        return MapGuess(path=str(path), what="container", note="Oxford: holds images and maps")
     if path.suffix.lower() in _CUBES:
         return _guess_cube(path)
     if path.stem.endswith(_LABEL_STEMS):
         return MapGuess(path=str(path), what="left out", use=False, note="labels of grains")
+    advice = vendor_formats.vendor_advice(path)
+    if advice:
+        return MapGuess(path=str(path), what="left out", use=False, note=advice)
     name = parse_map_name(path)
-    if name.what == "electron" and path.suffix.lower() in _PICTURES:
+    if name.what == "electron" and path.suffix.lower() in _IMAGES:
         return MapGuess(path=str(path), what="image", note="by its name")
     if name.what == "element":
         return MapGuess(
             path=str(path), what="map", element=name.element, line=name.line, kind=name.unit
         )
-    why = "an overlay, legend or mask" if name.what == "left out" else "no element in its name"
+    is_extra = name.what == "left out"
+    why = "an overlay, mask, background or ratio" if is_extra else "no element in its name"
     return MapGuess(path=str(path), what="left out", use=False, note=why)
 
 
@@ -165,7 +171,7 @@ def _guess_cube(path: Path) -> MapGuess:
     try:
         return MapGuess(path=str(path), what="container", note=cube_maps.describe_cube(path))
     except ReadError as error:
-        # HDF5 holds many things; a header of Ripple that fails is a cube that is broken.
+        # HDF5 may hold anything, but a Ripple header that fails is a damaged cube.
         if path.suffix.lower() == ".rpl":
             return MapGuess(path=str(path), what="container", note="cube that cannot be read")
         return MapGuess(path=str(path), what="left out", use=False, note=str(error))
@@ -174,7 +180,7 @@ def _guess_cube(path: Path) -> MapGuess:
 def _order(guess: MapGuess) -> tuple[int, bool, bool, str]:
     kinds = ("container", "map", "image", "left out")
     # K and L lines before M, and the measured table before its image.
-    is_picture = Path(guess.path).suffix.lower() in _PICTURES
+    is_picture = Path(guess.path).suffix.lower() in _IMAGES
     return kinds.index(guess.what), is_picture, "b" in guess.line, guess.path
 
 
@@ -194,27 +200,27 @@ def _without_doubles(guesses: Sequence[MapGuess]) -> tuple[MapGuess, ...]:
 def open_maps(
     guesses: Sequence[MapGuess] | str | Path, *, on_progress: OnProgress = no_progress
 ) -> MapFolder:
-    """Open maps and images; what cannot be read is told, the rest opens.
+    """Open maps and images; report the files that cannot be read.
 
     Parameters
     ----------
     guesses : sequence of MapGuess, or a folder
-        What to open as what. Of a folder: as `guess_maps` takes it.
+        What to open, or a folder for `guess_maps`.
     on_progress : callable
-        Called as on_progress(done, total); what it raises stops the work.
+        Called as on_progress(done, total); an exception from it stops the work.
 
     Returns
     -------
     MapFolder
-        Maps of another field (of clearly another shape than most) are among the problems, as are
-        two maps of one element.
+        Maps of another field (of another aspect ratio than most) are reported as problems, as are
+        second maps of an element.
     """
     if isinstance(guesses, str | Path):
         guesses = guess_maps(guesses)
     wanted = [guess for guess in guesses if guess.use and guess.what != "left out"]
     opened = MapFolder()
     for done, guess in enumerate(wanted):
-        # Within a file the count stands still, and the work can be stopped.
+        # Within a file the count stays the same, but the work can be stopped.
         tick = partial(_tick, on_progress, done, len(wanted))
         tick()
         opened = _joined(opened, _open(guess, tick))
@@ -242,7 +248,12 @@ def _open(guess: MapGuess, tick: OnProgress) -> MapFolder:
             return MapFolder(maps=maps, notes=tuple(f"{guess.name}: {note}" for note in notes))
         if guess.what == "container":
             inside = read_h5oina(guess.path)
-            return MapFolder(maps=inside.maps, images=inside.images, problems=inside.problems)
+            return MapFolder(
+                maps=inside.maps,
+                images=inside.images,
+                problems=inside.problems,
+                notes=tuple(f"{guess.name}: {note}" for note in inside.notes),
+            )
         if guess.what == "image":
             bar = "auto" if guess.bar_rows == BAR_AUTO else guess.bar_rows
             image = read_image(guess.path, crop_databar=bar)
@@ -250,7 +261,7 @@ def _open(guess: MapGuess, tick: OnProgress) -> MapFolder:
         element_map, notes = read_map(guess)
     except GrainsmithError as error:
         return MapFolder(problems=(error,))
-    except ValueError as error:  # of what was set by hand: a bar of more rows than there are
+    except ValueError as error:  # a setting of the user: a bar of more rows than the image
         return MapFolder(problems=(MismatchError(f"{guess.name}: {error}"),))
     return MapFolder(maps=(element_map,), notes=tuple(f"{guess.name}: {note}" for note in notes))
 
@@ -261,12 +272,12 @@ def read_map(guess: MapGuess) -> tuple[ElementMap, tuple[str, ...]]:
     Parameters
     ----------
     guess : MapGuess
-        Of a single map.
+        Guess of a single map.
 
     Returns
     -------
     ElementMap, tuple of str
-        In its native pixels, and what was noticed.
+        The map in its native pixels, and notes.
 
     Raises
     ------
@@ -276,9 +287,8 @@ def read_map(guess: MapGuess) -> tuple[ElementMap, tuple[str, ...]]:
     size_um = 0.0
     if Path(guess.path).suffix.lower() in _TABLES:
         values, notes = text_map.read_text_map(guess.path)
-        is_counts = bool(
-            np.all(np.mod(values[np.isfinite(values)], 1) == 0) and not values.min() < 0
-        )
+        finite = values[np.isfinite(values)]
+        is_counts = bool(np.all(np.mod(finite, 1) == 0) and not (finite < 0).any())
         kind = guess.kind or ("counts" if is_counts else "wt%")
     else:
         values, size_um, notes = image_map.read_image_map(
@@ -286,7 +296,7 @@ def read_map(guess: MapGuess) -> tuple[ElementMap, tuple[str, ...]]:
             channel=guess.channel,
             bar_rows="auto" if guess.bar_rows == BAR_AUTO else guess.bar_rows,
         )
-        # 8 bits are a stretched image as a rule; more are counts or concentrations.
+        # 8 bits are usually a stretched image; more are counts or concentrations.
         kind = guess.kind or ("picture" if values.dtype == np.uint8 else "counts")
     if not guess.element:
         raise ReadError(f"the element of {guess.name} is not known", hint=Hint.ENTER_ELEMENT)
@@ -304,27 +314,37 @@ def read_map(guess: MapGuess) -> tuple[ElementMap, tuple[str, ...]]:
 
 
 def _of_one_field(opened: MapFolder) -> MapFolder:
-    """Move maps that do not belong, and second maps of an element, to the problems."""
+    """Move maps of other fields, and second maps of an element, to the problems."""
     problems = list(opened.problems)
-    shapes = Counter(one.values.shape for one in opened.maps if not one.window)
-    kept: list[ElementMap] = []
-    for one in opened.maps:
-        usual = shapes.most_common(1)[0][0] if shapes else one.values.shape
-        name = Path(one.source).name
-        if not one.window and not _same_field(one.values.shape, usual):
+    usual = _usual_shape([item.values.shape for item in opened.maps if not item.window])
+    kept: dict[str, ElementMap] = {}
+    for item in opened.maps:
+        shape, name = item.values.shape, Path(item.source).name
+        if not item.window and not _same_aspect(shape, usual):
             problems.append(
                 MismatchError(
-                    f"{name} is {one.values.shape[1]} x {one.values.shape[0]} pixels, the other "
-                    f"maps are {usual[1]} x {usual[0]}: another field? Open it alone if it is not."
+                    f"{name} is {shape[1]} x {shape[0]} pixels, the other maps are {usual[1]} x "
+                    f"{usual[0]}: another field? Open it alone if it is not."
                 )
             )
-        elif one.name in {other.name for other in kept}:
-            problems.append(MismatchError(f"{name}: {one.name} was opened already; left out."))
+        elif item.name in kept:
+            problems.append(MismatchError(f"{name}: {item.name} was opened already; left out."))
         else:
-            kept.append(one)
-    return replace(opened, maps=tuple(kept), problems=tuple(problems))
+            kept[item.name] = item
+    return replace(opened, maps=tuple(kept.values()), problems=tuple(problems))
 
 
-def _same_field(shape: tuple[int, ...], usual: tuple[int, ...]) -> bool:
-    ratio = shape[0] * usual[1] / (shape[1] * usual[0])
+def _usual_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the most frequent shape of the most frequent aspect ratio; large ones win ties."""
+    counts = Counter(shapes)
+
+    def rank(shape: tuple[int, ...]) -> tuple[int, int, int]:
+        n_same_aspect = sum(n for other, n in counts.items() if _same_aspect(shape, other))
+        return n_same_aspect, counts[shape], shape[0] * shape[1]
+
+    return max(counts, key=rank, default=(1, 1))
+
+
+def _same_aspect(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    ratio = shape[0] * other[1] / (shape[1] * other[0])
     return bool(abs(np.log(ratio)) < _SAME_ASPECT)

@@ -1,4 +1,4 @@
-"""Minerals of grains on disk: a CSV with the column `label`, read and written."""
+"""Tables with one row per grain and a column `label`, as CSV."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pandas as pd
 
 from grainsmith.errors import ReadError
 from grainsmith.io.files.atomic_write import atomic_write
+from grainsmith.io.files.limits import MAX_LABEL
+from grainsmith.io.tables.grain_table import read_csv
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -15,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def read_grain_csv(path: str | Path, *, wanted: Collection[str] = ()) -> pd.DataFrame:
-    """Read a table with one row a grain.
+    """Read a table with one row per grain.
 
     Parameters
     ----------
     path : str or Path
         CSV with the column `label`.
     wanted : collection of str
-        Further columns that must be there.
+        Further required columns.
 
     Returns
     -------
@@ -32,25 +34,22 @@ def read_grain_csv(path: str | Path, *, wanted: Collection[str] = ()) -> pd.Data
     Raises
     ------
     ReadError
-        The file is missing or no table, a column is missing, or a label is there twice or is no
-        number.
+        It is missing or not a table, a column is missing, or a label occurs twice or is not a
+        whole number.
     """
-    try:
-        table = pd.read_csv(path, comment="#")
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ReadError(f"{path} cannot be read as a table: {error}") from error
+    table = read_csv(path, comment="#")
     missing = [column for column in ("label", *wanted) if column not in table]
     if missing:
-        raise ReadError(
-            f"{path} has no column {', '.join(missing)} (it has {', '.join(table.columns)})"
-        )
+        columns = ", ".join(map(str, table.columns))
+        raise ReadError(f"{path} has no column {', '.join(missing)} (it has {columns})")
     labels = pd.to_numeric(table["label"], errors="coerce")
-    if labels.isna().any() or (labels % 1 != 0).any() or labels.duplicated().any():
-        raise ReadError(f"{path}: every row needs a label of its own, a whole number")
+    is_whole = labels.notna() & (labels % 1 == 0) & (labels.abs() <= MAX_LABEL)
+    if not is_whole.all() or labels.duplicated().any():
+        raise ReadError(f"{path}: every row needs its own label, a whole number")
     return table.assign(label=labels.astype("int64")).set_index("label")
 
 
 def write_grain_csv(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a table with one row a grain; never half-written."""
+    """Write a table with one row per grain atomically."""
     with atomic_write(path) as temporary:
         table.to_csv(temporary, index_label="label")
