@@ -1,17 +1,19 @@
-"""Grains to other programs and back: one file a format, one list of them all."""
+"""Exchange grains with other programs: one module per format, and a registry of formats."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grainsmith.errors import GrainsmithError, Hint, ReadError
+from grainsmith.io.exchange.annotators import read_labelme, read_napari_shapes, read_via
 from grainsmith.io.exchange.cellpose import read_seg, write_seg
 from grainsmith.io.exchange.coco import read_coco, write_coco
 from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_color, class_names, class_rgb
 from grainsmith.io.exchange.folders import (
     as_8bit,
+    is_yolo,
     read_pairs,
     read_yolo,
     write_pairs,
@@ -21,13 +23,15 @@ from grainsmith.io.exchange.geojson import read_geojson, write_geojson, write_gi
 from grainsmith.io.exchange.imagej import read_rois, write_rois
 from grainsmith.io.exchange.masks import read_masks, write_label_png, write_masks, write_ome
 from grainsmith.io.exchange.overlay_image import write_overlay_image
-from grainsmith.io.files.provenance import read_json
+from grainsmith.io.files.limits import parse_json, read_text
+from grainsmith.io.files.vendor_formats import vendor_advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = [
     "FORMATS",
+    "IMPORT_ONLY",
     "UNNAMED",
     "Format",
     "LabelledField",
@@ -44,32 +48,32 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """A way to write grains, and to read them.
+    """A format of grains.
 
     Attributes
     ----------
     name : str
-        As on the command line.
+        Short name.
     title : str
-        As in a list to choose from.
+        Name for the user.
     suffix : str
-        End of the file's name; "" = a folder.
-    write : callable
-        Takes a path and a field, or fields where `of_sets`.
+        End of the file name; "" = a folder.
+    write : callable or None
+        Takes a path and a field, or fields if `of_sets`; None = only read.
     read : callable
-        Takes a path and those of `options` that are asked for.
+        Takes a path and the `options`.
     of_sets : bool
         One file or folder holds a whole set.
     needs_image : bool
         The image is written too.
     options : tuple of str
-        Of `read`: "shape", "trust_pickle".
+        Keyword arguments of `read`: "shape", "trust_pickle".
     """
 
     name: str
     title: str
     suffix: str
-    write: Callable[..., None]
+    write: Callable[..., None] | None
     read: Callable[..., Any]
     of_sets: bool = False
     needs_image: bool = False
@@ -77,8 +81,8 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
-    one.name: one
-    for one in (
+    form.name: form
+    for form in (
         Format(
             name="masks",
             title="Label TIFF (Cellpose _masks.tif, ImageJ)",
@@ -160,7 +164,39 @@ FORMATS: dict[str, Format] = {
         ),
     )
 }
-"""All formats by name, in the order of a list to choose from."""
+"""Formats that are written and read, by name, in the order of a menu."""
+
+IMPORT_ONLY: dict[str, Format] = {
+    form.name: form
+    for form in (
+        Format(
+            name="labelme",
+            title="LabelMe (JSON)",
+            suffix=".json",
+            write=None,
+            read=read_labelme,
+            options=("shape",),
+        ),
+        Format(
+            name="via",
+            title="VGG Image Annotator (JSON)",
+            suffix=".json",
+            write=None,
+            read=read_via,
+            options=("shape",),
+        ),
+        Format(
+            name="napari",
+            title="Shapes layer of napari (CSV)",
+            suffix=".csv",
+            write=None,
+            read=read_napari_shapes,
+            options=("shape",),
+        ),
+    )
+}
+"""Formats that are only read."""
+
 
 _BY_ENDING = (
     ("_seg.npy", "cellpose"),
@@ -169,10 +205,17 @@ _BY_ENDING = (
     (".tif", "masks"),
     (".tiff", "masks"),
     (".png", "png"),
+    (".bmp", "masks"),
+    (".gif", "masks"),
+    (".npy", "masks"),
+    (".npz", "masks"),
+    (".h5", "masks"),
     (".zip", "imagej"),
     (".roi", "imagej"),
     (".geojson", "geojson"),
-    ("data.yaml", "yolo"),
+    (".csv", "napari"),
+    (".yaml", "yolo"),
+    (".yml", "yolo"),
 )
 
 
@@ -182,11 +225,13 @@ def get_format(name: str) -> Format:
     Raises
     ------
     GrainsmithError
-        There is none of that name.
+        The name is unknown.
     """
-    if name not in FORMATS:
-        raise GrainsmithError(f"no format is called {name!r}: there are {', '.join(FORMATS)}")
-    return FORMATS[name]
+    form = FORMATS.get(name) or IMPORT_ONLY.get(name)
+    if form is None:
+        known = ", ".join((*FORMATS, *IMPORT_ONLY))
+        raise GrainsmithError(f"no format is called {name!r}: there are {known}")
+    return form
 
 
 def export_fields(
@@ -197,28 +242,31 @@ def export_fields(
     Parameters
     ----------
     path : str or Path
-        A file or folder; for several fields in a format of single ones, a folder that gets a file
-        for each.
+        A file or folder; for several fields in a format of single ones, a folder that gets one
+        file per field.
     fields : sequence of LabelledField
-        One or more.
+        One or more. Fields of equal names get different file names.
     format_name : str
         A key of `FORMATS`.
 
     Returns
     -------
     list of Path
-        What was written.
+        Files or folder that were written.
 
     Raises
     ------
     WriteError
-        It could not be written; nothing that was there before is changed.
+        It could not be written; existing files are unchanged.
     MismatchError
         The format holds images, and a field has none.
     """
     form, path = get_format(format_name), Path(path)
+    if form.write is None:
+        raise GrainsmithError(f"{form.title} can be read, but not written")
     if not fields:
         raise ValueError("nothing to export: there are no fields")
+    fields = with_unique_names(fields)
     if form.of_sets:
         form.write(path, fields)
         return [path]
@@ -238,38 +286,56 @@ def import_fields(
     shape: tuple[int, int] | tuple[()] = (),
     trust_pickle: bool = False,
 ) -> list[LabelledField]:
-    """Read grains that another program wrote.
+    """Read grains written by another program.
 
     Parameters
     ----------
     path : str or Path
         File or folder.
     format_name : str
-        A key of `FORMATS`; "" goes by the name and what is in the file.
+        A key of `FORMATS` or `IMPORT_ONLY`; "" is decided by the name and content.
     shape : (int, int) or ()
-        Rows and columns of the image, for formats that do not know them.
+        Rows and columns of the image, for formats that do not hold them.
     trust_pickle : bool
-        A `_seg.npy` may be read, which is a pickle.
+        Allow a `_seg.npy`, which is a pickle.
+
+    Returns
+    -------
+    list of LabelledField
+        Their names are unique.
 
     Raises
     ------
     ReadError
-        It is missing, broken or of an unknown kind.
+        It is missing, damaged or of an unknown format.
     """
     path = Path(path)
     form = get_format(format_name or guess_format(path))
-    offered = {"shape": shape, "trust_pickle": trust_pickle}
-    found = form.read(path, **{name: offered[name] for name in form.options})
-    return found if isinstance(found, list) else [found]
+    arguments = {"shape": shape, "trust_pickle": trust_pickle}
+    content = form.read(path, **{name: arguments[name] for name in form.options})
+    return with_unique_names(content if isinstance(content, list) else [content])
+
+
+def with_unique_names(fields: Sequence[LabelledField]) -> list[LabelledField]:
+    """Number fields of equal names, so that none overwrites the files of another."""
+    taken: set[str] = set()
+    unique = []
+    for field in fields:
+        name, number = field.name, 2
+        while name.lower() in taken:
+            name, number = f"{field.name}_{number}", number + 1
+        taken.add(name.lower())
+        unique.append(field if name == field.name else replace(field, name=name))
+    return unique
 
 
 def guess_format(path: Path) -> str:
-    """Return the format that a file or folder seems to be in.
+    """Return the format that a file or folder seems to have.
 
     Raises
     ------
     ReadError
-        There is nothing, or nothing that is known.
+        It is missing, or of an unknown format.
     """
     if not path.exists():
         raise ReadError(f"{path} does not exist")
@@ -277,20 +343,46 @@ def guess_format(path: Path) -> str:
         return _guess_folder(path)
     name = path.name.lower()
     if name.endswith(".json"):
-        return "coco" if "annotations" in read_json(path) else "geojson"
-    for ending, found in _BY_ENDING:
+        return _guess_json(path)
+    for ending, format_name in _BY_ENDING:
         if name.endswith(ending):
-            return found
+            return format_name
+    advice = vendor_advice(path)
+    if advice:
+        raise ReadError(f"{path} holds no grains. {advice}.")
     raise ReadError(
         f"the format of {path} is not known by its name",
         hint=Hint.GIVE_FORMAT,
-        formats=", ".join(FORMATS),
+        formats=", ".join((*FORMATS, *IMPORT_ONLY)),
+    )
+
+
+def _guess_json(path: Path) -> str:
+    content = parse_json(read_text(path), path)
+    if isinstance(content, list):
+        is_coco = any(isinstance(item, dict) and "segmentation" in item for item in content)
+        return "coco" if is_coco else "geojson"
+    if not isinstance(content, dict):
+        raise ReadError(f"{path} holds one {type(content).__name__} and no grains")
+    if "annotations" in content:
+        return "coco"
+    if "shapes" in content:
+        return "labelme"
+    if "_via_img_metadata" in content or any(
+        isinstance(item, dict) and "regions" in item for item in content.values()
+    ):
+        return "via"
+    if "features" in content or "geometry" in content or "coordinates" in content:
+        return "geojson"
+    raise ReadError(
+        f"{path} is not a known JSON of grains: COCO, GeoJSON, LabelMe and VIA are. "
+        "Save it in one of these formats."
     )
 
 
 def _guess_folder(folder: Path) -> str:
-    if (folder / "data.yaml").is_file():
-        return "yolo"
     if any(folder.rglob("masks/*")):
         return "stardist"
-    raise ReadError(f"{folder} holds neither YOLO's data.yaml nor folders images and masks")
+    if is_yolo(folder):
+        return "yolo"
+    raise ReadError(f"{folder} holds neither YOLO's folders nor folders images and masks")

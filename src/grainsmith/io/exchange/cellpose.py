@@ -1,45 +1,40 @@
-"""Cellpose's `_seg.npy`, which its window opens. A pickle: read on request, and then safely."""
+"""Cellpose's `_seg.npy`, the file of its window: a pickle, read without executing it."""
 
 from __future__ import annotations
 
 import io
-import pickle
-from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from skimage.segmentation import find_boundaries, relabel_sequential
 
 from grainsmith.errors import Hint, ReadError
 from grainsmith.io.exchange.field import LabelledField
+from grainsmith.io.exchange.plain_pickle import load_plain
 from grainsmith.io.files.atomic_write import atomic_write
-from grainsmith.io.files.integrity import damaged_file_error
+from grainsmith.io.files.integrity import reading
+from grainsmith.io.files.limits import MAX_LABEL, is_label
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _OURS = "grainsmith"
-_NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray", "numpy._core.numeric", "numpy")
-_ALLOWED = {
-    *((module, name) for module in _NUMPY for name in ("_reconstruct", "scalar", "_frombuffer")),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),
-    ("collections", "OrderedDict"),
-}
 
 
 def write_seg(path: Path, field: LabelledField) -> None:
-    """Write grains as Cellpose's window saves them (Cellpose 4.2).
+    """Write grains as the window of Cellpose (4.2) saves them.
 
-    Cellpose numbers masks 1..n without gaps: so they are renumbered. Our own numbers and minerals
-    go along under a key of our own, which Cellpose passes over.
+    Cellpose numbers masks 1..n without gaps, so the labels are renumbered. The original numbers and
+    the minerals are stored under a key of our own, which Cellpose ignores.
     """
-    masks, _, _numbers = relabel_sequential(field.labels)
+    masks, _, _ = relabel_sequential(field.labels)
     dtype = np.uint16 if masks.max(initial=0) < np.iinfo(np.uint16).max else np.uint32
     content: dict[str, Any] = {
         "masks": masks.astype(dtype),
         "outlines": (masks * find_boundaries(masks, mode="inner")).astype(dtype),
         "chan_choose": [0, 0],
         "ismanual": np.zeros(int(masks.max(initial=0)), bool),
-        # By this name Cellpose looks for the image in the folder of the file.
+        # Cellpose looks for an image of this name in the folder of the file.
         "filename": f"{field.name}.tif",
         "flows": [[], [], [], [], [[]]],
         "diameter": np.nan,
@@ -63,27 +58,33 @@ def read_seg(path: Path, *, trust_pickle: bool = False) -> LabelledField:
     path : Path
         Written by Cellpose 2 to 4, or by `write_seg`.
     trust_pickle : bool
-        The user has asked for a pickle to be read. Even then nothing but arrays, numbers, texts and
-        their collections are taken from it; code is refused.
+        Required, because the file is a pickle. Only arrays, numbers, text and their collections
+        are read from it, and nothing in it is executed.
 
     Raises
     ------
     ReadError
-        Not asked for, broken, holding code or another shape of masks.
+        `trust_pickle` is False, or the file is damaged or holds anything else.
     """
     if not trust_pickle:
         raise ReadError(
-            f"{path} is a Python pickle, which may hold harmful code", hint=Hint.TRUST_PICKLE
+            f"{path} is a Python pickle, a format that can hold code", hint=Hint.TRUST_PICKLE
         )
-    content = _unpickled(path)
-    masks = np.asarray(content.get("masks", np.zeros(0)))
-    if masks.ndim != 2 or masks.dtype.kind not in "iu":
-        raise ReadError(f"{path}: wanted masks (Y, X) of one image, got {masks.shape}")
-    # Cellpose 0.6 counted from -1.
-    masks = (masks.astype(np.int64) - min(0, int(masks.min(initial=0)))).astype(np.int32)
-    ours = content.get(_OURS, {})
+    with reading(path, "a _seg.npy of Cellpose"):
+        content = _content(path)
+        masks = np.asarray(content.get("masks", np.zeros(0)))
+        if masks.ndim != 2 or masks.dtype.kind not in "iu":
+            raise ReadError(f"{path}: masks must be (Y, X) of one image, got {masks.shape}")
+        # Cellpose 0.6 counted from -1.
+        masks = masks.astype(np.int64) - min(0, int(masks.min(initial=0)))
+        if masks.max(initial=0) > MAX_LABEL:
+            raise ReadError(f"{path}: a mask has the number {masks.max()}")
+        return _field(path, masks.astype(np.int32), content.get(_OURS) or {})
+
+
+def _field(path: Path, masks: Any, ours: dict[str, Any]) -> LabelledField:
     numbers = ours.get("labels", [])
-    if numbers and len(numbers) == masks.max(initial=0):
+    if numbers and len(numbers) == masks.max(initial=0) and all(map(is_label, numbers)):
         masks = np.array([0, *numbers], np.int32)[masks]
     return LabelledField(
         labels=masks,
@@ -93,34 +94,19 @@ def read_seg(path: Path, *, trust_pickle: bool = False) -> LabelledField:
     )
 
 
-class _Careful(pickle.Unpickler):
-    """Makes arrays and plain values, and calls nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.startswith("pathlib"):
-            return PurePosixPath
-        if (module, name) in _ALLOWED:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it wants to call {module}.{name}")
-
-
-def _unpickled(path: Path) -> dict[str, Any]:
-    try:
-        data = io.BytesIO(path.read_bytes())
-        version = np.lib.format.read_magic(data)
-        read_header = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = read_header(data)
-        if shape != () or not dtype.hasobject:
-            raise ValueError(f"an array of {shape}, {dtype} and no dictionary")
-        content = _Careful(data).load()
-        found = content.item() if isinstance(content, np.ndarray) else content
-    except (OSError, ValueError, TypeError, EOFError, AttributeError, IndexError, KeyError,
-            ImportError, pickle.UnpicklingError) as error:  # fmt: skip
-        raise damaged_file_error(path, "a _seg.npy of Cellpose", error) from error
-    if not isinstance(found, dict):
-        raise ReadError(f"{path} is no _seg.npy of Cellpose: it holds a {type(found).__name__}")
-    return found
+def _content(path: Path) -> dict[str, Any]:
+    data = io.BytesIO(path.read_bytes())
+    version = np.lib.format.read_magic(data)
+    read_header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read_header(data)
+    if shape != () or not dtype.hasobject:
+        raise ValueError(f"an array of {shape}, {dtype} and not a dictionary")
+    content = load_plain(data.read())
+    content = content.item() if isinstance(content, np.ndarray) else content
+    if not isinstance(content, dict):
+        raise ReadError(f"{path} is not a _seg.npy: it holds a {type(content).__name__}")
+    return content

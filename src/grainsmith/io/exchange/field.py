@@ -1,4 +1,4 @@
-"""A field with its grains, as it travels to other programs and back."""
+"""A field with its grains, for exchange with other programs."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ if TYPE_CHECKING:
     from grainsmith.data import Image, LabelImage
 
 UNNAMED = "grain"
-"""Class of the grains that have no mineral's name."""
+"""Class of grains without a mineral."""
 
-_GREY = "#9e9e9e"
+_GRAY = "#9e9e9e"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelledField:
-    """Grains of one field, with all that other programs can make use of.
+    """Grains of one field, with everything that other programs can use.
 
     Attributes
     ----------
     labels : (Y, X) int32 array
         0 is background.
     name : str
-        Of the field: file names are made of it.
+        Name of the field, used for file names.
     minerals : dict of int to str
-        Label to the mineral's name; grains that have none are left out.
+        Mineral by label, without unnamed grains.
     table : DataFrame
-        Measures, index `label`; may be empty.
+        Measurements, index `label`; may be empty.
     image : (Y, X) or (Y, X, 3) array or None
-        The image, for the formats that hold one.
+        The image, for formats that hold one.
     pixel_size_um : float
-        0 where unknown.
+        0 if unknown.
     role : str
-        "train", "validation" or "test" in a set; "" for a field on its own.
+        "train", "validation" or "test" in a set; "" for a single field.
     notes : tuple of str
-        What the reader did or noticed, in the user's words.
+        What the reader converted or left out, in the user's words.
     """
 
     labels: LabelImage
@@ -58,27 +58,27 @@ class LabelledField:
             raise ValueError(f"labels must be (Y, X), got shape {self.labels.shape}")
         if self.image is not None and self.image.shape[:2] != self.labels.shape:
             raise ValueError(
-                f"image and labels must be of one size, got {self.image.shape[:2]} and "
+                f"image and labels must have the same size, got {self.image.shape[:2]} and "
                 f"{self.labels.shape}"
             )
 
     def class_of(self, label: int) -> str:
-        """Return the mineral's name of a grain, or "grain"."""
+        """Return the mineral of a grain, or "grain"."""
         return self.minerals.get(label) or UNNAMED
 
 
 def class_names(fields: Iterable[LabelledField]) -> list[str]:
-    """Return the classes of a set: "grain" first, as it is always there, then its minerals."""
-    found = {name for one in fields for name in one.minerals.values() if name}
-    return [UNNAMED, *sorted(found - {UNNAMED})]
+    """Return the classes of a set: "grain", which always exists, then its minerals."""
+    names = {name for item in fields for name in item.minerals.values() if name}
+    return [UNNAMED, *sorted(names - {UNNAMED})]
 
 
 def class_color(name: str) -> str:
-    """Return the colour of a class as "#rrggbb": the library's, else grey."""
-    return LIBRARY[name].colour if name in LIBRARY else _GREY
+    """Return the color of a class as "#rrggbb": that of the mineral library, else gray."""
+    return LIBRARY[name].colour if name in LIBRARY else _GRAY
 
 
 def class_rgb(name: str) -> tuple[int, int, int]:
-    """Return the colour of a class as red, green and blue, 0..255."""
+    """Return the color of a class as red, green and blue, 0..255."""
     red, green, blue = bytes.fromhex(class_color(name)[1:])
     return red, green, blue

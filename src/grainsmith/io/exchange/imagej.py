@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -11,36 +10,37 @@ import numpy as np
 import roifile
 
 from grainsmith.errors import ReadError
-from grainsmith.io.exchange.coco import overlap_note
+from grainsmith.io.exchange.drawing import OutlineReader
 from grainsmith.io.exchange.field import UNNAMED, LabelledField, class_rgb
-from grainsmith.io.exchange.geojson import bounding_shape
-from grainsmith.io.exchange.outlines import (
-    Polygon,
-    draw_polygons,
-    parse_ring,
-    signed_area,
-    trace_outlines,
-)
+from grainsmith.io.exchange.outlines import Polygon, parse_ring, signed_area, trace_outlines
 from grainsmith.io.files.atomic_write import atomic_write
-from grainsmith.io.files.integrity import damaged_file_error
+from grainsmith.io.files.integrity import reading
+from grainsmith.io.files.limits import check_zip, is_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-_NAME = re.compile(r"0*(\d+)(?:[ _-](.*))?$")
+# A number, and a mineral that begins with a letter. ImageJ's own names, "0040-0030", have none.
+_NAME = re.compile(r"0*(\d+)(?:[ _-]+([^\W\d_].*))?")
 _MOVE, _LINE, _CLOSE = 0.0, 1.0, 4.0
+_AREAS = (
+    roifile.ROI_TYPE.POLYGON,
+    roifile.ROI_TYPE.RECT,
+    roifile.ROI_TYPE.OVAL,
+    roifile.ROI_TYPE.FREEHAND,
+    roifile.ROI_TYPE.TRACED,
+)
 
 
 def write_rois(path: Path, field: LabelledField) -> None:
     """Write every grain as a ROI named by its number and mineral, such as "0042 quartz".
 
-    A grain without holes is a traced ROI, what ImageJ's wand would give; one with holes or of
-    several pieces is a composite ROI. Both cover the very pixels of the grain.
+    A grain without holes is a traced ROI, as from the wand of ImageJ; one with holes or of several
+    pieces is a composite ROI. Both cover exactly the pixels of the grain.
     """
-    rois = [
-        _roi(field, label, polygons) for label, polygons in trace_outlines(field.labels).items()
-    ]
+    polygons_of = trace_outlines(field.labels)
+    rois = [_roi(field, label, polygons) for label, polygons in polygons_of.items()]
     with atomic_write(path) as temporary:
         roifile.roiwrite(temporary, rois, mode="w")
 
@@ -53,37 +53,31 @@ def read_rois(path: Path, *, shape: tuple[int, int] | tuple[()] = ()) -> Labelle
     path : Path
         .zip or .roi.
     shape : (int, int) or ()
-        Rows and columns of the image, which the file does not know; () takes what the ROIs need.
+        Rows and columns of the image, which the file does not hold; () uses the size of the ROIs.
 
     Raises
     ------
     ReadError
-        It is broken, or holds no area.
+        It is damaged, or holds no area.
     """
-    try:
-        read = roifile.roiread(path)
-        rois = [read] if isinstance(read, roifile.ImagejRoi) else list(read)
-    except (OSError, ValueError, KeyError, IndexError, struct.error, zipfile.BadZipFile) as error:
-        raise damaged_file_error(path, "ImageJ ROIs", error) from error
-    areas = [(roi, _polygons(roi)) for roi in rois]
-    areas = [(roi, polygons) for roi, polygons in areas if polygons]
-    if not areas:
-        raise ReadError(f"{path} holds {len(rois)} ROIs, none of which is an area")
-    labels, minerals = _names([roi.name for roi, _ in areas])
-    grains = dict(zip(labels, (polygons for _, polygons in areas), strict=True))
-    notes: tuple[str, ...] = ()
-    if not shape:
-        shape, notes = bounding_shape(list(grains.values()))
-    drawn, overlapping = draw_polygons((shape[0], shape[1]), grains)
-    dropped = len(rois) - len(areas)
-    if dropped:
-        notes = (*notes, f"{dropped} ROIs are points or lines and were left out.")
-    return LabelledField(
-        labels=drawn,
-        name=path.stem,
-        minerals=minerals,
-        notes=(*notes, *overlap_note(overlapping)),
-    )
+    with reading(path, "ImageJ ROIs"):
+        if zipfile.is_zipfile(path):
+            check_zip(path)
+        content = roifile.roiread(path)
+        rois = [content] if isinstance(content, roifile.ImagejRoi) else list(content)
+        areas = [roi for roi in rois if roi.roitype in _AREAS]
+        if not areas:
+            raise ReadError(f"{path} holds {len(rois)} ROIs, none of which is an area")
+        outlines = OutlineReader(path)
+        names = _parse_names([roi.name or "" for roi in areas])
+        for roi, (label, mineral) in zip(areas, names, strict=True):
+            outlines.add(lambda: _polygons(roi), label=label, mineral=mineral)  # noqa: B023
+        for _ in range(len(rois) - len(areas)):
+            outlines.leave_out("point(s) or line(s)")
+        labels, minerals, notes = outlines.draw(
+            tuple(shape), regions=not any(label for label, _ in names), allow_empty=False
+        )
+        return LabelledField(labels=labels, name=path.stem, minerals=minerals, notes=notes)
 
 
 def _roi(field: LabelledField, label: int, polygons: Sequence[Polygon]) -> roifile.ImagejRoi:
@@ -120,31 +114,18 @@ def _path(rings: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _polygons(roi: roifile.ImagejRoi) -> list[Polygon]:
-    areas = (
-        roifile.ROI_TYPE.POLYGON,
-        roifile.ROI_TYPE.RECT,
-        roifile.ROI_TYPE.OVAL,
-        roifile.ROI_TYPE.FREEHAND,
-        roifile.ROI_TYPE.TRACED,
-    )
-    if roi.roitype not in areas:
-        return []
     rings = [parse_ring(ring) for ring in roi.coordinates(multi=True) if len(ring) > 2]
-    if not rings:
-        return []
-    if len(rings) == 1:
-        return [Polygon(rings[0])]
-    # The rings of a composite fill by the even-odd rule, whatever their order.
+    if len(rings) < 2:
+        return [Polygon(ring) for ring in rings]
+    # The rings of a composite are filled by the even-odd rule, whatever their order.
     largest = max(rings, key=lambda ring: abs(signed_area(ring)))
     return [Polygon(largest, tuple(ring for ring in rings if ring is not largest))]
 
 
-def _names(names: list[str]) -> tuple[list[int], dict[int, str]]:
-    """Take numbers and minerals from names like ours; else number the ROIs."""
-    found = [_NAME.match(name) for name in names]
-    labels = [int(match[1]) if match else 0 for match in found]
-    if 0 in labels or len(set(labels)) < len(labels):
-        return list(range(1, len(names) + 1)), {}
-    return labels, {
-        label: match[2] for label, match in zip(labels, found, strict=True) if match and match[2]
-    }
+def _parse_names(names: list[str]) -> list[tuple[int, str]]:
+    """Return number and mineral of ROIs named like ours; (0, "") for all if one is not."""
+    matches = [_NAME.fullmatch(name) for name in names]
+    pairs = [(int(match[1]), match[2] or "") for match in matches if match and len(match[1]) < 12]
+    labels = [label for label, _ in pairs]
+    is_ours = len(pairs) == len(names) and len(set(labels)) == len(labels)
+    return pairs if is_ours and all(map(is_label, labels)) else [(0, "")] * len(names)

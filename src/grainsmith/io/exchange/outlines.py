@@ -1,7 +1,7 @@
-"""Labels <-> polygons, exactly: outlines run along the edges of pixels.
+"""Convert labels to polygons and back, exactly: outlines run along the edges of pixels.
 
-Coordinates are (y, x) of pixel *corners*: the pixel in the upper left covers 0..1. That is what
-ImageJ, QuPath, COCO and YOLO mean too, so nothing has to be shifted by half a pixel.
+Coordinates are (y, x) of pixel *corners*: the upper left pixel covers 0..1. ImageJ, QuPath, COCO
+and YOLO use the same convention, so nothing is shifted by half a pixel.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numba as nb
 import numpy as np
 import numpy.typing as npt
-from skimage.measure import label as connected
+from skimage.measure import label as connected_components
+
+from grainsmith.io.files.limits import check_coordinates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,11 +22,11 @@ if TYPE_CHECKING:
     from grainsmith.data import LabelImage
 
 Ring = npt.NDArray[np.float64]
-"""(N, 2) corners (y, x), the first not repeated at the end."""
+"""(N, 2) corners (y, x); the first is not repeated at the end."""
 
-# The four ways along an edge, the grain on the right hand: right, down, left, up.
+# Steps along an edge with the grain on the right: right, down, left, up.
 _DY, _DX = np.array([0, 1, 0, -1]), np.array([1, 0, -1, 0])
-# The pixel ahead on the right and on the left hand, from the corner that one stands at.
+# Offsets from a corner to the pixels ahead, on the right and on the left.
 _RIGHT_Y, _RIGHT_X = np.array([0, 0, -1, -1]), np.array([0, -1, -1, 0])
 _LEFT_Y, _LEFT_X = np.array([-1, 0, 0, -1]), np.array([0, 0, -1, -1])
 
@@ -36,9 +38,9 @@ class Polygon:
     Attributes
     ----------
     exterior : (N, 2) array
-        Corners (y, x), clockwise as one sees it.
+        Corners (y, x), clockwise on the screen.
     holes : tuple of (N, 2) arrays
-        Anticlockwise.
+        Counter-clockwise.
     """
 
     exterior: Ring
@@ -51,7 +53,7 @@ class Polygon:
 
 
 def trace_outlines(labels: LabelImage) -> dict[int, list[Polygon]]:
-    """Return the outlines of all grains, valid by the rules of OGC.
+    """Trace the outlines of all grains as valid OGC polygons.
 
     Parameters
     ----------
@@ -61,15 +63,15 @@ def trace_outlines(labels: LabelImage) -> dict[int, list[Polygon]]:
     Returns
     -------
     dict of int to list of Polygon
-        By label, rising; one polygon for every 4-connected piece. Only true corners are kept, and
-        no ring touches itself: where a hole meets the outside in a corner it stays a hole.
+        By ascending label, one polygon per 4-connected piece. Only corners are kept, and no ring
+        touches itself: a hole that meets the outside in a corner stays a hole.
     """
-    pieces = connected(labels, background=0, connectivity=1).astype(np.int32)
+    pieces = connected_components(labels, background=0, connectivity=1).astype(np.int32)
     padded = np.pad(pieces, 1)
     tops = np.argwhere((padded > 0) & (padded != np.roll(padded, 1, axis=0)))
     corners, starts, owners, pinched = _trace(padded, tops)
-    label_of = np.zeros(int(pieces.max(initial=0)) + 1, np.int32)
-    label_of[pieces.ravel()] = labels.ravel()
+    label_of_piece = np.zeros(int(pieces.max(initial=0)) + 1, np.int32)
+    label_of_piece[pieces.ravel()] = labels.ravel()
     exteriors: dict[int, Ring] = {}
     holes: dict[int, list[Ring]] = {}
     for index, piece in enumerate(owners.tolist()):
@@ -79,14 +81,15 @@ def trace_outlines(labels: LabelImage) -> dict[int, list[Polygon]]:
                 exteriors[piece] = part
             else:
                 holes.setdefault(piece, []).append(part)
-    found: dict[int, list[Polygon]] = {int(k): [] for k in np.unique(labels) if k}
+    polygons: dict[int, list[Polygon]] = {int(k): [] for k in np.unique(labels) if k}
     for piece, exterior in exteriors.items():
-        found[int(label_of[piece])].append(Polygon(exterior, tuple(holes.get(piece, ()))))
-    return found
+        polygon = Polygon(exterior, tuple(holes.get(piece, ())))
+        polygons[int(label_of_piece[piece])].append(polygon)
+    return polygons
 
 
 def signed_area(ring: Ring) -> float:
-    """Return the area of a ring in px²: above 0 where it runs clockwise as one sees it."""
+    """Compute the area of a ring in px²; positive if it is clockwise on the screen."""
     y, x = ring[:, 0], ring[:, 1]
     return float(0.5 * (np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))))
 
@@ -99,26 +102,26 @@ def draw_polygons(
     Parameters
     ----------
     shape : (int, int)
-        Of the labels.
+        Shape of the labels.
     grains : mapping of int to sequence of Polygon
-        A pixel belongs to a grain if its centre lies in a polygon and in none of its holes. Where
-        grains overlap, the smaller one lies on top.
+        A pixel belongs to a grain if its center lies in a polygon and in none of its holes. Where
+        grains overlap, the smaller one is on top.
 
     Returns
     -------
     labels : (Y, X) int32 array
     overlapping_px : int
-        Pixels that more than one grain laid claim to.
+        Number of pixels claimed by more than one grain.
     """
     labels = np.zeros(shape, np.int32)
     overlapping = 0
     order = sorted(grains, key=lambda k: -sum(abs(signed_area(p.exterior)) for p in grains[k]))
     for label in order:
         for polygon in grains[label]:
-            place, mask = fill_rings(polygon.rings, shape)
-            there = labels[place]
-            overlapping += int(np.count_nonzero(mask & (there != 0) & (there != label)))
-            there[mask] = label
+            box, mask = fill_rings(polygon.rings, shape)
+            below = labels[box]
+            overlapping += int(np.count_nonzero(mask & (below != 0) & (below != label)))
+            below[mask] = label
     return labels, overlapping
 
 
@@ -129,48 +132,54 @@ def fill_rings(
 
     Returns
     -------
-    place : (slice, slice)
-        The box of the rings, within the shape.
+    box : (slice, slice)
+        Bounding box of the rings within the shape.
     mask : (h, w) bool array
-        Of the box.
+        Mask of the box.
+
+    Raises
+    ------
+    ValueError
+        A coordinate is not finite or too large.
     """
-    points = np.concatenate(rings)
+    points = check_coordinates(np.concatenate(rings))
     top, left = np.clip(np.floor(points.min(axis=0)), 0, shape).astype(int)
     bottom, right = np.clip(np.ceil(points.max(axis=0)), 0, shape).astype(int)
-    box = np.zeros((max(0, bottom - top), max(0, right - left)), np.bool_)
+    toggles = np.zeros((max(0, bottom - top), max(0, right - left)), np.bool_)
     for ring in rings:
-        _toggle(box, np.ascontiguousarray(ring, np.float64), float(top), float(left))
-    mask = np.logical_xor.accumulate(box, axis=1) if box.size else box
-    return (slice(top, top + box.shape[0]), slice(left, left + box.shape[1])), mask
+        _toggle(toggles, np.ascontiguousarray(ring, np.float64), float(top), float(left))
+    mask = np.logical_xor.accumulate(toggles, axis=1) if toggles.size else toggles
+    return (slice(top, top + mask.shape[0]), slice(left, left + mask.shape[1])), mask
 
 
 def join_rings(polygons: Sequence[Polygon]) -> Ring:
-    """Join pieces and holes into one ring by cuts without width, for formats that know no other.
+    """Join pieces and holes into one ring by cuts of zero width, for formats of a single ring.
 
-    Filled by the even-odd rule it covers exactly what the polygons cover.
+    Filled by the even-odd rule, it covers exactly the area of the polygons.
     """
     rings = [ring for polygon in polygons for ring in polygon.rings]
     joined = rings[0]
     for ring in rings[1:]:
         distance = np.hypot(*(joined[:, None] - ring[None]).transpose(2, 0, 1))
-        here, there = np.unravel_index(int(distance.argmin()), distance.shape)
-        turned = np.roll(ring, -int(there), axis=0)
-        joined = np.concatenate([joined[: here + 1], turned, turned[:1], joined[here:]])
+        start, end = np.unravel_index(int(distance.argmin()), distance.shape)
+        rolled = np.roll(ring, -int(end), axis=0)
+        joined = np.concatenate([joined[: start + 1], rolled, rolled[:1], joined[start:]])
     return joined
 
 
 def parse_ring(points: Iterable[Any], *, xy: bool = True) -> Ring:
-    """Return a ring of points given as (x, y) (or (y, x)) pairs; a repeated last one is dropped.
+    """Convert (x, y) (or (y, x)) pairs from a file to a ring; a repeated last point is dropped.
 
     Raises
     ------
     ValueError
-        There are fewer than three points, or they are no pairs of finite numbers.
+        There are fewer than three points, or they are not pairs of finite numbers of a plausible
+        size.
     """
     ring = np.asarray(list(points), dtype=np.float64)
     if ring.ndim != 2 or ring.shape[1] < 2 or not np.isfinite(ring).all():
         raise ValueError(f"a polygon needs pairs of finite numbers, got an array of {ring.shape}")
-    ring = ring[:, :2][:, ::-1] if xy else ring[:, :2]
+    ring = check_coordinates(ring[:, :2][:, ::-1] if xy else ring[:, :2])
     if len(ring) > 1 and np.array_equal(ring[0], ring[-1]):
         ring = ring[:-1]
     if len(ring) < 3:
@@ -179,29 +188,29 @@ def parse_ring(points: Iterable[Any], *, xy: bool = True) -> Ring:
 
 
 def _simple_rings(ring: Ring) -> list[Ring]:
-    """Take a ring that touches itself apart at the corners that it passes twice."""
+    """Split a ring that touches itself at the corners that it passes twice."""
     loops: list[list[tuple[float, float]]] = []
     path: list[tuple[float, float]] = []
-    place: dict[tuple[float, float], int] = {}
+    position: dict[tuple[float, float], int] = {}
     for point in map(tuple, ring.tolist()):
-        if point in place:
-            start = place[point]
+        if point in position:
+            start = position[point]
             loops.append(path[start:])
             for passed in path[start + 1 :]:
-                del place[passed]
+                del position[passed]
             del path[start + 1 :]
         else:
-            place[point] = len(path)
+            position[point] = len(path)
             path.append(point)
     return [np.array(loop) for loop in (*loops, path) if len(loop) > 2]
 
 
 @nb.njit(cache=True, nogil=True)
 def _trace(pieces, tops):  # type: ignore[no-untyped-def]
-    """Walk along all edges of all pieces, the piece on the right hand.
+    """Walk along all edges of all pieces with the piece on the right.
 
-    Takes the pieces padded by one pixel, and the (y, x) of every pixel that has an edge above it.
-    Returns corners (N, 2), the start of each ring in them (and N), the piece of each ring, and
+    Takes the pieces padded by one pixel, and the (y, x) of every pixel with an edge above it.
+    Returns the corners (N, 2), the start of each ring in them (and N), the piece of each ring, and
     whether it passes a corner twice.
     """
     seen = np.zeros(pieces.shape, np.bool_)
@@ -230,24 +239,27 @@ def _trace(pieces, tops):  # type: ignore[no-untyped-def]
 
 @nb.njit(cache=True, nogil=True)
 def _step(pieces, piece, y, x, way):  # type: ignore[no-untyped-def]
-    """Go along one edge; return where one stands, where one looks, and whether pixels touch."""
+    """Follow one edge; return the new corner, the new direction, and whether pixels touch there."""
     y, x = y + _DY[way], x + _DX[way]
     right = pieces[y + _RIGHT_Y[way], x + _RIGHT_X[way]] == piece
     left = pieces[y + _LEFT_Y[way], x + _LEFT_X[way]] == piece
     if not right:
-        # Pixels that meet in a corner only are kept apart.
+        # Pixels that only share a corner are kept apart.
         return y, x, (way + 1) % 4, left
     return y, x, (way + 3) % 4 if left else way, False
 
 
 @nb.njit(cache=True, nogil=True)
 def _toggle(box, ring, top, left):  # type: ignore[no-untyped-def]
-    """Mark in every row where an edge is crossed; running xor along the rows then fills."""
+    """Mark the crossing of every row with an edge; the running xor along a row then fills it.
+
+    Coordinates are bounded by `check_coordinates`: casting huge floats to int is undefined here.
+    """
     height, width = box.shape
     for i in range(len(ring)):
         ya, xa = ring[i - 1, 0] - top, ring[i - 1, 1] - left
         yb, xb = ring[i, 0] - top, ring[i, 1] - left
-        if ya > yb:  # both ways along an edge must meet the same pixels
+        if ya > yb:  # both directions along an edge must meet the same pixels
             ya, xa, yb, xb = yb, xb, ya, xa
         for row in range(max(0, int(np.ceil(ya - 0.5))), min(height, int(np.ceil(yb - 0.5)))):
             x = xa + (row + 0.5 - ya) * (xb - xa) / (yb - ya)

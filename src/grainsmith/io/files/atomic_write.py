@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import stat
 import tempfile
 import time
@@ -69,6 +70,45 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `path` when the block succeeds.
+
+    Parameters
+    ----------
+    path : str or Path
+        Final folder, which must be missing or empty.
+
+    Yields
+    ------
+    Path
+        Write here.
+
+    Raises
+    ------
+    WriteError
+        The folder is not empty, or cannot be written; nothing is left behind.
+    """
+    target = Path(path)
+    if target.is_file() or (target.is_dir() and any(target.iterdir())):
+        raise WriteError(f"{target} exists already and is not empty: choose a new folder")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise WriteError(f"{target} could not be written: {os_error_reason(error)}") from error
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        if target.is_dir():
+            target.rmdir()
+        temporary.replace(target)
+    except OSError as error:
+        raise WriteError(f"{target} could not be written: {os_error_reason(error)}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def fingerprint(path: str | Path) -> str:
     """Compute the SHA-256 of a file as 64 hexadecimal digits."""
     try:
@@ -118,7 +158,11 @@ def _mode(target: Path) -> int:
     """Return the permissions of the existing file, or the default ones."""
     with suppress(OSError):
         return stat.S_IMODE(target.stat().st_mode)
+    return 0o666 & ~_umask()
+
+
+def _umask() -> int:
     # The umask can only be read by setting it.
     mask = os.umask(0)
     os.umask(mask)
-    return 0o666 & ~mask
+    return mask
