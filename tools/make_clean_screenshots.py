@@ -19,7 +19,7 @@ from PIL import Image
 from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QApplication, QMessageBox
 
-from grainsmith import clean
+import grainsmith.clean as clean
 from grainsmith.ui.editing.editor import Editor
 from grainsmith.ui.editing.overlays import PREVIEW
 from grainsmith.ui.layers.camera import zoom_to

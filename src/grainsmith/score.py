@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 
+from grainsmith._callable_package import make_callable
 from grainsmith.errors import MismatchError
 
 if TYPE_CHECKING:
@@ -193,3 +194,6 @@ def _diameter_error_pct(area_true: _Areas, area_pred: _Areas, percentile: float)
         np.percentile(np.sqrt(area[area > 0]), percentile) for area in (area_true, area_pred)
     )
     return float(100 * (pred / true - 1))
+
+
+make_callable(__name__)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from grainsmith import clean
+import grainsmith.clean as clean
 from grainsmith.errors import MismatchError
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grainsmith import clean
+import grainsmith.clean as clean
 from grainsmith.errors import GrainsmithError
 
 DTYPES = st.sampled_from([np.int32, np.uint16, np.uint8, np.int64])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.draw import disk
 
-from grainsmith import clean
+import grainsmith.clean as clean
 from grainsmith.data import Transform
 from grainsmith.errors import MismatchError
 

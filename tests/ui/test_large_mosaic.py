@@ -12,7 +12,7 @@ pytest.importorskip("zarr")
 from qtpy.QtCore import QTimer
 from qtpy.QtTest import QTest
 
-from grainsmith import clean
+import grainsmith.clean as clean
 from grainsmith.io.files.provenance import write_json
 from grainsmith.io.mosaics.ome_zarr import open_levels
 from grainsmith.pipeline.mosaic.summary import grains_folder

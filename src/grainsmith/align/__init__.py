@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grainsmith._callable_package import make_callable
 from grainsmith.align.bspline import DisplacementField, resample_bspline
 from grainsmith.align.landmarks import (
     MODELS,
@@ -156,3 +157,6 @@ def _picture_of(reference: SemImage | ElementMap) -> Image:
 
 def _name(picture: SemImage | ElementMap) -> str:
     return picture.name if isinstance(picture, ElementMap) else Path(picture.source).name
+
+
+make_callable(__name__)

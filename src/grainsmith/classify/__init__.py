@@ -12,3 +12,7 @@ runner_up, runner_up_score : str, float
 verdict : str
     "named", "unsure" (the runner-up is within the noise), "unknown", "unmapped" or "by hand".
 """
+
+from grainsmith._callable_package import make_callable
+
+make_callable(__name__)

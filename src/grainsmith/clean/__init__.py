@@ -4,6 +4,7 @@ Edits of chosen grains look only at the boxes of those grains, so they cost the 
 any size. Clean-ups of all grains give a new array and say what they did.
 """
 
+from grainsmith._callable_package import make_callable
 from grainsmith.clean.cleanup import (
     CleanResult,
     CleanSettings,
@@ -95,3 +96,5 @@ __all__ = [
     "split_by_seeds",
     "touching_edge",
 ]
+
+make_callable(__name__)

@@ -1,5 +1,6 @@
 """Measure size, shape, intensity and element content of grains, one row per grain."""
 
+from grainsmith._callable_package import make_callable
 from grainsmith.measure.grains import RESOLUTION_PX, measure_grains, pieces_note
 from grainsmith.measure.incremental import (
     changed_labels,
@@ -19,3 +20,5 @@ __all__ = [
     "tile_checksums",
     "update_grains",
 ]
+
+make_callable(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grainsmith._callable_package import make_callable
 from grainsmith.data import OnProgress, no_progress
 from grainsmith.segment.masks import draw_grains
 from grainsmith.segment.prediction import predict
@@ -53,3 +54,6 @@ def segment_image(
     """
     chosen = settings or SegmentSettings()
     return draw_grains(predict(image, chosen, model=model, on_progress=on_progress), chosen)
+
+
+make_callable(__name__)

@@ -1,5 +1,6 @@
 """Compute grain-size statistics with named bases, confidence intervals and edge correction."""
 
+from grainsmith._callable_package import make_callable
 from grainsmith.statistics.classes import SIZE_CLASSES, size_class
 from grainsmith.statistics.comparison import (
     FieldSpread,
@@ -41,3 +42,5 @@ __all__ = [
     "size_class",
     "summarize",
 ]
+
+make_callable(__name__)

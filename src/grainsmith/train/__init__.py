@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from grainsmith._callable_package import make_callable
+
 if TYPE_CHECKING:
     from grainsmith.train.comparison import (
         FieldComparison,
@@ -56,3 +58,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+make_callable(__name__)

@@ -21,7 +21,7 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QEventLoop, QThreadPool, QTimer
 from qtpy.QtWidgets import QMainWindow
 
-from grainsmith import clean
+import grainsmith.clean as clean
 from grainsmith.io.labels.autosave import AutosaveFolder, find_recoverable
 from grainsmith.ui.editing import autosave as autosave_module
 from grainsmith.ui.editing.autosave import AutosaveManager

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Labels
 
-from grainsmith import clean
+import grainsmith.clean as clean
 from grainsmith.errors import GrainsmithError, MismatchError
 from grainsmith.ui.editing import label_writer as label_writer_module
 from grainsmith.ui.editing import undo_stack as undo_stack_module

@@ -11,7 +11,7 @@ pytest.importorskip("zarr")
 
 from qtpy.QtWidgets import QAbstractButton
 
-from grainsmith import clean
+import grainsmith.clean as clean
 from grainsmith.io.labels.autosave import find_recoverable
 from grainsmith.io.mosaics.ome_zarr import open_levels
 from grainsmith.pipeline.mosaic import region as region_module

@@ -10,7 +10,7 @@ import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
-from grainsmith import clean
+import grainsmith.clean as clean
 from grainsmith.data import Transform
 from grainsmith.errors import GrainsmithError, MismatchError
 from grainsmith.ui.editing.history import History, history_of

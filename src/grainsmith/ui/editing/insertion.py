@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grainsmith import clean
+import grainsmith.clean as clean
 from grainsmith.errors import MismatchError
 from grainsmith.ui.layers.metadata import GrainsMetadata
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grainsmith import clean
+import grainsmith.clean as clean
 from grainsmith.clean import Box, GrainIndex
 
 if TYPE_CHECKING:

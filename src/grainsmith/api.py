@@ -1,0 +1,784 @@
+"""The public functions of Grainsmith, as ``import grainsmith as gs`` offers them.
+
+Every function takes file paths, arrays (numpy, xarray, dask) or the results of the other functions,
+and names the unit of every number. Unknown pixel size means pixels: pass ``pixel_size_um``.
+
+>>> import grainsmith as gs
+>>> field = gs.datasets.plain()
+>>> table = gs.measure(field.labels, pixel_size_um=field.image.pixel_size_um)
+>>> table.ecd_um.median().round(1)
+42.2
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from grainsmith.data import ElementMap, OnProgress, SemImage, Transform, no_progress
+from grainsmith.errors import MismatchError
+from grainsmith.io.images.reader import read_image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from grainsmith.align import RegistrationResult
+    from grainsmith.data import LabelImage
+    from grainsmith.io.maps.reader import MapFolder
+    from grainsmith.models.model import Model
+    from grainsmith.report import Report
+    from grainsmith.score import Score
+    from grainsmith.statistics import SizeStatistics
+    from grainsmith.train import TuningResult
+
+__all__ = [
+    "GrainLabels",
+    "align",
+    "classify",
+    "clean",
+    "element_combo",
+    "load_model",
+    "measure",
+    "read_image",
+    "read_labels",
+    "read_maps",
+    "report",
+    "score",
+    "segment",
+    "statistics",
+    "train",
+]
+
+ImageSource: TypeAlias = "str | Path | SemImage | npt.ArrayLike"
+"""A path, a `SemImage`, or a (Y, X) or (Y, X, 3) array."""
+
+LabelSource: TypeAlias = "str | Path | GrainLabels | npt.ArrayLike"
+"""A path, the result of `segment` or `clean`, or a (Y, X) array of whole numbers."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class GrainLabels:
+    """The grains of one field: a label image with what is known of it.
+
+    Behaves as an array of labels where one is expected, and shows itself in notebooks.
+
+    Attributes
+    ----------
+    labels : (Y, X) int32 array
+        0 is background, every other value one grain.
+    table : DataFrame
+        Index `label`; `confidence`, `flow_error` and `probability` after `segment`.
+    image : SemImage or None
+        The image the grains were found in.
+    pixel_size_um : float
+        Side of a pixel in µm; 0 = unknown.
+    notes : tuple of str
+        What was assumed, left out or doubtful.
+    """
+
+    labels: LabelImage
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    image: SemImage | None = None
+    pixel_size_um: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        ids = np.unique(self.labels)
+        return int(np.count_nonzero(ids))
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        return np.array(self.labels, dtype=dtype, copy=True if copy is None else copy)
+
+    def __repr__(self) -> str:
+        rows, columns = self.labels.shape
+        size = f", {self.pixel_size_um:.4g} µm per pixel" if self.pixel_size_um else ""
+        return f"<GrainLabels: {len(self)} grains, {rows} x {columns} px{size}>"
+
+    def _repr_html_(self) -> str:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(6, 6), layout="tight")
+        self.plot(figure.add_subplot())
+        encoded = b64encode(_png(figure)).decode()
+        return f'<p>{escape(repr(self))}</p><img src="data:image/png;base64,{encoded}">'
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the outlines of the grains over their image.
+
+        Parameters
+        ----------
+        axes : matplotlib Axes, optional
+            A new figure by default.
+        """
+        from matplotlib import pyplot
+        from skimage.segmentation import find_boundaries
+
+        if axes is None:
+            _, axes = pyplot.subplots()
+        axes.imshow(self._shown_image(), cmap="gray")
+        outlines = np.ma.masked_equal(find_boundaries(self.labels, mode="inner"), False)
+        axes.imshow(outlines, cmap="autumn", interpolation="nearest")
+        axes.set_axis_off()
+        return axes
+
+    def save(self, path: str | Path) -> Path:
+        """Write the labels as a TIFF that Cellpose, ImageJ and QuPath open.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ends in .tif or .tiff. The pixel size is kept in the file.
+        """
+        from grainsmith.io.labels.label_image import write_labels
+
+        write_labels(path, self.labels, pixel_size_um=self.pixel_size_um)
+        return Path(path)
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the table of the grains as CSV."""
+        from grainsmith.io.tables.grain_table import write_table
+
+        write_table(path, self.table)
+        return Path(path)
+
+    def _shown_image(self) -> npt.NDArray[Any]:
+        if self.image is None:
+            return np.zeros(self.labels.shape, np.uint8)
+        return self.image.image
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def read_labels(path: str | Path) -> GrainLabels:
+    """Read the labels of a file, with the pixel size that it states.
+
+    Parameters
+    ----------
+    path : str or Path
+        A label image as Grainsmith, Cellpose, ImageJ or QuPath write it.
+
+    Raises
+    ------
+    ReadError
+        The file is missing, broken, or holds no labels.
+    """
+    from grainsmith.io.labels.label_image import read_label_file
+
+    opened = read_label_file(path)
+    return GrainLabels(labels=opened.labels, pixel_size_um=opened.pixel_size_um, notes=opened.notes)
+
+
+def read_maps(source: str | Path, *, on_progress: OnProgress = no_progress) -> MapFolder:
+    """Read the element maps of a folder or file.
+
+    Parameters
+    ----------
+    source : str or Path
+        A folder of maps (tables, images, .h5oina, cubes of spectra) or one such file.
+    on_progress : callable
+        Called as on_progress(done, total).
+
+    Returns
+    -------
+    MapFolder
+        Its `maps`, the `images` beside them, and the `problems` of files that cannot be read.
+
+    Raises
+    ------
+    ReadError
+        The source does not exist or holds no map.
+    """
+    from grainsmith.io.maps.reader import open_maps
+
+    return open_maps(source, on_progress=on_progress)
+
+
+def segment(
+    image: ImageSource,
+    *,
+    pixel_size_um: float = 0.0,
+    on_progress: OnProgress = no_progress,
+    **settings: Any,
+) -> GrainLabels:
+    """Find the grains of an image.
+
+    Parameters
+    ----------
+    image : path, SemImage or (Y, X) or (Y, X, 3) array
+        A data bar that the file or the image shows is left out.
+    pixel_size_um : float
+        Side of a pixel in µm; 0 = as the file says.
+    on_progress : callable
+        Called as on_progress(tiles done, tiles in all); what it raises stops the work.
+    **settings
+        Fields of `grainsmith.segment.SegmentSettings`, such as ``model="grains"`` or
+        ``diameter_px=30``.
+
+    Returns
+    -------
+    GrainLabels
+        Labels of the image's shape, and the confidence of each grain.
+
+    Examples
+    --------
+    >>> import grainsmith as gs
+    >>> corner = gs.datasets.plain().image.image[:200, :200]
+    >>> grains = gs.segment(corner, pixel_size_um=1.5)
+    >>> len(grains) > 15
+    True
+    """
+    from grainsmith.pipeline.field.segment import segment_field
+    from grainsmith.segment import SegmentSettings
+
+    opened = _open_image(image, pixel_size_um)
+    found = segment_field(opened, SegmentSettings(**settings), on_progress=on_progress)
+    notes = (*opened.notes, found.note) if found.note else opened.notes
+    return GrainLabels(
+        labels=found.labels,
+        table=found.table,
+        image=opened,
+        pixel_size_um=opened.pixel_size_um,
+        notes=notes,
+    )
+
+
+def clean(
+    grains: LabelSource,
+    *,
+    pixel_size_um: float = 0.0,
+    on_progress: OnProgress = no_progress,
+    **settings: Any,
+) -> GrainLabels:
+    """Remove grains by size, shape, confidence and place, fill holes and drop fragments.
+
+    Parameters
+    ----------
+    grains : path, GrainLabels or (Y, X) integer array
+    pixel_size_um : float
+        Side of a pixel in µm; 0 = that of `grains`.
+    on_progress : callable
+        Called as on_progress(grains done, grains in all).
+    **settings
+        Fields of `grainsmith.clean.CleanSettings`, such as ``min_area_px=50``.
+
+    Examples
+    --------
+    >>> import grainsmith as gs, numpy as np
+    >>> labels = np.array([[1, 0, 4, 4], [0, 0, 4, 4]])
+    >>> gs.clean(labels, min_area_px=2)
+    <GrainLabels: 1 grains, 2 x 4 px>
+    """
+    from grainsmith.clean import CleanSettings, clean_labels
+
+    before = _open_grains(grains, pixel_size_um)
+    result = clean_labels(
+        before.labels,
+        CleanSettings(**settings),
+        pixel_size_um=before.pixel_size_um,
+        data_bar_rows=before.image.data_bar_rows if before.image else 0,
+        confidence=before.table.get("confidence"),
+        on_progress=on_progress,
+    )
+    table = before.table.drop(index=list(result.removed), errors="ignore")
+    table = table.rename(index=result.renumbered).sort_index()
+    return replace(before, labels=np.asarray(result.labels, np.int32), table=table)
+
+
+def align(
+    reference: ImageSource,
+    maps: MapFolder | Sequence[ElementMap | SemImage],
+    *,
+    groups: Sequence[str] = (),
+    on_progress: OnProgress = no_progress,
+    **settings: Any,
+) -> RegistrationResult:
+    """Align element maps or other images of the field to a reference image.
+
+    Nothing is resampled, and a map without enough evidence is not moved: its verdict says so.
+
+    Parameters
+    ----------
+    reference : path, SemImage or array
+        The image that stays.
+    maps : MapFolder, or sequence of ElementMap or SemImage
+    groups : sequence of str
+        The acquisition pass of each map; empty = found from the maps.
+    on_progress : callable
+        Called as on_progress(done, total).
+    **settings
+        Fields of `grainsmith.align.AlignSettings`.
+
+    Returns
+    -------
+    RegistrationResult
+        `table()` has a row per map: offset, rotation, confidence and verdict.
+    """
+    from grainsmith.align import AlignSettings, align_maps
+
+    return align_maps(
+        _open_image(reference),
+        _list_maps(maps),
+        AlignSettings(**settings),
+        groups=groups,
+        on_progress=on_progress,
+    )
+
+
+def measure(
+    grains: LabelSource,
+    *,
+    image: ImageSource | None = None,
+    maps: MapFolder | Sequence[ElementMap] = (),
+    transforms: RegistrationResult | Mapping[str, Transform] | Sequence[Transform] | None = None,
+    pixel_size_um: float = 0.0,
+    on_progress: OnProgress = no_progress,
+) -> pd.DataFrame:
+    """Measure size, shape, grey values and elements of every grain.
+
+    Parameters
+    ----------
+    grains : path, GrainLabels or (Y, X) integer array
+    image : path, SemImage or array, optional
+        For grey values, pixel size and data bar; by default the image of `grains`.
+    maps : MapFolder or sequence of ElementMap
+        For the mean of every element in every grain.
+    transforms : RegistrationResult, mapping or sequence of Transform, optional
+        Where the maps lie on the image, as `align` returns it; by default as the files say.
+    pixel_size_um : float
+        Side of a pixel in µm; 0 = as image or grains say.
+    on_progress : callable
+        Called as on_progress(grains done, grains in all).
+
+    Returns
+    -------
+    DataFrame
+        One row per grain, index `label`; every column is named with its unit.
+
+    Examples
+    --------
+    >>> import grainsmith as gs, numpy as np
+    >>> labels = np.zeros((60, 60), int)
+    >>> labels[10:50, 10:50] = 7
+    >>> table = gs.measure(labels, pixel_size_um=0.5)
+    >>> float(table.loc[7, "area_um2"])
+    400.0
+    """
+    from grainsmith.pipeline.field.measure import measure_field
+
+    opened = _open_grains(grains, pixel_size_um)
+    shown = opened.image if image is None else _open_image(image, opened.pixel_size_um)
+    listed = [one for one in _list_maps(maps) if isinstance(one, ElementMap)]
+    table = measure_field(
+        opened.labels,
+        shown,
+        pixel_size_um=opened.pixel_size_um,
+        maps=listed,
+        transforms=_list_transforms(transforms, listed, shown, opened.labels),
+        on_progress=on_progress,
+    )
+    bar_rows = shown.data_bar_rows if shown else 0
+    height_px, width_px = opened.labels.shape
+    table.attrs["field_shape_px"] = (height_px - bar_rows, width_px)
+    return table
+
+
+def statistics(
+    tables: LabelSource | pd.DataFrame | Sequence[pd.DataFrame],
+    *,
+    field_shape_px: tuple[int, int] | None = None,
+    on_progress: OnProgress = no_progress,
+    **settings: Any,
+) -> SizeStatistics:
+    """Compute grain-size statistics with 95 % intervals.
+
+    Parameters
+    ----------
+    tables : DataFrame or sequence of DataFrame
+        The result of `measure` for one field, or for the fields of one sample. Grains that were
+        not measured yet are measured first.
+    field_shape_px : (int, int), optional
+        Rows and columns of each field without its data bar, for tables read from a file.
+    on_progress : callable
+        Called as on_progress(resamplings done, resamplings in all).
+    **settings
+        Fields of `grainsmith.statistics.StatisticsSettings`.
+
+    Raises
+    ------
+    MismatchError
+        The shape of a field is unknown, or the fields have different units.
+
+    Examples
+    --------
+    >>> import grainsmith as gs
+    >>> field = gs.datasets.plain()
+    >>> table = gs.measure(field.labels, pixel_size_um=field.image.pixel_size_um)
+    >>> result = gs.statistics(table)
+    >>> result.n, result.unit
+    (197, 'um')
+    """
+    from grainsmith.statistics import FieldGrains, StatisticsSettings, summarize
+
+    fields = []
+    for table in _list_tables(tables):
+        shape = field_shape_px or table.attrs.get("field_shape_px")
+        if shape is None:
+            raise MismatchError(
+                "the size of the field is unknown, which the edge correction needs: pass "
+                "field_shape_px=(rows, columns)"
+            )
+        fields.append(FieldGrains(table=table, height_px=shape[0], width_px=shape[1]))
+    return summarize(fields, StatisticsSettings(**settings), on_progress=on_progress)
+
+
+def classify(
+    table: pd.DataFrame,
+    *,
+    rules: str | Path = "library",
+    kind: str = "",
+    standards: Mapping[int, str] | None = None,
+    examples: Mapping[int, str] | None = None,
+    clusters: int = 0,
+) -> pd.DataFrame:
+    """Name the mineral of every grain from its elements.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The result of `measure` with maps.
+    rules : str or Path
+        A rules file, or "library" for the bundled minerals.
+    kind : str
+        What the maps hold: "counts", "wt%", "at%" or "picture"; "" = the units of the rules.
+    standards : mapping of label to mineral, optional
+        Known grains, by which counts become amounts for rules in at% or wt%.
+    examples : mapping of label to mineral, optional
+        Grains whose mineral is known: the others are named after the most similar ones.
+    clusters : int
+        Sort the grains into at most this many unnamed clusters instead.
+
+    Returns
+    -------
+    DataFrame
+        Index `label`; `mineral`, `score`, `runner_up`, `runner_up_score` and `verdict`.
+
+    Raises
+    ------
+    MismatchError
+        The table holds no elements.
+    """
+    from grainsmith.classify.examples import ExampleSettings
+    from grainsmith.pipeline.field import classify as workflow
+
+    if examples:
+        classifier = workflow.example_classifier(examples, ExampleSettings())
+    elif clusters:
+        classifier = workflow.cluster_classifier(clusters)
+    else:
+        opened = workflow.open_rules(str(rules))
+        classifier = workflow.rule_classifier(opened, kind=kind, standards=standards)
+    return classifier(table).naming
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElementCombo:
+    """One grain in its image and in every element map, side by side.
+
+    Attributes
+    ----------
+    grain_id : int
+    pixels : (Y, X, 3) uint8 array
+        The drawn combo.
+    title : str
+        Mineral and size of the grain.
+    """
+
+    grain_id: int
+    title: str
+    pixels: npt.NDArray[np.uint8] = field(repr=False)
+
+    def _repr_png_(self) -> bytes:
+        from matplotlib.figure import Figure
+
+        rows, columns = self.pixels.shape[:2]
+        figure = Figure(figsize=(columns / 100, rows / 100), dpi=100)
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        self.plot(axes)
+        return _png(figure)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the combo as PNG."""
+        from grainsmith.io.images.png import write_png
+
+        write_png(path, self.pixels)
+        return Path(path)
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the combo."""
+        from matplotlib import pyplot
+
+        if axes is None:
+            _, axes = pyplot.subplots()
+        axes.imshow(self.pixels)
+        axes.set_axis_off()
+        return axes
+
+
+def element_combo(
+    grain_id: int,
+    grains: LabelSource,
+    maps: MapFolder | Sequence[ElementMap],
+    *,
+    image: ImageSource | None = None,
+    transforms: RegistrationResult | Mapping[str, Transform] | Sequence[Transform] | None = None,
+    **settings: Any,
+) -> ElementCombo:
+    """Draw one grain in its image and in every element map.
+
+    Parameters
+    ----------
+    grain_id : int
+        The label of the grain.
+    grains : path, GrainLabels or (Y, X) integer array
+    maps : MapFolder or sequence of ElementMap
+    image : path, SemImage or array, optional
+        By default the image of `grains`.
+    transforms : RegistrationResult, mapping or sequence of Transform, optional
+        Where the maps lie on the image; by default as the files say.
+    **settings
+        Fields of `grainsmith.gallery.ComboSettings`.
+
+    Raises
+    ------
+    MismatchError
+        There is no such grain, or no image.
+    """
+    from grainsmith.gallery import ComboSettings, draw_combo, make_combo, prepare_field
+
+    opened = _open_grains(grains)
+    shown = opened.image if image is None else _open_image(image)
+    if shown is None:
+        raise MismatchError("the combo shows the image of the grains: pass image=")
+    listed = [one for one in _list_maps(maps) if isinstance(one, ElementMap)]
+    placed = _list_transforms(transforms, listed, shown, opened.labels)
+    view = prepare_field(
+        shown.image,
+        opened.labels,
+        listed,
+        {one.element: transform for one, transform in zip(listed, placed, strict=True)},
+        pixel_size_um=shown.pixel_size_um,
+    )
+    combo = make_combo(view, grain_id, ComboSettings(**settings))
+    return ElementCombo(grain_id=grain_id, title=combo.title, pixels=draw_combo(combo))
+
+
+def train(
+    training_set: str | Path,
+    output: str | Path,
+    *,
+    resume: bool = False,
+    **settings: Any,
+) -> TuningResult:
+    """Tune a model to a training set of corrected grains.
+
+    Parameters
+    ----------
+    training_set : str or Path
+        A folder of images and masks, as Cellpose and `grainsmith dataset` write it.
+    output : str or Path
+        The weights file to write, ``NAME.pt``; settings and curves go to ``NAME.run`` beside it.
+    resume : bool
+        Go on with the unfinished run of that output.
+    **settings
+        Fields of `grainsmith.train.TuneSettings`, such as ``model="grains"`` or ``minutes=5``.
+
+    Returns
+    -------
+    TuningResult
+        The AP@0.5 on the validation fields `before` and `after`, and the `model` file.
+    """
+    from grainsmith.train import TuneSettings, tune
+
+    run_folder = Path(output).with_suffix(".run")
+    return tune(training_set, TuneSettings(**settings), run_folder, resume=resume)
+
+
+def load_model(name: str = "grains", *, device: str = "auto") -> Model:
+    """Load a segmentation model.
+
+    Parameters
+    ----------
+    name : str
+        A bundled or added model, or a weights file.
+    device : "auto", "cpu", "cuda" or "mps"
+
+    Raises
+    ------
+    ModelError
+        There is no such model, or its file cannot be used.
+    """
+    from grainsmith.models.registry import load_model as load
+
+    return load(name, device=device)
+
+
+def score(truth: LabelSource, labels: LabelSource, *, ignore_border: bool = False) -> Score:
+    """Compare a label image with a corrected one.
+
+    Parameters
+    ----------
+    truth, labels : path, GrainLabels or (Y, X) integer array
+    ignore_border : bool
+        Leave out grains that touch the edge of the image.
+
+    Returns
+    -------
+    Score
+        Average precision at IoU 0.5, 0.75 and 0.9, and the errors of D50 and D84.
+
+    Examples
+    --------
+    >>> import grainsmith as gs
+    >>> truth = gs.datasets.plain().labels
+    >>> gs.score(truth, truth).ap50
+    1.0
+    """
+    from grainsmith.score import score_labels
+
+    return score_labels(
+        _open_grains(truth).labels, _open_grains(labels).labels, ignore_border=ignore_border
+    )
+
+
+def report(
+    path: str | Path,
+    grains: LabelSource,
+    *,
+    table: pd.DataFrame | None = None,
+    **facts: Any,
+) -> Report:
+    """Write an HTML page about a field, and the same numbers as JSON beside it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in .html.
+    grains : path, GrainLabels or (Y, X) integer array
+    table : DataFrame, optional
+        The result of `measure`; measured here by default.
+    **facts
+        What the page shall also state, such as ``title="Sample 7"``.
+    """
+    from grainsmith.report.write import write_report
+
+    opened = _open_grains(grains)
+    image = opened.image
+    known: dict[str, Any] = {"notes": list(opened.notes)}
+    if image is not None:
+        known |= {"source": image.source, "data_bar_rows": image.data_bar_rows}
+    return write_report(
+        path,
+        labels=opened.labels,
+        table=measure(opened) if table is None else table,
+        image=None if image is None else image.image,
+        facts=known | facts,
+    )
+
+
+def _open_image(image: ImageSource, pixel_size_um: float = 0.0) -> SemImage:
+    if isinstance(image, SemImage):
+        opened = image
+    elif isinstance(image, str | Path):
+        opened = read_image(image)
+    else:
+        opened = SemImage(
+            image=np.asarray(image),
+            pixel_size_um=_pixel_size_of_coordinates(image),
+            pixel_size_source="coordinates of the array",
+            source="array",
+        )
+    if pixel_size_um:
+        return replace(opened, pixel_size_um=pixel_size_um, pixel_size_source="given")
+    return opened
+
+
+def _pixel_size_of_coordinates(array: Any) -> float:
+    """Return the spacing, in µm, of the y and x coordinates of an xarray.DataArray; 0 = unknown."""
+    spacings = []
+    for axis in ("y", "x"):
+        coordinate = getattr(array, "coords", {}).get(axis)
+        if coordinate is None or coordinate.attrs.get("units") not in ("µm", "um", "micrometer"):
+            return 0.0
+        steps = np.diff(np.asarray(coordinate, float))
+        if not len(steps) or not np.allclose(steps, steps[0]):
+            return 0.0
+        spacings.append(abs(float(steps[0])))
+    return spacings[0] if np.isclose(spacings[0], spacings[1]) else 0.0
+
+
+def _open_grains(grains: LabelSource, pixel_size_um: float = 0.0) -> GrainLabels:
+    if isinstance(grains, GrainLabels):
+        opened = grains
+    elif isinstance(grains, str | Path):
+        opened = read_labels(grains)
+    else:
+        values = np.asarray(grains)
+        if values.ndim != 2 or not np.array_equal(values, values.astype(np.int32)):
+            raise MismatchError(
+                f"labels must be a (rows, columns) array of whole numbers, got {values.dtype} "
+                f"of shape {values.shape}"
+            )
+        opened = GrainLabels(
+            labels=values.astype(np.int32), pixel_size_um=_pixel_size_of_coordinates(grains)
+        )
+    if pixel_size_um:
+        image = opened.image and replace(opened.image, pixel_size_um=pixel_size_um)
+        return replace(opened, pixel_size_um=pixel_size_um, image=image)
+    return opened
+
+
+def _list_tables(tables: Any) -> list[pd.DataFrame]:
+    if isinstance(tables, pd.DataFrame):
+        return [tables]
+    if isinstance(tables, list | tuple) and all(isinstance(one, pd.DataFrame) for one in tables):
+        return list(tables)
+    return [measure(tables)]
+
+
+def _list_maps(maps: Any) -> list[ElementMap | SemImage]:
+    return list(getattr(maps, "maps", maps))
+
+
+def _list_transforms(
+    transforms: Any, maps: Sequence[ElementMap], image: SemImage | None, labels: LabelImage
+) -> list[Transform]:
+    """Return a transform per map: as given, or where the files say that the maps lie."""
+    from grainsmith.align import RegistrationResult, initial_transform
+
+    if isinstance(transforms, RegistrationResult):
+        return [row.transform for row in transforms.rows]
+    if isinstance(transforms, Mapping):
+        missing = [one.name for one in maps if not {one.name, one.element} & set(transforms)]
+        if missing:
+            raise MismatchError(f"no transform for {', '.join(missing)}")
+        return [transforms[one.name if one.name in transforms else one.element] for one in maps]
+    if transforms is not None:
+        return list(transforms)
+    reference = image or SemImage(image=labels)
+    return [initial_transform(one, reference) for one in maps]
