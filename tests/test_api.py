@@ -134,7 +134,9 @@ def user_folder(tmp_path, monkeypatch, sample):
     (tmp_path / "maps").mkdir()
     for one in sample.maps:
         np.savetxt(tmp_path / "maps" / f"{one.element} Ka1.csv", one.values, delimiter=",")
-    (tmp_path / "rules.yaml").write_text("units: at%\nminerals:\n  quartz:\n    Si: [90, 100]\n")
+    (tmp_path / "rules.yaml").write_text(
+        "units: relative\nminerals:\n  quartz: {range: {Si: [80, 100]}}\n"
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
