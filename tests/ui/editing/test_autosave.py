@@ -19,15 +19,15 @@ pytest.importorskip("napari")
 
 from napari.components import ViewerModel
 from qtpy.QtCore import QEventLoop, QThreadPool, QTimer
-from qtpy.QtWidgets import QMainWindow
+from qtpy.QtWidgets import QFileDialog, QMainWindow, QMessageBox
 
 import grainsmith.clean as clean
 from grainsmith.io.labels.autosave import AutosaveFolder, find_recoverable
+from grainsmith.io.labels.label_image import read_labels
 from grainsmith.ui.editing import autosave as autosave_module
 from grainsmith.ui.editing.autosave import AutosaveManager
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, states_of
-from grainsmith.ui.panels import close_guard as close_guard_module
 from grainsmith.ui.panels.close_guard import CloseGuard
 from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.panels.edit.recovery import RecoveryBar
@@ -169,18 +169,34 @@ def close(window):
 def test_closing_says_where_the_work_cannot_be_kept(model, root, qtbot, monkeypatch):
     said, asked = [], []
     monkeypatch.setattr(autosave_module, "show_warning", said.append)
-    box = close_guard_module.QMessageBox
-    monkeypatch.setattr(box, "warning", lambda *args: asked.append(args[2]))
+    guard = session_of(model).part(CloseGuard)
+    monkeypatch.setattr(guard, "ask", lambda text: asked.append(text) or QMessageBox.Cancel)
     root.write_text("a file where the folder should be")
     window = QMainWindow()
     qtbot.addWidget(window)
-    session_of(model).part(CloseGuard).watch(window)
+    guard.watch(window)
     delete(model.layers["grains"], 1)
     close(window)
     assert "'grains' (1 edit)" in asked[0]
-    assert "they are lost when this is closed" in asked[0]
+    assert "Without saving they are lost" in asked[0]
     assert str(root) in asked[0]
     assert window.isVisible()
+
+
+@pytest.mark.parametrize("target", ["saved.tif", ""])
+def test_closing_offers_to_save(model, root, qtbot, monkeypatch, tmp_path, target):
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    guard = session_of(model).part(CloseGuard)
+    guard.watch(window)
+    monkeypatch.setattr(guard, "ask", lambda _text: QMessageBox.Save)
+    path = str(tmp_path / target) if target else ""
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (path, ""))
+    delete(model.layers["grains"], 1)
+    close(window)
+    assert window.isVisible() is not bool(target)  # a cancelled dialog keeps the window open
+    if target:
+        np.testing.assert_array_equal(read_labels(path), model.layers["grains"].data)
 
 
 def test_the_panel_clean_alone_keeps_warns_and_offers(model, root, qtbot, monkeypatch):
@@ -201,7 +217,7 @@ def test_the_panel_clean_alone_keeps_warns_and_offers(model, root, qtbot, monkey
     for widget in (panel, second):
         qtbot.addWidget(widget)
     (line,) = panel.findChildren(RecoveryBar)
-    assert line.text.startswith("Unsaved work was found: 'grains', 1 edits")
+    assert line.text.startswith("Unsaved grains were found: 'grains', 1 edit,")
     assert second.text == ""  # it is offered once
 
 

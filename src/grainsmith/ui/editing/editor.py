@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from weakref import WeakSet
 
 import numpy as np
@@ -159,7 +159,7 @@ class Editor:
             self.set_mode("join")
             return
         first = self.selected[0]
-        self._edit_selected("Merge", clean.merge)
+        self._edit_selected("Join", clean.merge)
         self.select([first])
 
     @reports_errors
@@ -170,7 +170,7 @@ class Editor:
     @reports_errors
     def keep_largest(self) -> None:
         """Keep only the largest piece of each selected grain."""
-        self._edit_selected("Keep largest", clean.keep_largest)
+        self._edit_selected("Trim", clean.keep_largest)
 
     @reports_errors
     def smooth(self) -> None:
@@ -192,7 +192,8 @@ class Editor:
         """Cut the selected grains that a line crosses, or else all grains that it crosses."""
         patches = self._cut_patches(line)
         self.overlays.hide(PREVIEW)
-        self._apply("Cut", patches, "The line crosses no grain from side to side. Draw it longer.")
+        name = step_name("Split", _grains_in(patches, "old"))
+        self._apply(name, patches, "The line crosses no grain from side to side. Draw it longer.")
 
     @reports_errors
     def join(self, line: Sequence[Point]) -> None:
@@ -200,7 +201,7 @@ class Editor:
         self.overlays.hide(PREVIEW)
         grains = clean.grains_under(self.layer.data, line)
         patches = clean.merge(self.layer.data, self.history.index, grains)
-        self._apply(step_name("Merge", grains), patches)
+        self._apply(step_name("Join", grains), patches)
 
     @reports_errors
     def split_by_lobes(self) -> None:
@@ -231,7 +232,8 @@ class Editor:
         """Insert the grain at (y, x), found by the model's prediction or else by gray level."""
         insertion = Insertion.at(self.layer, self._active.image, self.history.index, point)
         patches = insertion.patches(self.layer.data, self.history.index)
-        inserted = self.history.apply("Add", patches, new_state="drawn")
+        name = step_name("Insert", _grains_in(patches, "new"))
+        inserted = self.history.apply(name, patches, new_state="drawn")
         insertion.grain, insertion.step = next(iter(inserted)), self.history.last
         self.tool.begin_insertion(insertion, self.layer)
         self.select(inserted)
@@ -323,7 +325,8 @@ class Editor:
         insertion.resize(steps)
         patches = insertion.patches(self.layer.data, history.index)
         self.tool.insertion = None  # so that `_on_history` does not end it while its step changes
-        history.apply("Add", patches, new_state="drawn", amend=True)
+        name = step_name("Insert", [insertion.grain])
+        history.apply(name, patches, new_state="drawn", amend=True)
         self.tool.insertion, insertion.step = insertion, history.last
         return True
 
@@ -427,3 +430,9 @@ def _channels(
     pixels = np.asarray(image.data)
     planes = [pixels] if pixels.ndim == 2 else list(np.moveaxis(pixels, -1, 0)[:3])
     return [(plane, Transform()) for plane in planes]
+
+
+def _grains_in(patches: Sequence[Patch], side: Literal["old", "new"]) -> list[int]:
+    """Return the grains of the changed pixels, before or after an edit."""
+    labels = {int(n) for patch in patches for n in np.unique(getattr(patch, side)[patch.changed])}
+    return sorted(labels - {0})

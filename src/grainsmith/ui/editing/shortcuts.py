@@ -29,27 +29,27 @@ class Key:
 
 
 KEYS: tuple[Key, ...] = (
-    Key("D", "delete", "Delete the chosen grains"),
-    Key("Del", "delete", "Delete the chosen grains"),
-    Key("J", "merge", "Join the chosen grains; with fewer than two, by a drawn line"),
+    Key("D", "delete", "Delete the selected grains"),
+    Key("Del", "delete", "Delete the selected grains"),
+    Key("J", "merge", "Join the selected grains; with fewer than two, by a drawn line"),
     Key("S", "cut", "Split by drawn lines, on and off"),
     Key("W", "split_by_lobes", "Split at the necks: propose, then cut"),
-    Key("C", "split_by_chemistry", "Split where two compositions meet"),
+    Key("C", "split_by_chemistry", "Split where two compositions meet, by the element maps"),
     Key("I", "insert", "Insert missed grains by clicks, on and off; the wheel sizes them"),
     Key("Shift+I", "copy", "Copy grains from another visible labels layer by clicks, on and off"),
-    Key("H", "fill_holes", "Fill the holes of the chosen grains"),
-    Key("O", "smooth", "Smooth the outline of the chosen grains"),
-    Key("U", "grow", "Grow the chosen grains by 1 px"),
-    Key("Shift+U", "shrink", "Shrink the chosen grains by 1 px"),
-    Key("T", "keep_largest", "Trim: keep the largest piece of the chosen grains"),
-    Key("R", "box", "Choose by a box, on and off"),
-    Key("Shift+R", "lasso", "Choose by a lasso, on and off"),
-    Key("A", "accept", "Accept and lock the chosen grains; again: unlock them"),
-    Key("K", "reject", "Reject: delete, and note that it was no grain"),
+    Key("H", "fill_holes", "Fill the holes of the selected grains"),
+    Key("O", "smooth", "Smooth the outline of the selected grains"),
+    Key("U", "grow", "Grow the selected grains by 1 px"),
+    Key("Shift+U", "shrink", "Shrink the selected grains by 1 px"),
+    Key("T", "keep_largest", "Trim: keep the largest piece of the selected grains"),
+    Key("R", "box", "Select by a box, on and off"),
+    Key("Shift+R", "lasso", "Select by a lasso, on and off"),
+    Key("A", "accept", "Accept and lock the selected grains; again: unlock them"),
+    Key("K", "reject", "Reject: delete, and record that it was not a grain"),
     Key("N", "next", "Next grain of the review"),
     Key("Shift+N", "previous", "Previous grain of the review"),
     Key("G", "coverage", "Show what no grain covers, on and off"),
-    Key("Q", "stop", "Leave the mode; else choose nothing"),
+    Key("Q", "stop", "Leave the mode; else select nothing"),
     Key("?", "help", "This list"),
 )
 """None of them is bound by napari 0.9 to a labels layer or to the viewer."""
@@ -62,7 +62,7 @@ WINDOW_KEYS: tuple[Key, ...] = (
 """Keys that work with any active layer; napari binds undo and redo to labels layers only."""
 
 _NAPARI_KEYS = (
-    ("click", "choose a grain; Shift+click chooses more"),
+    ("click", "select a grain; Shift+click selects more"),
     ("2 · 3 · 4 · 5", "napari's brush, polygon, bucket and picker"),
 )
 

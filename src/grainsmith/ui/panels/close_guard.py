@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from qtpy.QtCore import QEvent, QObject, QThread
+from qtpy.QtCore import QEvent, QObject, QThread, QTimer
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
 from grainsmith.ui.editing.autosave import AutosaveManager
+from grainsmith.ui.panels.messages import error_text
+from grainsmith.ui.panels.save_bar import save_grains
+from grainsmith.ui.widgets.background import USER_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from napari.layers import Image, Labels
 
     from grainsmith.ui.session import Session
 
@@ -22,6 +27,8 @@ class CloseGuard(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._autosave = session.part(AutosaveManager)
+        self._active = session.active
+        self._is_answered = False
         # Held weakly: the session lives as long as its viewer, which must not wait for its window.
         self._window: Callable[[], QMainWindow | None] = lambda: None
 
@@ -36,19 +43,27 @@ class CloseGuard(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  (Qt's name)
         """Ask before the window closes; True keeps it open."""
-        if event.type() != QEvent.Type.Close or watched is not self._window():
+        if event.type() != QEvent.Type.Close or watched is not self._window() or self._is_answered:
             return False
         # A script that closes its viewer has no user to ask; a user acts from the event loop.
         if not (event.spontaneous() or QThread.currentThread().loopLevel() > 0):
             return False
         unsaved = self._autosave.unsaved()
-        if unsaved and not self.may_close(unsaved, self._autosave.flush()):
+        if not unsaved:
+            return False
+        if not self.may_close(unsaved, self._autosave.flush()):
             event.ignore()
+            return True
+        if event.spontaneous():
+            # napari would ask again; closed by a call it does not.
+            event.ignore()
+            self._is_answered = True
+            QTimer.singleShot(0, watched.close)
             return True
         return False
 
     def may_close(self, unsaved: list[tuple[str, int]], problem: str) -> bool:
-        """Ask the user whether to close.
+        """Ask the user whether to save, to close without saving, or to stay.
 
         Parameters
         ----------
@@ -59,18 +74,45 @@ class CloseGuard(QObject):
         """
         names = ", ".join(f"'{name}' ({_edits(count)})" for name, count in unsaved)
         consequence = (
-            f"first: they are lost when this is closed, as nothing could be kept.\n\n{problem}"
+            f"Without saving they are lost, as no autosave could be written.\n\n{problem}"
             if problem
-            else "or close all the same: they will be offered when Grainsmith is opened again."
+            else "Without saving they are offered again when Grainsmith is next opened."
         )
-        answer = QMessageBox.warning(
-            self._window(),
-            "Unsaved grains",
-            f"Not saved yet: {names}.\n\nSave them with File > Save {consequence}",
-            QMessageBox.StandardButton.Close | QMessageBox.StandardButton.Cancel,
-            QMessageBox.StandardButton.Cancel,
-        )
-        return bool(answer == QMessageBox.StandardButton.Close)
+        answer = self.ask(f"Not saved yet: {names}.\n\n{consequence}")
+        if answer == QMessageBox.StandardButton.Save:
+            return self.save_all()
+        return bool(answer == QMessageBox.StandardButton.Discard)
+
+    def ask(self, text: str) -> int:
+        """Show the question and return the button: Save, Discard or Cancel."""
+        buttons = QMessageBox.StandardButton
+        box = QMessageBox(self._window())
+        box.setIcon(QMessageBox.Icon.Warning)
+        box.setWindowTitle("Unsaved grains")
+        box.setText(text)
+        box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
+        box.button(buttons.Discard).setText("Close without saving")
+        box.setDefaultButton(buttons.Save)
+        return int(box.exec())
+
+    def save_all(self) -> bool:
+        """Save all unsaved grains; return False if the user cancels or a file cannot be written."""
+        names = [name for name, _ in self._autosave.unsaved()]
+        for grains in self._active.all_grains:
+            if grains.name in names and not self._save(grains):
+                return False
+        return True
+
+    def _save(self, grains: Labels) -> bool:
+        try:
+            return bool(save_grains(self._window(), grains, self._image_of(grains)))
+        except USER_ERRORS as error:
+            QMessageBox.warning(self._window(), "Not saved", error_text(error))
+            return False
+
+    def _image_of(self, grains: Labels) -> Image | None:
+        images = [image for image in self._active.images if self._active.belongs(grains, image)]
+        return images[0] if images else None
 
 
 def _edits(count: int) -> str:

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAction,
     QComboBox,
     QGridLayout,
     QLabel,
     QMenu,
+    QPushButton,
     QSizePolicy,
-    QToolButton,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QWidget,
 )
 
 from grainsmith.ui.session import session_of
-from grainsmith.ui.widgets.controls import combo_box
 from grainsmith.ui.widgets.lifetime import connect_while_alive
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image
+    from qtpy.QtGui import QPaintEvent
+
+_MIN_WIDTH_PX = 60
+"""Layer names are long; the bar must still fit into 320 px."""
 
 
 class LayerBar(QWidget):
@@ -30,12 +37,11 @@ class LayerBar(QWidget):
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         self._active = session_of(viewer).active
-        self._image = _combo("The image that grains are found in")
-        self._grains = _combo("The grains that all tabs work on")
-        self._maps = QToolButton()
+        self._image = LayerComboBox("The image that grains are found in")
+        self._grains = LayerComboBox("The grains that all tabs work on")
+        self._maps = QPushButton()
         self._maps.setToolTip("Which layers are element maps")
         self._maps.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._maps.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._maps.setMenu(QMenu(self._maps))
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -55,8 +61,9 @@ class LayerBar(QWidget):
 
     def _show(self) -> None:
         active = self._active
-        _fill(self._image, [one for one in active.images if one not in active.maps], active.image)
-        _fill(self._grains, list(active.all_grains), active.grains)
+        images = [layer for layer in active.images if layer not in active.maps]
+        self._image.show_layers(images, active.image)
+        self._grains.show_layers(list(active.all_grains), active.grains)
         count = len(active.maps)
         self._maps.setText(str(count) if count else "none")
         menu = self._maps.menu()
@@ -73,23 +80,53 @@ class LayerBar(QWidget):
     def _on_grains(self, index: int) -> None:
         self._active.grains = self._grains.itemData(index)
 
-    def _on_map(self, layer: Image, on: bool) -> None:
-        others = tuple(one for one in self._active.maps if one is not layer)
-        self._active.maps = (*others, layer) if on else others
+    def _on_map(self, layer: Image, is_map: bool) -> None:
+        others = tuple(other for other in self._active.maps if other is not layer)
+        self._active.maps = (*others, layer) if is_map else others
 
 
-def _combo(tip: str) -> QComboBox:
-    combo = combo_box(tip, minimum_width_px=60)
-    combo.setStatusTip(tip)  # the tool tip adds the name, which may not fit into the combo
-    return combo
+class LayerComboBox(QComboBox):
+    """A combo box of layers; a name that is too long is elided in the middle."""
 
+    def __init__(self, tip: str) -> None:
+        super().__init__()
+        self._tip = tip
+        self.setToolTip(tip)
+        self.setMinimumWidth(_MIN_WIDTH_PX)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
-def _fill(combo: QComboBox, layers: list[Any], current: Any) -> None:
-    combo.clear()
-    for layer in layers:
-        combo.addItem(layer.name, layer)
-    if not layers:
-        combo.addItem("none", None)
-    combo.setEnabled(bool(layers))
-    combo.setToolTip(f"{combo.statusTip()}: {current.name}" if current else combo.statusTip())
-    combo.setCurrentIndex(layers.index(current) if current in layers else 0 if not layers else -1)
+    def show_layers(self, layers: list[Any], current: Any) -> None:
+        """Offer these layers and select one of them."""
+        self.clear()
+        for layer in layers:
+            self.addItem(layer.name, layer)
+        if not layers:
+            self.addItem("none", None)
+        self.setEnabled(bool(layers))
+        self.setToolTip(f"{self._tip}: {current.name}" if current else self._tip)
+        none = 0 if not layers else -1
+        self.setCurrentIndex(layers.index(current) if current in layers else none)
+
+    def elided_text(self) -> str:
+        """Return the name as it fits: beginnings and endings of names tell fields apart."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            option,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            self,
+        )
+        metrics = self.fontMetrics()
+        return str(
+            metrics.elidedText(self.currentText(), Qt.TextElideMode.ElideMiddle, field.width() - 4)
+        )
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802  (Qt's name)
+        """Draw the box with the elided name."""
+        painter = QStylePainter(self)
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        option.currentText = self.elided_text()
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
