@@ -31,7 +31,8 @@ from grainsmith.ui.layers.metadata import GrainsMetadata, states_of
 from grainsmith.ui.panels.close_guard import CloseGuard
 from grainsmith.ui.panels.edit.panel import CleanPanel
 from grainsmith.ui.panels.edit.recovery import RecoveryBar
-from grainsmith.ui.plugin.reader import get_reader, write_labels_layer
+from grainsmith.ui.plugin.reader import get_reader
+from grainsmith.ui.plugin.writer import write_labels_layer
 from grainsmith.ui.session import session_of
 
 
