@@ -181,7 +181,7 @@ def read_pair(
     member: LabeledImage,
 ) -> tuple[npt.NDArray[np.generic], LabelImage, npt.NDArray[np.float32]]:
     """Read image, labels and weight (0 where nothing is to be learnt) of one image."""
-    image, labels = read_image(member.image_path).field, read_labels(member.labels_path)
+    image, labels = read_image(member.image_path).cropped, read_labels(member.labels_path)
     labels = np.ascontiguousarray(labels[: image.shape[0]])
     return image, labels, _weight(member, labels)
 
@@ -220,15 +220,13 @@ def sampling_shares(members: list[LabeledImage]) -> npt.NDArray[np.float64]:
 def _capped(
     shares: npt.NDArray[np.float64], cap: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Cut shares to their caps and give what is cut off to the others."""
-    for _ in range(len(shares)):
-        over = shares > cap
-        if not over.any() or over.all():
-            break
-        spare = 1 - np.minimum(shares, cap)[over].sum()
-        free = shares[~over]
-        shares = np.where(over, np.minimum(shares, cap), 0)
-        shares[~over] = free / free.sum() * spare
+    """Cut shares to their caps and divide what is cut off among the others."""
+    capped = np.zeros(len(shares), bool)
+    while (over := ~capped & (shares > cap)).any():
+        capped |= over
+        free = np.where(capped, 0, shares)
+        spare = max(0.0, 1 - cap[capped].sum())
+        shares = np.where(capped, cap, free / max(free.sum(), 1e-9) * spare)
     return shares
 
 

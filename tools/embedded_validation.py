@@ -10,8 +10,9 @@ from embedded_sets import LabeledImage, read_pair, scale_diameter_px
 from grainsmith.io.dataset import LoadedField
 from grainsmith.models.grainnet_model import GrainNetModel
 from grainsmith.segment import SegmentSettings
-from grainsmith.segment.prediction import FINEST
+from grainsmith.segment.prediction import MAX_SCALE
 from grainsmith.train.comparison import score_trusted, segmented
+from grainsmith.train.validation import mean
 
 if TYPE_CHECKING:
     from grainsmith.models.grainnet import GrainNet
@@ -51,13 +52,9 @@ class Validation:
         for name, members in self._groups.items():
             scores = [_score(member, model) for member in members]
             row: dict[str, Any] = {"set": name, "images": len(scores)}
-            row |= {
-                "ap50": round(float(np.nanmean([one.ap50 for one in scores])), 4),
-                "ap75": round(float(np.nanmean([one.ap75 for one in scores])), 4),
-                "abs_d50_error_pct": round(
-                    float(np.nanmedian([abs(one.d50_error_pct) for one in scores])), 2
-                ),
-            }
+            row["ap50"] = round(mean([one.ap50 for one in scores]), 4)
+            row["ap75"] = round(mean([one.ap75 for one in scores]), 4)
+            row["abs_d50_error_pct"] = round(mean([abs(one.d50_error_pct) for one in scores]), 2)
             rows.append(row)
         return rows
 
@@ -65,7 +62,7 @@ class Validation:
 def _score(member: LabeledImage, model: GrainNetModel) -> Any:
     image, labels, weight = read_pair(member)
     diameter = scale_diameter_px(labels)
-    side = int(_SIDE_PX / min(FINEST, model.diameter_px / diameter))
+    side = int(_SIDE_PX / min(MAX_SCALE, model.diameter_px / diameter))
     top, left = (max(0, (n - side) // 2) for n in labels.shape)
     cut = np.s_[top : top + side, left : left + side]
     loaded = LoadedField(image[cut], np.ascontiguousarray(labels[cut]), weight[cut])

@@ -40,7 +40,7 @@ from grainsmith.models.grainnet import GrainNet, load_grainnet
 from grainsmith.models.registry import find_weights
 from grainsmith.samples import training_field
 from grainsmith.segment.normalize import to_grey
-from grainsmith.segment.prediction import FINEST
+from grainsmith.segment.prediction import MAX_SCALE
 from grainsmith.train import Tile, Trainer, TrainSettings, cut_tile, targets, vary
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ _HARDEST = 2.5
 """An image is drawn at most so many times as often as its share, and at least its reciprocal."""
 _LOSS_MEMORY = 0.9
 _TRUNK_STEPS = 10**9
+_LOG_EVERY = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +147,7 @@ def real_tile(rng: np.random.Generator, field: RealField) -> Tile:
         scale = float(np.exp(rng.normal(np.log(36), 0.25))) / field.typical_px
     else:
         scale = float(np.exp(rng.uniform(np.log(14), np.log(50)))) / rng.choice(field.diameters_px)
-    scale = min(scale, 1.2 * FINEST)
+    scale = min(scale, 1.2 * MAX_SCALE)
     tiles = (cut_tile(rng, field.tile, size_px=TILE_PX, scale=scale) for _ in range(3))
     return max(tiles, key=lambda tile: min(tile.trusted, 0.3) + 0.2 * bool(tile.labels.any()))
 
@@ -205,7 +206,7 @@ class Session:
             images, wanted, numbers = next(batches)
             self.trainer.learn(images, wanted)
             self._note_losses(numbers.tolist())
-            if self.trainer.step % 10 == 0:
+            if self.trainer.step % _LOG_EVERY == 0:
                 self._log_losses()
             if self.trainer.step % self.args.validate_every == 0:
                 self._validate()
@@ -241,8 +242,8 @@ class Session:
             Tiles(self.members, self.trainer.step, self.losses),
             batch_size=self.args.batch,
             num_workers=self.args.workers,
-            prefetch_factor=3,
-            multiprocessing_context="spawn",
+            prefetch_factor=3 if self.args.workers else None,
+            multiprocessing_context="spawn" if self.args.workers else None,
         )
 
     def _over(self) -> bool:
@@ -284,6 +285,8 @@ class Session:
             print("  " + "  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
 
     def _save(self) -> None:
+        if self.trainer.step % _LOG_EVERY:
+            self._log_losses()
         state = {"trainer": self.trainer.state(), "losses": self.losses.clone()}
         with atomic_write(self.out / f"{self.name}.state.pt") as temporary:
             torch.save(state, temporary)
@@ -365,7 +368,7 @@ def processor(device: str) -> str:
     return platform.processor() or platform.machine()
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Train, finish or publish."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -380,9 +383,9 @@ def main() -> None:
     parser.add_argument("--validate-every", type=int, default=250, help="steps")
     parser.add_argument("--save-minutes", type=float, default=5.0)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--threads", type=int, default=0, help="of the processor; 0 = all")
-    parser.add_argument("--workers", type=int, default=1, help="processes that make tiles")
-    args = parser.parse_args()
+    parser.add_argument("--threads", type=int, default=0, help="processor threads; 0 = all")
+    parser.add_argument("--workers", type=int, default=1, help="processes that cut tiles")
+    args = parser.parse_args(arguments)
     if args.publish:
         publish(args.out)
         return
