@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from grainsmith.errors import ReadError
 from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.io.files.integrity import check_tiff, damaged_file_error, reading
 from grainsmith.io.files.limits import MAX_LABEL, check_expansion
-from grainsmith.io.images.sem_metadata import metadata_of_tiff
+from grainsmith.io.labels.label_metadata import LabelMetadata, read_label_metadata, tiff_tags
 
 if TYPE_CHECKING:
     from grainsmith.data import LabelImage
@@ -42,15 +42,20 @@ class LabelFile:
     ----------
     labels : (Y, X) int32 array
         0 is background.
-    pixel_size_um : float
-        0 if the file does not state it.
+    metadata : LabelMetadata
+        Pixel size, data bar and more.
     notes : tuple of str
         What was converted or assumed, in the user's words.
     """
 
     labels: LabelImage
-    pixel_size_um: float = 0.0
+    metadata: LabelMetadata = field(default_factory=LabelMetadata)
     notes: tuple[str, ...] = ()
+
+    @property
+    def pixel_size_um(self) -> float:
+        """Side of a pixel in µm; 0 = unknown."""
+        return self.metadata.pixel_size_um
 
 
 def read_labels(path: str | Path) -> LabelImage:
@@ -64,7 +69,7 @@ def read_labels(path: str | Path) -> LabelImage:
 
 
 def read_label_file(path: str | Path, *, split: bool = True) -> LabelFile:
-    """Read a label image with its pixel size.
+    """Read a label image with its metadata.
 
     Parameters
     ----------
@@ -83,15 +88,21 @@ def read_label_file(path: str | Path, *, split: bool = True) -> LabelFile:
     """
     path = Path(path)
     with reading(path, "a label image"):
-        raw, pixel_size_um = _read_raw(path)
+        raw = _read_raw(path)
         labels, notes = _as_labels(raw, path)
         if split:
             labels, split_notes = _split_classes(labels)
             notes = (*notes, *split_notes)
-    return LabelFile(labels, pixel_size_um, notes)
+    return LabelFile(labels, read_label_metadata(path), notes)
 
 
-def write_labels(path: str | Path, labels: LabelImage, *, pixel_size_um: float = 0.0) -> None:
+def write_labels(
+    path: str | Path,
+    labels: LabelImage,
+    *,
+    pixel_size_um: float = 0.0,
+    metadata: LabelMetadata | None = None,
+) -> None:
     """Write a label image as TIFF: uint16 if the numbers fit (as Cellpose reads), else int32.
 
     Parameters
@@ -102,18 +113,22 @@ def write_labels(path: str | Path, labels: LabelImage, *, pixel_size_um: float =
         0 is background.
     pixel_size_um : float
         Stored in the file if known: as ImageJ does for uint16, as OME metadata for int32.
+    metadata : LabelMetadata, optional
+        Everything known about the field; replaces the pixel size.
     """
+    metadata = metadata or LabelMetadata(pixel_size_um=pixel_size_um)
+    pixel_size_um = metadata.pixel_size_um
     dtype = np.uint16 if labels.max(initial=0) <= np.iinfo(np.uint16).max else np.int32
     options: dict[str, Any] = {"compression": "zlib"}
     if pixel_size_um > 0 and dtype is np.uint16:
         # The ImageJ variant of TIFF allows no compression.
         resolution = (1 / pixel_size_um, 1 / pixel_size_um)
-        metadata = {"unit": "um", "axes": "YX"}
-        options = {"imagej": True, "resolution": resolution, "metadata": metadata}
+        unit = {"unit": "um", "axes": "YX"}
+        options = {"imagej": True, "resolution": resolution, "metadata": unit}
     elif pixel_size_um > 0:
         options |= {"ome": True, "metadata": ome_metadata(pixel_size_um)}
     with atomic_write(path) as temporary:
-        tifffile.imwrite(temporary, labels.astype(dtype), **options)
+        tifffile.imwrite(temporary, labels.astype(dtype), extratags=tiff_tags(metadata), **options)
 
 
 def ome_metadata(pixel_size_um: float, name: str = "") -> dict[str, Any]:
@@ -127,21 +142,21 @@ def ome_metadata(pixel_size_um: float, name: str = "") -> dict[str, Any]:
     return metadata
 
 
-def _read_raw(path: Path) -> tuple[npt.NDArray[Any], float]:
-    """Return the array of a file and the pixel size in µm."""
+def _read_raw(path: Path) -> npt.NDArray[Any]:
+    """Return the array of a file."""
     suffix = path.suffix.lower()
     if suffix in (".tif", ".tiff"):
         return _read_tiff(path)
     if suffix == ".npy":
-        return np.load(path, allow_pickle=False), 0.0
+        return np.load(path, allow_pickle=False)
     if suffix == ".npz":
-        return _read_npz(path), 0.0
+        return _read_npz(path)
     if suffix in (".h5", ".hdf5"):
-        return _read_ilastik(path), 0.0
-    return _read_image(path), 0.0
+        return _read_ilastik(path)
+    return _read_image(path)
 
 
-def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], float]:
+def _read_tiff(path: Path) -> npt.NDArray[Any]:
     with tifffile.TiffFile(path) as tiff:
         pages = tiff.series[0].pages
         check_tiff(pages, path)
@@ -150,8 +165,7 @@ def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], float]:
         raw = np.asarray(tiff.asarray()).squeeze()
         if raw.ndim < 2:
             raise ReadError(f"{path}: labels must be an image, got an array of {raw.shape}")
-        metadata = metadata_of_tiff(tiff, path, rows=raw.shape[0], columns=raw.shape[1])
-    return raw, metadata.pixel_size_um
+    return raw
 
 
 def _read_npz(path: Path) -> npt.NDArray[Any]:
