@@ -37,6 +37,11 @@ def attribute_docs(cls: type) -> dict[str, str]:
     }
 
 
+def resolved_types(settings_type: type) -> dict[str, Any]:
+    """Return the types of a dataclass's fields: name -> type."""
+    return get_type_hints(settings_type)
+
+
 def default_of(field: Field[Any]) -> Any:
     """Return the default of a dataclass's field."""
     return field.default if field.default_factory is MISSING else field.default_factory()

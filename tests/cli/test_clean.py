@@ -7,6 +7,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from grainsmith.cli import app, main
+from grainsmith.errors import WriteError
 from grainsmith.io.labels.label_image import read_labels, write_labels
 
 
@@ -36,6 +37,8 @@ def test_json_says_what_was_done(labels, tmp_path):
         "trimmed": [],
         "renumbered": {"9": 1},
         "pixel_size_um": 0.5,
+        "data_bar_rows": 0,
+        "notes": [],
         "output": str(out),
     }
     assert np.count_nonzero(read_labels(out) == 1) == 400
@@ -74,7 +77,7 @@ def test_unknown_pixel_size_is_one_line_and_code_2(tmp_path, monkeypatch, capsys
             ("--min-area-px", "9", "--max-area-px", "2"),
             "must not be less",
         ),
-        (np.ones((9, 9), np.int32), ("--min-area-px", "nan"), "greater than"),
+        (np.ones((9, 9), np.int32), ("--min-area-px", "nan"), "less than or equal"),
         (np.ones((9, 9), np.int32), ("--data-bar-rows", "10"), "9 rows"),
     ],
 )
@@ -99,5 +102,5 @@ def test_bad_input_is_one_line_and_leaves_the_old_file(
 
 def test_only_a_tiff_is_written(labels, tmp_path):
     result = run(labels, "-o", tmp_path / "out.png", "--relabel")
-    assert result.exit_code == 2
+    assert isinstance(result.exception, WriteError)
     assert not (tmp_path / "out.png").exists()

@@ -12,7 +12,8 @@ from grainsmith.errors import Hint
 def _options():
     group = typer.main.get_command(app)
     found = set()
-    for command in group.commands.values():
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
         for leaf in getattr(command, "commands", {"": command}).values():
             found.update(name for parameter in leaf.params for name in parameter.opts)
     return found

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from grainsmith.cli import app
+from grainsmith.cli import app, main
 from grainsmith.data import Transform
 from grainsmith.errors import MismatchError
 from grainsmith.io.images.reader import write_image
@@ -144,16 +144,6 @@ def test_mixed_grains_want_maps(files):
     assert not (folder / "labels_grains.csv").exists()
 
 
-def test_outputs_that_would_overwrite_one_another_are_refused(files):
-    folder, _, _ = files
-    labels, page = folder / "labels.tif", folder / "site.html"
-    result = run(labels, "--stats", folder / "site.json", "--report", page, "-o", folder / "s.csv")
-    assert result.exit_code == 2
-    assert "site.json" in result.stderr
-    assert not (folder / "site.json").exists()
-    assert not page.exists()
-
-
 def test_grid_by_number_is_in_statistics_and_report(files):
     folder, _, _ = files
     stats, page = folder / "stats.json", folder / "report.html"
@@ -172,3 +162,23 @@ def test_one_grain_has_no_interval_and_pieces_are_told(tmp_path):
     assert "nan" not in result.output
     table = read_table(tmp_path / "labels_grains.csv")
     assert table.n_pieces.max() <= 2
+
+
+def test_outputs_must_differ_from_one_another_and_from_the_inputs(tmp_path, monkeypatch, capsys):
+    labels = tmp_path / "masks.tif"
+    write_labels(labels, np.ones((9, 9), np.int32))
+    before = labels.read_bytes()
+    for options, message in (
+        (("--stats", "r.json", "--report", "r.html"), "--stats and the JSON of --report"),
+        (("-o", "g.csv", "--stats", "g.csv"), "--output and --stats would both"),
+        (("-o", "masks.tif"), "--output would overwrite the input"),
+        (("--stats", "masks.tif"), "--stats would overwrite the input"),
+    ):
+        paths = [tmp_path / option if "." in option else option for option in options]
+        monkeypatch.setattr("sys.argv", ["grainsmith", "measure", str(labels), *map(str, paths)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err
+    assert labels.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["masks.tif"]

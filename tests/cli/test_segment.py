@@ -137,3 +137,19 @@ def test_the_shell_takes_the_thresholds_of_the_window_for_its_own():
     assert asked["probability"] == settings.probability_threshold
     assert asked["flow_error"] == settings.flow_threshold
     assert asked["model"] == settings.model
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("field.tif", "--output would overwrite the input"),
+        ("labels.json", "--output must end in .tif"),
+    ],
+)
+def test_outputs_that_would_destroy_something_are_refused(image, output, message):
+    before = image.read_bytes()
+    done = run("segment", image, "-o", image.with_name(output))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert image.read_bytes() == before
+    assert [path.name for path in image.parent.iterdir()] == [image.name]

@@ -1,64 +1,75 @@
-"""The shell: one command a step, each in the file of its name.
+"""Command line: one command per step, each in the module of its name.
 
-Results go to stdout, bars and messages to stderr. Exit code 0: the work was done; 1: it was not;
-2: the input or the call was at fault; 130: stopped by the user.
+Results go to stdout; progress bars and messages go to stderr. Exit code 0: done; 1: not
+everything could be done; 2: wrong input or call; 130: stopped by the user.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from grainsmith.cli.align import align
-from grainsmith.cli.batch import batch
-from grainsmith.cli.classify import classify
-from grainsmith.cli.clean import clean
-from grainsmith.cli.dataset import dataset
-from grainsmith.cli.demo import demo
-from grainsmith.cli.export import export, import_
-from grainsmith.cli.gallery import gallery
 from grainsmith.cli.hints import message_of
-from grainsmith.cli.maps import maps
-from grainsmith.cli.measure import measure
-from grainsmith.cli.minerals import minerals
-from grainsmith.cli.models import models
-from grainsmith.cli.mosaic import mosaic
-from grainsmith.cli.recipe import recipe
-from grainsmith.cli.score import score
-from grainsmith.cli.segment import segment
 from grainsmith.cli.terminal import fail
-from grainsmith.cli.train import train
-from grainsmith.cli.view import view
 from grainsmith.errors import GrainsmithError
+
+_COMMANDS = (
+    "demo",
+    "clean",
+    "segment",
+    "mosaic",
+    "maps",
+    "align",
+    "train",
+    "measure",
+    "score",
+    "classify",
+    "gallery",
+    "minerals",
+    "export",
+    "import",
+    "recipe",
+    "batch",
+    "view",
+    "models",
+    "dataset",
+)
+_HOMES = {"import": ("export", "import_")}
+"""Command -> its module and function, where they differ from its name."""
+
+
+class _LazyCommands(TyperGroup):
+    """Commands whose modules are imported when needed: settings load numba, pandas and more."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _HOMES.get(cmd_name, (cmd_name, cmd_name))
+        command = getattr(import_module(f"grainsmith.cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            group = typer.main.get_command(command)
+            group.name = cmd_name
+            return group
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        single.command(cmd_name)(command)
+        return typer.main.get_command(single)
+
 
 app = typer.Typer(
     name="grainsmith",
+    cls=_LazyCommands,
     help="Segment, correct, align, measure and name mineral grains.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-app.command()(demo)
-app.command()(clean)
-app.command()(segment)
-app.command()(mosaic)
-app.command()(maps)
-app.command()(align)
-app.command()(train)
-app.command()(measure)
-app.command()(score)
-app.command()(classify)
-app.command()(gallery)
-app.command()(minerals)
-app.command()(export)
-app.command(name="import")(import_)
-app.command()(recipe)
-app.command()(batch)
-app.command()(view)
-app.add_typer(models, name="models")
-app.add_typer(dataset, name="dataset")
 
 
 def _print_version(wanted: bool) -> None:
@@ -79,7 +90,7 @@ def _global_options(
 
 
 def main() -> None:
-    """Run the command line; a failure the user can mend is one line on stderr."""
+    """Run the command line; errors that a user can fix are one line on stderr."""
     try:
         app()
     except GrainsmithError as error:

@@ -1,14 +1,17 @@
-"""grainsmith align: where element maps lie on the image of their field."""
+"""grainsmith align: positions of element maps on the image of their field."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grainsmith.cli.terminal import print_json, progress_bar, say
+from grainsmith.align.settings import AlignSettings
+from grainsmith.cli.options import OptionStyle, make_settings, settings_options
+from grainsmith.cli.output_paths import check_outputs
+from grainsmith.cli.terminal import print_json, progress_bar, show_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +19,17 @@ if TYPE_CHECKING:
     from grainsmith.align import RegistrationResult
     from grainsmith.data import ElementMap, SemImage
 
+_ALIGN_OPTIONS = {
+    "max_shift_px": OptionStyle(name="--max-shift"),
+    "max_rotation_deg": OptionStyle(name="--max-rotation"),
+    "max_zoom_pct": OptionStyle(name="--max-zoom"),
+    "same_pass_px": OptionStyle(name="--same-pass"),
+}
 
+
+@settings_options(AlignSettings, _ALIGN_OPTIONS)
 def align(
-    reference: Annotated[Path, typer.Argument(help="The image that stays: mostly the BSE image.")],
+    reference: Annotated[Path, typer.Argument(help="Fixed image, usually the BSE image.")],
     maps: Annotated[
         list[Path], typer.Argument(help="Maps or images to align, or a folder of them.")
     ],
@@ -29,58 +40,42 @@ def align(
         str,
         typer.Option(help="'auto', or a CSV file with lines 'element or file name,group'."),
     ] = "auto",
-    model: Annotated[str, typer.Option(help="auto, shift, similarity or affine.")] = "auto",
-    max_shift: Annotated[float, typer.Option(help="Largest shift in px; 0 = any.")] = 0.0,
-    max_rotation: Annotated[float, typer.Option(help="Largest turn in degrees.")] = 3.0,
-    max_zoom: Annotated[float, typer.Option(help="Largest change of scale in %.")] = 3.0,
-    refine: Annotated[
-        str,
-        typer.Option(
-            help="By SimpleITK, where a shift is not enough: none, affine, or bspline "
-            "(recorded beside the matrix)."
-        ),
-    ] = "none",
     resample_bspline: Annotated[
         Path | None,
-        typer.Option(help="A folder for straightened copies of maps that are bent (.tif)."),
+        typer.Option(help="Folder for straightened copies of deformed maps (.tif)."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    *,
+    given: dict[str, Any],
 ) -> None:
-    """Find where MAPS lie on REFERENCE, with a confidence and a verdict for each."""
-    from grainsmith.align import AlignSettings, align_maps
+    """Find the positions of MAPS on REFERENCE, with a confidence and a verdict for each."""
+    from grainsmith.align import align_maps
     from grainsmith.pipeline.field.registration import (
         alignment_records,
         write_alignment,
         write_straightened,
     )
 
-    try:
-        settings = AlignSettings(
-            model=model,
-            max_shift_px=max_shift,
-            max_rotation_deg=max_rotation,
-            max_zoom_pct=max_zoom,
-            refine=refine,
-        )
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    still = _reference(reference)
+    settings = make_settings(AlignSettings, given)
+    groups_file = None if group == "auto" else Path(group)
+    check_outputs({"--output": output}, [reference, *maps, groups_file])
+    fixed = _reference(reference)
     moving, problems = _moving(maps, reference)
     for problem in problems:
-        say(f"left out: {problem}")
-    groups = () if group == "auto" else _groups(Path(group), moving)
+        show_message(f"left out: {problem}")
+    groups = _groups(groups_file, moving) if groups_file else ()
     with progress_bar("Aligning") as on_progress:
-        found = align_maps(still, moving, settings, groups=groups, on_progress=on_progress)
-    rows = alignment_records(found, moving)
+        result = align_maps(fixed, moving, settings, groups=groups, on_progress=on_progress)
+    records = alignment_records(result, moving)
     if output is not None:
-        write_alignment(output, found, rows, reference=str(reference))
+        write_alignment(output, result, records, reference=str(reference))
     if resample_bspline is not None:
-        for written in write_straightened(resample_bspline, found, moving):
-            say(f"written: {written}")
+        for path in write_straightened(resample_bspline, result, moving):
+            show_message(f"written: {path}")
     if json:
-        print_json({"reference": str(reference), "maps": rows, "problems": problems})
+        print_json({"reference": str(reference), "maps": records, "problems": problems})
         return
-    _print_table(found)
+    _print_table(result)
 
 
 def _reference(path: Path) -> SemImage | ElementMap:
@@ -103,7 +98,7 @@ def _reference(path: Path) -> SemImage | ElementMap:
 def _moving(
     paths: Sequence[Path], reference: Path
 ) -> tuple[list[ElementMap | SemImage], list[str]]:
-    """Return maps and images; what is named outright is opened, element or not."""
+    """Return maps and images; files named by the user are opened even without an element."""
     from dataclasses import replace
 
     from grainsmith.errors import ReadError
@@ -123,10 +118,10 @@ def _moving(
     ]
     opened = open_maps([guess for guess in wanted if guess.path != str(reference)])
     problems = [str(problem) for problem in opened.problems]
-    pictures = [one for one in opened.images if one.source in named]
-    if not (opened.maps or pictures):
-        raise ReadError(problems[0] if problems else "there is no map to align.")
-    return [*opened.maps, *pictures], problems
+    images = [image for image in opened.images if image.source in named]
+    if not (opened.maps or images):
+        raise ReadError(problems[0] if problems else "there is no map to align")
+    return [*opened.maps, *images], problems
 
 
 def _groups(path: Path, moving: Sequence[ElementMap | SemImage]) -> list[str]:
@@ -138,23 +133,23 @@ def _groups(path: Path, moving: Sequence[ElementMap | SemImage]) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ReadError(f"{path} cannot be read: {error}") from error
     groups = []
-    for one in moving:
-        keys = (getattr(one, "element", ""), getattr(one, "name", ""), Path(one.source).name)
-        found = [named[key] for key in keys if key in named]
-        if not found:
-            raise MismatchError(f"{path.name} names no group for {keys[0] or keys[2]}.")
-        groups.append(found[0])
+    for image in moving:
+        keys = (getattr(image, "element", ""), getattr(image, "name", ""), Path(image.source).name)
+        matches = [named[key] for key in keys if key in named]
+        if not matches:
+            raise MismatchError(f"{path.name} names no group for {keys[0] or keys[2]}")
+        groups.append(matches[0])
     return groups
 
 
-def _print_table(found: RegistrationResult) -> None:
+def _print_table(result: RegistrationResult) -> None:
     from grainsmith.align import VERDICTS
 
     typer.echo(
         f"{'map':14s} {'group':8s} {'dy px':>8s} {'dx px':>8s} {'turn °':>7s} {'scale':>7s} "
         f"{'z':>6s} {'resid.':>6s}  verdict"
     )
-    for row in found.rows:
+    for row in result.rows:
         dy, dx = row.shift_px
         residual = f"{row.residual_px:6.2f}" if row.residual_px == row.residual_px else f"{'–':>6s}"
         typer.echo(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grainsmith.cli.hints import message_of
-from grainsmith.cli.terminal import print_json, say
+from grainsmith.cli.terminal import print_json, show_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ def batch(
     fields = _fields(paths or [], sheet)
     for field in fields:
         if field.problem is not None:
-            say(f"{field.name}: {message_of(field.problem)}")
+            show_message(f"{field.name}: {message_of(field.problem)}")
     chosen = read_recipe(recipe) if recipe else Recipe()
     with _bars(len(fields)) as (on_progress, on_state):
         result = run_batch(
@@ -73,7 +73,7 @@ def batch(
             resume=resume,
             on_progress=on_progress,
             on_state=on_state,
-            on_message=say,
+            on_message=show_message,
         )
     if json:
         print_json(_facts(result))
@@ -127,7 +127,7 @@ def _bars(total: int) -> Iterator[tuple[OnProgress, OnState]]:
             if state.name in tasks:
                 bars.remove_task(tasks.pop(state.name))  # type: ignore[arg-type]
             if state.state == "failed":
-                say(f"{state.name} failed: {state.reason}")
+                show_message(f"{state.name} failed: {state.reason}")
 
         yield on_progress, on_state
 
@@ -153,14 +153,14 @@ def _print(result: BatchResult) -> None:
     for name, summary in result.summaries.items():
         typer.echo(f"{name}: {summary}")
     for name, reason in result.problems.items():
-        say(f"the fields of {name} could not be pooled: {reason}")
+        show_message(f"the fields of {name} could not be pooled: {reason}")
     done = result.count("done", "done before")
     before = result.count("done before")
-    say(
+    show_message(
         f"{done} of {len(result.states)} fields done"
         f"{f' ({before} of them before)' if before else ''}, in {result.out}"
     )
     if failed := result.count("failed"):
-        say(f"{failed} failed: the reasons are in {result.out / 'errors.csv'}")
+        show_message(f"{failed} failed: the reasons are in {result.out / 'errors.csv'}")
     if result.stopped:
-        say(f"ended early: {message_of(result.stopped)}")
+        show_message(f"ended early: {message_of(result.stopped)}")

@@ -1,4 +1,4 @@
-"""grainsmith classify: a name for every grain of a table."""
+"""grainsmith classify: grain table -> minerals."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grainsmith.cli.terminal import print_json, say
+from grainsmith.cli.output_paths import check_outputs
+from grainsmith.cli.terminal import print_json, show_message
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,30 +24,27 @@ def classify(
     ] = "",
     examples: Annotated[
         Path | None,
-        typer.Option(
-            help="CSV with columns label,mineral: grains that are known.", show_default=False
-        ),
+        typer.Option(help="CSV with columns label,mineral: known grains.", show_default=False),
     ] = None,
     standards: Annotated[
         Path | None,
         typer.Option(
-            help="CSV like that of --examples: turns counts into wt% for --rules in at% or wt%; "
-            "rules in counts need none.",
+            help="CSV like that of --examples: converts counts to wt% for --rules in at% or wt%.",
             show_default=False,
         ),
     ] = None,
     clusters: Annotated[
-        bool, typer.Option("--clusters", help="Sort into clusters, to be named later.")
+        bool, typer.Option("--clusters", help="Group similar grains without naming them.")
     ] = False,
     method: Annotated[
-        str, typer.Option(metavar="centroid|forest", help="How examples are used.")
+        str, typer.Option(metavar="centroid|forest", help="Classifier for --examples.")
     ] = "centroid",
     units: Annotated[
         str,
         typer.Option(
             metavar="counts|wt%|at%|picture",
-            help="What the element columns hold; default: counts where the table has counted "
-            "columns, else the units of the rules.",
+            help="Units of the element columns; default: counts if the table has columns of "
+            "counts, else the units of the rules.",
         ),
     ] = "",
     labels: Annotated[
@@ -62,12 +60,16 @@ def classify(
     """Name the grains of TABLE by rules, examples or clusters; print the modal percentages."""
     from grainsmith.errors import MismatchError
     from grainsmith.io.labels.label_image import read_labels
+    from grainsmith.io.labels.label_metadata import read_label_metadata
     from grainsmith.io.tables.mineral_table import read_grain_csv, write_grain_csv
     from grainsmith.statistics import contact_matrix, modal_percentages
 
     if bool(rules) + (examples is not None) + clusters != 1:
         raise MismatchError("give one of --rules, --examples and --clusters")
     _check_units(units, rules, standards)
+    target = output or table.with_name(f"{table.stem}_minerals.csv")
+    rules_file = Path(rules) if rules not in ("", "library") else None
+    check_outputs({"--output": target}, [table, rules_file, examples, standards, labels])
     grains = read_grain_csv(table)
     if rules:
         result, facts = _by_rules(grains, rules, units, standards)
@@ -76,7 +78,6 @@ def classify(
     else:
         result, facts = _by_clusters(grains)
     naming = result.naming
-    target = output or table.with_name(f"{table.stem}_minerals.csv")
     write_grain_csv(target, naming)
     facts = {"minerals_csv": str(target), "n_grains": len(naming), **facts}
     if {"area_um2", "area_px"} & set(grains.columns):
@@ -84,7 +85,12 @@ def classify(
             "index"
         )
     if labels is not None:
-        facts["contacts"] = contact_matrix(read_labels(labels), naming).to_dict("index")
+        contacts = contact_matrix(
+            read_labels(labels),
+            naming,
+            pixel_size_um=read_label_metadata(labels).pixel_size_um,
+        )
+        facts["contacts"] = contacts.to_dict("index")
     facts["verdicts"] = naming["verdict"].value_counts().to_dict()
     if json:
         print_json(facts)
@@ -99,7 +105,7 @@ def _check_units(units: str, rules: str, standards: Path | None) -> None:
         raise MismatchError(f"--units must be counts, wt%, at% or picture, got {units!r}")
     if standards is not None and (not rules or units not in ("", "counts")):
         raise MismatchError(
-            "--standards turns counts into amounts for --rules: give --rules, and no other --units"
+            "--standards turns counts into amounts: give it with --rules, and no --units"
         )
 
 
@@ -167,15 +173,17 @@ def _by_clusters(grains: pd.DataFrame) -> tuple[ClassificationResult, dict[str, 
 
 def _print(facts: dict[str, Any]) -> None:
     for line in facts.get("advice", ()):
-        say(f"note: {line}")
+        show_message(f"note: {line}")
     if "score" in facts:
-        say(f"{facts['score']:.0%} of {facts['examples']} examples named right by the others")
+        show_message(
+            f"{facts['score']:.0%} of {facts['examples']} examples named right by the others"
+        )
     for cluster, name in facts.get("looks_like", {}).items():
-        say(f"{cluster} looks like {name}")
+        show_message(f"{cluster} looks like {name}")
     for mineral, row in facts.get("modal", {}).items():
         typer.echo(
             f"{mineral:20s} {row['n_grains']:6.0f} grains  {row['area_pct']:5.1f} % of area "
             f"({row['area_pct_low']:.1f}–{row['area_pct_high']:.1f})"
             + (f", {row['unsure_pct']:.0f} % of it unsure" if row["unsure_pct"] >= 0.5 else "")
         )
-    say(f"{facts['n_grains']} grains in {facts['minerals_csv']}")
+    show_message(f"{facts['n_grains']} grains in {facts['minerals_csv']}")

@@ -1,100 +1,83 @@
-"""grainsmith clean: remove and mend grains of a label image."""
+"""grainsmith clean: remove and repair grains of a label image."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from grainsmith.cli.terminal import print_json, progress_bar, say
+from grainsmith.clean.cleanup import CleanSettings
+from grainsmith.cli.options import make_settings, settings_options
+from grainsmith.cli.output_paths import check_outputs, check_tiff_name
+from grainsmith.cli.terminal import print_json, progress_bar, show_message
 
 
+@settings_options(CleanSettings, hidden=("drop_data_bar", "min_confidence"))
 def clean(
     labels: Annotated[Path, typer.Argument(help="Labels to clean (TIFF or PNG).")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where the cleaned labels go (TIFF).")
-    ],
-    min_area_um2: Annotated[
-        float, typer.Option(min=0, help="Remove smaller grains, µm²; needs --pixel-size-um.")
-    ] = 0.0,
-    max_area_um2: Annotated[
-        float, typer.Option(min=0, help="Remove larger grains, µm²; 0: none.")
-    ] = 0.0,
-    min_area_px: Annotated[float, typer.Option(min=0, help="Remove smaller grains, px.")] = 0.0,
-    max_area_px: Annotated[
-        float, typer.Option(min=0, help="Remove larger grains, px; 0: none.")
-    ] = 0.0,
-    min_solidity: Annotated[
-        float, typer.Option(min=0, max=1, help="Remove grains that fill less of their hull.")
-    ] = 0.0,
-    drop_border: Annotated[
-        bool, typer.Option("--drop-border", help="Remove grains that touch the edge.")
-    ] = False,
-    fill_holes: Annotated[
-        bool, typer.Option("--fill-holes", help="Give enclosed background to its grain.")
-    ] = False,
-    keep_largest: Annotated[
-        bool, typer.Option("--keep-largest", help="Keep only the largest piece of each grain.")
-    ] = False,
-    relabel: Annotated[
-        bool, typer.Option("--relabel", help="Number the grains 1, 2, 3, ...")
-    ] = False,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Cleaned labels (TIFF).")],
     pixel_size_um: Annotated[
-        float, typer.Option(min=0, help="Side of a pixel, µm; 0: as the file says.")
+        float,
+        typer.Option(metavar="UM", min=0, help="Side of a pixel in µm; 0 = as the labels say."),
     ] = 0.0,
     data_bar_rows: Annotated[
-        int, typer.Option(min=0, help="Rows at the bottom that are no image: cleared.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0,
+            help="Rows of a data bar at the bottom, which are cleared; default: as the labels say.",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    *,
+    given: dict[str, Any],
 ) -> None:
-    """Remove grains of LABELS by size, shape or place, mend the others, write all to OUTPUT."""
-    from grainsmith.clean import CleanSettings, GrainIndex, clean_labels, count_reasons
-    from grainsmith.io.images.reader import read_image
-    from grainsmith.io.labels.label_image import read_labels, write_labels
+    """Remove grains of LABELS by size, shape or place, repair the others, write all to OUTPUT."""
+    from dataclasses import replace
 
-    try:
-        settings = CleanSettings(
-            min_area_um2=min_area_um2,
-            max_area_um2=max_area_um2,
-            min_area_px=min_area_px,
-            max_area_px=max_area_px,
-            min_solidity=min_solidity,
-            drop_border=drop_border,
-            drop_data_bar=data_bar_rows > 0,
-            fill_holes=fill_holes,
-            keep_largest=keep_largest,
-            relabel=relabel,
-        )
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    if output.suffix.lower() not in (".tif", ".tiff"):
-        raise typer.BadParameter(f"OUTPUT is a TIFF: let it end in .tif, not '{output.name}'")
-    before = read_labels(labels)
-    pixel_size_um = pixel_size_um or read_image(labels, crop_databar=0).pixel_size_um
+    from grainsmith.clean import GrainIndex, clean_labels, count_reasons
+    from grainsmith.io.labels.label_image import read_labels, write_labels
+    from grainsmith.io.labels.label_metadata import read_label_metadata
+
+    check_tiff_name("--output", output)
+    check_outputs({"--output": output}, [labels])
+    before, metadata = read_labels(labels), read_label_metadata(labels)
+    if pixel_size_um:
+        metadata = replace(metadata, pixel_size_um=pixel_size_um, pixel_size_source="given by hand")
+    if data_bar_rows is not None:
+        metadata = replace(metadata, data_bar_rows=data_bar_rows)
+    settings = make_settings(CleanSettings, given, drop_data_bar=metadata.data_bar_rows > 0)
     with progress_bar("Cleaning") as on_progress:
-        done = clean_labels(
+        result = clean_labels(
             before,
             settings,
-            pixel_size_um=pixel_size_um,
-            data_bar_rows=data_bar_rows,
+            pixel_size_um=metadata.pixel_size_um,
+            data_bar_rows=metadata.data_bar_rows,
             on_progress=on_progress,
         )
-    write_labels(output, done.labels, pixel_size_um=pixel_size_um)
-    count = len(GrainIndex(done.labels))
-    result = {
-        "grains": count,
-        "removed": {str(label): reason for label, reason in done.removed.items()},
-        "filled": list(done.filled),
-        "trimmed": list(done.trimmed),
-        "renumbered": {str(old): new for old, new in done.renumbered.items()},
-        "pixel_size_um": pixel_size_um,
-        "output": str(output),
-    }
+    if settings.drop_border:
+        metadata = replace(metadata, edge_grains_removed=True)
+    write_labels(output, result.labels, metadata=metadata)
+    count = len(GrainIndex(result.labels))
     if json:
-        print_json(result)
+        print_json(
+            {
+                "grains": count,
+                "removed": {str(label): reason for label, reason in result.removed.items()},
+                "filled": list(result.filled),
+                "trimmed": list(result.trimmed),
+                "renumbered": {str(old): new for old, new in result.renumbered.items()},
+                "pixel_size_um": metadata.pixel_size_um,
+                "data_bar_rows": metadata.data_bar_rows,
+                "notes": list(metadata.notes),
+                "output": str(output),
+            }
+        )
         return
-    why = count_reasons(done.removed)
-    say(f"{len(done.removed)} grains removed{f' ({why})' if why else ''}")
-    say(f"holes filled in {len(done.filled)}, fragments dropped from {len(done.trimmed)}")
+    reasons = count_reasons(result.removed)
+    show_message(f"{len(result.removed)} grains removed{f' ({reasons})' if reasons else ''}")
+    show_message(
+        f"holes filled in {len(result.filled)} grains, fragments dropped from {len(result.trimmed)}"
+    )
     typer.echo(f"{count} grains in {output}")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from grainsmith.cli.terminal import print_json, progress_bar, say
+from grainsmith.cli.terminal import print_json, progress_bar, show_message
 
 dataset = typer.Typer(
     help="Grow a training set, look it over, split it, publish it.", no_args_is_help=True
@@ -70,7 +70,9 @@ def add(
     if json:
         print_json(_facts(added))
         return
-    say(f"{added.name}: {added.n_grains} grains, {added.trusted_pct:.0f} % trusted, {added.role}")
+    show_message(
+        f"{added.name}: {added.n_grains} grains, {added.trusted_pct:.0f} % trusted, {added.role}"
+    )
 
 
 @dataset.command()
@@ -94,7 +96,7 @@ def show(
             f"{one.trusted_pct:3.0f} % trusted"
         )
     for problem in problems:
-        say(problem.text)
+        show_message(problem.text)
 
 
 @dataset.command()
@@ -118,7 +120,7 @@ def split(
     for name, role in roles.items():
         typer.echo(f"{name:30} {role}")
     counts = Counter(roles.values())
-    say(", ".join(f"{count} {role}" for role, count in counts.items()))
+    show_message(", ".join(f"{count} {role}" for role, count in counts.items()))
 
 
 @dataset.command()
@@ -153,7 +155,9 @@ def release(
     if json:
         print_json({"release": str(target), "fields": len(found.fields)})
         return
-    say(f"{len(found.fields)} fields in {target}: fill in what its README.md marks as not stated")
+    show_message(
+        f"{len(found.fields)} fields in {target}: fill in what its README.md marks as not stated"
+    )
 
 
 def _role(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from grainsmith.cli.terminal import print_json, progress_bar, say
+from grainsmith.cli.terminal import print_json, progress_bar, show_message
 from grainsmith.cli.view import open_viewer
 
 
@@ -27,8 +27,8 @@ def demo(
     if json:
         print_json({key: str(value) for key, value in asdict(files).items()})
     else:
-        say(files.summary)
-        say(
+        show_message(files.summary)
+        show_message(
             f"Labels, table, image and report are in {output}{_separator()}: open "
             f"{files.report}, or look at the grains with `grainsmith demo --view`; then try "
             "`grainsmith segment` on an image of your own."

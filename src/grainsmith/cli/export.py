@@ -1,4 +1,4 @@
-"""grainsmith export and import: grains to other programs and back."""
+"""grainsmith export and import: labels for other programs, and back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grainsmith.cli.terminal import print_json, say
+from grainsmith.cli.output_paths import check_outputs
+from grainsmith.cli.terminal import print_json, show_message
 
 if TYPE_CHECKING:
     from grainsmith.io.exchange import LabelledField
@@ -38,6 +39,7 @@ def export(
     """Write the grains of LABELS for another program."""
     from grainsmith.io.exchange import export_fields
 
+    check_outputs({"--output": output}, [labels, image, table])
     fields = (
         _fields_of_set(labels) if labels.is_dir() else [_field(labels, image, table, pixel_size)]
     )
@@ -51,7 +53,9 @@ def export(
     if json:
         print_json(facts)
         return
-    say(f"{facts['n_grains']} grains of {len(fields)} fields in {', '.join(facts['written'])}")
+    show_message(
+        f"{facts['n_grains']} grains of {len(fields)} fields in {', '.join(facts['written'])}"
+    )
 
 
 def import_(
@@ -77,6 +81,7 @@ def import_(
     """Read grains of another program and write them as labels, their minerals as a table."""
     from grainsmith.io.exchange import import_fields
 
+    check_outputs({"--output": output}, [source, image])
     shape = _shape(image) if image else ()
     fields = import_fields(source, format_name, shape=shape, trust_pickle=trust_pickle)
     several = len(fields) > 1
@@ -89,8 +94,8 @@ def import_(
         return
     for field, fact in zip(fields, facts, strict=True):
         for note in field.notes:
-            say(f"{field.name}: {note}")
-        say(f"{fact['n_grains']} grains in {fact['labels']}")
+            show_message(f"{field.name}: {note}")
+        show_message(f"{fact['n_grains']} grains in {fact['labels']}")
 
 
 def _field(
@@ -106,17 +111,17 @@ def _field(
     (field,) = import_fields(labels)
     field = replace(field, pixel_size_um=pixel_size or field.pixel_size_um)
     if image:
-        picture = read_image(image, crop_databar="no")
-        if picture.image.shape[:2] != field.labels.shape:
+        image_file = read_image(image, crop_databar="no")
+        if image_file.image.shape[:2] != field.labels.shape:
             raise MismatchError(
-                f"{image} is {picture.image.shape[:2]}, {labels} {field.labels.shape} (rows, "
+                f"{image} is {image_file.image.shape[:2]}, {labels} {field.labels.shape} (rows, "
                 "columns): they do not belong together"
             )
         field = replace(
             field,
-            image=picture.image,
+            image=image_file.image,
             name=image.stem,
-            pixel_size_um=field.pixel_size_um or picture.pixel_size_um,
+            pixel_size_um=field.pixel_size_um or image_file.pixel_size_um,
         )
     if table:
         rows = read_table(table)

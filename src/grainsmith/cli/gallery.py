@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grainsmith.cli.terminal import print_json, progress_bar, say
+from grainsmith.cli.output_paths import check_outputs
+from grainsmith.cli.terminal import print_json, progress_bar, show_message
 
 if TYPE_CHECKING:
     from grainsmith.data import ElementMap, Transform
@@ -78,13 +79,17 @@ def gallery(
 
     if not (grain or all_grains or sheet):
         raise MismatchError("give --grain N, --all FOLDER or --sheet FILE")
+    target = (output or Path(combo_name(grain))) if grain else None
+    check_outputs(
+        {"--output": target, "--sheet": sheet},
+        [labels, image, maps, transforms, minerals, table],
+    )
     settings = ComboSettings(
         scale="shared" if shared_scale else "per map", overlay=_overlay(overlay)
     )
     field = _field(labels, image, maps, transforms, minerals, table)
     facts: dict[str, Any] = {"files": []}
-    if grain:
-        target = output or Path(combo_name(grain))
+    if target is not None:
         combo = make_combo(field, grain, settings)
         save_combo(target, combo)
         facts["files"].append(str(target))
@@ -100,7 +105,7 @@ def gallery(
     if json:
         print_json(facts)
     else:
-        say(f"{len(facts['files'])} files written, the last one {facts['files'][-1]}")
+        show_message(f"{len(facts['files'])} files written, the last one {facts['files'][-1]}")
 
 
 def _field(
@@ -116,7 +121,7 @@ def _field(
     from grainsmith.io.labels.label_image import read_labels
     from grainsmith.io.tables.mineral_table import read_grain_csv
 
-    picture = read_image(image)
+    sem_image = read_image(image)
     opened = _maps(maps)
     placed = _transforms(transforms, opened)
     wanted = ("mineral", "score", "runner_up", "runner_up_score", "verdict")
@@ -124,13 +129,13 @@ def _field(
     if naming is not None:
         naming["runner_up"] = naming["runner_up"].fillna("")
     return prepare_field(
-        picture.image,
+        sem_image.image,
         read_labels(labels),
         opened,
         placed,
         table=read_grain_csv(table) if table is not None else None,
         naming=naming,
-        pixel_size_um=picture.pixel_size_um,
+        pixel_size_um=sem_image.pixel_size_um,
     )
 
 
@@ -141,7 +146,7 @@ def _maps(folder: Path | None) -> list[ElementMap]:
         return []
     opened = open_maps(folder)
     for problem in opened.problems:
-        say(f"left out: {problem}")
+        show_message(f"left out: {problem}")
     # The first map of an element counts, as an image has one place for each.
     return list({one.element: one for one in reversed(opened.maps)}.values())[::-1]
 
@@ -160,7 +165,7 @@ def _transforms(path: Path | None, maps: list[ElementMap]) -> dict[str, Transfor
     }
     missing = [one.element for one in maps if one.element not in found]
     if missing:
-        say(f"not in {path.name}, drawn as not aligned: {', '.join(missing)}")
+        show_message(f"not in {path.name}, drawn as not aligned: {', '.join(missing)}")
     return found
 
 

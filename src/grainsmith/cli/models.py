@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from grainsmith.cli.terminal import print_json, progress_bar, say
+from grainsmith.cli.terminal import print_json, progress_bar, show_message
 
 models = typer.Typer(help="List, inspect, add, remove and download models.", no_args_is_help=True)
 
@@ -61,7 +61,7 @@ def add(
     from grainsmith.models.registry import add_model
 
     entry = add_model(file, name=name)
-    say(f"added as {entry.name!r}: use it with --model {entry.name}")
+    show_message(f"added as {entry.name!r}: use it with --model {entry.name}")
 
 
 @models.command()
@@ -70,7 +70,7 @@ def remove(name: Annotated[str, typer.Argument(help="Name of one of your own mod
     from grainsmith.models.registry import remove_model
 
     remove_model(name)
-    say(f"removed {name!r}")
+    show_message(f"removed {name!r}")
 
 
 @models.command()
@@ -84,10 +84,10 @@ def download(
 
     if name not in SAM_NAMES:
         raise ModelError(f"{name!r} cannot be downloaded: there are {', '.join(SAM_NAMES)}")
-    say(f"{name}: {SAM_CARD['size_mb']} MB, {SAM_CARD['licence']}")
+    show_message(f"{name}: {SAM_CARD['size_mb']} MB, {SAM_CARD['licence']}")
     with progress_bar("Downloading (MB)") as on_progress:
         path = download_sam(name, on_progress=on_progress)
-    say(f"downloaded to {path}: use it with --model {name}")
+    show_message(f"downloaded to {path}: use it with --model {name}")
 
 
 @models.command()

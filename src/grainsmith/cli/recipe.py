@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from grainsmith.cli.terminal import say
+from grainsmith.cli.terminal import show_message
 
 
 def recipe(
@@ -25,4 +25,4 @@ def recipe(
         sys.stdout.buffer.write(Recipe().as_text().encode("utf-8"))
         return
     read_recipe(check)
-    say(f"{check} is a good recipe")
+    show_message(f"{check} is a good recipe")

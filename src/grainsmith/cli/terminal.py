@@ -1,4 +1,4 @@
-"""What every command says and how: JSON on stdout, bars and messages on stderr."""
+"""Output of all commands: JSON on stdout, progress bars and messages on stderr."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def fail(message: str, *, code: int = 2) -> int:
     return code
 
 
-def say(message: str) -> None:
-    """Print a message for people on stderr."""
+def show_message(message: str) -> None:
+    """Print a message on stderr."""
     sys.stderr.write(f"{message}\n")
 
 
 def print_json(result: dict[str, Any]) -> None:
-    """Print one JSON object on stdout; not-a-number becomes null, as JSON knows none."""
+    """Print one JSON object on stdout; NaN and infinity become null."""
     sys.stdout.write(json.dumps(_finite(result), ensure_ascii=False) + "\n")
 
 
@@ -36,7 +36,7 @@ def progress_bar(title: str) -> Iterator[OnProgress]:
     Yields
     ------
     OnProgress
-        To be handed to a core function.
+        Callback for a core function.
     """
     from rich.console import Console
     from rich.progress import Progress

@@ -1,4 +1,4 @@
-"""Labels -> table, minerals and statistics, for one field."""
+"""Measure the grains of one field."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from grainsmith.classify.mixed import find_mixed
 from grainsmith.data import no_progress
 from grainsmith.measure import measure_grains, measure_maps
 from grainsmith.measure.maps import pair_transforms
@@ -18,69 +19,82 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from grainsmith.data import ElementMap, LabelImage, OnProgress, SemImage, Transform
+    from grainsmith.io.labels.label_metadata import LabelMetadata
+
+_SCALE_TOLERANCE = 1e-3
+"""Relative difference up to which two pixel sizes are the same; files round them."""
 
 
 def measure_field(
     labels: LabelImage,
-    picture: SemImage | None,
+    image: SemImage | None,
     *,
     pixel_size_um: float = 0.0,
+    data_bar_rows: int = 0,
     maps: Sequence[ElementMap] = (),
     transforms: Mapping[str, Transform] | Sequence[Transform] = (),
     mixed: bool = False,
     on_progress: OnProgress = no_progress,
 ) -> pd.DataFrame:
-    """Measure the grains of a field, and what they are made of.
+    """Measure size, shape, intensity and composition of the grains of a field.
 
     Parameters
     ----------
     labels : (Y, X) int32 array
-    picture : SemImage or None
-        Its pixel size counts where there is one.
+    image : SemImage or None
+        Source of intensities, pixel size and data bar.
     pixel_size_um : float
-        Where there is no image; 0 = unknown.
+        Pixel size in µm if there is no image; 0 = unknown.
+    data_bar_rows : int
+        Rows of the data bar if there is no image.
     maps, transforms
         See `measure.measure_maps`.
     mixed : bool
-        Also judge which grains are of two minerals: columns `mixed` and `purity`, see
-        `classify.mixed.find_mixed`. Needs maps.
+        Also add the columns `mixed` and `purity` of `classify.mixed.find_mixed`; needs maps.
     on_progress : callable
-        Of the grains.
+        Receives (done, total) of the grains.
+
+    Returns
+    -------
+    DataFrame
+        One row per grain, index `label`.
     """
     table = measure_grains(
         labels,
-        pixel_size_um=picture.pixel_size_um if picture else pixel_size_um,
-        image=picture.image if picture else None,
-        data_bar_rows=picture.data_bar_rows if picture else 0,
+        pixel_size_um=image.pixel_size_um if image else pixel_size_um,
+        image=image.image if image else None,
+        data_bar_rows=image.data_bar_rows if image else data_bar_rows,
         on_progress=on_progress,
     )
     if maps:
         table = table.join(measure_maps(labels, maps, transforms))
     if mixed:
-        from grainsmith.classify.mixed import find_mixed
-
-        placed = {one.element: transform for _, one, transform in pair_transforms(maps, transforms)}
-        table = table.join(find_mixed(labels, maps, placed, on_progress=on_progress))
+        by_element = {
+            element_map.element: transform
+            for _, element_map, transform in pair_transforms(maps, transforms)
+        }
+        table = table.join(find_mixed(labels, maps, by_element, on_progress=on_progress))
     return table
 
 
 def field_of(
     table: pd.DataFrame, labels: LabelImage, *, data_bar_rows: int = 0, grid_px: float = 0.0
 ) -> FieldGrains:
-    """Return a measured field as the statistics want it.
+    """Return a measured field in the form that statistics take.
 
     Parameters
     ----------
     table : DataFrame
+        From `measure_field`.
     labels : (Y, X) int array
     data_bar_rows : int
-        Rows at the bottom that are no part of the field.
+        Rows at the bottom that are not part of the field.
     grid_px : float
-        Also count by a grid of points so far apart; 0 = no.
+        Distance of the points of a grid by which grains are counted too; 0 = no grid.
     """
-    seen = labels[: labels.shape[0] - data_bar_rows]
-    field = FieldGrains(table=table, height_px=seen.shape[0], width_px=seen.shape[1])
-    return replace(field, grid_hits=grid_hits(seen, grid_px)) if grid_px else field
+    visible = labels[: labels.shape[0] - data_bar_rows]
+    field = FieldGrains(table=table, height_px=visible.shape[0], width_px=visible.shape[1])
+    return replace(field, grid_hits=grid_hits(visible, grid_px)) if grid_px else field
 
 
 def quick_median_px(labels: LabelImage, *, data_bar_rows: int = 0) -> tuple[int, float]:
@@ -118,3 +132,61 @@ def quick_median_px(labels: LabelImage, *, data_bar_rows: int = 0) -> tuple[int,
     )
     field = FieldGrains(table=table, height_px=height, width_px=width)
     return len(regions), median_sizes([field], StatisticsSettings(), "px")["number"]
+
+
+def combine_metadata(
+    metadata: LabelMetadata,
+    image: SemImage | None,
+    *,
+    pixel_size_um: float = 0.0,
+    edge_rule: str = "",
+) -> LabelMetadata:
+    """Return the metadata of labels, completed by their image and by the user.
+
+    Parameters
+    ----------
+    metadata : LabelMetadata
+        Metadata of the label file.
+    image : SemImage or None
+        Image of the grains; what it says takes precedence over the label file.
+    pixel_size_um : float
+        Pixel size given by the user, which takes precedence over both; 0 = not given.
+    edge_rule : str
+        Rule of the statistics; adds a note if it needs edge grains that have been removed.
+
+    Returns
+    -------
+    LabelMetadata
+        Its notes name contradictions.
+    """
+    notes = list(dict.fromkeys([*(image.notes if image else ()), *metadata.notes]))
+    size, origin = metadata.pixel_size_um, metadata.pixel_size_source
+    rows = metadata.data_bar_rows
+    if image is not None:
+        if image.pixel_size_um > 0:
+            if abs(size - image.pixel_size_um) > _SCALE_TOLERANCE * size > 0:
+                notes.append(
+                    f"The labels say {size:g} µm per pixel, the image {image.pixel_size_um:g}: "
+                    "the image counts."
+                )
+            size, origin = image.pixel_size_um, image.pixel_size_source
+        if image.data_bar_rows and rows and image.data_bar_rows != rows:
+            notes.append(
+                f"The labels have a data bar of {rows} rows, the image one of "
+                f"{image.data_bar_rows}: the image counts."
+            )
+        rows = image.data_bar_rows or rows
+    if pixel_size_um > 0:
+        size, origin = pixel_size_um, "given by hand"
+    if metadata.edge_grains_removed and edge_rule == "count all":
+        notes.append(
+            "Grains at the edge were removed from these labels, so 'count all' counts as 'drop'."
+        )
+    return replace(
+        metadata,
+        pixel_size_um=size,
+        pixel_size_source=origin,
+        data_bar_rows=rows,
+        source=image.source if image and image.source else metadata.source,
+        notes=tuple(notes),
+    )

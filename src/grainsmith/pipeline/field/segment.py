@@ -1,4 +1,4 @@
-"""Image -> grains, for one field."""
+"""Segment one field, and write its labels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from grainsmith.data import LabelImage, OnProgress, SemImage, no_progress
 from grainsmith.io.files.provenance import provenance, write_json
 from grainsmith.io.labels.label_image import write_labels
+from grainsmith.io.labels.label_metadata import LabelMetadata
 from grainsmith.segment import Prediction, SegmentSettings, draw_grains, predict
 
 if TYPE_CHECKING:
@@ -21,20 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentedField:
-    """A field with its grains.
+    """Grains of a field.
 
     Attributes
     ----------
     image : SemImage
-        As it was read.
     labels : (Y, X) int32 array
         Of the shape of the image file; the data bar is background.
     table : DataFrame
-        Index `label`: confidence, flow_error, probability.
+        Index `label`; columns confidence, flow_error, probability.
     prediction : Prediction
-        To draw again with other thresholds.
+        Output of the network, from which labels are drawn with other thresholds.
     note : str
-        Why there is no grain; "" otherwise.
+        Reason if there is no grain.
     """
 
     image: SemImage
@@ -44,7 +44,7 @@ class SegmentedField:
     note: str = ""
 
     def facts(self) -> dict[str, Any]:
-        """Return what is to be said of the result, ready for JSON."""
+        """Return a JSON-ready summary of the result."""
         return {
             "image": self.image.source,
             "n_grains": len(self.table),
@@ -71,9 +71,8 @@ def segment_field(
     image : SemImage
         Its data bar is left out and stays background.
     settings : SegmentSettings
-        How grains are found.
     on_progress : callable
-        Told (tiles done, tiles in all); raising in it stops within one tile.
+        Receives (finished tiles, all tiles); an exception in it stops within one tile.
     """
     prediction = predict(image.cropped, settings, on_progress=on_progress)
     grains = draw_grains(prediction, settings)
@@ -87,28 +86,36 @@ def segment_field(
 
 
 def write_segmented(
-    path: Path, found: SegmentedField, settings: SegmentSettings, *, inputs: Sequence[Path]
+    path: Path, result: SegmentedField, settings: SegmentSettings, *, inputs: Sequence[Path]
 ) -> None:
-    """Write the labels of a field, and beside them a JSON that says where they come from.
+    """Write the labels of a field, and their provenance to a JSON beside them.
 
     Parameters
     ----------
     path : Path
         Ends in .tif; the JSON has the same stem.
-    found : SegmentedField
+    result : SegmentedField
     settings : SegmentSettings
-        With which it was found.
+        Settings of the segmentation.
     inputs : sequence of Path
-        Files that were read; their SHA-256 is kept.
+        Files that were read; their SHA-256 is recorded.
     """
-    write_labels(path, found.labels, pixel_size_um=found.image.pixel_size_um)
-    said = {"name": found.prediction.model, "sha256": found.prediction.fingerprint}
-    origin = provenance(list(inputs), settings=settings_dict(settings), model=said)
-    write_json(path.with_suffix(".json"), {**found.facts(), "provenance": origin})
+    facts = result.facts()
+    metadata = LabelMetadata(
+        pixel_size_um=result.image.pixel_size_um,
+        pixel_size_source=result.image.pixel_size_source,
+        data_bar_rows=result.image.data_bar_rows,
+        source=result.image.source,
+        notes=tuple(facts["notes"]),
+    )
+    write_labels(path, result.labels, metadata=metadata)
+    model = {"name": result.prediction.model, "sha256": result.prediction.fingerprint}
+    origin = provenance(list(inputs), settings=settings_dict(settings), model=model)
+    write_json(path.with_suffix(".json"), {**facts, "provenance": origin})
 
 
 def with_data_bar(labels: LabelImage, image: SemImage) -> LabelImage:
-    """Give labels of the field the shape of the image file: the data bar is background."""
+    """Extend labels by the data bar of the image, as background."""
     if not image.data_bar_rows:
         return labels
     bar = np.zeros((image.data_bar_rows, labels.shape[1]), np.int32)
@@ -116,12 +123,12 @@ def with_data_bar(labels: LabelImage, image: SemImage) -> LabelImage:
 
 
 def with_pixel_size(image: SemImage, pixel_size_um: float) -> SemImage:
-    """Return the image with a pixel size given by hand; 0 keeps what the file says."""
+    """Return the image with a pixel size given by the user; 0 keeps that of the file."""
     if pixel_size_um == 0:
         return image
     return replace(image, pixel_size_um=pixel_size_um, pixel_size_source="given by hand")
 
 
 def settings_dict(settings: SegmentSettings) -> dict[str, Any]:
-    """Return settings as they are kept with a result."""
+    """Return settings as they are recorded with a result."""
     return {"segment": asdict(settings)}
