@@ -37,12 +37,13 @@ def clean(
     from dataclasses import replace
 
     from grainsmith.clean import GrainIndex, clean_labels, count_reasons
-    from grainsmith.io.labels.label_image import read_labels, write_labels
-    from grainsmith.io.labels.label_metadata import read_label_metadata
+    from grainsmith.io.labels.label_image import read_label_file, write_labels
 
     check_tiff_name("--output", output)
     check_outputs({"--output": output}, [labels])
-    before, metadata = read_labels(labels), read_label_metadata(labels)
+    label_file = read_label_file(labels)
+    notes = tuple(dict.fromkeys([*label_file.metadata.notes, *label_file.notes]))
+    metadata = replace(label_file.metadata, notes=notes)
     if pixel_size_um:
         metadata = replace(metadata, pixel_size_um=pixel_size_um, pixel_size_source="given by hand")
     if data_bar_rows is not None:
@@ -50,7 +51,7 @@ def clean(
     settings = make_settings(CleanSettings, given, drop_data_bar=metadata.data_bar_rows > 0)
     with progress_bar("Cleaning") as on_progress:
         result = clean_labels(
-            before,
+            label_file.labels,
             settings,
             pixel_size_um=metadata.pixel_size_um,
             data_bar_rows=metadata.data_bar_rows,
@@ -75,6 +76,8 @@ def clean(
             }
         )
         return
+    for note in metadata.notes:
+        show_message(note)
     reasons = count_reasons(result.removed)
     show_message(f"{len(result.removed)} grains removed{f' ({reasons})' if reasons else ''}")
     show_message(

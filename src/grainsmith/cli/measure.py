@@ -76,8 +76,7 @@ def measure(
 ) -> None:
     """Measure the grains of LABELS: one row per grain, in px and, if the scale is known, in µm."""
     from grainsmith.io.files.provenance import write_json
-    from grainsmith.io.labels.label_image import read_labels
-    from grainsmith.io.labels.label_metadata import read_label_metadata
+    from grainsmith.io.labels.label_image import read_label_file
     from grainsmith.io.tables.grain_table import write_table
     from grainsmith.measure import pieces_note
     from grainsmith.pipeline.field.measure import combine_metadata, field_of, measure_field
@@ -89,10 +88,11 @@ def measure(
         raise typer.BadParameter("mixed grains are found in element maps: give --maps FOLDER too")
     target = output or labels.with_name(f"{labels.stem}_grains.csv")
     _check_outputs(target, stats, report, [labels, image, maps, transforms])
-    label_image = read_labels(labels)
+    label_file = read_label_file(labels)
+    label_image = label_file.labels
     sem_image = _read_image(image)
     metadata = combine_metadata(
-        read_label_metadata(labels),
+        label_file.metadata,
         sem_image,
         pixel_size_um=pixel_size,
         edge_rule=settings.edge_rule,
@@ -116,7 +116,12 @@ def measure(
             on_progress=on_progress,
         )
     pieces = pieces_note(table)
-    notes = [*metadata.notes, *(placed.notes if placed else ()), *([pieces] if pieces else [])]
+    notes = [
+        *label_file.notes,
+        *metadata.notes,
+        *(placed.notes if placed else ()),
+        *([pieces] if pieces else []),
+    ]
     write_table(target, table)
     field = field_of(table, label_image, data_bar_rows=metadata.data_bar_rows, grid_px=grid)
     statistics = summarize(field, settings)
