@@ -91,6 +91,21 @@ def test_states_and_examples_are_kept_with_the_layer():
     assert GrainsMetadata.of(layer) == GrainsMetadata(states={1: "drawn"}, examples={2: "quartz"})
 
 
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        (GrainsMetadata(source="field_masks.tif"), True),
+        (GrainsMetadata(source="a#1.tif"), True),
+        (GrainsMetadata(), False),
+        (GrainsMetadata(source=""), False),
+        (GrainsMetadata(source="field.tif", model={"name": "grains"}), False),
+        (GrainsMetadata(source="m.zarr#0,100,0,200,0a1b2c"), False),
+    ],
+)
+def test_labels_of_a_file_are_told_from_a_segmentation(metadata, expected):
+    assert metadata.is_from_file is expected
+
+
 def test_renamed_image_is_followed():
     own = _labels(GrainsMetadata(image="old").for_layer())
     other = _labels(GrainsMetadata(image="another").for_layer())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari.settings import get_settings
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -61,10 +63,10 @@ WINDOW_KEYS: tuple[Key, ...] = (
 )
 """Keys that work with any active layer; napari binds undo and redo to labels layers only."""
 
-_NAPARI_KEYS = (
-    ("click", "select a grain; Shift+click selects more"),
-    ("2 · 3 · 4 · 5", "napari's brush, polygon, bucket and picker"),
-)
+_CLICK = ("click", "select a grain; Shift+click selects more")
+
+NAPARI_TOOLS = {"paint": "brush", "polygon": "polygon", "fill": "bucket", "picker": "picker"}
+"""Mode of a labels layer -> its name in napari's window."""
 
 
 def key_of(action: str) -> str:
@@ -75,7 +77,18 @@ def key_of(action: str) -> str:
 def keys_text() -> str:
     """Return all keys as an HTML table."""
     own = [(key.key, key.text) for key in (*KEYS, *WINDOW_KEYS)]
-    return f"<table>{_rows(own)}<tr><td>&nbsp;</td></tr>{_rows(_NAPARI_KEYS)}</table>"
+    napari = [(key, f"{name} of napari") for name, key in napari_keys().items()]
+    return f"<table>{_rows(own)}<tr><td>&nbsp;</td></tr>{_rows([_CLICK, *napari])}</table>"
+
+
+def napari_keys() -> dict[str, str]:
+    """Return the key of each of napari's drawing tools, as set in its preferences."""
+    bindings = get_settings().shortcuts.shortcuts
+    keys = {
+        name: bindings.get(f"napari:activate_labels_{mode}_mode", [])
+        for mode, name in NAPARI_TOOLS.items()
+    }
+    return {name: str(bound[0]) for name, bound in keys.items() if bound}
 
 
 def _rows(pairs: Iterable[tuple[str, str]]) -> str:

@@ -7,6 +7,7 @@ declares to be an element map keeps what is known of it as an image.
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _KEY = "grainsmith"
+_REGION = re.compile(r"#\d+,\d+,\d+,\d+,[0-9a-f]+$")
+"""End of the address of a region of a mosaic, of which the grains were segmented."""
 
 
 class Role(StrEnum):
@@ -249,6 +252,12 @@ class GrainsMetadata(LayerMetadata):
     prediction: Any = None
     seal: str = ""
     unsaved_edits: int | None = None
+
+    @property
+    def is_from_file(self) -> bool:
+        """Whether the labels were read from a file of labels, not segmented."""
+        is_region = _REGION.search(self.source or "") is not None
+        return bool(self.source) and not self.model and not is_region
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

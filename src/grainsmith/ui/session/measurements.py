@@ -19,7 +19,7 @@ from grainsmith.data import no_progress
 from grainsmith.measure import measure_grains, measure_maps, tile_checksums, update_grains
 from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.labels import features_of, table_of
-from grainsmith.ui.layers.metadata import ImageMetadata, states_of
+from grainsmith.ui.layers.metadata import GrainsMetadata, ImageMetadata, states_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,8 @@ class Measurements:
         if layer is None or self._shapes is None:
             return pd.DataFrame()
         table = table_of(layer)
-        source = pd.Series("model", index=table.index, dtype=object)
+        origin = "file" if GrainsMetadata.of(layer).is_from_file else "model"
+        source = pd.Series(origin, index=table.index, dtype=object)
         manual = {label: state for label, state in states_of(layer).items() if state != "auto"}
         source.update(pd.Series(manual, dtype=object))
         table.insert(0, "source", source)
