@@ -20,7 +20,7 @@ from grainsmith.ui.layers.labels import features_of, table_of
 from grainsmith.ui.panels.messages import NO_GRAINS
 from grainsmith.ui.panels.table import TablePanel
 from grainsmith.ui.session import session_of
-from grainsmith.ui.widgets.grain_table_model import GrainTableModel, rows_that_fit, text_of
+from grainsmith.ui.widgets.grain_table_model import GrainTableModel, cell_text, matching_rows
 
 WAIT_MS = 120_000
 """The first measuring compiles; a busy machine takes its time."""
@@ -224,7 +224,7 @@ def test_wrong_filter_is_said_and_what_was_shown_stays(panel):
     rows = panel.model.rowCount()
     panel.filter("ecd_um >>")
     assert panel.model.rowCount() == rows
-    assert "is no filter" in panel.count
+    assert "is not a filter" in panel.count
     panel.filter("ecd_um > 1e6")
     assert panel.count == f"0 of {rows} grains"
 
@@ -289,13 +289,13 @@ def table():
     ],
 )
 def test_filters(text, labels, table):
-    assert table.index[rows_that_fit(table, text)].tolist() == labels
+    assert table.index[matching_rows(table, text)].tolist() == labels
 
 
 @pytest.mark.parametrize("text", ["ecd >", "diameter > 3", "ecd_um == @pd", "x = 3", "1 > 0"])
 def test_what_is_no_filter_is_refused(text, table):
     with pytest.raises(ValueError, match="is no"):
-        rows_that_fit(table, text)
+        matching_rows(table, text)
 
 
 def test_sorting_puts_gaps_last_both_ways(table):
@@ -324,8 +324,8 @@ def test_sorting_puts_gaps_last_both_ways(table):
         ("quartz", "quartz"),
     ],
 )
-def test_text_of_cells(value, text):
-    assert text_of(value) == text
+def test_cell_text_cells(value, text):
+    assert cell_text(value) == text
 
 
 def test_65000_rows_are_sorted_and_filtered():

@@ -1,4 +1,4 @@
-"""Roles follow the layer list; layers carry values both ways."""
+"""The active layers follow the layer list and the user."""
 
 import numpy as np
 import pandas as pd
@@ -9,11 +9,9 @@ pytest.importorskip("napari")
 from napari.components import ViewerModel
 
 from grainsmith.data import ElementMap, SemImage, Transform
-from grainsmith.errors import MismatchError
 from grainsmith.ui.layers.element_maps import element_map_of, map_layer
-from grainsmith.ui.layers.geometry import pixel_size_um_of, place_map, set_pixel_size, transform_of
-from grainsmith.ui.layers.images import image_layer, sem_image_of
-from grainsmith.ui.layers.labels import labels_options, table_of
+from grainsmith.ui.layers.images import image_layer
+from grainsmith.ui.layers.labels import labels_options
 from grainsmith.ui.layers.metadata import GrainsMetadata, OverlayMetadata, Role
 from grainsmith.ui.session import session_of
 
@@ -96,70 +94,6 @@ def test_made_truth_is_not_taken_for_grains(model):
     assert session_of(model).active.grains is None
 
 
-def test_picture_goes_to_a_layer_and_back(model):
-    layer = _add(model, image_layer(SEM))
-    back = sem_image_of(layer)
-    np.testing.assert_array_equal(back.image, SEM.image)
-    for name in ("pixel_size_um", "pixel_size_source", "data_bar_rows", "source", "notes"):
-        assert getattr(back, name) == getattr(SEM, name)
-
-
-def test_a_stack_is_no_picture(model):
-    with pytest.raises(MismatchError, match="split the stack"):
-        sem_image_of(model.add_image(np.zeros((2, 4, 4))))
-
-
-@pytest.mark.parametrize(
-    ("units", "scale", "expected"),
-    [
-        pytest.param(("nm", "nm"), 250.0, 0.25, id="nm"),
-        pytest.param(("um", "um"), 0.25, 0.25, id="um"),
-        pytest.param(("pixel", "pixel"), 0.25, 0.0, id="pixel-is-unknown"),
-    ],
-)
-def test_pixel_size_of_a_layer(model, units, scale, expected):
-    layer = model.add_image(np.zeros((4, 4)), scale=(scale, scale), units=units)
-    assert pixel_size_um_of(layer) == pytest.approx(expected)
-
-
-MATRIX = np.array([[1.9, 0.02, 3.0], [-0.02, 2.1, -7.0], [0, 0, 1]])
-
-
-@pytest.mark.parametrize("place", [{}, {"translate": (3, 4), "affine": np.diag([2.0, 2.0, 1])}])
-def test_transform_goes_to_a_layer_and_back(model, place):
-    image = _add(model, image_layer(SEM))
-    for name, value in place.items():
-        setattr(image, name, value)
-    wanted = Transform(matrix=MATRIX, z=12.0, verdict="aligned")
-    iron = _add(model, map_layer(IRON, image, wanted))
-    for transform in (wanted, Transform.from_shift(1, 2, z=3.0, verdict="unsure")):
-        place_map(iron, image, transform)
-        back = transform_of(iron, image)
-        np.testing.assert_allclose(back.matrix, transform.matrix, atol=1e-9)
-        assert (back.z, back.verdict) == (transform.z, transform.verdict)
-    assert element_map_of(iron).name == "Fe Ka1"
-
-
-@pytest.mark.parametrize("size", [0.5, 0.0])
-def test_a_new_pixel_size_takes_everything_along(model, size):
-    image = _add(model, image_layer(SEM))
-    grains = model.add_labels(np.zeros((10, 20), np.int32), **labels_options(image, name="g"))
-    iron = _add(model, map_layer(IRON, image, Transform(matrix=MATRIX)))
-    set_pixel_size(image, size, "hand", list(model.layers))
-    assert pixel_size_um_of(image) == pixel_size_um_of(grains) == size
-    np.testing.assert_allclose(transform_of(iron, image).matrix, MATRIX, atol=1e-9)
-    assert sem_image_of(image).pixel_size_source == "hand"
-
-
-def test_table_goes_to_features_and_back(model):
-    image = _add(model, image_layer(SEM))
-    table = pd.DataFrame({"confidence": [0.9, 0.4]}, index=pd.Index([3, 7], name="label"))
-    options = labels_options(image, name="grains", table=table)
-    layer = model.add_labels(np.zeros(SEM.image.shape, np.int32), **options)
-    assert list(layer.features["index"]) == [3, 7]
-    pd.testing.assert_frame_equal(table_of(layer), table, check_names=False)
-
-
 def test_every_kind_of_edit_is_told(model):
     roles, told = session_of(model).active, []
     roles.grains_edited.connect(lambda: told.append(1))
@@ -181,8 +115,3 @@ def test_every_kind_of_edit_is_told(model):
     changes()
     grains.data = GRAINS * 3
     assert not changes()
-
-
-def test_a_picture_without_numbers_still_becomes_a_layer():
-    picture = SemImage(image=np.full((8, 8), np.nan, np.float32), source="x")
-    assert image_layer(picture)[1]["contrast_limits"] == (0.0, 1.0)

@@ -1,4 +1,4 @@
-"""The one door to threads: results, failures, Cancel, the button that comes back."""
+"""Background jobs: results, errors, progress, Cancel, and the button that is enabled again."""
 
 import itertools
 import threading
@@ -38,40 +38,46 @@ def _count(total, *, pause_s=0.0, on_progress):
     return threading.current_thread()
 
 
-def test_result_arrives_on_the_gui_thread(button, qtbot):
-    got = []
+def test_result_arrives_in_the_gui_thread(button, qtbot):
+    results = []
     run_in_background(
         threading.current_thread,
         busy=button,
-        then=lambda thread: got.append((thread, threading.current_thread())),
+        then=lambda thread: results.append((thread, threading.current_thread())),
     )
     assert not button.isEnabled()
-    qtbot.waitUntil(lambda: bool(got) and button.isEnabled())
-    worked_in, delivered_in = got[0]
+    qtbot.waitUntil(lambda: bool(results) and button.isEnabled())
+    worked_in, delivered_in = results[0]
     assert worked_in is not threading.main_thread()
     assert delivered_in is threading.main_thread()
 
 
-def test_progress_shows_the_true_total_and_goes_away(button, progress, qtbot):
-    seen, got = [], []
-    progress.advance = lambda done, total: seen.append((done, total))
+def test_progress_shows_the_total_and_ends(button, progress, qtbot):
+    steps_shown, results = [], []
+    progress.advance = lambda done, total: steps_shown.append((done, total))
     run_in_background(
-        _count, 7, pause_s=0.03, busy=button, then=got.append, progress=progress, title="Counting"
+        _count,
+        7,
+        pause_s=0.03,
+        busy=button,
+        then=results.append,
+        progress=progress,
+        title="Counting",
     )
     assert not progress.isHidden()
-    qtbot.waitUntil(lambda: bool(got))
-    qtbot.waitUntil(lambda: (7, 7) in seen)
-    assert {total for _, total in seen} == {7}
+    qtbot.waitUntil(lambda: bool(results))
+    qtbot.waitUntil(lambda: (7, 7) in steps_shown)
+    assert {total for _, total in steps_shown} == {7}
     assert progress.isHidden()
 
 
 def test_signals_are_throttled(button, progress, qtbot, monkeypatch):
-    seen, results, seconds = [], [], itertools.count(0, 0.001)
+    steps_shown, results, seconds = [], [], itertools.count(0, 0.001)
     monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
-    progress.advance = lambda done, _total: seen.append(done)
+    progress.advance = lambda done, _total: steps_shown.append(done)
     run_in_background(_count, 5000, busy=button, then=results.append, progress=progress)
-    qtbot.waitUntil(lambda: bool(results) and 5000 in seen)
-    assert len(seen) <= 2 + 5 * 10  # five seconds by that clock
+    qtbot.waitUntil(lambda: bool(results) and 5000 in steps_shown)
+    assert len(steps_shown) <= 2 + 5 * 10  # five seconds by that clock
 
 
 def test_cancel_stops_at_the_next_step(button, progress, qtbot):
@@ -101,7 +107,7 @@ def test_cancel_stops_at_the_next_step(button, progress, qtbot):
     assert progress.isHidden()
 
 
-def test_an_error_goes_to_the_panel_that_asks_for_it(button, qtbot, monkeypatch):
+def test_error_is_passed_to_the_panel(button, qtbot, monkeypatch):
     shown, received, error = [], [], ReadError("x.tif is empty")
     monkeypatch.setattr(background, "show_error", shown.append)
 
@@ -119,7 +125,7 @@ def test_an_error_goes_to_the_panel_that_asks_for_it(button, qtbot, monkeypatch)
     [ReadError("x.tif is empty"), ValueError("too small"), MemoryError("8 GB wanted")],
     ids=lambda error: type(error).__name__,
 )
-def test_what_the_user_can_mend_is_a_message(button, qtbot, monkeypatch, error):
+def test_error_that_the_user_can_fix_is_a_message(button, qtbot, monkeypatch, error):
     shown = []
     monkeypatch.setattr(background, "show_error", shown.append)
 
@@ -131,7 +137,7 @@ def test_what_the_user_can_mend_is_a_message(button, qtbot, monkeypatch, error):
     assert shown == [str(error)]
 
 
-def test_a_bug_is_not_hidden(button, qtbot):
+def test_other_exceptions_are_raised(button, qtbot):
     def fail():
         raise KeyError("oops")
 
@@ -141,8 +147,8 @@ def test_a_bug_is_not_hidden(button, qtbot):
     assert caught[0][0] is KeyError
 
 
-def test_work_for_a_closed_dock_is_stopped(qtbot):
-    button, steps, got = QPushButton(), [], []
+def test_job_of_a_closed_dock_is_cancelled(qtbot):
+    button, steps, results = QPushButton(), [], []
     progress = ProgressBar()
 
     def endless(on_progress):
@@ -153,10 +159,10 @@ def test_work_for_a_closed_dock_is_stopped(qtbot):
         finally:
             steps.append("stopped")
 
-    run_in_background(endless, busy=button, then=got.append, progress=progress)
+    run_in_background(endless, busy=button, then=results.append, progress=progress)
     qtbot.wait(20)
     button.deleteLater()
     progress.deleteLater()
     qtbot.waitUntil(lambda: steps == ["stopped"])
     qtbot.wait(20)
-    assert got == []
+    assert results == []

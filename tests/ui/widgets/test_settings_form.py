@@ -1,4 +1,4 @@
-"""Forms are made from the settings themselves."""
+"""Forms of settings dataclasses."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -12,7 +12,7 @@ from grainsmith.ui.widgets.settings_form import Form, attribute_docs, label_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to bake.
+    """Settings of an example.
 
     Attributes
     ----------
@@ -50,21 +50,21 @@ def test_untouched_form_gives_the_defaults(form):
     assert form.settings() == Settings()
 
 
-def test_values_come_back_even_large_and_tiny_ones(form):
+def test_large_and_tiny_values_are_returned(form):
     form["min_area_px"].value = 123_456
     form["rate"].value = 3e-6
     form["kind"].value = "wheat"
     assert form.settings() == Settings(min_area_px=123_456, rate=3e-6, kind="wheat")
 
 
-def test_labels_units_and_tooltips_are_said_once(form):
+def test_labels_and_tooltips_come_from_the_class(form):
     assert form["min_area_px"].label == "Min area (px)"
     assert form["min_area_px"].tooltip == "Smaller loaves are thrown away."
     assert form["diameter_um"].tooltip == "Of the loaf."
     assert form["height_um"].tooltip == "How high"
 
 
-def test_hidden_settings_have_no_row_but_a_value(form):
+def test_hidden_settings_have_a_value_and_no_row(form):
     assert "secret" not in {row.name for row in form}
     assert form.settings(secret=9).secret == 9
 
@@ -72,12 +72,12 @@ def test_hidden_settings_have_no_row_but_a_value(form):
 def test_showing_other_settings_sends_one_signal(form, qtbot):
     sent = []
     form.changed.connect(lambda: sent.append(form.settings()))
-    wanted = Settings(min_area_px=1, diameter_um=2.0, kind="wheat")
-    form.show_settings(wanted)
-    assert sent == [wanted]
+    expected = Settings(min_area_px=1, diameter_um=2.0, kind="wheat")
+    form.show_settings(expected)
+    assert sent == [expected]
 
 
-def test_clashing_values_are_refused(form):
+def test_contradictory_values_raise(form):
     form["min_area_px"].min = -10
     form["min_area_px"].value = -1
     with pytest.raises(ValueError, match="min_area_px must be 0 or more, got -1"):

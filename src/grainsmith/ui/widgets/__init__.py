@@ -1,1 +1,1 @@
-"""Qt widgets that know nothing of layers."""
+"""Generic Qt widgets, independent of layers."""

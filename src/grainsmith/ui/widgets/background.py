@@ -1,4 +1,4 @@
-"""The one door to background threads, and the bar that shows what goes on behind it."""
+"""Run functions of the library in background threads, with progress and Cancel."""
 
 from __future__ import annotations
 
@@ -23,27 +23,26 @@ if TYPE_CHECKING:
     from grainsmith.ui.widgets.progress_bar import ProgressBar
 
 _SIGNAL_INTERVAL_S = 0.1
-"""More than ten signals a second slow the drawing down and nobody reads them."""
-
+"""More signals slow the drawing down, and nobody can read them."""
 
 USER_ERRORS = (GrainsmithError, ValueError, OSError, MemoryError)
 """Errors that the user can fix; anything else is a bug."""
 
 
 class Cancelled(Exception):  # noqa: N818  (no error: the user asked for it)
-    """The user pressed Cancel; raised in the working thread by `on_progress`."""
+    """The user pressed Cancel; raised by `on_progress` in the background thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What came of the work: its value, or what it raised."""
+    """The result of a job, or its exception."""
 
     value: Any = None
     error: Exception | None = None
 
 
 class _Job(QObject):
-    """The work as the thread sees it, and its way of reporting to the GUI thread."""
+    """A function call in the background thread, with signals to the GUI thread."""
 
     advanced = Signal(int, int)
 
@@ -58,24 +57,24 @@ class _Job(QObject):
         self.tidied = False
 
     def __repr__(self) -> str:
-        # napari shows this where it asks whether to close while something runs.
+        # napari shows this when it asks whether to close while a job runs.
         return f"Grainsmith: {self._title}"
 
     def __call__(self) -> _Outcome:
-        # napari never lets go of a worker: what it was given, whole images, must not stay with it.
+        # napari keeps every worker: the arguments, whole images, must not be kept with it.
         args, kwargs, self._args, self._kwargs = self._args, self._kwargs, (), {}
-        # An error is handed over as a value: napari would show the user's own Cancel as an error.
+        # Exceptions are returned as values: napari would show a Cancel as an error.
         try:
             return _Outcome(value=self._func(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001  (raised again on the GUI thread)
+        except Exception as error:  # noqa: BLE001  (raised again in the GUI thread)
             return _Outcome(error=error)
 
     def stop(self) -> None:
-        """Let the next report raise."""
+        """Raise `Cancelled` at the next step."""
         self._stop = True
 
     def on_progress(self, done: int, total: int) -> None:
-        """Report from the working thread; raises Stopped once that is asked for."""
+        """Send the number of finished steps and their total; raise `Cancelled` after `stop`."""
         if self._stop or self.worker.abort_requested:
             raise Cancelled
         now = time.monotonic()
@@ -95,30 +94,30 @@ def run_in_background(
     failed: Callable[[Exception], None] | None = None,
     **kwargs: Any,
 ) -> None:
-    """Run func off the GUI thread.
+    """Run a function in a background thread.
 
     Parameters
     ----------
     func : callable
-        A function of the library; it never touches Qt or the viewer.
+        A function of the library; must not touch Qt or the viewer.
     busy : widget
-        Disabled while func runs, enabled again whether it returns, fails or is stopped. When it is
-        gone (its dock was closed) the work is stopped and its result dropped.
+        Disabled while func runs. If it is destroyed (its dock is closed), the job is cancelled and
+        its result dropped.
     then : callable
-        Called with the result, on the GUI thread.
-    progress : Progress
-        Where given, func is called with `on_progress=`: its steps are shown, and Cancel raises
-        `Cancelled` from the next call of on_progress.
+        Called with the result, in the GUI thread.
+    progress : ProgressBar
+        If given, func gets the keyword argument `on_progress`; its steps are shown, and Cancel
+        raises `Cancelled` from the next call of it.
     title : str
-        What is going on, in the user's words.
+        Name of the job, for the user.
     stopped : callable
-        Called on the GUI thread after the user stopped the work.
+        Called in the GUI thread after Cancel.
     failed : callable
-        Called on the GUI thread with the error of func; without it napari shows a notification.
+        Called in the GUI thread with the exception of func; without it napari shows a notification.
 
     Notes
     -----
-    An error of `USER_ERRORS` is shown as a message; anything else is a bug and is raised with its
+    Exceptions of `USER_ERRORS` are shown as a message; any other is a bug and is raised with its
     traceback.
     """
     widget: QWidget = getattr(busy, "native", busy)
@@ -131,8 +130,8 @@ def run_in_background(
     widget.destroyed.connect(job.stop)
 
     def tidy() -> None:
-        # First after the work, so that `then` may start the next; again at the very end, as
-        # nothing is returned where napari itself stops the work on closing.
+        # Called before `then`, which may start the next job, and when the worker has finished,
+        # because nothing is returned if napari stops it on closing.
         if job.tidied:
             return
         job.tidied = True

@@ -1,4 +1,4 @@
-"""A small table of figures: one DataFrame at a time, read by people."""
+"""A read-only table widget for small DataFrames."""
 
 from __future__ import annotations
 
@@ -16,12 +16,18 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_MOST_ROWS = 2000
-"""Beyond that nobody reads on, and the table would be slow; files hold everything."""
+_MAX_ROWS = 2000
+"""More rows would make the table slow; files hold all of them."""
 
 
 class DataFrameTable(QTableWidget):
-    """Shows a DataFrame with its index as first column; sends `row_chosen` with the index."""
+    """A table of a DataFrame with its index as first column.
+
+    Attributes
+    ----------
+    row_chosen : Qt signal
+        Sent with the index of a clicked row.
+    """
 
     row_chosen = Signal(object)
 
@@ -36,9 +42,9 @@ class DataFrameTable(QTableWidget):
         self._index: list[Any] = []
         self.cellClicked.connect(lambda row, _column: self.row_chosen.emit(self._index[row]))
 
-    def show_frame(self, frame: pd.DataFrame, colours: Mapping[str, str]) -> None:
-        """Show a table; words that have a colour get a patch of it."""
-        shown = frame.iloc[:_MOST_ROWS]
+    def show_frame(self, frame: pd.DataFrame, colors: Mapping[str, str]) -> None:
+        """Show a DataFrame; words with a colour get a patch of it."""
+        shown = frame.iloc[:_MAX_ROWS]
         self._index = list(shown.index)
         self.clear()
         self.setRowCount(len(shown))
@@ -48,14 +54,14 @@ class DataFrameTable(QTableWidget):
         rows = zip(shown.index, shown.itertuples(index=False), strict=True)
         for row, (name, values) in enumerate(rows):
             for column, value in enumerate((name, *values)):
-                self.setItem(row, column, _item(value, colours))
+                self.setItem(row, column, _item(value, colors))
 
 
-def _item(value: Any, colours: Mapping[str, str]) -> QTableWidgetItem:
+def _item(value: Any, colors: Mapping[str, str]) -> QTableWidgetItem:
     item = QTableWidgetItem(_text(value))
     if isinstance(value, str):
-        if colours.get(value):
-            item.setData(Qt.ItemDataRole.DecorationRole, QColor(colours[value]))
+        if colors.get(value):
+            item.setData(Qt.ItemDataRole.DecorationRole, QColor(colors[value]))
     else:
         item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return item

@@ -1,4 +1,4 @@
-"""A grain table as Qt shows it: sorted and filtered by numpy, so that 65,000 rows stay quick."""
+"""A Qt model of a grain table, sorted and filtered by numpy to stay fast with 65,000 rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NO_INDEX = QModelIndex()
 
 
 class GrainTableModel(QAbstractTableModel):
-    """Rows of a DataFrame with the index `label`, in an order and choice of its own."""
+    """The rows of a DataFrame, index `label`, that pass a filter, in the order of a column."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,45 +29,45 @@ class GrainTableModel(QAbstractTableModel):
 
     @property
     def labels(self) -> np.ndarray:
-        """Labels of the rows shown, from top to bottom."""
+        """Labels of the visible rows, from top to bottom."""
         return np.asarray(self._table.index.to_numpy()[self._order])
 
     @property
     def shown(self) -> pd.DataFrame:
-        """The rows and columns shown, as a table."""
+        """The visible rows and columns."""
         names = [name for name in self._columns if name != "label"]
         return self._table.iloc[self._order][names]
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns shown; the first is "label"."""
+        """Names of the visible columns; the first is "label"."""
         return tuple(self._columns)
 
     def show(
         self, table: pd.DataFrame, columns: Iterable[str], *, filter_text: str | None = None
     ) -> None:
-        """Show a table, these of its columns, and the rows that fit a filter.
+        """Show some columns of a table and the rows that pass a filter.
 
         Raises
         ------
         ValueError
-            The filter cannot be understood; what was shown stays.
+            The filter is invalid; the previous rows stay visible.
         """
         text = self._filter if filter_text is None else filter_text
-        fits = rows_that_fit(table, text)
+        mask = matching_rows(table, text)
         self.beginResetModel()
         self._table, self._filter = table, text
         self._columns = ["label", *(name for name in columns if name in table)]
-        self._order = np.flatnonzero(fits)
+        self._order = np.flatnonzero(mask)
         self._apply_sort()
         self.endResetModel()
 
     def row_of(self, label: int) -> int:
-        """Return the row that shows a grain; -1 where the filter hides it."""
-        at = np.flatnonzero(self.labels == label)
-        return int(at[0]) if len(at) else -1
+        """Return the row of a grain; -1 if the filter hides it."""
+        rows = np.flatnonzero(self.labels == label)
+        return int(rows[0]) if len(rows) else -1
 
-    # --- what Qt asks
+    # --- interface of Qt
 
     def rowCount(self, _parent: QModelIndex = _NO_INDEX) -> int:  # noqa: N802  (Qt's name)
         """Return the number of rows."""
@@ -78,19 +78,19 @@ class GrainTableModel(QAbstractTableModel):
         return len(self._columns)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return the text of a cell; numbers stand on the right."""
+        """Return the text or alignment of a cell; numbers are right-aligned."""
         if role == Qt.ItemDataRole.TextAlignmentRole:
             left = isinstance(self._value(index), str)
             side = Qt.AlignmentFlag.AlignLeft if left else Qt.AlignmentFlag.AlignRight
             return side | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.DisplayRole:
-            return text_of(self._value(index))
+            return cell_text(self._value(index))
         return None
 
     def headerData(  # noqa: N802  (Qt's name)
         self, section: int, orientation: Any, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        """Return the name of a column with its unit."""
+        """Return the title of a column, with its unit."""
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
@@ -100,7 +100,7 @@ class GrainTableModel(QAbstractTableModel):
         return None
 
     def sort(self, column: int, order: Any = Qt.SortOrder.AscendingOrder) -> None:
-        """Sort by a column; rows without a value come last."""
+        """Sort by a column; missing values come last."""
         if not 0 <= column < len(self._columns):
             return
         self.layoutAboutToBeChanged.emit()
@@ -114,29 +114,30 @@ class GrainTableModel(QAbstractTableModel):
         return self._table.index[row] if name == "label" else self._table[name].iat[row]
 
     def _apply_sort(self) -> None:
-        name, rising = self._sort
+        name, ascending = self._sort
         if name != "label" and name not in self._table:
             return
         keys = self._table.index.to_series() if name == "label" else self._table[name]
-        ranks = keys.iloc[self._order].rank(method="dense", ascending=rising, na_option="bottom")
+        ranks = keys.iloc[self._order].rank(method="dense", ascending=ascending, na_option="bottom")
         self._order = self._order[np.argsort(ranks.to_numpy(), kind="stable")]
 
 
-def rows_that_fit(table: pd.DataFrame, text: str) -> np.ndarray:
-    """Return which rows a filter lets through.
+def matching_rows(table: pd.DataFrame, text: str) -> np.ndarray:
+    """Return a mask of the rows that pass a filter.
 
     Parameters
     ----------
     table : DataFrame
         Index `label`.
     text : str
-        "" lets all through; "412" or "412, 413" are labels; a word is looked for in the columns of
-        text ("quartz"); else a condition on columns ("ecd_um > 50 and touches_edge == False").
+        "" passes all rows; "412" or "412, 413" are labels; a word ("quartz") is searched in the
+        columns of text; anything else is a condition on columns ("ecd_um > 50 and touches_edge ==
+        False").
 
     Raises
     ------
     ValueError
-        None of these.
+        The text is none of these.
     """
     text = text.strip()
     if not text:
@@ -144,24 +145,24 @@ def rows_that_fit(table: pd.DataFrame, text: str) -> np.ndarray:
     numbers = text.replace(",", " ").split()
     if all(number.isdecimal() for number in numbers):
         return np.asarray(table.index.isin([int(number) for number in numbers]))
-    if not any(sign in text for sign in "<>=!"):
+    if not any(operator in text for operator in "<>=!"):
         return _rows_with_word(table, text)
     try:
-        found = table.eval(text, engine="python", local_dict={}, global_dict={})
-    except Exception as error:  # pandas raises nearly anything for what it cannot parse
+        result = table.eval(text, engine="python", local_dict={}, global_dict={})
+    except Exception as error:  # pandas raises nearly anything for text that it cannot parse
         columns = ", ".join(sorted(table.columns)[:3])
         raise ValueError(
-            f"'{text}' is no filter: {error}. Write a label, a word, or a condition such as "
+            f"'{text}' is not a filter: {error}. Enter a label, a word, or a condition such as "
             f"ecd_px > 20 (columns: {columns}, ...)"
         ) from error
-    fits = np.asarray(found)
-    if fits.shape != (len(table),) or fits.dtype != bool:
-        raise ValueError(f"'{text}' is no condition: compare a column, such as ecd_px > 20")
-    return fits
+    mask = np.asarray(result)
+    if mask.shape != (len(table),) or mask.dtype != bool:
+        raise ValueError(f"'{text}' is not a condition. Compare a column, such as ecd_px > 20.")
+    return mask
 
 
-def text_of(value: Any) -> str:
-    """Return a cell's text: four digits that count, nothing for nothing."""
+def cell_text(value: Any) -> str:
+    """Return the text of a cell: four significant digits, "" for a missing value."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool | np.bool_):
@@ -174,8 +175,8 @@ def text_of(value: Any) -> str:
 
 
 def _rows_with_word(table: pd.DataFrame, word: str) -> np.ndarray:
-    fits = np.zeros(len(table), bool)
+    mask = np.zeros(len(table), bool)
     for name in table.select_dtypes(exclude=["number", "bool"]):
         column = table[name].fillna("").astype(str)
-        fits |= column.str.contains(word, case=False, regex=False).to_numpy(dtype=bool)
-    return fits
+        mask |= column.str.contains(word, case=False, regex=False).to_numpy(dtype=bool)
+    return mask

@@ -1,4 +1,4 @@
-"""An image of pixels in a panel, laid out for the room that there is."""
+"""A label that shows an image as wide as the panel."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from qtpy.QtGui import QResizeEvent
 
-_LEAST_TILE_PX, _MOST_TILE_PX = 84, 180
+_MIN_TILE_PX, _MAX_TILE_PX = 84, 180
 _GAP_PX = 6
 
 
 class ImageView(QLabel):
-    """An image of pixels, as wide as there is room; sends `resized` when that changes."""
+    """An image that is as wide as the panel.
+
+    Attributes
+    ----------
+    resized : Qt signal
+        Sent when the width has changed.
+    """
 
     resized = Signal()
 
@@ -28,30 +34,30 @@ class ImageView(QLabel):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setWordWrap(True)
 
-    def minimumSizeHint(self) -> QSize:  # noqa: N802  (Qt's word)
+    def minimumSizeHint(self) -> QSize:  # noqa: N802  (Qt's name)
         """Keep the dock from growing with the image."""
         return QSize(0, self.pixmap().height() if not self.pixmap().isNull() else 40)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  (Qt's word)
-        """Tell of a new width."""
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  (Qt's name)
+        """Send `resized` for a new width."""
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self.resized.emit()
 
-    def show_picture(self, picture: npt.NDArray[np.uint8]) -> None:
+    def show_image(self, image: npt.NDArray[np.uint8]) -> None:
         """Show a (Y, X, 3) image."""
-        self.setPixmap(QPixmap.fromImage(image_of(picture)))
+        self.setPixmap(QPixmap.fromImage(to_qimage(image)))
 
-    def layout_of(self, places: int) -> tuple[int, int]:
-        """Return tiles in a row and the side of one, for the room that there is."""
-        room = max(self.width() - _GAP_PX, 2 * _LEAST_TILE_PX)
-        columns = max(2, min(places, room // (_LEAST_TILE_PX + _GAP_PX)))
-        side = room // columns - _GAP_PX
-        return columns, int(np.clip(side, _LEAST_TILE_PX - 20, _MOST_TILE_PX))
+    def tile_layout(self, n_tiles: int) -> tuple[int, int]:
+        """Return the number of tiles per row and their side in pixels that fit into the width."""
+        width = max(self.width() - _GAP_PX, 2 * _MIN_TILE_PX)
+        columns = max(2, min(n_tiles, width // (_MIN_TILE_PX + _GAP_PX)))
+        side = width // columns - _GAP_PX
+        return columns, int(np.clip(side, _MIN_TILE_PX - 20, _MAX_TILE_PX))
 
 
-def image_of(picture: npt.NDArray[np.uint8]) -> QImage:
-    """Return a (Y, X, 3) image as Qt's own, with its own memory."""
-    pixels = np.ascontiguousarray(picture)
+def to_qimage(image: npt.NDArray[np.uint8]) -> QImage:
+    """Copy a (Y, X, 3) image into a QImage."""
+    pixels = np.ascontiguousarray(image)
     height, width = pixels.shape[:2]
     return QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()

@@ -1,4 +1,4 @@
-"""Choose a model: those that come along, the user's own, or a file."""
+"""A combo box of models: bundled ones, those of the user, or a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KINDS = {"embedded": "", "own": " (yours)", "download": " (large)"}
 
 
 class ModelChoice(QComboBox):
-    """A list of models; its last entry asks for a weights file."""
+    """A combo box of models; its last entry asks for a weights file."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -38,35 +38,35 @@ class ModelChoice(QComboBox):
         return str(self.currentData())
 
     def choose(self, name: str) -> None:
-        """Choose a model by name or file."""
-        place = self.findData(name)
-        if place < 0:
+        """Select a model by name or file."""
+        index = self.findData(name)
+        if index < 0:
             self._insert(find_model(name), name)
-            place = self.findData(name)
-        self.setCurrentIndex(place)
-        self._last = place
+            index = self.findData(name)
+        self.setCurrentIndex(index)
+        self._last = index
 
     def choose_new(self, name: str) -> None:
-        """Choose a model that has come since the list was filled."""
+        """Select a model that was added after the list was filled."""
         self._fill()
         self.choose(name)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  (Qt's name)
-        """Look for models anew: one may have been trained meanwhile."""
-        chosen = self.name
+        """Update the list: a model may have been trained meanwhile."""
+        name = self.name
         self._fill()
-        if self.findData(chosen) >= 0 or Path(chosen).is_file():
-            self.choose(chosen)
+        if self.findData(name) >= 0 or Path(name).is_file():
+            self.choose(name)
         super().showEvent(event)
 
     def _fill(self) -> None:
-        was = self.blockSignals(True)
+        was_blocked = self.blockSignals(True)
         self.clear()
         for entry in list_models():
             self.addItem(f"{entry.name}{_KINDS.get(entry.kind, '')}", entry.name)
         self.insertSeparator(self.count())
         self.addItem(_FILE, "")
-        self.blockSignals(was)
+        self.blockSignals(was_blocked)
         self._show_tip()
 
     def _insert(self, entry: ModelEntry, name: str) -> None:

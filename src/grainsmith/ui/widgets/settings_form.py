@@ -1,4 +1,4 @@
-"""Turn a settings dataclass into a form."""
+"""A form for a settings dataclass."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ _UNITS = {
     "kev": "keV",
     "g_cm3": "g/cm³",
 }
-_WIDEST = 2_000_000_000
-"""magicgui's boxes stop at 9,999 where no limit is given, and refuse more."""
+_DEFAULT_MAX = 2_000_000_000
+"""Without a maximum, the boxes of magicgui end at 9,999."""
 
 
 class Form(QWidget, Generic[T]):
-    """One row per setting, built from the dataclass itself.
+    """A form with one row per setting.
 
     Parameters
     ----------
     settings_type : frozen dataclass
-        Its fields' metadata may hold `label`, `tooltip`, `folded` (True: shown under *More
-        settings*), `hidden` (True: no row, the default is used) and whatever magicgui takes (`min`,
-        `max`, `step`, `choices`, `widget_type`, ...). Label and unit are else made from the name
-        (`min_area_px` is "Min area (px)"), the tooltip from the class's Attributes.
+        The metadata of a field may hold `label`, `tooltip`, `folded` (True: shown under *More
+        settings*), `hidden` (True: no row, the default is used) and options of magicgui (`min`,
+        `max`, `step`, `choices`, `widget_type`, ...). The default label is made from the name
+        (`min_area_px` is "Min area (px)"), the default tooltip from the docstring of the class.
     folded : tuple of str
-        Further names to fold.
+        Further fields under *More settings*.
     hidden : tuple of str
-        Further names without a row: the panel shows them in its own way.
+        Further fields without a row.
     """
 
     changed = Signal()
@@ -83,7 +83,7 @@ class Form(QWidget, Generic[T]):
         block = Container(widgets=rows)
         block.margins = (0, 0, 0, 0)
         block.changed.connect(lambda: self.changed.emit())
-        # magicgui's containers live as long as somebody holds them.
+        # A container of magicgui is deleted with its last reference.
         self.__dict__.setdefault("_blocks", []).append(block)
         native: QWidget = block.native
         return native
@@ -96,19 +96,27 @@ class Form(QWidget, Generic[T]):
         return iter(self._rows.values())
 
     def settings(self, **others: Any) -> T:
-        """Return the settings as shown; raises ValueError where they clash.
+        """Return the settings in the form.
 
-        `others` gives the values of settings without a row.
+        Parameters
+        ----------
+        **others
+            Values of settings without a row.
+
+        Raises
+        ------
+        ValueError
+            The settings contradict one another.
         """
         shown = {name: row.value for name, row in self._rows.items()}
         return self._type(**{**self._hidden, **shown, **others})
 
     def show_settings(self, settings: T) -> None:
-        """Show other settings; `changed` is sent once."""
-        was = self.blockSignals(True)
+        """Show settings; `changed` is sent once."""
+        was_blocked = self.blockSignals(True)
         for name, row in self._rows.items():
             row.value = getattr(settings, name)
-        self.blockSignals(was)
+        self.blockSignals(was_blocked)
         self.changed.emit()
 
 
@@ -128,8 +136,8 @@ def _row(field: Field[Any], hint: Any, tip: str) -> Any:
     options: dict[str, Any] = dict(field.metadata)
     label = options.pop("label", "") or label_of(field.name)
     options.setdefault("tooltip", tip)
-    for ours in ("folded", "hidden"):
-        options.pop(ours, None)
+    for name in ("folded", "hidden"):
+        options.pop(name, None)
     if hint in (int, float) and "choices" not in options:
-        options.setdefault("max", _WIDEST)
+        options.setdefault("max", _DEFAULT_MAX)
     return create_widget(default_of(field), hint, name=field.name, label=label, options=options)

@@ -118,7 +118,7 @@ class ComboPanel(Panel):
         if tile_px:
             return self._form.settings(tile_px=tile_px, overlay=overlay)
         maps = len(self.roles.maps)
-        columns, tile_px = self.view.layout_of(1 + maps + (2 if maps >= 3 else 0) + 1)
+        columns, tile_px = self.view.tile_layout(1 + maps + (2 if maps >= 3 else 0) + 1)
         return self._form.settings(columns=columns, tile_px=tile_px, overlay=overlay)
 
     def field(self) -> GalleryField | None:
@@ -137,7 +137,7 @@ class ComboPanel(Panel):
         if field is None:
             return
         try:
-            self.view.show_picture(draw_combo(make_combo(field, self.grain, self.settings())))
+            self.view.show_image(draw_combo(make_combo(field, self.grain, self.settings())))
         except GrainsmithError as error:
             self.view.setText(message_of(error))
 
