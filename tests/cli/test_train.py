@@ -83,7 +83,7 @@ def test_killed_and_resumed_it_ends_with_the_same_curve(place):
 def test_wrong_calls_are_one_line(place):
     done = run("train", place / "nowhere", "-o", place / "x.pt")
     assert done.returncode == 2
-    assert "is no folder" in done.stderr
+    assert "is not a folder" in done.stderr
     assert "Traceback" not in done.stderr
     done = run("train", place / "set", "--tile", 33, "-o", place / "x.pt")
     assert done.returncode == 2
@@ -114,11 +114,11 @@ def no_room(path, *_, **__):
         (cut_picture, (), "f0.tif is cut off: 900 bytes .* Copy or export it again"),
         (erase_grains, (), "no training field of .* holds a trusted grain: label or accept some"),
         (cut_masks, (), r"f1: the image is \(64, 64\), .* \(61, 64\) .*: export them again"),
-        (shutil.rmtree, (), "a set is no folder: a training set is a folder of images"),
+        (shutil.rmtree, (), "a set is not a folder: a training set is a folder of images"),
         (None, ("--from", "nowhere.pt"), "no model 'nowhere.pt': give a file, or one of grains"),
         (None, ("--from", "junk.pt"), "not a readable model file: .* Give weights of the Cellpose"),
         (None, ("--validation", "empty"), "empty holds no field to validate on: add some, or"),
-        (None, ("--validation", "nowhere"), "nowhere is no folder: a training set is a folder"),
+        (None, ("--validation", "nowhere"), "nowhere is not a folder: a training set is a folder"),
         (None, ("--resume",), "holds no unfinished run: start without --resume"),
         ("full disk", (), "could not be written: No space left on device. .* free some space"),
     ],

@@ -183,7 +183,7 @@ def test_sets_that_cannot_be_learnt_from_are_refused_by_name(dataset, settings, 
     for one in dataset.glob("*_masks.tif"):
         tifffile.imwrite(one, np.zeros((64, 64), np.uint16))
     refused(MismatchError, "no training field of .* holds a trusted grain")
-    with pytest.raises(ReadError, match="is no folder"):
+    with pytest.raises(ReadError, match="is not a folder"):
         tune(tmp_path / "nowhere", settings, tmp_path / "m.run")
     (tmp_path / "empty").mkdir()
     with pytest.raises(MismatchError, match="holds no field"):
@@ -201,7 +201,7 @@ def test_starts_and_validation_sets_that_are_not_there_are_refused(dataset, sett
         ),
         ({"model": str(tmp_path / "x.pt")}, ModelError, "there is no model '.*x.pt'"),
         ({"validation": str(tmp_path / "empty")}, MismatchError, "no field to validate on: add"),
-        ({"validation": str(tmp_path / "nowhere")}, ReadError, "nowhere is no folder"),
+        ({"validation": str(tmp_path / "nowhere")}, ReadError, "nowhere is not a folder"),
     ):
         with pytest.raises(error, match=match):
             tune(dataset, replace(settings, **change), tmp_path / "m.run")

@@ -1,12 +1,13 @@
-"""The training set: grows, is read by Cellpose as it is, keeps apart what is not trusted."""
+"""Training sets: growing, reading by Cellpose, trust, interrupted updates."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from grainsmith.errors import MismatchError, ReadError
+from grainsmith.errors import MismatchError, ReadError, WriteError
 from grainsmith.io.dataset import (
     Origin,
     add_field,
@@ -18,7 +19,9 @@ from grainsmith.io.dataset import (
     select_trusted,
     set_roles,
 )
+from grainsmith.io.dataset import folder as folder_module
 from grainsmith.io.exchange import LabelledField
+from grainsmith.io.files.atomic_write import fingerprint
 
 
 def _made(seed=0, *, shape=(96, 128), radius=9, step=26, bright=200, name="f"):
@@ -336,3 +339,92 @@ def test_very_many_fields_are_split_quickly(tmp_path):
         )
     roles = propose_split(Dataset(folder=tmp_path, fields=tuple(fields)))
     assert 6 <= list(roles.values()).count("validation") <= 10
+
+
+def _change_labels(folder, monkeypatch, *, fail_at):
+    """Update the field of a set; fail in a function of the module."""
+    labels = _LABELS.copy()
+    labels[labels == 1] = 0
+    monkeypatch.setattr(folder_module, fail_at, _fail)
+    with pytest.raises(OSError, match="no space"):
+        add_field(folder, LabelledField(labels=labels, name="a", image=_IMAGE), Origin())
+    monkeypatch.undo()
+
+
+def _fail(*_args, **_kwargs):
+    raise OSError("no space")
+
+
+_IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+_LABELS = np.zeros((64, 64), np.int32)
+_LABELS[4:20, 4:20], _LABELS[30:50, 30:50] = 1, 2
+
+
+@pytest.mark.parametrize(
+    ("fail_at", "n_grains"), [("_write_manifest", 2), ("_finish_update", 2), ("_move", 1)]
+)
+def test_interrupted_update_keeps_files_and_hashes_together(
+    tmp_path, monkeypatch, fail_at, n_grains
+):
+    add_field(tmp_path, LabelledField(labels=_LABELS, name="a", image=_IMAGE), Origin())
+    try:
+        _change_labels(tmp_path, monkeypatch, fail_at=fail_at)
+    except WriteError:
+        monkeypatch.undo()
+    (field,) = read_dataset(tmp_path).fields
+    assert field.n_grains == n_grains == len(np.unique(field.load().labels)) - 1
+    assert field.sha256[field.labels] == fingerprint(tmp_path / field.labels)
+    assert not (tmp_path / ".update").exists()
+
+
+def test_states_of_many_grains_are_kept_in_one_pass(tmp_path, monkeypatch):
+    labels = np.arange(64 * 64, dtype=np.int32).reshape(64, 64)
+    calls = []
+    unique = np.unique
+    monkeypatch.setattr(np, "unique", lambda *args, **how: calls.append(1) or unique(*args, **how))
+    origin = Origin(states=dict.fromkeys(range(1, 3000), "accepted"))
+    minerals = dict.fromkeys(range(1, 3000), "quartz")
+    added = add_field(
+        tmp_path, LabelledField(labels=labels, name="a", image=_IMAGE, minerals=minerals), origin
+    )
+    assert len(added.origins) == len(added.minerals) == 2999
+    assert len(calls) < 20
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/b", "..", "a\\b"])
+def test_names_that_leave_the_folder_are_refused(tmp_path, name):
+    folder = tmp_path / "set"
+    add_field(folder, LabelledField(labels=_LABELS, name="a", image=_IMAGE), Origin())
+    manifest = folder / "dataset.json"
+    content = json.loads(manifest.read_text())
+    content["fields"][0]["name"] = name
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(ReadError, match="outside the folder"):
+        read_dataset(folder)
+
+
+def test_dots_inside_file_names_are_accepted(tmp_path):
+    add_field(tmp_path, LabelledField(labels=_LABELS, name="a", image=_IMAGE), Origin())
+    (tmp_path / "a.tif").rename(tmp_path / "a..b.tif")
+    manifest = tmp_path / "dataset.json"
+    manifest.write_text(manifest.read_text().replace('"a.tif"', '"a..b.tif"'))
+    (field,) = read_dataset(tmp_path).fields
+    assert field.load().image.shape == (64, 64)
+
+
+def test_two_writers_lose_no_field(tmp_path):
+    def add(number):
+        image = _IMAGE + number
+        add_field(tmp_path, LabelledField(labels=_LABELS, name=f"f{number}", image=image), Origin())
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(8)))
+    fields = read_dataset(tmp_path).fields
+    assert sorted(field.name for field in fields) == [f"f{number}" for number in range(8)]
+    assert all(field.sha256 for field in fields)
+
+
+def test_one_huge_label_needs_no_huge_memory():
+    labels = np.zeros((72, 80), np.int32)
+    labels[5:20, 5:20] = 2**31 - 1
+    assert folder_module.grain_summary(labels)["n_grains"] == 1

@@ -115,7 +115,8 @@ def test_another_licence_or_nothing_to_publish_is_refused(dataset, tmp_path):
 
 def test_whole_or_not_at_all(dataset, tmp_path):
     (tmp_path / "there").mkdir()
-    with pytest.raises(WriteError, match="is there already"):
+    (tmp_path / "there" / "file.txt").touch()
+    with pytest.raises(WriteError, match="exists already"):
         write_release(tmp_path / "there", dataset, SETTINGS)
 
     def stop(done, _total):

@@ -1,4 +1,4 @@
-"""Training sets: a folder that grows, what is wrong with it, how to split it, how to publish it."""
+"""Training sets: add fields to a folder, check it, split it, publish it."""
 
 from grainsmith.io.dataset.checks import Problem, count_unlabelled, find_problems
 from grainsmith.io.dataset.folder import (
@@ -9,7 +9,8 @@ from grainsmith.io.dataset.folder import (
     remove_field,
     set_roles,
 )
-from grainsmith.io.dataset.release import ReleaseSettings, write_release
+from grainsmith.io.dataset.release import write_release
+from grainsmith.io.dataset.release_settings import ReleaseSettings
 from grainsmith.io.dataset.schema import ROLES, Dataset, LoadedField, TrainingField
 from grainsmith.io.dataset.split import propose_split
 from grainsmith.io.dataset.unlabelled import unlabelled_images

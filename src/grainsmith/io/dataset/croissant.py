@@ -1,4 +1,4 @@
-"""Croissant 1.0: metadata by which machines find and read a data set."""
+"""Croissant 1.0 metadata, by which search engines and programs find and read a data set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grainsmith.io.files.atomic_write import fingerprint
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from grainsmith.io.dataset.release import ReleaseSettings
+    from grainsmith.io.dataset.release_settings import ReleaseSettings
 
 _CONTEXT = {
     "@language": "en",
@@ -53,11 +53,11 @@ _CONTEXT = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-"""As the Croissant 1.0 specification gives it."""
+"""Context of the Croissant 1.0 specification."""
 
 
 def croissant_metadata(folder: Path, settings: ReleaseSettings) -> dict[str, Any]:
-    """Return Croissant 1.0 metadata of a release (mlcommons.org/croissant/1.0)."""
+    """Return the Croissant 1.0 metadata of a release (mlcommons.org/croissant/1.0)."""
     tables = ("fields.csv", "classes.csv")
     objects = [
         {
@@ -70,7 +70,7 @@ def croissant_metadata(folder: Path, settings: ReleaseSettings) -> dict[str, Any
         }
         for name in tables
     ]
-    found: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
@@ -88,8 +88,8 @@ def croissant_metadata(folder: Path, settings: ReleaseSettings) -> dict[str, Any
         "distribution": objects,
         "recordSet": [_record_set(folder, name) for name in tables],
     }
-    # The specification wants an address: without one a checker says so, and rightly.
-    return {**found, "url": settings.url} if settings.url else found
+    # The specification requires an address; without one, validators report it.
+    return {**metadata, "url": settings.url} if settings.url else metadata
 
 
 def _record_set(folder: Path, name: str) -> dict[str, Any]:

@@ -1,19 +1,24 @@
-"""A training set as a plain folder: images and masks that Cellpose reads, `dataset.json` beside.
+"""A training set as a folder of images and masks that Cellpose reads, and `dataset.json`.
 
-    field.tif            the image, without its data bar
-    field_masks.tif      its true grains
-    weights/field.png    255 where they are trusted; only where that is not everywhere
+    field.tif            image without its data bar
+    field_masks.tif      ground truth
+    weights/field.png    255 where pixels are trusted; missing if all are
     thumbnails/field.png
-    dataset.json         all that is known of the fields
+    dataset.json         metadata of all fields, with the SHA-256 of their files
 
-Every file is written whole; a field counts from the moment at which `dataset.json` names it.
+A field is written to the folder `.update`, then `dataset.json` is replaced, then the files are
+moved to their places. After a crash, the next access discards the files of an update that
+`dataset.json` does not list, and moves those that it does list.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
-from dataclasses import asdict, dataclass, field, fields, replace
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,19 +31,26 @@ from grainsmith.errors import Hint, MismatchError, ReadError, WriteError
 from grainsmith.io.dataset.schema import ROLES, Dataset, TrainingField
 from grainsmith.io.dataset.weights import select_trusted
 from grainsmith.io.exchange.folders import as_8bit
-from grainsmith.io.files.atomic_write import atomic_write, fingerprint
+from grainsmith.io.files.atomic_write import atomic_write, fingerprint, os_error_reason
+from grainsmith.io.files.locks import exclusive_lock
 from grainsmith.io.files.provenance import read_json, write_json
 from grainsmith.io.images.reader import SUFFIXES, write_image
-from grainsmith.io.labels.label_image import read_labels, write_labels
+from grainsmith.io.labels.label_image import read_label_file, write_labels
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from grainsmith.io.exchange import LabelledField
 
 MANIFEST = "dataset.json"
 THUMBNAIL_PX = 96
 _FORMAT = 1
 _KEYS = {"license": "licence"}
-"""Attributes whose keys in `dataset.json` differ."""
+"""Attributes with other keys in `dataset.json`."""
+
+_UPDATE = ".update"
+_LOCK = ".lock"
+_LOCK_TIMEOUT_S = 60.0
 
 _ATTRIBUTES = {key: attribute for attribute, key in _KEYS.items()}
 _RESERVED = re.compile(r"_(masks|flows(_\d)?|cp_output|cellprob|image|seg)$")
@@ -47,7 +59,7 @@ _MASKS = ("_masks.tif", "_masks.tiff", "_masks.png")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a field and its grains come from.
+    """Origin of a field and its grains.
 
     Attributes
     ----------
@@ -55,44 +67,45 @@ class Origin:
         File of the image.
     pixel_size_source : str
     states : dict of int to str
-        State of the grains that have one other than "auto".
+        State of the grains; missing ones are "auto".
     model, settings : dict
-        That found the grains first.
+        Model and settings of the first segmentation.
     license : str
-        Of the image, best as an SPDX name such as "CC-BY-4.0"; "" = not stated.
+        Licence of the image, ideally an SPDX name such as "CC-BY-4.0"; "" = not stated.
     group : str
-        Specimen or mosaic; its fields are never split between training and validation.
+        Specimen or mosaic, whose fields are never split between training and validation.
     """
 
     source: str = ""
     pixel_size_source: str = ""
-    states: dict[int, str] = field(default_factory=dict)
-    model: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    states: dict[int, str] = dataclasses.field(default_factory=dict)
+    model: dict[str, Any] = dataclasses.field(default_factory=dict)
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     license: str = ""
     group: str = ""
 
 
 def read_dataset(folder: str | Path) -> Dataset:
-    """Read a training set, ours or any folder of Cellpose's.
+    """Read a training set of Grainsmith, or any folder of Cellpose.
 
     Parameters
     ----------
     folder : str or Path
-        With `dataset.json`, or just `x.tif` + `x_masks.tif` or `x_image.*` + `x_masks.tif` (PNG and
-        JPEG too). Pairs that `dataset.json` does not name are fields as well, for training.
+        With `dataset.json`, or with pairs `x.tif` + `x_masks.tif` or `x_image.*` + `x_masks.tif`
+        (PNG and JPEG too). Pairs that `dataset.json` does not list are fields for training.
 
     Raises
     ------
     ReadError
-        The folder is missing, or `dataset.json` is broken or of a later version.
+        The folder is missing, or `dataset.json` is damaged or of a later version.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ReadError(f"{folder} is no folder: a training set is a folder of images and masks")
-    listed = _listed(folder)
-    known = {one.labels for one in listed}
-    return Dataset(folder=folder, fields=(*listed, *_pairs(folder, known)))
+        raise ReadError(f"{folder} is not a folder: a training set is a folder of images and masks")
+    if (folder / _UPDATE).is_dir():
+        with suppress(WriteError), _lock(folder, timeout_s=0.0):
+            _finish_update(folder)
+    return _read(folder)
 
 
 def add_field(
@@ -103,36 +116,36 @@ def add_field(
     only_accepted: bool = False,
     region: npt.NDArray[np.bool_] | None = None,
 ) -> TrainingField:
-    """Add a field to a training set, or bring it up to date where its image is in it already.
+    """Add a field to a training set, or update it if its image is in the set.
 
     Parameters
     ----------
     folder : str or Path
-        Made where it is missing.
+        Created if it is missing.
     new : LabelledField
-        With its image, both without the data bar. Its role is kept; "" is the role that the
-        image had, or "train".
+        With its image, both without the data bar. Its role "" means the role of the field that is
+        updated, else "train".
     origin : Origin
     only_accepted : bool
-        Trust accepted grains only; all else is not learnt from.
+        Trust accepted grains only.
     region : (Y, X) bool array, optional
-        Trust nothing outside it.
+        Trust nothing outside this region.
 
     Returns
     -------
     TrainingField
-        As it is now in the set.
+        The field in the set.
 
     Raises
     ------
     MismatchError
-        There is no image, or nothing in it is trusted.
+        The field has no image, or nothing in it is trusted.
     WriteError
-        The folder cannot be written; the set is as it was.
+        The folder cannot be written, or another program is writing; the set is unchanged.
     """
     folder = Path(folder)
     if new.image is None:
-        raise MismatchError(f"'{new.name}' has no image: nothing can be learnt from labels alone")
+        raise MismatchError(f"'{new.name}' has no image: training needs an image")
     if region is not None and region.shape != new.labels.shape:
         raise ValueError(f"region must be {new.labels.shape}, got {region.shape}")
     labels, trust = select_trusted(
@@ -140,70 +153,126 @@ def add_field(
     )
     if not trust.any() or (only_accepted and not labels.any()):
         raise MismatchError(f"nothing of '{new.name}' is trusted", hint=Hint.ACCEPT_GRAINS)
-    present = read_dataset(folder) if folder.is_dir() else Dataset(folder=folder)
     digest = _digest(new.image)
-    old = next((one for one in present.fields if one.sha256.get("pixels") == digest), None)
-    name = old.name if old else _free_name(new.name, folder, present)
-    made = _write_planes(folder, name, new, labels, trust)
-    added = replace(
-        made,
+    with _lock(folder):
+        _finish_update(folder)
+        dataset = _read(folder)
+        old = next((item for item in dataset.fields if item.sha256.get("pixels") == digest), None)
+        name = old.name if old else _free_name(new.name, folder, dataset)
+        try:
+            written = _write_planes(folder, name, new, labels, trust)
+            added = _with_origin(written, new, origin, old, labels, digest)
+            fields = [added if item is old else item for item in dataset.fields]
+            _write_manifest(folder, fields if old else [*fields, added])
+        except BaseException:
+            shutil.rmtree(folder / _UPDATE, ignore_errors=True)
+            raise
+        _finish_update(folder)
+        if old and old.weight and not added.weight:
+            (folder / old.weight).unlink(missing_ok=True)
+    return added
+
+
+def _with_origin(
+    written: TrainingField,
+    new: LabelledField,
+    origin: Origin,
+    old: TrainingField | None,
+    labels: npt.NDArray[np.int32],
+    digest: str,
+) -> TrainingField:
+    grain_ids = set(np.unique(labels).tolist())
+    return replace(
+        written,
         role=new.role or (old.role if old else "train"),
         group=origin.group or (old.group if old else ""),
         pixel_size_source=origin.pixel_size_source,
         source=origin.source,
         license=origin.license,
         added=datetime.now(UTC).isoformat(timespec="seconds"),
-        origins={k: v for k, v in origin.states.items() if v != "auto" and (labels == k).any()},
-        minerals={k: v for k, v in new.minerals.items() if (labels == k).any()},
+        origins={k: v for k, v in origin.states.items() if v != "auto" and k in grain_ids},
+        minerals={k: v for k, v in new.minerals.items() if k in grain_ids},
         model=origin.model,
         settings=origin.settings,
-        sha256={**made.sha256, "pixels": digest},
+        sha256={**written.sha256, "pixels": digest},
     )
-    others = [added if one is old else one for one in present.fields]
-    _write(folder, others if old else [*others, added])
-    if old and old.weight and not added.weight:
-        (folder / old.weight).unlink(missing_ok=True)
-    return added
 
 
 def set_roles(folder: str | Path, roles: dict[str, str]) -> Dataset:
-    """Give fields another role, by name; the rest keep theirs."""
-    present = read_dataset(folder)
-    unknown = set(roles) - {one.name for one in present.fields}
-    if unknown or set(roles.values()) - set(ROLES):
-        raise ValueError(f"unknown fields {sorted(unknown)} or roles {sorted(roles.values())}")
-    _write(
-        present.folder,
-        [replace(one, role=roles.get(one.name, one.role)) for one in present.fields],
-    )
+    """Set the roles of fields by name; the others keep theirs."""
+    folder = read_dataset(folder).folder
+    with _lock(folder):
+        dataset = _read(folder)
+        unknown = set(roles) - {item.name for item in dataset.fields}
+        if unknown or set(roles.values()) - set(ROLES):
+            raise ValueError(f"unknown fields {sorted(unknown)} or roles {sorted(roles.values())}")
+        fields = [replace(item, role=roles.get(item.name, item.role)) for item in dataset.fields]
+        _write_manifest(folder, fields)
     return read_dataset(folder)
 
 
 def remove_field(folder: str | Path, name: str) -> Dataset:
-    """Take a field out of the set: its files go to the folder `removed` in it, none is deleted."""
-    present = read_dataset(folder)
-    gone = present[name]
-    _write(present.folder, [one for one in present.fields if one is not gone])
-    target = present.folder / "removed"
-    for file in (gone.image, gone.labels, gone.weight):
-        if file:
+    """Remove a field from the set; its files are moved to the folder `removed`, not deleted."""
+    folder = read_dataset(folder).folder
+    with _lock(folder):
+        dataset = _read(folder)
+        removed = dataset[name]
+        _write_manifest(folder, [item for item in dataset.fields if item is not removed])
+        for file in filter(None, (removed.image, removed.labels, removed.weight)):
             try:
-                target.mkdir(exist_ok=True)
-                (present.folder / file).replace(target / Path(file).name)
+                _move(folder / file, folder / "removed" / Path(file).name)
             except OSError as error:
-                raise WriteError(f"{file} could not be put away: {error.strerror}") from error
-    gone.thumbnail.unlink(missing_ok=True)
+                raise WriteError(f"{file} could not be moved: {error.strerror}") from error
+        removed.thumbnail.unlink(missing_ok=True)
     return read_dataset(folder)
 
 
 def make_thumbnail(image: Any) -> Image.Image:
-    """Return a small grey or colour image, at most 96 px on its longer side."""
-    picture = Image.fromarray(as_8bit(image))
-    picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    return picture
+    """Return a small gray or color image, at most 96 px on its longer side."""
+    thumbnail = Image.fromarray(as_8bit(image))
+    thumbnail.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    return thumbnail
 
 
-# --- how
+# --- updates
+
+
+def _lock(folder: Path, timeout_s: float = _LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
+    busy = WriteError(f"another program is writing into {folder}: try again when it is done")
+    return exclusive_lock(folder / _LOCK, busy=busy, timeout_s=timeout_s)
+
+
+def _finish_update(folder: Path) -> None:
+    """Move the files of an update that the manifest lists to their places; discard others."""
+    update = folder / _UPDATE
+    if not update.is_dir():
+        return
+    expected = {
+        file: sha256 for item in _listed(folder) for file, sha256 in item.sha256.items()
+    } | {f"thumbnails/{item.name}.png": "" for item in _listed(folder)}
+    try:
+        for path in sorted(update.rglob("*")):
+            file = path.relative_to(update).as_posix()
+            # The thumbnails have no fingerprint; they are written before any listed file.
+            if path.is_file() and expected.get(file) in ("", fingerprint(path)):
+                _move(path, folder / file)
+        shutil.rmtree(update)
+    except OSError as error:
+        raise WriteError(f"{folder} cannot be written: {os_error_reason(error)}") from error
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
+
+
+# --- manifest and files
+
+
+def _read(folder: Path) -> Dataset:
+    listed = _listed(folder)
+    known = {item.labels for item in listed}
+    return Dataset(folder=folder, fields=(*listed, *_pairs(folder, known)))
 
 
 def _listed(folder: Path) -> list[TrainingField]:
@@ -216,18 +285,18 @@ def _listed(folder: Path) -> list[TrainingField]:
             f"{path} has format {content.get('format')!r}, this version reads {_FORMAT}: "
             "update Grainsmith"
         )
-    names = {one.name for one in fields(TrainingField)} - {"folder"}
+    names = {item.name for item in dataclasses.fields(TrainingField)} - {"folder"}
     try:
         return [
             TrainingField(
                 folder=folder,
                 **{
                     name: _read_value(name, value)
-                    for key, value in one.items()
+                    for key, value in entry.items()
                     if (name := _ATTRIBUTES.get(key, key)) in names
                 },
             )
-            for one in content["fields"]
+            for entry in content["fields"]
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ReadError(f"{path} is damaged: {error!r}") from error
@@ -236,16 +305,14 @@ def _listed(folder: Path) -> list[TrainingField]:
 def _read_value(key: str, value: Any) -> Any:
     if key in ("origins", "minerals"):
         return {int(label): text for label, text in value.items()}
-    if key in ("image", "labels", "weight") and Path(value).is_absolute() | (".." in value):
-        raise ValueError(f"{value} lies outside the folder")
     return value
 
 
 def _pairs(folder: Path, known: set[str]) -> list[TrainingField]:
-    """Return the pairs that nobody has listed, as Cellpose would find them."""
-    found = []
-    for masks in sorted(folder.iterdir()):
-        ending = next((one for one in _MASKS if masks.name.lower().endswith(one)), "")
+    """Return the pairs that are not listed, as Cellpose would find them."""
+    pairs = []
+    for masks in sorted(folder.iterdir()) if folder.is_dir() else ():
+        ending = next((end for end in _MASKS if masks.name.lower().endswith(end)), "")
         if not ending or masks.name in known or masks.name.startswith("."):
             continue
         stem = masks.name[: -len(ending)]
@@ -259,29 +326,29 @@ def _pairs(folder: Path, known: set[str]) -> list[TrainingField]:
             "",
         )
         if image:
-            found.append(
+            pairs.append(
                 TrainingField(
                     folder=folder,
                     name=stem,
                     image=image,
                     labels=masks.name,
-                    **_facts_of_file(masks),
+                    **_summary_of_file(masks),
                 )
             )
-    return found
+    return pairs
 
 
-def _facts_of_file(masks: Path) -> dict[str, Any]:
+def _summary_of_file(masks: Path) -> dict[str, Any]:
     try:
-        return grain_summary(read_labels(masks))
-    except ReadError:  # `find_problems` says so; one bad file must not hide the rest
+        return grain_summary(read_label_file(masks, split=False).labels)
+    except ReadError:  # reported by `find_problems`; one bad file must not hide the others
         return {}
 
 
-def _write(folder: Path, present: list[TrainingField]) -> None:
+def _write_manifest(folder: Path, fields: list[TrainingField]) -> None:
     entries = []
-    for one in present:
-        values = asdict(one)
+    for item in fields:
+        values = dataclasses.asdict(item)
         del values["folder"]
         entries.append({_KEYS.get(name, name): value for name, value in values.items()})
     write_json(folder / MANIFEST, {"format": _FORMAT, "fields": entries})
@@ -294,9 +361,10 @@ def _write_planes(
     labels: npt.NDArray[np.int32],
     trust: npt.NDArray[np.bool_],
 ) -> TrainingField:
-    image = np.asarray(new.image)
+    """Write the files of a field to the folder of updates."""
+    image, update = np.asarray(new.image), folder / _UPDATE
     weight = "" if trust.all() else f"weights/{name}.png"
-    made = TrainingField(
+    field = TrainingField(
         folder=folder,
         name=name,
         image=f"{name}.tif",
@@ -306,35 +374,36 @@ def _write_planes(
         trusted_pct=round(100 * float(trust.mean()), 2),
         **grain_summary(labels),
     )
+    with atomic_write(update / "thumbnails" / f"{name}.png") as temporary:
+        make_thumbnail(image).save(temporary)
     write_image(
-        folder / made.image,
+        update / field.image,
         image.astype(np.uint8) if image.dtype == bool else image,
         pixel_size_um=new.pixel_size_um,
     )
-    write_labels(folder / made.labels, labels, pixel_size_um=new.pixel_size_um)
+    write_labels(update / field.labels, labels, pixel_size_um=new.pixel_size_um)
     if weight:
-        with atomic_write(folder / weight) as temporary:
+        with atomic_write(update / weight) as temporary:
             Image.fromarray(np.where(trust, 255, 0).astype(np.uint8)).save(temporary)
-    with atomic_write(made.thumbnail) as temporary:
-        make_thumbnail(image).save(temporary)
-    files = [file for file in (made.image, made.labels, weight) if file]
-    return replace(made, sha256={file: fingerprint(folder / file) for file in files})
+    files = [file for file in (field.image, field.labels, weight) if file]
+    return replace(field, sha256={file: fingerprint(update / file) for file in files})
 
 
 def grain_summary(labels: npt.NDArray[np.int32]) -> dict[str, Any]:
-    """Return number and median equivalent circular diameter (px) of grains."""
-    areas = np.bincount(labels.ravel())[1:]
-    areas = areas[areas > 0]
+    """Return the number and the median equivalent circular diameter (px) of grains."""
+    # Not `bincount`: one grain numbered 2147483647 would need 16 GB.
+    grain_ids, areas = np.unique(labels, return_counts=True)
+    areas = areas[grain_ids > 0]
     diameter = float(np.median(2 * np.sqrt(areas / np.pi))) if len(areas) else 0.0
     return {"n_grains": len(areas), "diameter_px": round(diameter, 2)}
 
 
-def _free_name(wanted: str, folder: Path, present: Dataset) -> str:
+def _free_name(wanted: str, folder: Path, dataset: Dataset) -> str:
     stem = re.sub(r"[^\w.+-]+", "_", wanted).strip("._") or "field"
-    # Cellpose takes such endings for masks, and "x_image" for the image of "x".
+    # Cellpose reads files with such endings as masks, and "x_image" as the image of "x".
     if _RESERVED.search(stem):
         stem = f"{_RESERVED.sub('', stem)}_field"
-    taken = {one.name.lower() for one in present.fields}
+    taken = {item.name.lower() for item in dataset.fields}
     name, number = stem, 2
     while name.lower() in taken or (folder / f"{name}.tif").exists():
         name, number = f"{stem}-{number}", number + 1

@@ -1,16 +1,18 @@
-"""What a training set is made of."""
+"""Data classes of a training set."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from grainsmith.errors import MismatchError
+from grainsmith.io.files.limits import is_component, is_inside
 from grainsmith.io.images.reader import read_image
-from grainsmith.io.labels.label_image import read_labels
+from grainsmith.io.labels.label_image import read_label_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,21 +20,21 @@ if TYPE_CHECKING:
     from grainsmith.data import Image, LabelImage
 
 ROLES = ("train", "validation", "test")
-"""What a field is for; always the whole field."""
+"""Use of a field; always of the whole field."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedField:
-    """The planes of a field, all of one size, as a trainer needs them.
+    """Image, labels and weights of a field, all of one size.
 
     Attributes
     ----------
     image : (Y, X) or (Y, X, 3) array
-        As it was stored, not normalised.
+        As stored, not normalised.
     labels : (Y, X) int32 array
-        True grains.
+        Ground truth.
     weight : (Y, X) float32 array
-        1 where labels and background are trusted, 0 where nothing may be learnt.
+        1 where labels and background are trusted, 0 where pixels are ignored in training.
     """
 
     image: Image
@@ -42,38 +44,38 @@ class LoadedField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingField:
-    """A field of a training set: what is known of it. Its pixels stay on disk until `load`.
+    """Metadata of a field of a training set; its pixels stay on disk until `load`.
 
     Attributes
     ----------
     folder : Path
-        Of the set; the files are named relative to it.
+        Folder of the set; file names are relative to it.
     name : str
         Unique in the set.
     image, labels : str
-        Files of the image and of its true grains.
+        Files of the image and its ground truth.
     weight : str
-        File of what is trusted; "" = everything.
+        File of the trusted pixels; "" = all.
     role : str
         One of `ROLES`.
     group : str
-        Fields of one group (a specimen, a mosaic) get one role; "" = on its own.
+        Fields of one group (a specimen, a mosaic) get one role; "" = none.
     n_grains : int
     diameter_px : float
-        Median equivalent circular diameter; 0 without grains.
+        Median equivalent circular diameter (px); 0 without grains.
     trusted_pct : float
-        Share of the pixels that may be learnt from.
+        Share of the trusted pixels in %.
     pixel_size_um : float
-        0 where unknown.
+        0 if unknown.
     pixel_size_source, source, license, added : str
-        Where the pixel size and the image came from, under which terms, when.
+        Origin of the pixel size, of the image, its licence, and the time of adding.
     origins : dict of int to str
-        Who made a grain: "edited", "drawn" or "accepted"; those left out are the model's.
+        "edited", "drawn" or "accepted" by grain; the others are from the model.
     minerals : dict of int to str
     model, settings : dict
-        That found the grains first.
+        Model and settings of the first segmentation.
     sha256 : dict of str to str
-        Fingerprints: of the files, and of the image's pixels (`pixels`).
+        Fingerprints of the files, and of the pixels of the image (`pixels`).
     """
 
     folder: Path
@@ -91,41 +93,47 @@ class TrainingField:
     source: str = ""
     license: str = ""
     added: str = ""
-    origins: dict[int, str] = field(default_factory=dict)
-    minerals: dict[int, str] = field(default_factory=dict)
-    model: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    sha256: dict[str, str] = field(default_factory=dict)
+    origins: dict[int, str] = dataclasses.field(default_factory=dict)
+    minerals: dict[int, str] = dataclasses.field(default_factory=dict)
+    model: dict[str, Any] = dataclasses.field(default_factory=dict)
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    sha256: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
             raise ValueError(f"role must be one of {', '.join(ROLES)}, got {self.role!r}")
+        if not is_component(self.name):
+            raise ValueError(f"the name {self.name!r} lies outside the folder")
+        for file in filter(None, (self.image, self.labels, self.weight)):
+            if not is_inside(file):
+                raise ValueError(f"{file} lies outside the folder")
 
     @property
     def thumbnail(self) -> Path:
-        """A small PNG of the image; it need not be there."""
+        """Path of a small PNG of the image, which may be missing."""
         return self.folder / "thumbnails" / f"{self.name}.png"
 
     def load(self) -> LoadedField:
-        """Read the planes from disk.
+        """Read image, labels and weights.
 
         Raises
         ------
         ReadError
             A file is missing or broken.
         MismatchError
-            The planes differ in size.
+            They differ in size.
         """
         image = read_image(self.folder / self.image, crop_databar="no").image
-        labels = read_labels(self.folder / self.labels)
+        labels = read_label_file(self.folder / self.labels, split=False).labels
         weight = np.ones(labels.shape, np.float32)
         if self.weight:
-            weight = (read_labels(self.folder / self.weight) > 0).astype(np.float32)
+            mask = read_label_file(self.folder / self.weight, split=False).labels
+            weight = (mask > 0).astype(np.float32)
         sizes = {image.shape[:2], labels.shape, weight.shape}
         if len(sizes) > 1:
             raise MismatchError(
                 f"{self.name}: the image is {image.shape[:2]}, its labels are {labels.shape} and "
-                f"its weights {weight.shape} (rows, columns): export them again at one size"
+                f"its weights {weight.shape} (rows, columns). Export them again at one size."
             )
         return LoadedField(image, labels, weight)
 
@@ -138,7 +146,7 @@ class Dataset:
     ----------
     folder : Path
     fields : tuple of TrainingField
-        In the order in which they were added.
+        In the order of adding.
     """
 
     folder: Path
@@ -146,11 +154,11 @@ class Dataset:
 
     def of_role(self, role: str) -> tuple[TrainingField, ...]:
         """Return the fields of one role."""
-        return tuple(one for one in self.fields if one.role == role)
+        return tuple(field for field in self.fields if field.role == role)
 
     def __getitem__(self, name: str) -> TrainingField:
         """Return the field of a name."""
-        for one in self.fields:
-            if one.name == name:
-                return one
+        for field in self.fields:
+            if field.name == name:
+                return field
         raise KeyError(name)

@@ -1,4 +1,4 @@
-"""Which images of a folder nobody has labelled."""
+"""Find the images of a folder that have no labels yet."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ if TYPE_CHECKING:
 _ENDINGS = ("_masks.tif", "_masks.tiff", "_masks.png", "_seg.npy")
 
 
-def unlabelled_images(picture: str | Path, done: Collection[str] = ()) -> list[Path]:
-    """Return the images of a folder that nobody has labelled.
+def unlabelled_images(current: str | Path, done: Collection[str] = ()) -> list[Path]:
+    """Return the images of a folder that have no labels.
 
     Parameters
     ----------
-    picture : str or Path
-        The present one: the list begins after it, by name, and goes round.
+    current : str or Path
+        Current image: the list begins after it, by name, and wraps around.
     done : collection of str
-        Files that are in a training set already; only their names count.
+        Files in the training set; only their names are compared.
     """
-    picture = Path(picture)
-    if not picture.parent.is_dir():
+    current = Path(current)
+    if not current.parent.is_dir():
         return []
-    names = {Path(one).name for one in done} | {picture.name}
-    there = {path.name for path in picture.parent.iterdir()}
-    found = [
+    excluded = {Path(file).name for file in done} | {current.name}
+    names = {path.name for path in current.parent.iterdir()}
+    candidates = [
         name
-        for name in sorted(there)
+        for name in sorted(names)
         if Path(name).suffix.lower() in SUFFIXES
         and not Path(name).stem.endswith("_masks")
-        and name not in names
-        and not any(f"{Path(name).stem}{ending}" in there for ending in _ENDINGS)
+        and name not in excluded
+        and not any(f"{Path(name).stem}{ending}" in names for ending in _ENDINGS)
     ]
-    after = [name for name in found if name > picture.name]
-    return [picture.parent / name for name in (*after, *found[: len(found) - len(after)])]
+    after = [name for name in candidates if name > current.name]
+    before = candidates[: len(candidates) - len(after)]
+    return [current.parent / name for name in (*after, *before)]

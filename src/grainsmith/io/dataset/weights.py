@@ -1,4 +1,4 @@
-"""What of a field may be learnt from."""
+"""Select the grains and pixels of a field that are used for training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from grainsmith.data import LabelImage
 
 RIM_PX = 3
-"""Background so near to an accepted grain was looked at together with it: its edge is learnt."""
+"""Width of the background around an accepted grain that was checked together with it."""
 
 
 def select_trusted(
@@ -26,35 +26,35 @@ def select_trusted(
     only_accepted: bool = False,
     region: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[LabelImage, npt.NDArray[np.bool_]]:
-    """Return the grains to learn from, and where anything may be learnt.
+    """Select the trusted grains and pixels of a field.
 
     Parameters
     ----------
     labels : (Y, X) int32 array
     states : mapping of int to str
-        State of the grains that have one other than "auto".
+        State of the grains; missing ones are "auto".
     only_accepted : bool
-        Nothing but accepted grains and a rim of `RIM_PX` of background round them is trusted. Else
-        all grains and all background are, but for rejected grains: whether those are background or
-        badly drawn nobody has said.
+        Trust only accepted grains and a rim of `RIM_PX` of background around them. Otherwise all
+        grains and all background are trusted except rejected grains, which may be background or
+        badly outlined.
     region : (Y, X) bool array, optional
-        Nothing outside it is trusted.
+        Trust nothing outside this region.
 
     Returns
     -------
     labels : (Y, X) int32 array
-        Without the grains of which no pixel is trusted. A grain on the edge of the region stays
-        whole: its flows need its true shape.
+        Without grains that have no trusted pixel. A grain on the edge of the region is kept whole,
+        because its flows depend on its true shape.
     trust : (Y, X) bool array
     """
     if only_accepted:
-        good = [label for label, state in states.items() if state == "accepted"]
-        accepted = np.isin(labels, good) & (labels > 0)
+        accepted_labels = [label for label, state in states.items() if state == "accepted"]
+        accepted = np.isin(labels, accepted_labels) & (labels > 0)
         rim = ndimage.binary_dilation(accepted, iterations=RIM_PX) & (labels == 0)
         trust = accepted | rim
     else:
-        bad = [label for label, state in states.items() if state == "rejected"]
-        trust = ~np.isin(labels, bad)
+        rejected = [label for label, state in states.items() if state == "rejected"]
+        trust = ~np.isin(labels, rejected)
     if region is not None:
         trust &= region
     kept = np.unique(labels[trust])
@@ -64,18 +64,18 @@ def select_trusted(
 def polygons_to_mask(
     shape: tuple[int, int], shapes: Iterable[npt.ArrayLike]
 ) -> npt.NDArray[np.bool_]:
-    """Return the pixels whose centres lie in any of some polygons.
+    """Return a mask of the pixels whose centres lie in any of the polygons.
 
     Parameters
     ----------
     shape : (int, int)
         Rows and columns.
     shapes : iterable of (N, 2) arrays
-        Corners (y, x) where pixel centres are at whole numbers, as in napari.
+        Corners (y, x) with pixel centres at whole numbers, as in napari.
     """
     region = np.zeros(shape, bool)
     for corners in shapes:
         ring = parse_ring(np.asarray(corners, float) + 0.5, xy=False)
-        place, mask = fill_rings([ring], shape)
-        region[place] |= mask
+        box, mask = fill_rings([ring], shape)
+        region[box] |= mask
     return region

@@ -115,6 +115,11 @@ def file_stem(name: Any, default: str = "field") -> str:
     return stem.strip(" .")[:MAX_NAME_LENGTH] or default
 
 
+def is_component(name: str) -> bool:
+    """Return whether a name from a file is a single path component."""
+    return name not in ("", ".", "..") and "/" not in name and "\\" not in name
+
+
 def is_inside(name: str) -> bool:
     """Return whether a relative path from a file stays inside its folder."""
     parts = str(name).replace("\\", "/").split("/")

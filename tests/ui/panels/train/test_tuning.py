@@ -210,7 +210,7 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(panel, dataset, tmp_p
     panel.open(str(tmp_path / "empty"))
     assert "holds no field" in _refusal(panel, qtbot)
     panel.open(str(tmp_path / "missing"))
-    assert "is no folder" in _refusal(panel, qtbot)
+    assert "is not a folder" in _refusal(panel, qtbot)
     set_roles(dataset, {"field_0": "test"})
     panel.open(str(dataset))
     assert "role 'train'" in _refusal(panel, qtbot)
