@@ -66,3 +66,22 @@ def test_name_of_an_element_map(name):
 )
 def test_name_of_anything_else(name, what):
     assert parse_map_name(name).what == what
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Fe bkg.tif", "Si background.tif", "Mg#.tif", "Fe_Mg ratio.tif", "Fe minus Mg.tif",
+     "Fe LOD.csv", "Sum peak 3.tif", "Total.tif", "Si+Al.tif", "Fe_bg.tif"],
+)  # fmt: skip
+def test_backgrounds_and_ratios_are_left_out(name):
+    assert parse_map_name(name).what == "left out"
+
+
+@pytest.mark.parametrize(
+    ("name", "element", "line"),
+    [("Fe net.tif", "Fe", ""), ("Fe(K).tif", "Fe", "K"), ("img_Fe_K.tif", "Fe", "K"),
+     ("Map #1 Si.tif", "Si", "")],
+)  # fmt: skip
+def test_net_maps_and_lines_in_brackets(name, element, line):
+    parsed = parse_map_name(name)
+    assert (parsed.what, parsed.element, parsed.line) == ("element", element, line)

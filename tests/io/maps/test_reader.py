@@ -4,6 +4,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from grainsmith.data import Transform
@@ -357,3 +358,29 @@ def test_bar_is_cut_off_by_hand(tmp_path):
     assert "13 rows of a bar" in cut.notes[0]
     assert not none.maps
     assert "0..79 rows" in str(none.problems[0])
+
+
+def test_maps_of_the_most_frequent_aspect_ratio_are_kept(tmp_path):
+    for name, shape in {"Si Ka1": (96, 128), "Fe Ka1": (48, 64), "Ca Ka1": (80, 128)}.items():
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.ones(shape, np.uint16))
+    opened = open_maps(tmp_path)
+    assert {element_map.element for element_map in opened.maps} == {"Si", "Fe"}
+    assert "Ca Ka1.tif is 128 x 80 pixels" in str(opened.problems[0])
+
+
+def test_files_of_manufacturers_are_named_with_what_works(tmp_path):
+    (tmp_path / "map.bcf").write_bytes(b"AAMV")
+    (guess,) = guess_maps(tmp_path)
+    assert not guess.use
+    assert "save it as .hspy with HyperSpy" in guess.note
+
+
+def test_non_square_steps_of_h5oina_give_no_size(oina):
+    with h5py.File(oina, "a") as file:
+        for header in (file["1/EDS/Header"], file["1/Electron Image/Header"]):
+            if "Y Step" in header:
+                del header["Y Step"]
+            header["Y Step"] = [2 * float(header["X Step"][0])]
+    opened = read_h5oina(oina)
+    assert {element_map.pixel_size_um for element_map in opened.maps} == {0.0}
+    assert any("not square" in note for note in opened.notes)

@@ -36,6 +36,7 @@ _MISSING = frozenset(
     )
 )  # fmt: skip
 _QUOTED_SEPARATOR = re.compile(r'"([;,\t])"')
+_GROUPED = re.compile(r"[-+]?\d{1,3}(?:[.,]\d{3})+(?:[.,]\d+)?")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+")
 _GRID_KEYS = frozenset(("ncols", "nrows", "nodata_value"))
 """Keys in the heading of an ESRI grid that matter."""
@@ -175,14 +176,19 @@ def _cells(line: str, separator: str) -> list[str]:
 
 
 def _is_cell(text: str) -> bool:
-    return bool(_NUMBER.fullmatch(text)) or text.lower() in _MISSING
+    return _is_number(text) or text.lower() in _MISSING
+
+
+def _is_number(text: str) -> bool:
+    """Return whether a text is a number, with thousands separators or without."""
+    return bool(_NUMBER.fullmatch(text) or _GROUPED.fullmatch(text))
 
 
 def _first_row(lines: list[str], separator: str, path: Path) -> int:
     """Return the first line of numbers; gaps in it count as cells."""
     for number, line in enumerate(lines[:_MAX_HEADING_LINES]):
         cells = _cells(line, separator)
-        n_numbers = sum(bool(_NUMBER.fullmatch(cell)) for cell in cells)
+        n_numbers = sum(_is_number(cell) for cell in cells)
         if all(_is_cell(cell) for cell in cells) and 2 * n_numbers >= len(cells):
             return number
     raise ReadError(f"{path.name} holds no table of numbers: its first line is {lines[0][:60]!r}.")
@@ -229,7 +235,7 @@ def _decimal_mark(lines: list[str], separator: str, path: Path) -> str:
         return "."
     cells = [cell for line in lines for cell in _cells(line, separator)]
     with_comma = [cell for cell in cells if "," in cell]
-    has_point = any("." in cell and _NUMBER.fullmatch(cell) for cell in cells)
+    has_point = any("." in cell and _is_number(cell) for cell in cells)
     grouped = all(_THOUSANDS.fullmatch(cell) for cell in with_comma)
     if has_point or grouped or any(cell.count(",") > 1 for cell in with_comma):
         raise ReadError(
@@ -270,7 +276,7 @@ def _parse(table: _Table) -> Values:
 def _word_among_numbers(table: _Table) -> str:
     for number, line in enumerate(table.lines):
         for column, cell in enumerate(table.cells(line)):
-            if not _is_cell(cell):
+            if not _NUMBER.fullmatch(cell) and cell.lower() not in _MISSING:
                 return (
                     f"{table.path.name}, line {table.first_line + number}, column {column + 1}: "
                     f"{cell[:30]!r} is not a number. Correct it or export the map again."
