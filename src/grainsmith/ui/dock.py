@@ -25,6 +25,7 @@ from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.metadata import OverlayMetadata, Role, role_of
 from grainsmith.ui.panels.base import WIDTH_PX
 from grainsmith.ui.panels.close_guard import CloseGuard
+from grainsmith.ui.panels.edit.deleted_bar import DeletedBar
 from grainsmith.ui.panels.edit.recovery import RecoveryBar
 from grainsmith.ui.panels.keys import MAIN_KEYS
 from grainsmith.ui.panels.layer_bar import LayerBar
@@ -104,6 +105,7 @@ class GrainsmithDock(QWidget):
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(6)
         layout.addWidget(RecoveryBar(self._viewer))
+        layout.addWidget(DeletedBar(self._viewer))
         layout.addWidget(RegionPanel(self._viewer, only_with_mosaic=True))
         layout.addWidget(LayerBar(self._viewer))
         layout.addWidget(self._tabs)

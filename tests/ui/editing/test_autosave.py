@@ -27,13 +27,15 @@ from grainsmith.io.labels.label_image import read_labels
 from grainsmith.ui.editing import autosave as autosave_module
 from grainsmith.ui.editing.autosave import AutosaveManager
 from grainsmith.ui.editing.history import history_of
-from grainsmith.ui.layers.metadata import GrainsMetadata, states_of
+from grainsmith.ui.editing.segmentation_result import add_or_update_grains, is_untouched
+from grainsmith.ui.layers.metadata import GrainsMetadata, examples_of, states_of
 from grainsmith.ui.panels.close_guard import CloseGuard
 from grainsmith.ui.panels.edit.panel import CleanPanel
-from grainsmith.ui.panels.edit.recovery import RecoveryBar
+from grainsmith.ui.panels.edit.recovery import RecoveryBar, restored_layer
 from grainsmith.ui.plugin.reader import get_reader
 from grainsmith.ui.plugin.writer import write_labels_layer
 from grainsmith.ui.session import session_of
+from grainsmith.ui.session.gallery_field import put_columns
 
 
 def grains():
@@ -265,6 +267,90 @@ def test_a_save_that_does_not_end_is_told_on_closing(model, root, qtbot, monkeyp
     finally:
         done.set()
     assert kept.flush() == ""
+
+
+def result_in(model, active):
+    image = model.add_image(
+        np.zeros((700, 900)), name="field", scale=(0.5, 0.5), units=("um", "um")
+    )
+    table = pd.DataFrame({"area_px": [10_000, 17_600]}, index=pd.Index([1, 2], name="label"))
+    provenance = {"model": {"name": "grains"}, "settings": {"segment": {"min_area_px": 9}}}
+    return add_or_update_grains(model, active, image, grains(), table, **provenance)[0]
+
+
+def test_a_result_is_saved_and_restored_without_any_edit(root, qtbot):
+    model = ViewerModel()
+    session = session_of(model)
+    session.part(AutosaveManager)
+    layer = result_in(model, session.active)
+    assert session.part(AutosaveManager).unsaved() == [("field grains", 0)]
+    qtbot.waitUntil(lambda: len(manifests(root)) == 1, timeout=10_000)
+    (offer,) = as_if_killed(root)
+    assert (offer.edits, offer.image) == (0, "field")
+    other = ViewerModel()
+    other.add_image(np.zeros((700, 900)), name="another field")
+    image = other.add_image(np.zeros((700, 900)), name="field")
+    restored = restored_layer(offer, other)
+    np.testing.assert_array_equal(restored.data, layer.data)
+    metadata = GrainsMetadata.of(restored)
+    assert metadata.image == image.name
+    assert metadata.model == {"name": "grains"}
+    assert metadata.settings == {"segment": {"min_area_px": 9}}
+    assert is_untouched(restored)  # a new segmentation may replace it
+
+
+def test_a_new_result_replaces_the_autosave_of_the_last_one(root, qtbot):
+    model = ViewerModel()
+    session = session_of(model)
+    session.part(AutosaveManager)
+    layer = result_in(model, session.active)
+    qtbot.waitUntil(lambda: len(manifests(root)) == 1, timeout=10_000)
+    new = np.zeros_like(layer.data)
+    new[300:400, 300:400] = 5
+    table = pd.DataFrame({"area_px": [10_000]}, index=pd.Index([5], name="label"))
+    image = session.active.image
+    assert add_or_update_grains(model, session.active, image, new, table)[0] is layer
+    assert not history_of(layer).is_saved
+    assert session.part(AutosaveManager).flush() == ""
+    (offer,) = as_if_killed(root)
+    assert np.unique(offer.load()[0]).tolist() == [0, 5]
+
+
+def test_minerals_and_examples_are_saved_without_any_edit(model, root, qtbot):
+    session_of(model).part(AutosaveManager)
+    layer = model.layers["grains"]
+    put_columns(layer, pd.DataFrame({"mineral": ["garnet"]}, index=pd.Index([1], name="label")))
+    examples_of(layer)[1] = "garnet"
+    history_of(layer).mark_annotated()
+    qtbot.waitUntil(lambda: len(manifests(root)) == 1, timeout=10_000)
+    (offer,) = as_if_killed(root)
+    restored = restored_layer(offer, ViewerModel())
+    assert restored.features["mineral"].tolist() == ["garnet"]
+    assert examples_of(restored) == {1: "garnet"}
+
+
+def test_new_measures_alone_are_not_unsaved_work(model, root):
+    layer = model.layers["grains"]
+    history = history_of(layer)
+    put_columns(layer, pd.DataFrame({"area_px": [1, 2]}, index=pd.Index([1, 2], name="label")))
+    assert history.is_saved
+
+
+def test_a_restored_session_keeps_counting_its_edits(model, root, qtbot):
+    session_of(model).part(AutosaveManager)
+    layer = model.layers["grains"]
+    delete(layer, 1)
+    history_of(layer).set_states("Accept 2", {2: "accepted"})
+    qtbot.waitUntil(lambda: [m["edits"] for m in manifests(root)] == [2], timeout=10_000)
+    as_if_killed(root)
+    other = ViewerModel()
+    bar = RecoveryBar(other)
+    qtbot.addWidget(bar)
+    bar.restore()
+    restored = other.layers["grains (restored)"]
+    assert history_of(restored).unsaved_edits == 2
+    history_of(restored).set_states("Unlock 2", {2: "edited"})
+    qtbot.waitUntil(lambda: [m["edits"] for m in manifests(root)] == [3], timeout=10_000)
 
 
 NURSERY = """

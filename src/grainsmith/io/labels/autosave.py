@@ -14,7 +14,7 @@ import shutil
 import time
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,12 +51,15 @@ class Snapshot:
         The grain table with its column `index`; None = as it was saved last.
     edits : int
         How many steps had been done: for the user and for tests.
+    notes : dict
+        Further metadata of the labels, all JSON.
     """
 
     tiles: dict[Tile, npt.NDArray[Any]]
     states: dict[int, str]
     table: pd.DataFrame | None
     edits: int
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 def snapshot(
@@ -66,6 +69,7 @@ def snapshot(
     states: Mapping[int, str],
     table: pd.DataFrame | None = None,
     edits: int = 0,
+    notes: Mapping[str, Any] | None = None,
 ) -> Snapshot:
     """Copy what has to be written; quick, so that it can be done between two edits.
 
@@ -74,15 +78,14 @@ def snapshot(
     labels : (Y, X) int array
     tiles : iterable of (int, int) or None
         The tiles that changed since the last save; None = all.
-    states, table, edits
+    states, table, edits, notes
         As in `Snapshot`.
     """
     if tiles is None:
         rows, columns = (range(-(-side // TILE_PX)) for side in labels.shape)
         tiles = [(row, column) for row in rows for column in columns]
-    return Snapshot(
-        {tile: labels[_place(tile)].copy() for tile in tiles}, dict(states), table, edits
-    )
+    copies = {tile: labels[_place(tile)].copy() for tile in tiles}
+    return Snapshot(copies, dict(states), table, edits, dict(notes or {}))
 
 
 def tiles_at(rows: npt.NDArray[Any], columns: npt.NDArray[Any]) -> set[Tile]:
@@ -161,6 +164,7 @@ class AutosaveFolder:
             "saved_at": time.time(),
             "edits": taken.edits,
             "states": {str(label): state for label, state in taken.states.items()},
+            "notes": taken.notes,
             "tiles": files,
             "table": table,
         }
@@ -203,6 +207,10 @@ class Recovery:
         Seconds since 1970.
     edits : int
         Steps that had been done.
+    image : str
+        Name of the image's layer; "" where unknown.
+    notes : dict
+        Further metadata of the labels, as in `Snapshot`.
     """
 
     folder: Path
@@ -211,6 +219,8 @@ class Recovery:
     pixel_size_um: float
     saved_at: float
     edits: int
+    image: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def load(self) -> tuple[npt.NDArray[Any], dict[int, str], pd.DataFrame | None]:
         """Return labels (Y, X), states by label and the grain table (None where there was none).
@@ -260,6 +270,8 @@ def find_recoverable(root: Path | None = None) -> list[Recovery]:
                         float(about.get("pixel_size_um", 0.0)),
                         float(manifest["saved_at"]),
                         int(manifest["edits"]),
+                        str(about.get("image", "")),
+                        dict(manifest.get("notes", {})),
                     )
                 )
         except (OSError, ValueError, KeyError):

@@ -41,6 +41,9 @@ _CLOSE_TIMEOUT_S = 20.0
 _POOL = ThreadPoolExecutor(1, thread_name_prefix="autosave")
 """A thread of its own: the threads of the global pool may all be busy for minutes."""
 
+_WRITING: set[LayerAutosave] = set()
+"""Autosaves with a write under way: Qt crashes if an object is deleted while it sends a signal."""
+
 _MAX_ROWS = 20_000
 """Longer tables are saved without their measures, as writing them would interrupt drawing."""
 
@@ -80,6 +83,12 @@ class AutosaveManager:
         problems = [self._saves[layer].flush() for layer in layers]
         return next(filter(None, problems), "")
 
+    def discard(self, layer: Labels) -> None:
+        """Delete the autosave of a layer that was given up."""
+        autosave = self._saves.pop(layer, None)
+        if autosave is not None:
+            autosave.discard()
+
     def _follow(self, layer: Labels | None) -> None:
         if layer is None or layer in self._saves:
             return
@@ -115,9 +124,11 @@ class LayerAutosave(QObject):
         self._problem = ""
         self._timer = QTimer(self, singleShot=True, interval=_QUIET_MS)
         self._timer.timeout.connect(self.save)
-        self._finished.connect(self._on_finished, Qt.ConnectionType.QueuedConnection)
+        self._finished.connect(self._on_signal, Qt.ConnectionType.QueuedConnection)
         history.edited.connect(self._on_edited)
         history.changed.connect(self._on_changed)
+        if not history.is_saved:  # a result that existed before its autosave
+            self._on_changed()
 
     def save(self) -> None:
         """Save what changed in the background; discard the save of saved labels."""
@@ -130,7 +141,17 @@ class LayerAutosave(QObject):
             self._remove()
             return
         self._writing = _POOL.submit(_write, *self._to_write())
+        _WRITING.add(self)
         self._writing.add_done_callback(self._finished.emit)
+
+    def discard(self) -> None:
+        """Delete what was saved, and save nothing more."""
+        self.history.edited.disconnect(self._on_edited)
+        self.history.changed.disconnect(self._on_changed)
+        self._timer.stop()
+        if self._writing is not None:
+            wait([self._writing], _CLOSE_TIMEOUT_S)
+        self._remove()
 
     def flush(self) -> str:
         """Save at once what is not saved yet; return the problem, "" on success."""
@@ -158,6 +179,7 @@ class LayerAutosave(QObject):
             states=self.history.states,
             table=_table_to_save(layer.features),
             edits=self.history.unsaved_edits,
+            notes=_notes(layer),
         )
         self._dirty = set()
         return self.folder, changes
@@ -181,6 +203,10 @@ class LayerAutosave(QObject):
         # A save that is due must not be put off again, however fast the edits come.
         if left_ms > 0 or not self._timer.isActive():
             self._timer.start(int(min(_QUIET_MS, max(0.0, left_ms))))
+
+    def _on_signal(self, future: Future[tuple[str, Snapshot]]) -> None:
+        _WRITING.discard(self)
+        self._on_finished(future)
 
     def _on_finished(self, future: Future[tuple[str, Snapshot]]) -> None:
         if future is self._writing:  # else `flush` has handled it
@@ -229,6 +255,17 @@ def _table_to_save(features: pd.DataFrame) -> pd.DataFrame | None:
         return features.copy()
     texts = features.select_dtypes(exclude=["number", "bool"]).columns
     return features[["index", *texts]].copy()
+
+
+def _notes(layer: Labels) -> dict[str, Any]:
+    """Return the metadata that a recovered layer gets back."""
+    metadata = GrainsMetadata.of(layer)
+    return {
+        "examples": {str(label): mineral for label, mineral in metadata.examples.items()},
+        "model": metadata.model,
+        "settings": metadata.settings,
+        "seal": metadata.seal,
+    }
 
 
 def _about(layer: Labels) -> dict[str, Any]:

@@ -107,6 +107,16 @@ def current_rows(layer: Labels, labels: Iterable[int]) -> FeatureRows:
     return FeatureRows(labels, table, features.dtypes)
 
 
+def texts_of(features: pd.DataFrame) -> int:
+    """Return a hash of the non-empty texts of a table; 0 without any."""
+    names = features.select_dtypes(exclude=["number", "bool"]).columns
+    if "index" not in features or not len(names):
+        return 0
+    texts = features.set_index("index")[list(names)].fillna("").astype(str)
+    texts = texts[(texts != "").any(axis=1)]
+    return hash(pd.util.hash_pandas_object(texts).to_numpy().tobytes()) if len(texts) else 0
+
+
 def rows_after_edit(layer: Labels, index: GrainIndex, before: FeatureRows) -> FeatureRows:
     """Return the rows of edited grains.
 

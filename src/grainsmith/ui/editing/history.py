@@ -27,6 +27,7 @@ from grainsmith.ui.editing.feature_rows import (
     rows_after_edit,
     rows_renumbered,
     rows_resegmented,
+    texts_of,
 )
 from grainsmith.ui.editing.label_writer import LabelWriter
 from grainsmith.ui.editing.napari_compat import redirect_undo, undo_owner
@@ -111,9 +112,13 @@ class History:
         self._stack = UndoStack()
         self._writer = LabelWriter(layer)
         self._stroke: Change | None = None
+        self._annotated = False
+        self._updating_rows = False
+        self._texts = texts_of(layer.features)
         layer.events.paint.connect(self._on_paint)
         layer.events.labels_update.connect(self._record_stroke)
         layer.events.data.connect(self._on_data)
+        layer.events.features.connect(self._on_features)
         redirect_undo(layer, self)
 
     @property
@@ -169,8 +174,8 @@ class History:
 
     @property
     def is_saved(self) -> bool:
-        """Whether the labels are saved as they are."""
-        return self._stack.is_saved
+        """Whether the labels and their annotations are saved as they are."""
+        return self._stack.is_saved and not self._annotated
 
     @property
     def unsaved_edits(self) -> int:
@@ -313,8 +318,9 @@ class History:
             self.redo()
 
     def mark_saved(self) -> None:
-        """Note that the present labels are saved."""
+        """Note that the present labels are saved, with the names and examples of the grains."""
         self._stack.mark_saved()
+        self._annotated = False
         self._notify()
 
     def mark_unsaved(self, edits: int = 0) -> None:
@@ -328,9 +334,16 @@ class History:
         self._stack.mark_unsaved(edits)
         self._notify()
 
+    def mark_annotated(self) -> None:
+        """Note that names or examples of grains were changed, which is no step of the history."""
+        self._annotated = True
+        self._notify()
+
     def reset(self) -> None:
         """Drop all steps and index the labels again, because they were replaced."""
         self._stack.clear()
+        self._annotated = False
+        self._texts = texts_of(self.layer.features)
         self._stroke = None
         self._array = self.layer.data
         self._index = GrainIndex(self._array)
@@ -372,7 +385,10 @@ class History:
 
     def _update_layer(self, states: Mapping[int, str], rows: FeatureRows) -> None:
         update_states(self.states, states)
+        self._updating_rows = True
         rows.write_to(self.layer)
+        self._updating_rows = False
+        self._texts = texts_of(self.layer.features)
         self._notify()
 
     def _notify(self) -> None:
@@ -413,6 +429,15 @@ class History:
         if len(change.start):
             name = _STROKE_NAMES.get(str(self.layer.mode), "Edit")
             self._record_written(name, change, "drawn")
+
+    def _on_features(self, _event: Any) -> None:
+        """Note a change of texts, such as minerals; measures can be computed again."""
+        if self._updating_rows:
+            return
+        texts = texts_of(self.layer.features)
+        if texts != self._texts:
+            self._texts = texts
+            self.mark_annotated()
 
     def _on_data(self, _event: Any) -> None:
         """Record a replaced array as a step, or start over where it does not fit."""

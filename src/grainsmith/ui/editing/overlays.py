@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
+from qtpy.QtCore import QTimer
 
 from grainsmith.clean import Box
 from grainsmith.clean.grains import pixels_under
@@ -73,6 +74,7 @@ class Overlays:
         self._selection = session.selection
         self._boxes: dict[str, Box] = {}
         session.selection.changed.connect(self.outline_selection)
+        session.active.grains_changed.connect(self._on_grains)
 
     # --- what is shown
 
@@ -191,6 +193,15 @@ class Overlays:
             layer = self.layer(kind)
             if layer is not None:
                 self._layers.remove(layer)
+
+    def _on_grains(self, grains: Labels | None) -> None:
+        if grains is None:
+            # Not at once: napari may still be removing the grains from the list.
+            QTimer.singleShot(0, self._remove_without_grains)
+
+    def _remove_without_grains(self) -> None:
+        if self._active.grains is None:
+            self.remove(SELECTION, PREVIEW, UNCOVERED)
 
     def layer(self, kind: str) -> Labels | None:
         """Return the layer of a kind of overlay; None before it is first shown."""

@@ -83,6 +83,7 @@ def add_or_update_grains(
     layer = Labels(labels, opacity=_OPACITY, **options)
     viewer.add_layer(layer)
     active.grains = layer
+    history_of(layer).mark_unsaved()  # a result exists in memory only
     if present is None:
         return layer, ""
     present.visible = False
@@ -97,9 +98,9 @@ def replace_grains(layer: Labels, labels: LabelImage, table: pd.DataFrame, **met
     clear_native_undo(layer)
     layer.mode = mode
     GrainsMetadata.update(layer, **metadata, seal=_fingerprint(labels))
-    if has_history(layer):
-        # Its steps belong to grains that are gone; there were no edits to lose.
-        history_of(layer).reset()
+    history = history_of(layer)
+    history.reset()  # its steps belong to grains that are gone; there were no edits to lose
+    history.mark_unsaved()
 
 
 def is_untouched(layer: Labels) -> bool:

@@ -15,6 +15,7 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.pipeline.mosaic.region import MOST_PX, open_region, reopen_region
 from grainsmith.pipeline.mosaic.write_back import undo_write, write_region
 from grainsmith.ui.editing.autosave import AutosaveManager
+from grainsmith.ui.editing.deleted_grains import DeletedGrains
 from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.layers.metadata import GrainsMetadata, ImageMetadata, MosaicMetadata, states_of
 from grainsmith.ui.layers.mosaics import (
@@ -238,6 +239,7 @@ class RegionPanel(Panel):
         self.viewer.add_layer(image)
         if restored is not None:
             self.viewer.layers.remove(restored)
+            self.session.part(DeletedGrains).forget(restored)
         grains = self._add_grains(region, image.name, place, restored)
         mosaic.visible = False
         self.roles.image, self.roles.grains = image, grains

@@ -12,7 +12,7 @@ from grainsmith.errors import GrainsmithError
 from grainsmith.io.images.reader import SUFFIXES as IMAGE_SUFFIXES
 from grainsmith.io.images.reader import read_image
 from grainsmith.io.labels.label_image import read_labels
-from grainsmith.io.labels.review_states import read_states
+from grainsmith.io.labels.review_states import read_naming, read_states
 from grainsmith.io.maps.filenames import parse_map_name
 from grainsmith.io.maps.reader import SUFFIXES as MAP_SUFFIXES
 from grainsmith.io.maps.reader import guess_maps, open_maps
@@ -21,6 +21,7 @@ from grainsmith.ui.layers.data_bar import data_bar_layer
 from grainsmith.ui.layers.element_maps import map_folder_layers
 from grainsmith.ui.layers.images import image_layer
 from grainsmith.ui.layers.label_colors import grain_colormap
+from grainsmith.ui.layers.labels import features_of
 from grainsmith.ui.layers.metadata import GrainsMetadata
 from grainsmith.ui.session import session_of
 from grainsmith.ui.widgets.hints import message_of
@@ -109,12 +110,15 @@ def _read_file(path: Path) -> list[LayerData]:
 
 
 def _read_labels(path: Path) -> LayerData:
-    metadata = GrainsMetadata(source=str(path), states=read_states(path))
-    options = {
+    naming, examples = read_naming(path)
+    metadata = GrainsMetadata(source=str(path), states=read_states(path), examples=examples)
+    options: dict[str, Any] = {
         "name": path.stem,
         "metadata": metadata.for_layer(),
         "colormap": grain_colormap(),
     }
+    if len(naming):
+        options["features"] = features_of(naming)
     return read_labels(path), options, "labels"
 
 

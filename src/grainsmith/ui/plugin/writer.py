@@ -12,12 +12,18 @@ from grainsmith.io.labels.review_states import write_states
 from grainsmith.ui.editing.history import mark_saved
 from grainsmith.ui.layers.geometry import length_um
 from grainsmith.ui.layers.metadata import GrainsMetadata
+from grainsmith.ui.session.gallery_field import named_rows
 
 
 def write_labels_layer(path: str, data: Any, options: dict[str, Any]) -> list[str]:
-    """Write a labels layer as a TIFF, with a file of review states beside it if there are any."""
+    """Write a labels layer as a TIFF; states, minerals and examples go into a file beside it."""
     write_labels(path, np.asarray(data), pixel_size_um=_pixel_size_um(options))
-    written = [path, *write_states(path, GrainsMetadata.from_options(options).states)]
+    metadata = GrainsMetadata.from_options(options)
+    naming = named_rows(options.get("features"))
+    written = [
+        path,
+        *write_states(path, metadata.states, naming=naming, examples=metadata.examples),
+    ]
     mark_saved(data)
     return written
 

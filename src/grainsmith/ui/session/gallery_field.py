@@ -23,11 +23,17 @@ NAMING = ("mineral", "score", "runner_up", "runner_up_score", "verdict")
 
 def naming_of(grains: Labels) -> pd.DataFrame:
     """Return the named grains of a layer with the columns `NAMING`; empty without any."""
-    table = table_of(grains)
-    if any(column not in table for column in NAMING):
-        return table.iloc[:0]
-    has_mineral = table["mineral"].fillna("").astype(str) != ""
-    return table.loc[has_mineral, list(NAMING)]
+    rows = named_rows(grains.features)
+    return table_of(grains).iloc[:0] if rows is None else rows
+
+
+def named_rows(features: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return the named rows of a layer's features, index `label`; None without names."""
+    if features is None or any(column not in features for column in ("index", *NAMING)):
+        return None
+    has_mineral = features["mineral"].fillna("").astype(str) != ""
+    rows = features.loc[has_mineral, ["index", *NAMING]]
+    return rows.set_index("index").rename_axis("label")
 
 
 def put_columns(grains: Labels, columns: pd.DataFrame) -> None:

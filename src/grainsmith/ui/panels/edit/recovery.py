@@ -112,8 +112,15 @@ def restored_layer(offer: Recovery, viewer: Any) -> Labels:
     place: dict[str, Any] = {"scale": (size, size), "units": ("um", "um")} if size > 0 else {}
     if image is not None and (pixel_size_um_of(image) == size or size == 0):
         place = place_of(image)
+    notes = offer.notes
     metadata = GrainsMetadata(
-        image="" if image is None else image.name, source=offer.source, states=states
+        image=offer.image if image is None else image.name,
+        source=offer.source,
+        states=states,
+        examples={int(label): name for label, name in notes.get("examples", {}).items()},
+        model=notes.get("model", {}),
+        settings=notes.get("settings", {}),
+        seal=notes.get("seal", ""),
     )
     return Labels(
         labels,
@@ -126,7 +133,8 @@ def restored_layer(offer: Recovery, viewer: Any) -> Labels:
 
 
 def _image_of(offer: Recovery, shape: tuple[int, ...], viewer: Any) -> Image | None:
-    images = session_of(viewer).active.images
-    fitting = [image for image in images if image.data.shape[:2] == shape]
+    fitting = [image for image in session_of(viewer).active.images if image.data.shape[:2] == shape]
+    if offer.image:  # other images of the same size may be other fields
+        return next((image for image in fitting if image.name == offer.image), None)
     same = [image for image in fitting if ImageMetadata.of(image).source == offer.source]
     return next(iter([*same, *fitting]), None)

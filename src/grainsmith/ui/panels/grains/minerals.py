@@ -19,6 +19,7 @@ from grainsmith.pipeline.field.classify import (
     classify_grains,
     summaries,
 )
+from grainsmith.ui.editing.history import history_of
 from grainsmith.ui.editing.mouse import GrainMouse
 from grainsmith.ui.layers.camera import center_on
 from grainsmith.ui.layers.geometry import pixel_size_um_of, world_matrix
@@ -270,6 +271,8 @@ class MineralsPanel(Panel):
         if not mineral:
             return
         self._examples_of_grains()[self.grain] = mineral
+        if self.roles.grains is not None:
+            history_of(self.roles.grains).mark_annotated()
         self.examples.show_examples()
         if self.method.currentText() != "Rules":  # there the examples are standards
             self.method.setCurrentIndex(0)
