@@ -1,7 +1,9 @@
-"""Correct and clean labels: labels -> patches -> labels.
+"""Edit and clean up label images.
 
-Edits of chosen grains look only at the boxes of those grains, so they cost the same in an image of
-any size. Clean-ups of all grains give a new array and say what they did.
+Manual edits return patches and read only the bounding boxes of the edited grains, so their cost
+does not depend on the size of the image (`grains`, `split`, `seed_grain`, `patch`,
+`run_length_delta`). Clean-up of all grains returns a new array and what was changed (`cleanup`,
+`resegment`). Review ranks grains and finds missed ones (`review_ranking`, `missed_grains`).
 """
 
 from grainsmith._callable_package import make_callable

@@ -1,4 +1,4 @@
-"""Clean-up of all grains at once: first say what would go and why, then do it."""
+"""Clean up all grains at once, with a preview of what would be removed and why."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ if TYPE_CHECKING:
 
 _FROM_ZERO = {"min": 0.0, "max": 1e12, "step": 1.0}
 _KINDS = {"touches": "edge", "in": "data bar"}
-"""First word of a reason, where it is no property of a grain."""
+"""Short names of reasons that are not a property of the grain, by their first word."""
 _SHARE = {"min": 0.0, "max": 1.0, "step": 0.05}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanSettings:
-    """What a clean-up removes and mends; 0 and False leave things as they are.
+    """Settings of the clean-up; 0 and False switch a criterion off.
 
     Attributes
     ----------
     min_area_um2, max_area_um2 : float
-        Grains below the one and above the other are removed; both need a known pixel size.
+        Smallest and largest area to keep; needs a known pixel size.
     min_area_px, max_area_px : float
-        The same in pixels.
+        Smallest and largest area to keep, in pixels.
     drop_border : bool
         Remove grains that touch the edge of the image (of the field, where there is a data bar).
     drop_data_bar : bool
         Remove grains that reach into the data bar.
     min_confidence : float
-        Remove grains of which the model was less sure, 0..1.
+        Remove grains with a lower model confidence, 0..1.
     min_solidity : float
-        Remove grains that fill less than this share of their convex hull, 0..1.
+        Remove grains with a lower solidity (area over convex hull area), 0..1.
     fill_holes : bool
-        Give enclosed background to the grain around it.
+        Fill the holes of grains with the grain around them.
     keep_largest : bool
         Keep only the largest piece of every grain.
     relabel : bool
-        Number the grains 1, 2, 3, ... in the order of their old numbers. Nothing else renumbers.
+        Relabel the grains 1, 2, 3, ... in the order of their labels.
     """
 
     min_area_um2: float = field(default=0.0, metadata={"label": "Min area (µm²)", **_FROM_ZERO})
@@ -82,18 +82,18 @@ class CleanSettings:
 
 @dataclass(frozen=True, eq=False)
 class CleanResult:
-    """What a clean-up did.
+    """Result of a clean-up.
 
     Attributes
     ----------
     labels : (Y, X) int array
-        A new array of the dtype of the old one.
+        New array with the dtype of the input.
     removed : dict of int to str
-        Each removed grain (by its old number) and why.
+        Removed grains, by their old label, with the reason.
     filled, trimmed : tuple of int
-        Grains (by old number) of which holes were filled, of which fragments were dropped.
+        Old labels of grains whose holes were filled, and whose fragments were removed.
     renumbered : dict of int to int
-        Old to new number, for those that have another; empty without `relabel`.
+        Old to new label of relabelled grains; empty without `relabel`.
     """
 
     labels: Labels
@@ -113,49 +113,49 @@ def find_unwanted(
     index: GrainIndex | None = None,
     on_progress: OnProgress = no_progress,
 ) -> dict[int, str]:
-    """Say which grains a clean-up would remove, and why: the preview.
+    """Find the grains that a clean-up would remove, and why.
 
     Parameters
     ----------
     labels : (Y, X) int array
     settings : CleanSettings
     pixel_size_um : float
-        Side of a pixel; 0 = unknown.
+        Pixel size; 0 = unknown.
     data_bar_rows : int
-        Rows at the bottom that are no image.
+        Rows of the data bar at the bottom.
     confidence : Series, optional
-        Of the model in each grain, 0..1, by label. Needed for `min_confidence` only; grains that it
-        does not know stay.
+        Model confidence of each grain, 0..1, by label; needed for `min_confidence` only. Grains
+        without a value are kept.
     index : GrainIndex, optional
-        Of these labels, where the caller has it.
+        Index of these labels; built if missing.
     on_progress : OnProgress
 
     Returns
     -------
     dict of int to str
-        Label to the first reason found, such as "area 12 px < 50 px".
+        Label to the first reason, such as "area 12 px < 50 px".
 
     Raises
     ------
     MismatchError
-        A limit in µm² without a pixel size, a confidence limit without confidences, or a data bar
-        to be cleared where none is known.
+        A limit in µm² without a pixel size, a confidence limit without confidences, or no known
+        data bar.
     """
     _check_known(settings, pixel_size_um, data_bar_rows, labels.shape[0], confidence)
     index = index or GrainIndex(labels)
     reasons: dict[int, str] = {}
     areas = pd.Series(index.areas_px, dtype=float)
-    _note(reasons, "area", areas, " px", settings.min_area_px, settings.max_area_px)
+    _add_reasons(reasons, "area", areas, " px", settings.min_area_px, settings.max_area_px)
     areas_um2 = areas * pixel_size_um**2
-    _note(reasons, "area", areas_um2, " µm²", settings.min_area_um2, settings.max_area_um2)
-    _note_places(reasons, labels, settings, data_bar_rows)
+    _add_reasons(reasons, "area", areas_um2, " µm²", settings.min_area_um2, settings.max_area_um2)
+    _add_location_reasons(reasons, labels, settings, data_bar_rows)
     if confidence is not None and settings.min_confidence:
         known = confidence[confidence.index.isin(areas.index)]
-        _note(reasons, "confidence", known, "", settings.min_confidence)
+        _add_reasons(reasons, "confidence", known, "", settings.min_confidence)
     if settings.min_solidity:
         rest = [label for label in index.boxes if label not in reasons]
         solid = solidity(labels, index, rest, on_progress=on_progress)
-        _note(reasons, "solidity", solid, "", settings.min_solidity)
+        _add_reasons(reasons, "solidity", solid, "", settings.min_solidity)
     return reasons
 
 
@@ -169,9 +169,9 @@ def clean_labels(
     locked: Iterable[int] = (),
     on_progress: OnProgress = no_progress,
 ) -> CleanResult:
-    """Remove and mend grains as the settings say.
+    """Clean up all grains.
 
-    Holes are filled and fragments dropped first, so that areas are those of the finished grains.
+    Holes are filled and fragments removed first, so that the limits apply to the final areas.
 
     Parameters
     ----------
@@ -179,15 +179,15 @@ def clean_labels(
         Not changed.
     settings : CleanSettings
     pixel_size_um, data_bar_rows, confidence
-        As in `find_unwanted`, which see for the errors too.
+        As for `find_unwanted`, which raises the same errors.
     locked : iterable of int
-        Accepted grains: neither removed nor mended; renumbered they are.
+        Accepted grains, which are neither removed nor changed, only relabelled.
     on_progress : OnProgress
-        Counts grains; what it raises stops the work.
+        Called with (grains done, total); an exception stops the work.
 
     Returns
     -------
-    Cleaned
+    CleanResult
 
     Examples
     --------
@@ -198,13 +198,19 @@ def clean_labels(
     """
     _check_known(settings, pixel_size_um, data_bar_rows, labels.shape[0], confidence)
     labels = labels.copy()
-    kept = set(locked)
+    locked_grains = set(locked)
     index = GrainIndex(labels)
-    loose = [label for label in index.boxes if label not in kept]
+    unlocked = [label for label in index.boxes if label not in locked_grains]
     trimmed = (
-        _mend(labels, index, loose, keep_largest, on_progress) if settings.keep_largest else ()
+        _apply_to_each(labels, index, unlocked, keep_largest, on_progress)
+        if settings.keep_largest
+        else ()
     )
-    filled = _mend(labels, index, loose, fill_holes, on_progress) if settings.fill_holes else ()
+    filled = (
+        _apply_to_each(labels, index, unlocked, fill_holes, on_progress)
+        if settings.fill_holes
+        else ()
+    )
     unwanted = find_unwanted(
         labels,
         settings,
@@ -213,7 +219,7 @@ def clean_labels(
         confidence=confidence,
         on_progress=on_progress,
     )
-    removed = {label: reason for label, reason in unwanted.items() if label not in kept}
+    removed = {label: reason for label, reason in unwanted.items() if label not in locked_grains}
     _remove(labels, index, removed)
     renumbered = _renumber(labels) if settings.relabel else {}
     return CleanResult(labels, removed, filled, trimmed, renumbered)
@@ -241,7 +247,7 @@ def _check_known(
         raise MismatchError(f"a data bar of {data_bar_rows} rows does not fit into {rows} rows")
 
 
-def _note(
+def _add_reasons(
     reasons: dict[int, str],
     name: str,
     values: pd.Series[float],
@@ -249,14 +255,14 @@ def _note(
     low: float,
     high: float = 0.0,
 ) -> None:
-    """Note the grains whose value is below `low`, or above `high` where that is not 0."""
+    """Record grains with a value below `low`, or above `high` unless it is 0."""
     for label, value in values[values < low].items():
         reasons.setdefault(int(str(label)), f"{name} {value:.4g}{unit} < {low:g}{unit}")
     for label, value in values[values > high].items() if high else ():
         reasons.setdefault(int(str(label)), f"{name} {value:.4g}{unit} > {high:g}{unit}")
 
 
-def _note_places(
+def _add_location_reasons(
     reasons: dict[int, str], labels: Labels, settings: CleanSettings, data_bar_rows: int
 ) -> None:
     rows = labels.shape[0] - data_bar_rows
@@ -270,27 +276,27 @@ def _note_places(
 
 
 def count_reasons(removed: Mapping[int, str]) -> str:
-    """Return why grains go in short, such as "12 by area, 3 by edge"; "" where none do."""
+    """Summarize reasons, such as "12 by area, 3 by edge"; "" if there are none."""
     kinds = Counter(reason.split(" ")[0] for reason in removed.values())
     return ", ".join(f"{count} by {_KINDS.get(kind, kind)}" for kind, count in kinds.items())
 
 
 def touching_edge(labels: Labels) -> set[int]:
-    """Return the grains with a pixel in the outermost rows or columns."""
+    """Find the grains with pixels in the outermost rows or columns."""
     if not labels.size:
         return set()
     edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     return set(np.unique(edge).tolist()) - {0}
 
 
-def _mend(
+def _apply_to_each(
     labels: Labels,
     index: GrainIndex,
     grains: list[int],
     operation: Callable[[Labels, GrainIndex, list[int]], tuple[Patch, ...]],
     on_progress: OnProgress,
 ) -> tuple[int, ...]:
-    """Apply an operation to grain after grain, in place; return those that it changed."""
+    """Apply an operation to each grain in place and return the changed grains."""
     changed = []
     for done, grain in enumerate(grains):
         patches = operation(labels, index, [grain])
@@ -303,12 +309,12 @@ def _mend(
 
 def _remove(labels: Labels, index: GrainIndex, grains: Iterable[int]) -> None:
     for grain in grains:
-        place = labels[index.box(grain).slices]
-        place[place == grain] = 0
+        window = labels[index.box(grain).slices]
+        window[window == grain] = 0
 
 
 def _renumber(labels: Labels) -> dict[int, int]:
-    """Number the grains 1..N in the order of their numbers, in place."""
+    """Relabel the grains 1..N in ascending order, in place."""
     old = np.unique(labels)
     old = old[old != 0]
     new = np.arange(1, len(old) + 1)

@@ -1,4 +1,4 @@
-"""Edits of chosen grains. Each returns patches; none changes a grain that it was not given."""
+"""Edit individual grains; every edit returns patches and changes only the given grains."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from grainsmith.clean.patch import Labels, Mask
 
 EIGHT = np.ones((3, 3), bool)
-"""Pixels that meet at a corner belong together, as in every count of fragments here."""
+"""Structuring element of 8-connectivity, used for all connected pieces."""
 
-_BRIDGED_PX = 4_000_000  # no gap is closed in a box larger than this
+_MAX_BRIDGED_PX = 4_000_000  # gaps are only closed in smaller boxes
 
 
 def delete(labels: Labels, index: GrainIndex, grains: Iterable[int]) -> tuple[Patch, ...]:
-    """Turn grains into background."""
+    """Delete grains."""
     return _each(labels, index, grains, 0, lambda mask: np.zeros_like(mask))
 
 
 def merge(
     labels: Labels, index: GrainIndex, grains: Sequence[int], *, gap_px: int = 2
 ) -> tuple[Patch, ...]:
-    """Make one grain of several; it has the number of the first.
+    """Merge grains; the result has the label of the first.
 
     Parameters
     ----------
@@ -43,18 +43,18 @@ def merge(
     grains : sequence of int
         At least two.
     gap_px : int
-        Background between them that is up to twice as wide becomes part of the grain; 0 leaves it.
+        Background gaps of up to twice this width between the grains are closed; 0 = none.
 
     Raises
     ------
     MismatchError
-        Fewer than two grains, or one that is not there.
+        Fewer than two grains, or a missing one.
     """
     grains = list(dict.fromkeys(grains))
     if len(grains) < 2:
         raise MismatchError("merging needs at least two grains", hint=Hint.SELECT_SECOND_GRAIN)
     box = index.union(grains)
-    if box.size > _BRIDGED_PX:
+    if box.size > _MAX_BRIDGED_PX:
         rest = (_relabel(labels, index.box(grain), grain, grains[0]) for grain in grains[1:])
         return disjoint(rest)
     old = window(labels, box)
@@ -65,28 +65,28 @@ def merge(
 
 
 def fill_holes(labels: Labels, index: GrainIndex, grains: Iterable[int]) -> tuple[Patch, ...]:
-    """Give background that a grain encloses to it; grains inside a hole stay."""
+    """Fill the holes of grains; grains inside a hole are kept."""
     return _each(labels, index, grains, 0, lambda mask: ndimage.binary_fill_holes(mask))
 
 
 def keep_largest(labels: Labels, index: GrainIndex, grains: Iterable[int]) -> tuple[Patch, ...]:
-    """Turn all but the largest piece of a grain into background."""
+    """Remove all but the largest piece of each grain."""
     return _each(labels, index, grains, 0, lambda mask: largest_piece(mask))
 
 
 def smooth(
     labels: Labels, index: GrainIndex, grains: Iterable[int], *, radius_px: float = 2.0
 ) -> tuple[Patch, ...]:
-    """Round off the outline: what is mostly grain within `radius_px` is grain.
+    """Smooth the outline with a Gaussian of `radius_px`.
 
-    A straight outline, and one shared with a neighbour, stays where it is. A grain that would
-    vanish stays as it is.
+    Straight outlines and those shared with a neighbour do not move. A grain that would disappear is
+    not changed.
     """
     if radius_px <= 0:
         raise ValueError(f"radius_px must be more than 0, got {radius_px}")
 
     def round_off(mask: Mask) -> Mask:
-        # Beyond the image the outline goes on as it is, or grains would shrink from the edge.
+        # Extend the mask beyond the image, otherwise grains would shrink from the edge.
         blurred = ndimage.gaussian_filter(mask.astype(np.float32), radius_px, mode="nearest")
         smoothed = largest_piece(blurred > 0.5)
         return smoothed if smoothed.any() else mask
@@ -97,46 +97,46 @@ def smooth(
 def grow(
     labels: Labels, index: GrainIndex, grains: Iterable[int], *, by_px: float = 1.0
 ) -> tuple[Patch, ...]:
-    """Let grains take the background within `by_px`; never a pixel of a neighbour.
+    """Grow grains into the background by `by_px`, never into neighbours.
 
-    Background that several of the grains reach goes to the nearest of them.
+    Background within reach of several of the grains goes to the nearest.
     """
     if by_px <= 0:
         raise ValueError(f"by_px must be more than 0, got {by_px}")
-    once = list(dict.fromkeys(grains))
-    margin = 2 * int(np.ceil(by_px))  # so far off a rival may be that still is nearer
+    unique = list(dict.fromkeys(grains))
+    margin = 2 * int(np.ceil(by_px))  # distance at which another grain may still be nearer
 
     def spread(grain: int) -> Patch:
         box = index.box(grain).grown(margin, labels.shape)
         old = window(labels, box)
-        away = ndimage.distance_transform_edt(old != grain)
-        gained = (old == 0) & (away <= by_px)
-        rivals = np.isin(old, [other for other in once if other != grain])
+        distance = ndimage.distance_transform_edt(old != grain)
+        gained = (old == 0) & (distance <= by_px)
+        rivals = np.isin(old, [other for other in unique if other != grain])
         if rivals.any():
-            gained &= away <= ndimage.distance_transform_edt(~rivals)
+            gained &= distance <= ndimage.distance_transform_edt(~rivals)
         return Patch(box, old, np.where(gained, old.dtype.type(grain), old))
 
-    return disjoint(spread(grain) for grain in once)
+    return disjoint(spread(grain) for grain in unique)
 
 
 def shrink(
     labels: Labels, index: GrainIndex, grains: Iterable[int], *, by_px: float = 1.0
 ) -> tuple[Patch, ...]:
-    """Take `by_px` off the outline, but not where the image ends.
+    """Shrink grains by `by_px`, but not at the edge of the image.
 
     Raises
     ------
     MismatchError
-        A grain would vanish.
+        A grain would disappear.
     """
     if by_px <= 0:
         raise ValueError(f"by_px must be more than 0, got {by_px}")
     grains = list(grains)
 
-    def pare(mask: Mask) -> Mask:
+    def erode(mask: Mask) -> Mask:
         return np.asarray(ndimage.distance_transform_edt(mask) > by_px)
 
-    patches = _each(labels, index, grains, 1, pare)
+    patches = _each(labels, index, grains, 1, erode)
     for patch, grain in ((p, int(p.old[p.changed][0])) for p in patches):
         if np.count_nonzero(patch.changed) == index.areas_px[grain]:
             raise MismatchError(f"grain {grain} would vanish", hint=Hint.DELETE_GRAIN)
@@ -146,9 +146,9 @@ def shrink(
 def copy_grain(
     labels: Labels, index: GrainIndex, source: Labels, point: tuple[int, int]
 ) -> tuple[Patch, ...]:
-    """Add a grain of another label image of the same field, where there is background.
+    """Copy a grain from another label image of the same field onto the background.
 
-    Only the surroundings of the point are looked at: pieces of that grain far away stay behind.
+    Only the piece around the point is copied.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def copy_grain(
     Raises
     ------
     MismatchError
-        The shapes differ, there is no grain at the point or it is covered already.
+        The shapes differ, there is no grain at the point, or it is covered already.
     """
     if source.shape != labels.shape:
         raise MismatchError(
@@ -173,25 +173,25 @@ def copy_grain(
     grain = int(source[point]) if inside else 0
     if grain == 0:
         raise MismatchError("the other labels have no grain at this point")
-    box, mask = _around(source, point, grain)
+    box, mask = _window_of_piece(source, point, grain)
     return add_mask(labels, index, box, mask)
 
 
 def add_mask(labels: Labels, index: GrainIndex, box: Box, mask: Mask) -> tuple[Patch, ...]:
-    """Make a new grain of the background under a mask.
+    """Add a grain where a mask covers background.
 
     Parameters
     ----------
     labels : (Y, X) int array
     index : GrainIndex
     box : Box
-        Where the mask lies.
+        Bounding box of the mask.
     mask : (h, w) bool array
 
     Raises
     ------
     MismatchError
-        All of it belongs to grains already.
+        Grains cover the whole mask already.
     """
     old = window(labels, box)
     free = mask & (old == 0)
@@ -204,7 +204,7 @@ def add_mask(labels: Labels, index: GrainIndex, box: Box, mask: Mask) -> tuple[P
 def reshape(
     labels: Labels, index: GrainIndex, grain: int, box: Box, mask: Mask
 ) -> tuple[Patch, ...]:
-    """Give a grain the shape of a mask, as far as the mask lies on it or on background.
+    """Replace the shape of a grain by a mask, except where other grains are.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def reshape(
     index : GrainIndex
     grain : int
     box : Box
-        Where the mask lies; it must hold all of the grain.
+        Bounding box of the mask, which contains the whole grain.
     mask : (h, w) bool array
     """
     old = window(labels, box)
@@ -222,14 +222,14 @@ def reshape(
 
 
 def grains_under(labels: Labels, points: npt.ArrayLike) -> list[int]:
-    """Return the grains under a line of points (y, x) in pixels, in the order of the line."""
+    """List the grains under a polyline of points (y, x), in order."""
     line = pixels_under(np.asarray(points, dtype=float).reshape(-1, 2), labels.shape)
     along = labels[line[:, 0], line[:, 1]].tolist()
     return [label for label in dict.fromkeys(along) if label != 0]
 
 
 def grains_inside(labels: Labels, index: GrainIndex, points: npt.ArrayLike) -> list[int]:
-    """Return the grains of which more than half lies in a polygon of points (y, x) in pixels."""
+    """List the grains with more than half of their area in a polygon of points (y, x)."""
     corners = np.asarray(points, dtype=float).reshape(-1, 2)
     low = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, labels.shape)
     high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, 0, labels.shape)
@@ -237,13 +237,13 @@ def grains_inside(labels: Labels, index: GrainIndex, points: npt.ArrayLike) -> l
     if box.size == 0:
         return []
     inside = draw.polygon2mask((box.y1 - box.y0, box.x1 - box.x0), corners - box[:2])
-    found, counts = np.unique(labels[box.slices][inside], return_counts=True)
-    pairs = zip(found.tolist(), counts.tolist(), strict=True)
+    inside_labels, counts = np.unique(labels[box.slices][inside], return_counts=True)
+    pairs = zip(inside_labels.tolist(), counts.tolist(), strict=True)
     return [label for label, n in pairs if label != 0 and 2 * n > index.areas_px[label]]
 
 
 def pixels_under(points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
-    """Return the pixels (y, x) under a line, (N, 2), those outside the image left out."""
+    """Rasterize a polyline to (N, 2) pixels (y, x), without those outside the image."""
     ends = np.round(points).astype(int)
     pieces = [np.stack(draw.line(*first, *second), axis=1) for first, second in pairwise(ends)]
     line = np.concatenate([ends[:1], *pieces])
@@ -251,7 +251,7 @@ def pixels_under(points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt
 
 
 def largest_piece(mask: Mask) -> Mask:
-    """Return the largest connected piece of a mask, (h, w) bool; empty where the mask is."""
+    """Return the largest connected piece of a mask, (h, w) bool; empty for an empty mask."""
     pieces, count = ndimage.label(mask, EIGHT)
     if count <= 1:
         return mask
@@ -265,12 +265,12 @@ def _each(
     margin_px: int,
     reshape: Callable[[Mask], Mask],
 ) -> tuple[Patch, ...]:
-    """Give each grain a new shape; what it gains is taken from the background only.
+    """Change the shape of each grain; gained pixels come from the background only.
 
-    `reshape` gets the mask of a grain, with `margin_px` around it, and returns the new mask.
+    `reshape` takes the mask of a grain, with a margin of `margin_px`, and returns the new mask.
     """
-    once = dict.fromkeys(grains)
-    return disjoint(_reshaped(labels, index, grain, margin_px, reshape) for grain in once)
+    unique = dict.fromkeys(grains)
+    return disjoint(_reshaped(labels, index, grain, margin_px, reshape) for grain in unique)
 
 
 def _reshaped(
@@ -283,21 +283,21 @@ def _reshaped(
     box = index.box(grain).grown(margin_px, labels.shape)
     old = window(labels, box)
     mask = old == grain
-    wanted = reshape(mask)
+    target = reshape(mask)
     new = old.copy()
-    new[mask & ~wanted] = 0
-    new[(old == 0) & wanted] = grain
+    new[mask & ~target] = 0
+    new[(old == 0) & target] = grain
     return Patch(box, old, new)
 
 
-def _around(source: Labels, point: tuple[int, int], grain: int) -> tuple[Box, Mask]:
-    """Return a box around a point at whose sides the grain has ended, and its mask there."""
+def _window_of_piece(source: Labels, point: tuple[int, int], grain: int) -> tuple[Box, Mask]:
+    """Return a box around a point that contains the whole piece of a grain, and its mask."""
     reach_px = 64
     while True:
         box = Box(*point, point[0] + 1, point[1] + 1).grown(reach_px, source.shape)
         mask = window(source, box) == grain
         ends = zip(box, (0, 0, *source.shape), strict=True)
-        at_edge = [here == end for here, end in ends]  # of the image: nothing goes on there
+        at_edge = [side == end for side, end in ends]  # at the edge of the image
         sides = mask[0], mask[:, 0], mask[-1], mask[:, -1]
         if all(edge or not side.any() for edge, side in zip(at_edge, sides, strict=True)):
             return box, mask
@@ -310,7 +310,7 @@ def _relabel(labels: Labels, box: Box, grain: int, number: int) -> Patch:
 
 
 def _bridges(old: Labels, joined: Mask, grains: Sequence[int], gap_px: int) -> Mask:
-    """Return the gaps up to 2 x `gap_px` wide that lie between at least two of the grains."""
+    """Find gaps up to 2 x `gap_px` wide between at least two of the grains."""
     near = np.zeros(joined.shape, np.uint8)
     for grain in grains:
         near += ndimage.binary_dilation(old == grain, EIGHT, iterations=2 * gap_px)

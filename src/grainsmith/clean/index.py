@@ -1,4 +1,4 @@
-"""Where every grain lies: kept up to date edit by edit, so that no edit scans the whole image."""
+"""Keep the bounding box and area of every grain up to date, without scanning the image per edit."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from grainsmith.clean.patch import Labels
     from grainsmith.clean.run_length_delta import Change
 
-_REBUILD = 2000  # from so many touched grains on, a new index is quicker than mending the old one
+_REBUILD = 2000  # with more changed grains, rebuilding is faster than updating
 
 
 class GrainIndex:
-    """Box and area of every grain of a label image.
+    """Bounding box and area of every grain of a label image.
 
     Parameters
     ----------
     labels : (Y, X) int array
-        0 is background. It is read, never kept.
+        0 is background; the array is not kept.
 
     Attributes
     ----------
     boxes : dict of int to Box
-        The smallest box around each grain.
+        Bounding box of each grain.
     areas_px : dict of int to int
-        Pixels of each grain.
+        Number of pixels of each grain.
     """
 
     def __init__(self, labels: Labels) -> None:
@@ -57,7 +57,7 @@ class GrainIndex:
         Raises
         ------
         MismatchError
-            There is no such grain.
+            The grain does not exist.
         """
         try:
             return self.boxes[label]
@@ -65,12 +65,12 @@ class GrainIndex:
             raise MismatchError(f"there is no grain {label} in these labels") from None
 
     def new_labels(self, count: int, labels: Labels) -> list[int]:
-        """Return numbers that no grain has, nor had since this index was built.
+        """Return labels that were not used since this index was built.
 
         Raises
         ------
         MismatchError
-            The dtype of the labels has no more numbers.
+            The dtype of the labels has no more values.
         """
         first = self._highest + 1
         if first + count - 1 > np.iinfo(labels.dtype).max:
@@ -81,19 +81,19 @@ class GrainIndex:
         return list(range(first, first + count))
 
     def update(self, labels: Labels, change: Change) -> set[int]:
-        """Follow a change that has been written to the labels.
+        """Update the index for a change that was written to the labels.
 
         Parameters
         ----------
         labels : (Y, X) int array
-            As they are now.
+            Labels after the change.
         change : Change
-            What was written.
+            The change.
 
         Returns
         -------
         set of int
-            The grains that lost or gained pixels, those that are gone included.
+            Grains that lost or gained pixels, including deleted ones.
         """
         touched = change.touched
         if len(touched) > _REBUILD:
@@ -125,7 +125,7 @@ class GrainIndex:
         highest = int(labels.max(initial=0))
         if highest <= 2 * labels.size + 1024:
             numbers, compact = np.arange(1, highest + 1), labels
-        else:  # a few huge numbers: no array of their length
+        else:  # huge labels: avoid an array of that length
             every, inverse = np.unique(np.append(labels.ravel(), 0), return_inverse=True)
             numbers, compact = every[1:], inverse[:-1].reshape(labels.shape)
         boxes, areas = _boxes_and_areas(compact, len(numbers))
@@ -137,7 +137,7 @@ class GrainIndex:
         self._highest = max(self._highest, highest)
 
     def union(self, labels: Iterable[int]) -> Box:
-        """Return the box around several grains."""
+        """Return the bounding box of several grains."""
         first, *rest = (self.box(label) for label in labels)
         for box in rest:
             first = first.union(box)
@@ -145,7 +145,7 @@ class GrainIndex:
 
 
 def _tight(labels: Labels, box: Box, label: int) -> Box:
-    """Return the smallest box of a grain that lies within `box`."""
+    """Return the bounding box of a grain within `box`."""
     inside = labels[box.slices] == label
     rows = np.flatnonzero(inside.any(axis=1))
     columns = np.flatnonzero(inside.any(axis=0))
@@ -161,7 +161,7 @@ def _tight(labels: Labels, box: Box, label: int) -> Box:
 def _boxes_and_areas(
     labels: Labels, count: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the boxes (count, 4) and areas (count,) of the labels 1..count in one pass."""
+    """Compute boxes (count, 4) and areas (count,) of the labels 1..count in one pass."""
     height, width = labels.shape
     areas = np.zeros(count, np.int64)
     boxes = np.zeros((count, 4), np.int64)

@@ -1,4 +1,4 @@
-"""Places that look like grain but that no grain covers."""
+"""Find background regions that look like missed grains."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from grainsmith.clean.seed_grain import on_labels
 if TYPE_CHECKING:
     from grainsmith.clean.patch import Labels
 
-_SMALLEST = 0.2  # of the median grain's area: smaller places are seams and dirt
-_MOST = 1000  # a queue that nobody would walk to its end
+_MIN_AREA_SHARE = 0.2  # of the median grain area; smaller regions are seams and dirt
+_MAX_REGIONS = 1000  # more are too many to review
 
 
 @dataclass(frozen=True, slots=True)
 class MissedGrain:
-    """A bare place that may be a missed grain.
+    """A background region that may be a missed grain.
 
     Attributes
     ----------
     point : (int, int)
-        The pixel (y, x) deepest inside it, for a click.
+        Pixel (y, x) farthest from the outline, to seed a grain.
     area_px : int
     box : Box
     """
@@ -40,33 +40,35 @@ class MissedGrain:
 def find_missed(
     labels: Labels, likeness: npt.NDArray[Any], *, threshold: float = 0.5
 ) -> list[MissedGrain]:
-    """Find bare places that may be missed grains.
+    """Find background regions that may be missed grains.
 
     Parameters
     ----------
     labels : (Y, X) int array
     likeness : (Y', X) array
-        How much a pixel looks like grain, 0..1; Y' may be less than Y where there is a data bar.
+        Likelihood of being grain per pixel, 0..1, without the rows of a data bar.
     threshold : float
-        From which likeness on a place looks like grain.
+        Minimum likelihood of a grain.
 
     Returns
     -------
-    list of Missed
-        The largest first, at most 1,000.
+    list of MissedGrain
+        Largest first, at most 1,000.
     """
     labels = labels[: likeness.shape[0]]
     areas = list(GrainIndex(labels).areas_px.values())
-    smallest = max(9.0, _SMALLEST * float(np.median(areas)) if areas else 9.0)
-    bare = (likeness >= threshold) & (labels == 0)
-    # A seam along grains is no missed grain: only what survives one pixel of erosion counts.
-    places, count = ndimage.label(ndimage.binary_opening(bare, np.ones((3, 3), bool)))
-    sizes = np.bincount(places.ravel(), minlength=count + 1)[1:]
-    boxes = ndimage.find_objects(places)
-    order = [int(k) for k in np.argsort(-sizes, kind="stable") if sizes[k] >= smallest][:_MOST]
+    smallest = max(9.0, _MIN_AREA_SHARE * float(np.median(areas)) if areas else 9.0)
+    candidates = (likeness >= threshold) & (labels == 0)
+    # Thin seams along grains are removed by an opening.
+    regions, count = ndimage.label(ndimage.binary_opening(candidates, np.ones((3, 3), bool)))
+    sizes = np.bincount(regions.ravel(), minlength=count + 1)[1:]
+    boxes = ndimage.find_objects(regions)
+    order = [int(k) for k in np.argsort(-sizes, kind="stable") if sizes[k] >= smallest][
+        :_MAX_REGIONS
+    ]
     return [
         MissedGrain(
-            _deepest(places, boxes[k], k + 1),
+            _deepest(regions, boxes[k], k + 1),
             int(sizes[k]),
             Box(boxes[k][0].start, boxes[k][1].start, boxes[k][0].stop, boxes[k][1].stop),
         )
@@ -77,14 +79,14 @@ def find_missed(
 def likeness_from_logit(
     logit: npt.NDArray[Any], shape: tuple[int, int], scale: float
 ) -> npt.NDArray[np.float32]:
-    """Return the model's probability on the pixels of the labels.
+    """Resample the model's probability to the pixels of the labels.
 
     Parameters
     ----------
     logit : (H, W) array
-        On the grid of the network.
+        Logit on the grid of the network.
     shape : (int, int)
-        Of the field in pixels of the labels.
+        Shape of the field in pixels of the labels.
     scale : float
         Pixels of the grid per pixel of the labels.
     """
@@ -93,7 +95,7 @@ def likeness_from_logit(
 
 
 def likeness_from_grey(labels: Labels, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return how far each pixel is on the way from the grey of the background to that of grains.
+    """Scale grey values from 0 at the median of the background to 1 at that of the grains.
 
     Parameters
     ----------
@@ -103,8 +105,7 @@ def likeness_from_grey(labels: Labels, image: npt.NDArray[Any]) -> npt.NDArray[n
     Returns
     -------
     (Y, X) float32 array
-        0 at the median of the background, 1 at that of the grains; 0 everywhere where there is
-        nothing to tell them apart by.
+        Clipped to 0..1; 0 everywhere if background and grains have the same median.
     """
     grey = image.mean(axis=-1) if image.ndim == 3 else image
     grey = ndimage.gaussian_filter(grey.astype(np.float32), 1)
@@ -117,8 +118,8 @@ def likeness_from_grey(labels: Labels, image: npt.NDArray[Any]) -> npt.NDArray[n
     return np.clip((grey - low) / (high - low), 0, 1).astype(np.float32)
 
 
-def _deepest(places: npt.NDArray[Any], box: tuple[slice, slice], number: int) -> tuple[int, int]:
-    """Return the pixel of a place that is farthest from its outline."""
-    depth = ndimage.distance_transform_edt(np.pad(places[box] == number, 1))
+def _deepest(regions: npt.NDArray[Any], box: tuple[slice, slice], number: int) -> tuple[int, int]:
+    """Return the pixel of a region that is farthest from its outline."""
+    depth = ndimage.distance_transform_edt(np.pad(regions[box] == number, 1))
     y, x = np.unravel_index(int(np.argmax(depth)), depth.shape)
     return int(y) - 1 + box[0].start, int(x) - 1 + box[1].start

@@ -1,4 +1,4 @@
-"""What an edit of labels is: a few patches, each a box with its pixels before and after."""
+"""Represent edits of labels as patches: a box with its pixels before and after."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 Labels = npt.NDArray[Any]
-"""(Y, X) of any integer dtype: edits keep the dtype that they find."""
+"""(Y, X) of any integer dtype; edits preserve the dtype."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -25,7 +25,7 @@ _CELL_PX = 256
 
 
 class Box(NamedTuple):
-    """Rows y0..y1 and columns x0..x1 of an image; the ends are not part of it."""
+    """Rows y0..y1 and columns x0..x1 of an image, ends excluded."""
 
     y0: int
     x0: int
@@ -34,7 +34,7 @@ class Box(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """The box as an index of an array."""
+        """Slices of the box in an array."""
         return slice(self.y0, self.y1), slice(self.x0, self.x1)
 
     @property
@@ -43,7 +43,7 @@ class Box(NamedTuple):
         return max(0, self.y1 - self.y0) * max(0, self.x1 - self.x0)
 
     def grown(self, by_px: int, shape: tuple[int, ...]) -> Box:
-        """Return the box with a margin, cut at the edge of an image of `shape`."""
+        """Return the box with a margin, clipped to an image of `shape`."""
         return Box(
             max(0, self.y0 - by_px),
             max(0, self.x0 - by_px),
@@ -52,11 +52,11 @@ class Box(NamedTuple):
         )
 
     def union(self, other: Box) -> Box:
-        """Return the smallest box that holds both."""
+        """Return the smallest box that contains both."""
         return Box(*np.minimum(self[:2], other[:2]).tolist(), *_larger(self[2:], other[2:]))
 
     def meets(self, other: Box) -> bool:
-        """Say whether the two boxes share a pixel."""
+        """Return whether the two boxes share a pixel."""
         return (
             self.y0 < other.y1 and other.y0 < self.y1 and self.x0 < other.x1 and other.x0 < self.x1
         )
@@ -73,9 +73,9 @@ class Patch:
     Attributes
     ----------
     box : Box
-        Where it lies.
+        Position of the patch.
     old, new : (h, w) int array
-        Its pixels before and after; both of the labels' dtype.
+        Pixels before and after, with the dtype of the labels.
     """
 
     box: Box
@@ -92,12 +92,12 @@ class Patch:
 
     @cached_property
     def changed(self) -> Mask:
-        """(h, w) bool: the pixels which differ. Only these are ever written."""
+        """Changed pixels, (h, w) bool; only these are written."""
         return np.not_equal(self.old, self.new)
 
     @property
     def touched(self) -> set[int]:
-        """The grains that lose or gain pixels."""
+        """Grains that lose or gain pixels."""
         both = np.concatenate([self.old[self.changed], self.new[self.changed]])
         return set(np.unique(both).tolist()) - {0}
 
@@ -108,24 +108,24 @@ def window(labels: Labels, box: Box) -> Labels:
 
 
 def apply_patches(labels: Labels, patches: Iterable[Patch]) -> None:
-    """Write patches into labels, in place; pixels that a patch does not change stay as they are."""
+    """Write the changed pixels of patches into labels, in place."""
     for patch in patches:
         labels[patch.box.slices][patch.changed] = patch.new[patch.changed]
 
 
 def revert_patches(labels: Labels, patches: Sequence[Patch]) -> None:
-    """Take patches back, in place, the last one first."""
+    """Undo patches in place, last first."""
     for patch in reversed(patches):
         labels[patch.box.slices][patch.changed] = patch.old[patch.changed]
 
 
 def disjoint(patches: Iterable[Patch]) -> tuple[Patch, ...]:
-    """Return patches of which no two change the same pixel: the first to claim a pixel has it.
+    """Make patches disjoint: the first patch to change a pixel keeps it.
 
-    Patches that change nothing are left out, so an empty tuple means "nothing to do".
+    Patches without changes are left out, so an empty tuple means "nothing to do".
     """
     kept: list[Patch] = []
-    in_cell: dict[tuple[int, int], list[Patch]] = defaultdict(list)  # thousands may be chosen
+    in_cell: dict[tuple[int, int], list[Patch]] = defaultdict(list)  # for thousands of patches
     for patch in patches:
         cells = list(_cells(patch.box))
         free = patch
@@ -141,7 +141,7 @@ def disjoint(patches: Iterable[Patch]) -> tuple[Patch, ...]:
 
 
 def _cells(box: Box) -> Iterator[tuple[int, int]]:
-    """Return the cells of a coarse grid that a box lies in."""
+    """Yield the cells of a coarse grid that a box overlaps."""
     rows = range(box.y0 // _CELL_PX, (box.y1 - 1) // _CELL_PX + 1)
     columns = range(box.x0 // _CELL_PX, (box.x1 - 1) // _CELL_PX + 1)
     return product(rows, columns)
@@ -157,8 +157,8 @@ def _without(patch: Patch, earlier: Patch) -> Patch:
     if not taken.any():
         return patch
     new = patch.new.copy()
-    here = _within(shared, patch.box)
-    new[here][taken] = patch.old[here][taken]
+    own = _within(shared, patch.box)
+    new[own][taken] = patch.old[own][taken]
     return Patch(patch.box, patch.old, new)
 
 
@@ -170,7 +170,7 @@ def _within(box: Box, outer: Box) -> tuple[slice, slice]:
 
 
 def refuse_locked(patches: Iterable[Patch], locked: set[int]) -> None:
-    """Stop an edit that would change an accepted grain.
+    """Refuse an edit that would change accepted grains.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which grains deserve a second look, worst first: the queue of the review."""
+"""Rank grains for review by how suspicious they are."""
 
 from __future__ import annotations
 
@@ -37,21 +37,20 @@ def rank_suspicious(
     index : GrainIndex
         Of these labels.
     table : DataFrame, optional
-        By label; its columns `confidence` (0..1) and `mixed` (two chemistries: bool, or 0..1) are
-        used where they are there.
+        By label; its optional columns `confidence` (0..1) and `mixed` (bool, or 0..1) are used.
     on_progress : OnProgress
-        Counts grains.
+        Called with (grains done, total).
 
     Returns
     -------
     DataFrame
         Index `label`, most suspicious first, with columns `suspicion` (0..1) and `reasons` (text,
-        the strongest first; empty where nothing is odd).
+        strongest first; empty for inconspicuous grains).
 
     Notes
     -----
-    Each sign gives 0..1; they are combined as independent: 1 - product of (1 - sign). Size and
-    solidity are judged against the other grains of the image, by the robust z (0.6745 times the
+    Each criterion scores 0..1 and all are combined as if independent: 1 - product of (1 - score).
+    Size and solidity are compared with the other grains by the robust z-score (0.6745 times the
     distance from the median over the median absolute deviation, Iglewicz and Hoaglin 1993).
     """
     grains = sorted(index.boxes)
@@ -110,9 +109,9 @@ def _signs_of_table(table: pd.DataFrame, grains: list[int]) -> dict[str, pd.Seri
 
 
 def _robust_z(values: pd.Series[float], *, least: float) -> pd.Series[float]:
-    """Return the robust z; a spread below `least` is no measure: the grains are all alike."""
-    away = values - values.median()
-    return 0.6745 * away / max(float(away.abs().median()), least)
+    """Compute the robust z-score, with a lower limit of the spread for nearly equal grains."""
+    deviation = values - values.median()
+    return 0.6745 * deviation / max(float(deviation.abs().median()), least)
 
 
 def _ramp(values: pd.Series[float], low: float, high: float) -> pd.Series[float]:

@@ -1,4 +1,4 @@
-"""An edit as the history keeps it: runs of equal pixels, small even for whole images.
+"""Store edits as runs of equal pixels, compact even for whole images.
 
 A deleted grain of 1,000 pixels is some 35 runs, under 1 kB; a renumbering of 4096 x 4096 with
 16,000 grains is about 10 MB, where an index and two values per pixel would be 400 MB.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from grainsmith.clean.patch import Labels, Mask, Patch
 
-_ROWS = 256  # rows in one bite: bounds the memory of whole-image work
+_ROWS = 256  # rows per block, which bounds the memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +32,13 @@ class Change:
     Attributes
     ----------
     shape : (int, int)
-        Of the label image, (Y, X).
+        Shape of the label image, (Y, X).
     start : (N,) int64 array
-        First pixel of each run, counted along the rows of the image.
+        Flat index of the first pixel of each run.
     length : (N,) int32 array
-        Pixels in each run; none goes over the end of a row.
+        Pixels of each run; runs do not cross rows.
     old, new : (N,) int array
-        The label of the run before and after.
+        Labels of each run before and after.
     """
 
     shape: tuple[int, int]
@@ -49,26 +49,26 @@ class Change:
 
     @property
     def nbytes(self) -> int:
-        """Memory that it takes."""
+        """Memory in bytes."""
         return sum(part.nbytes for part in (self.start, self.length, self.old, self.new))
 
     @property
     def n_pixels(self) -> int:
-        """Pixels that differ."""
+        """Number of changed pixels."""
         return int(self.length.sum())
 
     @property
     def touched(self) -> set[int]:
-        """The grains that lose or gain pixels."""
+        """Grains that lose or gain pixels."""
         return set(np.unique(np.concatenate([self.old, self.new])).tolist()) - {0}
 
     @property
     def box(self) -> Box:
-        """The smallest box around all runs; empty where there are none."""
+        """Bounding box of all runs; empty without runs."""
         return self.box_of(np.ones(len(self.start), bool))
 
     def box_of(self, chosen: Mask) -> Box:
-        """Return the smallest box around the chosen runs, (N,) bool."""
+        """Return the bounding box of the chosen runs, (N,) bool."""
         if not chosen.any():
             return Box(0, 0, 0, 0)
         rows, columns = np.divmod(self.start[chosen], self.shape[1])
@@ -77,20 +77,20 @@ class Change:
         return Box(*(int(corner) for corner in corners))
 
     def inverse(self) -> Change:
-        """Return the way back."""
+        """Return the inverse change."""
         return Change(self.shape, self.start, self.length, self.new, self.old)
 
     def chosen(self, runs: Mask) -> Change:
-        """Return the change of some of the runs only, (N,) bool."""
+        """Return the change of the chosen runs only, (N,) bool."""
         return Change(
             self.shape, self.start[runs], self.length[runs], self.old[runs], self.new[runs]
         )
 
     def pixels(self) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]:
-        """Yield rows, columns and new labels of the changed pixels, in bites of bounded size."""
+        """Yield rows, columns and new labels of the changed pixels in blocks."""
         ends = np.cumsum(self.length, dtype=np.int64)
-        bite = _ROWS * max(self.shape[1], 1024)
-        cuts = np.searchsorted(ends, np.arange(bite, self.n_pixels + bite, bite), side="right")
+        block = _ROWS * max(self.shape[1], 1024)
+        cuts = np.searchsorted(ends, np.arange(block, self.n_pixels + block, block), side="right")
         for first, last in pairwise([0, *cuts.tolist()]):
             length = self.length[first:last]
             begin = np.repeat(np.cumsum(length, dtype=np.int64) - length, length)
@@ -100,11 +100,11 @@ class Change:
             yield rows, columns, np.repeat(self.new[first:last], length)
 
     def is_done_in(self, labels: Labels) -> bool:
-        """Say whether all changed pixels have their new values already."""
+        """Return whether all changed pixels have their new labels already."""
         return all(bool((labels[y, x] == values).all()) for y, x, values in self.pixels())
 
     def write(self, labels: Labels) -> None:
-        """Set the changed pixels of labels to their new values, in place."""
+        """Write the new labels of the changed pixels, in place."""
         if labels.shape != self.shape:
             raise MismatchError(
                 f"this edit was made on labels of {self.shape}, these are {labels.shape}"
@@ -114,7 +114,7 @@ class Change:
 
 
 def pack(patches: Iterable[Patch], shape: tuple[int, int]) -> Change:
-    """Return patches (of which no two change the same pixel) as runs.
+    """Convert disjoint patches to runs.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def pack(patches: Iterable[Patch], shape: tuple[int, int]) -> Change:
 
 
 def difference(before: Labels, after: Labels) -> Change:
-    """Return what leads from one label image to another of the same shape.
+    """Compute the change from one label image to another of the same shape.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def difference(before: Labels, after: Labels) -> Change:
 
 
 def compose(changes: Sequence[Change]) -> Change:
-    """Return the one change that does all of them, in their order; there must be at least one."""
+    """Combine at least one change, in order, into one."""
     spots = [[rows * c.shape[1] + columns for rows, columns, _ in c.pixels()] for c in changes]
     flat = np.concatenate([np.zeros(0, np.int64), *(part for parts in spots for part in parts)])
     old = np.concatenate([np.repeat(c.old, c.length) for c in changes])
@@ -156,15 +156,14 @@ def from_pixels(
     old: npt.NDArray[Any],
     new: npt.NDArray[Any],
 ) -> Change:
-    """Return single pixels as runs.
+    """Convert single pixels to runs.
 
     Parameters
     ----------
     shape : (int, int)
         Of the label image.
     rows, columns, old, new : (N,) int array
-        In the order of time: of a pixel that comes several times, the first old and the last new
-        label count.
+        In temporal order; for a repeated pixel the first old and the last new label are used.
     """
     flat = rows.astype(np.int64) * shape[1] + columns
     order = np.argsort(flat, kind="stable")
@@ -179,7 +178,7 @@ def from_pixels(
 def _runs_of_images(
     before: Labels, after: Labels
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """Return start and length of the runs in which two images of one shape differ."""
+    """Find start and length of the runs in which two label images differ."""
     height, width = before.shape
     start, length = np.empty(1024, np.int64), np.empty(1024, np.int32)
     count = 0
@@ -203,7 +202,7 @@ _Runs = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[
 
 
 def _runs(old: Labels, new: Labels, y0: int, x0: int, width: int) -> _Runs:
-    """Return start, length, old and new of the runs in a window whose corner is (y0, x0)."""
+    """Compute start, length, old and new of the runs in a window with the corner (y0, x0)."""
     rows, columns = np.nonzero(old != new)
     flat = (rows + y0).astype(np.int64) * width + columns + x0
     change = _as_runs((0, width), flat, old[rows, columns], new[rows, columns])
@@ -213,7 +212,7 @@ def _runs(old: Labels, new: Labels, y0: int, x0: int, width: int) -> _Runs:
 def _as_runs(
     shape: tuple[int, int], flat: npt.NDArray[np.int64], old: Labels, new: Labels
 ) -> Change:
-    """Return sorted pixels as runs."""
+    """Convert sorted pixels to runs."""
     if not len(flat):
         return Change(shape, flat, np.zeros(0, np.int32), old, new)
     breaks = (np.diff(flat) != 1) | (np.diff(old) != 0) | (np.diff(new) != 0)

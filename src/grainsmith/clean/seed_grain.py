@@ -1,4 +1,4 @@
-"""Add a grain by one click, from what the network said there: no second model is needed."""
+"""Add a grain by one click, from the flows of the network or from grey values."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from grainsmith.clean.index import GrainIndex
     from grainsmith.clean.patch import Labels, Mask, Patch
 
-_STEPS = 400  # of half a pixel: as far as Cellpose follows its flows
-_LOWEST = 0.02  # probability below which no pixel is ever offered
+_STEPS = 400  # steps of half a pixel, as far as Cellpose follows its flows
+_MIN_PROBABILITY = 0.02  # pixels with less are never part of a candidate
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """What could be a grain around a clicked pixel; a threshold makes a mask of it.
+    """Possible grain around a clicked pixel; a threshold turns it into a mask.
 
     Attributes
     ----------
     box : Box
-        The window looked at.
+        Window around the click.
     likeness : (h, w) float32 array
-        0..1, how likely a pixel is of the clicked grain.
+        Likelihood of belonging to the clicked grain, 0..1.
     point : (int, int)
         The clicked pixel (y, x).
     start : float
-        The threshold to begin with.
+        Initial threshold.
     """
 
     box: Box
@@ -44,9 +44,9 @@ class Candidate:
     start: float
 
     def mask(self, threshold: float) -> Mask:
-        """Return the (h, w) piece of the window at least as likely as `threshold` under the click.
+        """Return the connected (h, w) mask under the click, at least as likely as `threshold`.
 
-        The clicked pixel is always part of it, and its holes are filled.
+        It always contains the clicked pixel, and its holes are filled.
         """
         here = self.point[0] - self.box.y0, self.point[1] - self.box.x0
         likely = self.likeness >= max(threshold, 1e-6)
@@ -64,20 +64,20 @@ def candidate_from_flows(
     reach_px: float,
     scale: float = 1.0,
 ) -> Candidate:
-    """Look for the grain whose pixels flow to where the clicked pixel flows.
+    """Find the pixels whose flows end where the flow of the clicked pixel ends.
 
     Parameters
     ----------
     labels : (Y, X) int array
-        Pixels of other grains are never offered.
+        Pixels of other grains are excluded.
     point : (int, int)
         The clicked pixel (y, x).
     logit : (H, W) array
-        Logit of the probability of being grain, on the grid of the network.
+        Logit of the grain probability on the grid of the network.
     flows : (2, H, W) array
-        dy and dx towards the centre of the grain, of any length, on that grid.
+        Flows (dy, dx) towards the centre of the grain, of any length, on that grid.
     reach_px : float
-        Half the side of the window that is looked at; twice a typical diameter is ample.
+        Half the side of the window; twice a typical diameter is enough.
     scale : float
         Pixels of the grid per pixel of the labels.
 
@@ -90,12 +90,12 @@ def candidate_from_flows(
     chance = 1 / (1 + np.exp(-on_labels(logit, box, scale)))
     chance[labels[box.slices] != 0] = 0
     clicked = point[0] - box.y0, point[1] - box.x0
-    offered = chance >= _LOWEST
+    offered = chance >= _MIN_PROBABILITY
     offered[clicked] = True
     steps = np.stack([on_labels(part, box, scale) for part in flows])
     ends = _follow(steps, offered, _STEPS)
     away = np.hypot(ends[0] - ends[0][clicked], ends[1] - ends[1][clicked])
-    # Ends of one grain gather within a few pixels of its centre, however large it is.
+    # Flows of one grain end within a few pixels of its centre, whatever its size.
     same = away <= max(3.0, 0.06 * reach_px)
     likeness = np.where(same, chance, 0).astype(np.float32)
     return Candidate(box, likeness, point, min(0.5, 0.8 * float(chance[clicked])))
@@ -104,9 +104,7 @@ def candidate_from_flows(
 def candidate_from_grey(
     labels: Labels, point: tuple[int, int], image: npt.NDArray[Any], *, reach_px: float
 ) -> Candidate:
-    """Look for pixels that stand out of the background as the clicked one does.
-
-    For where there is no prediction to go by.
+    """Find pixels that contrast with the background like the clicked one, without a prediction.
 
     Parameters
     ----------
@@ -115,12 +113,12 @@ def candidate_from_grey(
         The clicked pixel (y, x).
     image : (Y, X) or (Y, X, 3) array
     reach_px : float
-        Half the side of the window that is looked at.
+        Half the side of the window.
 
     Notes
     -----
-    The background is the 5th or 95th percentile of the grey that no grain covers in the window,
-    whichever is farther from the clicked grey; halfway between the two is where a grain ends.
+    The background is the 5th or 95th percentile of the uncovered grey values in the window,
+    whichever is farther from the clicked grey value; the grain ends halfway between the two.
     """
     box = _window_at(labels, point, reach_px)
     grey = image[box.slices].astype(np.float32)
@@ -138,7 +136,7 @@ def candidate_from_grey(
 def add_candidate(
     labels: Labels, index: GrainIndex, candidate: Candidate, threshold: float
 ) -> tuple[Patch, ...]:
-    """Make the candidate a grain; see `add_mask`."""
+    """Add the candidate as a grain; see `add_mask`."""
     return add_mask(labels, index, candidate.box, candidate.mask(threshold))
 
 
@@ -152,10 +150,10 @@ def _window_at(labels: Labels, point: tuple[int, int], reach_px: float) -> Box:
 
 
 def on_labels(grid: npt.NDArray[Any], box: Box, scale: float) -> npt.NDArray[np.float32]:
-    """Return the values of a grid at the pixels of a box of the labels, (h, w), interpolated."""
+    """Interpolate a grid of the network at the pixels of a box of the labels, (h, w)."""
     if scale == 1:
         return grid[box.slices].astype(np.float32)
-    # Pixels are squares: their centres, not their corners, fall on one another.
+    # Align pixel centres, not corners.
     places = [(np.arange(*side) + 0.5) * scale - 0.5 for side in zip(box[:2], box[2:], strict=True)]
     at = np.meshgrid(*places, indexing="ij")
     values = ndimage.map_coordinates(grid.astype(np.float32), at, order=1, mode="nearest")
@@ -164,9 +162,9 @@ def on_labels(grid: npt.NDArray[Any], box: Box, scale: float) -> npt.NDArray[np.
 
 @compiled
 def _follow(flows: npt.NDArray[np.float32], offered: Mask, steps: int) -> npt.NDArray[np.float32]:
-    """Let every offered pixel run along the flows, half a pixel a step; return where each ends.
+    """Follow the flows from every candidate pixel in steps of half a pixel.
 
-    flows is (2, h, w), offered (h, w); the ends are (2, h, w), far outside for other pixels.
+    flows is (2, h, w), offered (h, w); returns the end points (2, h, w), far outside for others.
     """
     height, width = offered.shape
     ends = np.full((2, height, width), np.float32(1e6), np.float32)

@@ -1,4 +1,4 @@
-"""How grainlike a grain's outline is: solidity and the fit of an ellipse."""
+"""Compute solidity and ellipse misfit of grains for clean-up and review."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def solidity(
     *,
     on_progress: OnProgress = no_progress,
 ) -> pd.Series[float]:
-    """Return the share of its convex hull that each grain fills, 0..1, by label.
+    """Compute the solidity (area over convex hull area) of each grain, by label.
 
     Notes
     -----
-    The hull goes around the corners of the pixels, not their centres, so that a rectangle has
-    solidity 1 at every size.
+    The hull encloses pixel corners, not centres, so that rectangles of any size have a solidity of
+    1.
     """
     grains = list(grains)
     values = {}
@@ -42,13 +42,13 @@ def solidity(
 
 
 def ellipse_misfit(mask: Mask) -> float:
-    """Return 1 - IoU of a mask, (h, w), with the ellipse of the same area and second moments.
+    """Compute 1 - IoU of a mask, (h, w), with the ellipse of the same second moments.
 
-    0 is an ellipse; two touching discs reach about 0.2, a cross 0.4.
+    An ellipse has 0, two touching discs about 0.2, a cross 0.4.
     """
     y, x = np.nonzero(mask)
     dy, dx = y - y.mean(), x - x.mean()
-    # A pixel is a square, not a point: 1/12 is its own second moment.
+    # The second moment of a square pixel is 1/12.
     covariance = np.cov(np.stack([dy, dx]), bias=True) + np.eye(2) / 12
     inverse = np.linalg.inv(covariance)
     grid_y, grid_x = np.indices(mask.shape)
@@ -59,7 +59,7 @@ def ellipse_misfit(mask: Mask) -> float:
 
 
 def _hull_area_px(mask: Mask) -> float:
-    """Return the area of the convex hull of the pixels of a mask."""
+    """Compute the area of the convex hull of a mask."""
     rows = np.flatnonzero(mask.any(axis=1))
     first = mask[rows].argmax(axis=1)
     last = mask.shape[1] - mask[rows, ::-1].argmax(axis=1)

@@ -1,7 +1,7 @@
-"""Cut one grain into several: along a line, from seeds, or where two compositions meet.
+"""Split a grain along a line, by seeds, or along a contact of two compositions.
 
-No pixel is lost: what the cut itself covers goes to the nearest part. The largest part keeps the
-number of the grain, so the table's row stays with what is most of it.
+No pixel is lost: pixels on the cut go to the nearest part. The largest part keeps the label, and
+with it the row of the table.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from grainsmith.clean.patch import Labels, Mask
     from grainsmith.data import Transform
 
-_SLIVER = 0.005  # a part below this share of the grain is no part but a crumb of the cut
-_NECK = 0.15  # depth of a neck, as a share of the half-width of the grain, that asks for a cut
-_SEPARABLE = 0.7  # share of the variance that two compositions must explain
-_SMALLEST_PHASE = 0.05  # of the grain's area
+_MIN_PART_SHARE = 0.005  # smaller parts are debris of the cut
+_MIN_NECK_DEPTH = 0.15  # relative to the half-width of the grain
+_MIN_EXPLAINED = 0.7  # share of the variance that two compositions must explain
+_MIN_PHASE_SHARE = 0.05  # of the area of the grain
 
 
 def split_by_line(
@@ -38,7 +38,7 @@ def split_by_line(
     line: npt.ArrayLike,
     grains: Iterable[int] = (),
 ) -> tuple[Patch, ...]:
-    """Cut grains along a drawn line.
+    """Split grains along a line.
 
     Parameters
     ----------
@@ -46,15 +46,15 @@ def split_by_line(
     index : GrainIndex
         Of these labels.
     line : (N, 2) array-like
-        Points (y, x) in pixels, in order. An end that stops short inside a grain is carried on
-        straight, by at most half of the line's length.
+        Points (y, x) in pixels, in order. Ends inside a grain are extended straight by up to half
+        of the length of the line.
     grains : iterable of int
-        Only these are cut; none given: all that the line crosses.
+        Grains to split; by default all that the line crosses.
 
     Returns
     -------
     tuple of Patch
-        Empty where the line goes through no grain from side to side.
+        Empty if the line does not cross any grain from side to side.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def split_by_line(
     length = np.hypot(*np.diff(points, axis=0).T).sum()
     if length < 1:
         raise MismatchError("the line is a single point: draw it right across the grain")
-    cut = pixels_under(_carried_on(points, length / 2), labels.shape)
+    cut = pixels_under(_extended(points, length / 2), labels.shape)
     drawn = pixels_under(points, labels.shape)
     crossed = np.unique(labels[drawn[:, 0], drawn[:, 1]]).tolist()
     wanted = set(grains) or set(crossed)
@@ -79,7 +79,7 @@ def split_by_line(
 def split_by_seeds(
     labels: Labels, index: GrainIndex, grain: int, seeds: npt.ArrayLike
 ) -> tuple[Patch, ...]:
-    """Cut a grain into one part per seed, along its necks.
+    """Split a grain into one part per seed, along its necks.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def split_by_seeds(
 
     Notes
     -----
-    Watershed of the distance to the outline (Vincent and Soille 1991), as everywhere in the field.
+    Watershed of the distance transform (Vincent and Soille 1991).
     """
     box = index.box(grain)
     old = window(labels, box)
@@ -115,7 +115,7 @@ def split_by_seeds(
 
 
 def propose_seeds(labels: Labels, index: GrainIndex, grain: int) -> npt.NDArray[np.float64]:
-    """Find where a grain of several lobes wants to be cut.
+    """Propose one seed per lobe of a grain.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def propose_seeds(labels: Labels, index: GrainIndex, grain: int) -> npt.NDArray[
     Returns
     -------
     (N, 2) float array
-        One point (y, x) in pixels in each lobe; a single one where the grain has no neck.
+        One point (y, x) in pixels per lobe; a single one for a grain without a neck.
 
     Notes
     -----
@@ -139,7 +139,7 @@ def propose_seeds(labels: Labels, index: GrainIndex, grain: int) -> npt.NDArray[
         raise MismatchError(f"grain {grain} is gone: a script changed the labels in place")
     depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), 1)
     depth[~mask] = 0
-    lobes, count = ndimage.label(h_maxima(depth, _NECK * depth.max()), EIGHT)
+    lobes, count = ndimage.label(h_maxima(depth, _MIN_NECK_DEPTH * depth.max()), EIGHT)
     centres = ndimage.center_of_mass(mask, lobes, range(1, count + 1))
     seeds: npt.NDArray[np.float64] = np.reshape(centres, (-1, 2)) + np.array(box[:2]) - 1
     return seeds
@@ -151,7 +151,7 @@ def split_by_chemistry(
     grain: int,
     maps: Sequence[tuple[npt.NDArray[Any], Transform]],
 ) -> tuple[Patch, ...]:
-    """Cut a grain that spans two compositions where they meet.
+    """Split a grain of two compositions along their contact.
 
     Parameters
     ----------
@@ -159,19 +159,18 @@ def split_by_chemistry(
     index : GrainIndex
     grain : int
     maps : sequence of ((H, W) array, Transform)
-        One or several maps or channels, NaN where nothing was measured, each with the transform of
-        its pixels to those of the labels.
+        Maps or channels (NaN = not measured), each with its transform to pixels of the labels.
 
     Raises
     ------
     MismatchError
-        There is no map, none covers the grain, or the grain is of one composition.
+        There is no map, no map covers the grain, or the grain has one composition only.
 
     Notes
     -----
     Otsu's threshold (1979) on the first principal component of the smoothed, standardised values;
-    refused where the two classes explain less than 70 % of its variance, which half of a normal
-    distribution does not reach (64 %).
+    refused if the two classes explain less than 70 % of its variance (the halves of a normal
+    distribution explain 64 %).
     """
     if not maps:
         raise MismatchError("splitting by chemistry needs an element map or an image")
@@ -181,12 +180,12 @@ def split_by_chemistry(
     stack = np.stack([_nearest_values(values, transform, box) for values, transform in maps])
     component = _first_component(stack, mask)
     high = mask & (component > threshold_otsu(component[mask]))
-    if _explained(component[mask], high[mask]) < _SEPARABLE:
+    if _explained(component[mask], high[mask]) < _MIN_EXPLAINED:
         raise MismatchError(f"grain {grain} is of one composition; split it by a line instead")
     pieces, count = ndimage.label(high, EIGHT)
     others, more = ndimage.label(mask & ~high, EIGHT)
     parts = np.where(others > 0, others + count, pieces)
-    large = np.bincount(parts.ravel(), minlength=count + more + 1) >= _SMALLEST_PHASE * mask.sum()
+    large = np.bincount(parts.ravel(), minlength=count + more + 1) >= _MIN_PHASE_SHARE * mask.sum()
     parts = _nearest_part(np.where(large[parts], parts, 0), mask)
     patches = _numbered(labels, index, grain, box, parts, used=0)
     if not patches:
@@ -195,7 +194,7 @@ def split_by_chemistry(
 
 
 def _first_component(stack: npt.NDArray[Any], mask: Mask) -> npt.NDArray[np.float64]:
-    """Return the main contrast within a grain, (h, w), from (C, h, w)."""
+    """Compute the first principal component within a grain, (h, w), from (C, h, w)."""
     measured = np.isfinite(stack).all(axis=0) & mask
     if np.count_nonzero(measured) < 4:
         raise MismatchError("nothing was measured in this grain: no map covers it")
@@ -216,17 +215,17 @@ def _first_component(stack: npt.NDArray[Any], mask: Mask) -> npt.NDArray[np.floa
 def _nearest_values(
     values: npt.NDArray[Any], transform: Transform, box: Box
 ) -> npt.NDArray[np.float64]:
-    """Return the value of a map's nearest pixel at every pixel of a box, NaN outside the map."""
+    """Sample the nearest pixel of a map at every pixel of a box; NaN outside the map."""
     grid = np.stack(np.meshgrid(*map(np.arange, box[:2], box[2:]), indexing="ij"), axis=-1)
     places = np.round(transform.inverse().apply(grid.reshape(-1, 2))).astype(int)
     inside = ((places >= 0) & (places < values.shape)).all(axis=1)
-    found = np.full(len(places), np.nan)
-    found[inside] = values[tuple(places[inside].T)]
-    return found.reshape(grid.shape[:2])
+    sampled = np.full(len(places), np.nan)
+    sampled[inside] = values[tuple(places[inside].T)]
+    return sampled.reshape(grid.shape[:2])
 
 
 def _explained(values: npt.NDArray[np.float64], high: Mask) -> float:
-    """Return the share of the variance that lies between two classes (Otsu's eta)."""
+    """Compute the share of the variance between two classes (Otsu's eta)."""
     if not high.any() or high.all() or values.std() == 0:
         return 0.0
     share = high.mean()
@@ -241,16 +240,18 @@ def _cut(
     lines: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
     used: int,
 ) -> tuple[Patch, ...]:
-    """Cut one grain along the first of the lines that goes right through it."""
+    """Split one grain along the first line that crosses it completely."""
     box = index.box(grain)
     mask = labels[box.slices] == grain
     for line in lines:
         barrier = np.zeros(mask.shape, bool)
         within = ((line >= box[:2]) & (line < box[2:])).all(axis=1)
         barrier[tuple((line[within] - box[:2]).T)] = True
-        # Four-connected parts cannot meet across an eight-connected line.
+        # 4-connected parts cannot connect across an 8-connected line.
         parts, count = ndimage.label(mask & ~barrier)
-        whole = np.bincount(parts.ravel(), minlength=count + 1) >= max(3, _SLIVER * mask.sum())
+        whole = np.bincount(parts.ravel(), minlength=count + 1) >= max(
+            3, _MIN_PART_SHARE * mask.sum()
+        )
         parts = np.where(whole[parts], parts, 0)
         if len(np.unique(parts)) > 2:
             return _numbered(labels, index, grain, box, _nearest_part(parts, mask), used)
@@ -265,7 +266,7 @@ def _numbered(
     parts: npt.NDArray[Any],
     used: int,
 ) -> tuple[Patch, ...]:
-    """Return the patch that gives each part a number: the largest the grain's own."""
+    """Return the patch that labels the parts; the largest keeps the label of the grain."""
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
     order = [int(part) for part in np.argsort(-sizes, kind="stable") if sizes[part]]
@@ -277,7 +278,7 @@ def _numbered(
 
 
 def _nearest_part(parts: npt.NDArray[Any], mask: Mask) -> npt.NDArray[Any]:
-    """Give the pixels of the mask that are in no part to the nearest one."""
+    """Assign pixels of the mask without a part to the nearest part."""
     nearest = ndimage.distance_transform_edt(
         parts == 0, return_distances=False, return_indices=True
     )
@@ -285,12 +286,12 @@ def _nearest_part(parts: npt.NDArray[Any], mask: Mask) -> npt.NDArray[Any]:
 
 
 def _new_labels(patches: list[Patch]) -> int:
-    """Return how many new numbers these cuts have used up."""
+    """Count the new labels used by these patches."""
     return sum(len(np.unique(patch.new[patch.changed])) for patch in patches)
 
 
-def _carried_on(points: npt.NDArray[np.float64], by_px: float) -> npt.NDArray[np.float64]:
-    """Return the line with both ends carried on straight."""
+def _extended(points: npt.NDArray[np.float64], by_px: float) -> npt.NDArray[np.float64]:
+    """Extend both ends of a line straight."""
     head, tail = points[0] - points[1], points[-1] - points[-2]
     ends = [np.divide(end, max(np.hypot(*end), 1e-9)) * by_px for end in (head, tail)]
     return np.concatenate([[points[0] + ends[0]], points, [points[-1] + ends[1]]])
