@@ -1,4 +1,4 @@
-"""From spectra to element maps: counts summed over a window around each X-ray line."""
+"""Compute element maps from spectrum cubes by summing counts around X-ray lines."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ LINES_KEV: dict[str, float] = {
     "Sm La": 5.636, "Gd La": 6.057, "W La": 8.398, "Au Ma": 2.123, "Pb Ma": 2.346, "Bi Ma": 2.423,
     "Th Ma": 2.996, "U Ma": 3.171,
 }  # fmt: skip
-"""Energies of the lines that geologists map, in keV (X-ray Data Booklet, LBNL/PUB-490)."""
+"""Energies of commonly mapped lines in keV (X-ray Data Booklet, LBNL/PUB-490)."""
 
 OVERLAPS: dict[str, tuple[str, ...]] = {
     "Zr": ("P", "Sr"), "P": ("Zr",), "S": ("Mo", "Pb"), "Pb": ("S", "Mo"), "Ti": ("Ba",),
     "Ba": ("Ti",), "Na": ("Zn",), "Mn": ("Cr",), "Fe": ("Mn",), "Th": ("Ag",), "V": ("Ti",),
 }  # fmt: skip
-"""Elements whose lines fall into the window of another one: such a map may show either."""
+"""Elements with lines in the window of another element, whose map may show either."""
 
 _MN_KEV = 5.8987
 _MN_FWHM_EV = 130.0
-_STANDS_OUT = 8.0  # standard deviations over what lies beside a line
-_LEAST_SHARE = 0.1  # of what lies beside it
-_NEAR_TOP = 0.35  # of the FWHM: where the top of a line must lie
-_K_BETA_SHARE = 0.3  # more than the K beta of the element before can give
+_MIN_SIGMA = 8.0  # height of a line over its background, in standard deviations
+_MIN_CONTRAST = 0.1  # height relative to the background
+_MAX_OFFSET = 0.35  # distance of the maximum from the line, in FWHM
+_K_BETA_SHARE = 0.3  # upper limit of K beta relative to K alpha of the preceding element
 _K_BETA_OF = {"V": "Ti", "Cr": "V", "Mn": "Cr", "Fe": "Mn", "Co": "Fe"}
 
 
 class SpectrumCube(Protocol):
-    """A cube that is read in bands of rows: `io.cubes.Cube` is one."""
+    """Spectrum cube that is read in bands of rows, such as `io.maps.spectrum_cube.Cube`."""
 
     @property
     def path(self) -> str:
-        """The file."""
+        """Path of the file."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -59,18 +59,18 @@ class SpectrumCube(Protocol):
 
     @property
     def step_kev(self) -> float:
-        """From one channel to the next."""
+        """Width of a channel."""
 
     @property
     def pixel_size_um(self) -> float:
-        """0 = unknown."""
+        """Pixel size; 0 = unknown."""
 
     def bands(self) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-        """Yield the first row of a band and its (rows, X, channels) spectra."""
+        """Yield the first row and the (rows, X, channels) spectra of each band."""
 
 
 def resolution_ev(energy_kev: float, *, at_mn_ev: float = _MN_FWHM_EV) -> float:
-    """Return the full width at half maximum of a line in a silicon detector, in eV.
+    """Compute the full width at half maximum of a line in a silicon detector, in eV.
 
     FWHM² = FWHM(Mn Ka)² + 2.5 eV (E - E(Mn Ka)), after Fiori and Newbury (1978).
     """
@@ -85,31 +85,31 @@ def line_maps(
     resolution_at_mn_ev: float = _MN_FWHM_EV,
     on_progress: OnProgress = no_progress,
 ) -> list[ElementMap]:
-    """Sum a cube over a window of one FWHM on either side of each line.
+    """Compute element maps by summing a cube within one FWHM on either side of each line.
 
-    No background is taken off: fitted backgrounds go wrong where lines crowd, and means over
-    grains compare grains all the same.
+    The background is not subtracted: fits fail where lines overlap, and grain means can be compared
+    without.
 
     Parameters
     ----------
     cube : SpectrumCube
-        Read band after band; it may be larger than the memory.
+        Read band by band; may be larger than the memory.
     lines : sequence of str
         Such as "Si Ka"; see `LINES_KEV`.
     resolution_at_mn_ev : float
-        Of the detector, at manganese Ka.
+        Resolution of the detector at Mn Ka.
     on_progress : callable
-        Called as on_progress(rows done, rows in all).
+        Called as on_progress(rows done, total).
 
     Returns
     -------
     list of ElementMap
-        In counts, one for each line.
+        Maps in counts, one per line.
 
     Raises
     ------
     MismatchError
-        A line is unknown or outside of the spectra.
+        A line is unknown, or outside the spectra.
     """
     windows = [_window(cube, line, resolution_at_mn_ev) for line in lines]
     sums = np.zeros((len(lines), *cube.shape[:2]), np.float64)
@@ -135,20 +135,20 @@ def find_lines(
     resolution_at_mn_ev: float = _MN_FWHM_EV,
     on_progress: OnProgress = no_progress,
 ) -> list[str]:
-    """Return the lines that stand out in the sum of all spectra.
+    """Detect lines in the sum of all spectra.
 
-    A line counts where the sum has a top at its energy that is clearly higher than what lies
-    beside it, and higher than the K beta of the element before it could make. Of lines that
-    cannot be told apart (S Ka, Mo La, Pb Ma) the K line is named: a guess, to be corrected.
+    A line is detected if the sum has a maximum at its energy that is clearly higher than the
+    background, and higher than K beta of the preceding element. Of overlapping lines (S Ka, Mo La,
+    Pb Ma) the K line is returned, which the user may have to correct.
 
     Parameters
     ----------
     cube : SpectrumCube
-        Read once, band after band.
+        Read once, band by band.
     resolution_at_mn_ev : float
-        Of the detector, at manganese Ka.
+        Resolution of the detector at Mn Ka.
     on_progress : callable
-        Called as on_progress(rows done, rows in all).
+        Called as on_progress(rows done, total).
 
     Returns
     -------
@@ -160,7 +160,7 @@ def find_lines(
         total += band.sum((0, 1), dtype=np.float64)
         on_progress(start + len(band), cube.shape[0])
     heights: dict[str, float] = {}
-    for line in sorted(LINES_KEV, key=lambda one: one.split()[1][0]):  # K before L before M
+    for line in sorted(LINES_KEV, key=lambda line: line.split()[1][0]):  # K before L before M
         height = _height(total, cube, line, resolution_at_mn_ev)
         before = f"{_K_BETA_OF.get(line.split()[0], '')} Ka"
         hidden = any(
@@ -176,33 +176,36 @@ def find_lines(
 def _height(
     total: npt.NDArray[np.float64], cube: SpectrumCube, line: str, resolution_at_mn_ev: float
 ) -> float:
-    """Return the counts of a line over what lies beside it; 0 where it does not stand out."""
+    """Compute the counts of a line over its background; 0 if it is not significant."""
     try:
         first, last = _window(cube, line, resolution_at_mn_ev)
     except MismatchError:
         return 0.0
     width = last - first
-    beside = [
+    sides = [
         part.mean() * width
         for part in (total[max(0, first - width // 4) : first], total[last : last + width // 4])
         if part.size
     ]
     inside = total[first:last]
-    ground = float(np.mean(beside)) if beside else 0.0
-    height = float(inside.sum()) - ground
-    if height < _STANDS_OUT * np.sqrt(inside.sum() + ground + 1) or height < _LEAST_SHARE * ground:
+    background = float(np.mean(sides)) if sides else 0.0
+    height = float(inside.sum()) - background
+    if (
+        height < _MIN_SIGMA * np.sqrt(inside.sum() + background + 1)
+        or height < _MIN_CONTRAST * background
+    ):
         return 0.0
-    # Only a top within the inner part counts: the flank of a neighbour is no line.
+    # The maximum must be near the line: the flank of a neighbouring line is not a line.
     top = first + int(np.convolve(inside, np.ones(3), "same").argmax())
     off_kev = cube.first_kev + cube.step_kev * top - LINES_KEV[line]
     fwhm_kev = resolution_ev(LINES_KEV[line], at_mn_ev=resolution_at_mn_ev) / 1000
-    return height if abs(off_kev) <= max(_NEAR_TOP * fwhm_kev, cube.step_kev) else 0.0
+    return height if abs(off_kev) <= max(_MAX_OFFSET * fwhm_kev, cube.step_kev) else 0.0
 
 
 def _window(cube: SpectrumCube, line: str, resolution_at_mn_ev: float) -> tuple[int, int]:
-    """Return the first channel of a line's window and the one after its last."""
+    """Return the first channel of the window of a line, and the one after its last."""
     if line not in LINES_KEV:
-        raise MismatchError(f"{line!r} is no known line; known are {', '.join(LINES_KEV)}.")
+        raise MismatchError(f"{line!r} is no known line. Known lines: {', '.join(LINES_KEV)}.")
     energy = LINES_KEV[line]
     half = resolution_ev(energy, at_mn_ev=resolution_at_mn_ev) / 1000
     first, last = (
@@ -211,7 +214,7 @@ def _window(cube: SpectrumCube, line: str, resolution_at_mn_ev: float) -> tuple[
     if first < 0 or last >= cube.shape[2]:
         top = cube.first_kev + cube.step_kev * (cube.shape[2] - 1)
         raise MismatchError(
-            f"{line} at {energy} keV lies outside of the spectra "
+            f"{line} at {energy} keV is outside the spectra "
             f"({cube.first_kev:.2f} to {top:.2f} keV)."
         )
     return first, last + 1

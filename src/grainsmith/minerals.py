@@ -1,10 +1,10 @@
-"""Some thirty minerals, computed from their formulas.
+"""Library of rock-forming minerals, with compositions computed from formulas.
 
-What an element map can show of a mineral is its *visible* composition: the elements from sodium up.
-Hydrogen to fluorine are in the formula and in the weight, but their X-rays are absorbed too
-strongly, or are too many everywhere, to name a mineral by.
+The *visible* composition of a mineral consists of the elements from sodium up. Hydrogen to fluorine
+are part of formula and weight, but their X-rays are absorbed too strongly, or are too common, to
+identify minerals.
 
-Densities are middle values of handbooks; those of solid solutions move with their composition.
+Densities are mean values of handbooks; those of solid solutions vary with composition.
 """
 
 from __future__ import annotations
@@ -97,15 +97,15 @@ class Mineral:
     Attributes
     ----------
     name : str
-        As it stands in tables and legends.
+        Name in tables and legends.
     formula : str
-        Plain, with brackets and decimal numbers: "KAl2(AlSi3O10)(OH)2".
+        Plain formula with brackets and decimals: "KAl2(AlSi3O10)(OH)2".
     group : str
-        The name to fall back on where its members cannot be told apart.
+        Name for grains that cannot be assigned to one member of the group.
     density_g_cm3 : float
-        For weight per cent from areas.
+        Density, for weight per cent from areas.
     colour : str
-        "#rrggbb" of maps and legends.
+        "#rrggbb", for maps and legends.
     """
 
     name: str
@@ -116,7 +116,7 @@ class Mineral:
 
     @property
     def atomic_pct(self) -> dict[str, float]:
-        """Atomic per cent of the elements from sodium up, which add up to 100."""
+        """Atomic per cent of the elements from sodium up; sums to 100."""
         visible = {
             element: number
             for element, number in parse_formula(self.formula).items()
@@ -126,7 +126,7 @@ class Mineral:
 
     @property
     def weight_pct(self) -> dict[str, float]:
-        """Weight per cent of all elements, oxygen and lighter ones too."""
+        """Weight per cent of all elements, including oxygen and lighter ones."""
         return _as_pct(
             {
                 element: number * _ELEMENTS[element][1]
@@ -136,21 +136,21 @@ class Mineral:
 
     @property
     def mean_atomic_number(self) -> float:
-        """Atomic number weighted by mass (Castaing's rule); the BSE grey rises with it."""
+        """Mass-weighted mean atomic number (Castaing's rule); BSE intensity rises with it."""
         return sum(
             weight / 100 * _ELEMENTS[element][0] for element, weight in self.weight_pct.items()
         )
 
 
 def is_visible(element: str) -> bool:
-    """Return whether the maps' minerals are named by this element: sodium or heavier."""
+    """Return whether an element is used to identify minerals: sodium or heavier."""
     return _ELEMENTS.get(element, (0, 0.0))[0] >= _FIRST_VISIBLE
 
 
 def atomic_weight(element: str) -> float:
     """Return the standard atomic weight; raises ValueError for an unknown symbol."""
     if element not in _ELEMENTS:
-        raise ValueError(f"{element!r} is no element of the library")
+        raise ValueError(f"{element!r} is not an element of the library")
     return _ELEMENTS[element][1]
 
 
@@ -160,7 +160,7 @@ def parse_formula(formula: str) -> dict[str, float]:
     Raises
     ------
     ValueError
-        The formula is empty, has an unknown symbol, a bracket without its partner or other signs.
+        The formula is empty, has an unknown symbol, an unbalanced bracket or other characters.
 
     Examples
     --------
@@ -178,46 +178,45 @@ def parse_formula(formula: str) -> dict[str, float]:
         elif symbol in _ELEMENTS:
             levels[-1][symbol] = levels[-1].get(symbol, 0.0) + float(digits or 1)
         else:
-            raise ValueError(f"{symbol!r} in {formula!r} is no element of the library")
+            raise ValueError(f"{symbol!r} in {formula!r} is not an element of the library")
     if len(levels) != 1:
         raise ValueError(f"a bracket is not closed in {formula!r}")
     return levels[0]
 
 
 def visible_pct(mineral: Mineral, elements: Iterable[str]) -> dict[str, float]:
-    """Return the atomic per cent of a mineral in the light of some elements only.
+    """Compute the atomic per cent of a mineral normalized to the given elements.
 
     Parameters
     ----------
     mineral : Mineral
-        Of the library or the user's own.
+        Mineral of the library or of the user.
     elements : iterable of str
-        The elements that were mapped.
+        Mapped elements.
 
     Returns
     -------
     dict of str to float
-        One number for each element, in their order; they add up to 100, or are all 0 where the
-        mineral shows none of them.
+        Value per element, in order; sums to 100, or all 0 if the mineral contains none of them.
     """
     full = mineral.atomic_pct
     return _as_pct({element: full.get(element, 0.0) for element in elements})
 
 
 def colors_of(names: Iterable[str], own: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give every mineral a colour, "#rrggbb".
+    """Assign a colour, "#rrggbb", to every mineral.
 
     Parameters
     ----------
     names : iterable of str
         Minerals, groups, clusters, "unknown" or "unmapped".
     own : mapping of str to str, optional
-        Goes before the library, as colours of a rules file do.
+        Colours that override the library, such as those of a rules file.
 
     Returns
     -------
     dict of str to str
-        A name that the library does not know gets a hue of its own, by its place in `names`.
+        Names that are not in the library get distinct hues, by their position in `names`.
     """
     known = {mineral.group: mineral.colour for mineral in reversed(LIBRARY.values())}
     known |= {name: mineral.colour for name, mineral in LIBRARY.items()}
@@ -227,7 +226,7 @@ def colors_of(names: Iterable[str], own: Mapping[str, str] | None = None) -> dic
 
 
 def _hue(place: int) -> str:
-    # The golden angle keeps neighbours in the list far apart.
+    # Steps of the golden angle give neighbouring names very different hues.
     channels = colorsys.hls_to_rgb((place * 0.381966 + 0.13) % 1, 0.55, 0.65)
     return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
 
@@ -235,25 +234,25 @@ def _hue(place: int) -> str:
 def distinguishable_groups(
     elements: Collection[str], minerals: Iterable[Mineral] = (), *, least_at_pct: float = 10.0
 ) -> list[list[str]]:
-    """Sort minerals into sets that the given elements can tell from one another.
+    """Group minerals that the given elements cannot distinguish.
 
-    Two minerals fall into one set where no element differs by `least_at_pct` or more, or where a
-    chain of such pairs joins them (as albite to anorthite). The grey of the BSE image is not used.
+    Two minerals are in one group if no element differs by `least_at_pct` or more, or if a chain of
+    such pairs connects them (such as albite to anorthite). BSE intensity is not used.
 
     Parameters
     ----------
     elements : collection of str
-        The elements that were mapped, e.g. ("Si", "Al", "Fe").
+        Mapped elements, such as ("Si", "Al", "Fe").
     minerals : iterable of Mineral
-        The whole library where empty.
+        Empty = the whole library.
     least_at_pct : float
-        Least difference, in atomic per cent of the given elements, that a map of grain means
-        shows reliably without standards.
+        Smallest difference, in atomic per cent of the given elements, that grain means show
+        reliably without standards.
 
     Returns
     -------
     list of list of str
-        Names in the order of the library. Minerals that show none of the elements share a set.
+        Names in the order of the library. Minerals without any of the elements are one group.
     """
     chosen = list(minerals) or list(LIBRARY.values())
     seen = [visible_pct(mineral, elements) for mineral in chosen]
@@ -269,8 +268,8 @@ def distinguishable_groups(
     return [[chosen[index].name for index in group] for group in sorted(sets)]
 
 
-def _largest_difference(one: Mapping[str, float], other: Mapping[str, float]) -> float:
-    return max((abs(one[element] - other[element]) for element in one), default=0.0)
+def _largest_difference(first: Mapping[str, float], second: Mapping[str, float]) -> float:
+    return max((abs(first[element] - second[element]) for element in first), default=0.0)
 
 
 def _close_bracket(levels: list[dict[str, float]], times: float, formula: str) -> None:
@@ -325,4 +324,4 @@ LIBRARY: dict[str, Mineral] = _library(
     ("sillimanite", "Al2SiO5", "Al2SiO5", 3.24, "#02818a"),
     ("schorl", "NaFe3Al6(Si6O18)(BO3)3(OH)4", "tourmaline", 3.20, "#253494"),
 )
-"""Name -> mineral, in the order in which legends and tables list them."""
+"""Name -> mineral, in the order of legends and tables."""

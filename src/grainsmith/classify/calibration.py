@@ -1,9 +1,9 @@
-"""Counts become per cent by weight with grains of known minerals as standards.
+"""Convert counts to weight per cent with grains of known minerals as standards.
 
-To first order the counts of an element rise with its share of the weight; how steeply is its
-*sensitivity*, counts per wt%. A grain of known formula gives the sensitivity of each of its
-elements. Absorption and fluorescence are left out, as they are with ranges of counts: good enough
-to tell minerals apart, no analysis.
+To first order the counts of an element are proportional to its weight per cent. The factor is its
+*sensitivity* in counts per wt%, which grains of known formula provide for their elements.
+Absorption and fluorescence are neglected: sufficient to distinguish minerals, but no quantitative
+analysis.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 
     from grainsmith.classify.naming_table import Floats
 
-_LEAST_WEIGHT_PCT = 2.0
-"""A standard with less of an element says nothing reliable of it."""
+_MIN_WEIGHT_PCT = 2.0
+"""Standards with less of an element are not used for it."""
 
-_LEAST_GUESS_ERROR = 0.5
-"""Relative error of a sensitivity that no standard gives: a guess, however alike the others."""
+_MIN_ASSUMED_ERROR = 0.5
+"""Minimum relative error of a sensitivity that no standard provides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standards:
-    """What the maps count for each per cent by weight.
+    """Sensitivity of the maps, from grains of known minerals.
 
     Attributes
     ----------
     sensitivity : dict of str to float
-        Element -> counts in a map pixel per wt%.
+        Element -> counts per map pixel and wt%.
     relative_error : dict of str to float
-        Element -> standard error of the sensitivity, as a share of it.
+        Element -> relative standard error of the sensitivity.
     assumed : tuple of str
-        Elements that no standard holds: taken as sensitive as the middle one of the others, give
-        or take as much as those differ, and half of it at least.
+        Elements without a standard: their sensitivity is the median of the others, with the spread
+        of the others, but at least 50 %, as its error.
     ignored : tuple of str
-        Minerals of the examples that are not in the library, so that their formula is not known.
+        Minerals of the examples that are not in the library and have no known formula.
     """
 
     sensitivity: dict[str, float]
@@ -55,7 +55,7 @@ class Standards:
 
     @property
     def note(self) -> str:
-        """The standards in the user's words."""
+        """Description of the standards for the user."""
         known = [
             f"{element} {value:.3g}"
             for element, value in self.sensitivity.items()
@@ -73,23 +73,22 @@ class Standards:
 
 
 def learn_standards(table: pd.DataFrame, examples: Mapping[int, str]) -> Standards:
-    """Learn what the maps count for a per cent by weight, from grains of known minerals.
+    """Compute the sensitivity of the maps from grains of known minerals.
 
-    Each grain weighs as much as the map pixels that it was counted on, where the table has the
-    counts (else all weigh the same). A standard that holds an element and counts nothing for it
-    counts: the map is blind to the element, or the name is wrong.
+    Grains are weighted by their number of map pixels if the table has counts, else equally. A
+    standard that contains an element but has no counts of it is used, too.
 
     Parameters
     ----------
     table : DataFrame
-        One row a grain with the columns of `measure.measure_maps` in counts, index `label`.
+        Columns of `measure.measure_maps` in counts, index `label`.
     examples : mapping of int to str
-        Label -> mineral; those that are not in the library are left aside, and named.
+        Label -> mineral; minerals that are not in the library are ignored and reported.
 
     Raises
     ------
     MismatchError
-        No example is a grain of the table and of a mineral of the library, or none shows any of
+        No example is a grain of the table with a mineral of the library, or no example shows any of
         the mapped elements.
     """
     elements = mapped_elements(table)
@@ -104,7 +103,7 @@ def learn_standards(table: pd.DataFrame, examples: Mapping[int, str]) -> Standar
     weights = np.array(
         [[LIBRARY[examples[row]].weight_pct.get(e, 0.0) for e in elements] for row in rows]
     )
-    used = (weights >= _LEAST_WEIGHT_PCT) & np.isfinite(means)
+    used = (weights >= _MIN_WEIGHT_PCT) & np.isfinite(means)
     pixels = np.where(used, _pixels(table.loc[rows], elements, means, errors), 0.0)
     amount = (pixels * weights).sum(axis=0)
     counted = (pixels * np.nan_to_num(means)).sum(axis=0)
@@ -119,7 +118,7 @@ def learn_standards(table: pd.DataFrame, examples: Mapping[int, str]) -> Standar
     guess = float(np.median(per_pct[seen]))
     per_pct[~seen] = guess
     unlike = float(np.std(per_pct[seen])) / guess
-    relative = np.full(len(elements), max(unlike, _LEAST_GUESS_ERROR))
+    relative = np.full(len(elements), max(unlike, _MIN_ASSUMED_ERROR))
     np.divide(spread, counted, out=relative, where=seen)
     return Standards(
         sensitivity=dict(zip(elements, per_pct.tolist(), strict=True)),
@@ -130,27 +129,27 @@ def learn_standards(table: pd.DataFrame, examples: Mapping[int, str]) -> Standar
 
 
 def _pixels(table: pd.DataFrame, elements: list[str], means: Floats, errors: Floats) -> Floats:
-    """Return the (grains, elements) map pixels behind the means; 1 where no counts are told."""
+    """Compute the (grains, elements) number of map pixels; 1 for tables without counts."""
     pixels = np.ones_like(means)
     for column, element in enumerate(elements):
         if f"{element}_counts" in table:
             counts = table[f"{element}_counts"].to_numpy(dtype=float)
             mean, error = means[:, column], errors[:, column]
-            # Nothing counted has the error of one count.
-            one, over = np.where(mean > 0, counts, 1.0), np.where(mean > 0, mean, error)
-            np.divide(one, over, out=pixels[:, column], where=(one > 0) & (over > 0))
+            # Zero counts have the error of one count.
+            total, per_pixel = np.where(mean > 0, counts, 1.0), np.where(mean > 0, mean, error)
+            np.divide(total, per_pixel, out=pixels[:, column], where=(total > 0) & (per_pixel > 0))
     return pixels
 
 
 def to_weight_pct(table: pd.DataFrame, standards: Standards) -> pd.DataFrame:
-    """Return a table of counts as one of wt%, with the errors of both counts and standards.
+    """Convert a table of counts to wt%, including the errors of counts and standards.
 
     Parameters
     ----------
     table : DataFrame
-        With the columns of `measure.measure_maps` in counts.
+        Columns of `measure.measure_maps` in counts.
     standards : Standards
-        From `learn_standards`, of the same maps.
+        From `learn_standards` of the same maps.
     """
     elements = mapped_elements(table)
     missing = [element for element in elements if element not in standards.sensitivity]

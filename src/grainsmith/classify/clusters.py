@@ -1,4 +1,4 @@
-"""Start without names: sort the grains into clusters, which the user then names."""
+"""Cluster grains by composition; the user names the clusters."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ if TYPE_CHECKING:
 
     from grainsmith.classify.naming_table import Floats
 
-_LEAST_GRAINS = 4
-_LEAST_SPREAD = 0.02
+_MIN_GRAINS = 4
+_MIN_SPREAD = 0.02
 
 
 def classify_by_clusters(table: pd.DataFrame, *, most_clusters: int = 12) -> pd.DataFrame:
-    """Sort grains into clusters of like composition.
+    """Cluster grains by composition.
 
-    A Gaussian mixture on the square roots of the element means (which makes counting noise alike
-    everywhere); the number of clusters is the one with the least Bayesian information criterion.
+    Gaussian mixture of the square roots of the element means (which stabilizes counting noise); the
+    number of clusters minimizes the Bayesian information criterion.
 
     Parameters
     ----------
     table : DataFrame
-        One row a grain with the columns of `measure.measure_maps`, index `label`.
+        Columns of `measure.measure_maps`, index `label`.
     most_clusters : int
-        Upper limit.
+        Maximum number of clusters.
 
     Returns
     -------
     DataFrame
-        A naming with "cluster 1" (the one of most grains), "cluster 2", ... as minerals.
+        Naming with the minerals "cluster 1" (with the most grains), "cluster 2", ...
 
     Raises
     ------
     MismatchError
-        No map, or fewer than four grains on the maps.
+        There is no map, or fewer than four grains on the maps.
     """
     elements = mapped_elements(table)
     means, _ = means_and_errors(table, elements)
     mapped = np.asarray(np.isfinite(means).all(axis=1) & bool(elements))
-    if mapped.sum() < _LEAST_GRAINS:
+    if mapped.sum() < _MIN_GRAINS:
         raise MismatchError(
-            f"clusters need at least {_LEAST_GRAINS} grains on the maps, got {mapped.sum()}"
+            f"clusters need at least {_MIN_GRAINS} grains on the maps, got {mapped.sum()}"
         )
     root = np.sqrt(np.clip(means[mapped], 0, None))
     probability = _mixture(root / max(root.max(), np.finfo(float).tiny), most_clusters)
@@ -72,7 +72,7 @@ def classify_by_clusters(table: pd.DataFrame, *, most_clusters: int = 12) -> pd.
 
 
 def name_clusters(naming: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Return the naming with clusters called by minerals; two may get one name."""
+    """Rename clusters to minerals; several clusters may get the same name."""
     changed = naming.copy()
     automatic = naming["verdict"] != BY_HAND
     for column in ("mineral", "runner_up"):
@@ -81,15 +81,15 @@ def name_clusters(naming: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFram
 
 
 def suggest_names(table: pd.DataFrame, naming: pd.DataFrame) -> pd.Series:
-    """Guess for each cluster the mineral of the library that looks most like it.
+    """Suggest the most similar mineral of the library for each cluster.
 
-    A hint to start from, no more: counts are taken as they are, without standards. Minerals with
-    elements that were not mapped stand back.
+    A rough hint: counts are used without standards. Minerals with elements that were not mapped are
+    penalized.
 
     Returns
     -------
     Series
-        Cluster -> mineral, by the least angle between the compositions.
+        Cluster -> mineral with the smallest angle between the compositions.
     """
     elements = mapped_elements(table)
     means = means_and_errors(table.loc[naming.index], elements)[0]
@@ -99,24 +99,24 @@ def suggest_names(table: pd.DataFrame, naming: pd.DataFrame) -> pd.Series:
     }
     guesses = {}
     for cluster in naming.loc[naming["mineral"] != UNMAPPED, "mineral"].unique():
-        own = np.nan_to_num(means[(naming["mineral"] == cluster).to_numpy()]).mean(axis=0)
-        guesses[str(cluster)] = max(seen, key=lambda name: _alike(own, seen[name]))
+        composition = np.nan_to_num(means[(naming["mineral"] == cluster).to_numpy()]).mean(axis=0)
+        guesses[str(cluster)] = max(seen, key=lambda name: _similarity(composition, seen[name]))
     return pd.Series(guesses, name="mineral")
 
 
-def _alike(measured: Floats, atomic_pct: Floats) -> float:
+def _similarity(measured: Floats, atomic_pct: Floats) -> float:
     lengths = np.linalg.norm(measured) * np.linalg.norm(atomic_pct)
     mapped_share = atomic_pct.sum() / 100
     return float(mapped_share * (measured @ atomic_pct) / lengths) if lengths else 0.0
 
 
 def _mixture(features: Floats, most: int) -> npt.NDArray[np.float64]:
-    """Return (grains, clusters) probabilities, the cluster of most grains first."""
+    """Fit the mixture; return (grains, clusters) probabilities, largest cluster first."""
     from sklearn.mixture import GaussianMixture
 
     fits = [
         GaussianMixture(
-            n, covariance_type="diag", reg_covar=_LEAST_SPREAD**2, n_init=3, random_state=0
+            n, covariance_type="diag", reg_covar=_MIN_SPREAD**2, n_init=3, random_state=0
         ).fit(features)
         for n in range(1, min(most, len(features) // 2) + 1)
     ]

@@ -1,4 +1,4 @@
-"""What rules speak of: element values in stated units, and ratios of them, with their errors."""
+"""Compute element values and ratios in the units of rules, with their errors."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ if TYPE_CHECKING:
     from grainsmith.classify.naming_table import Floats
 
 UNITS = ("counts", "wt%", "at%", "relative", "picture")
-"""Counts, wt% and pictures are taken as the maps hold them. "at%" is atomic per cent of the mapped
-elements from sodium up, "relative" the share of an element in the sum of all mapped ones; both add
-up to 100."""
+"""Counts, wt% and "picture" (grey values) are used as mapped. "at%" is atomic per cent of the
+mapped elements from sodium up, "relative" the percentage of an element in the sum of all mapped
+ones; both
+add up to 100."""
 
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """One element, or the ratio of two sums of elements.
+    """An element, or a ratio of two sums of elements.
 
     Attributes
     ----------
     above, below : tuple of str
-        Elements over and under the line; nothing below means a plain value.
+        Elements of the numerator and denominator; an empty denominator means a plain value.
     """
 
     above: tuple[str, ...]
@@ -39,7 +40,7 @@ class Quantity:
 
     @classmethod
     def parse(cls, text: str) -> Quantity:
-        """Read "Si" or "K/(K+Na+Ca)"; raises ValueError."""
+        """Parse "Si" or "K/(K+Na+Ca)"; raises ValueError."""
         sides = text.replace(" ", "").split("/")
         if len(sides) > 2:
             raise ValueError(f"{text!r} has more than one '/': write e.g. K/(K+Na+Ca)")
@@ -47,12 +48,12 @@ class Quantity:
 
     @property
     def elements(self) -> frozenset[str]:
-        """All elements that it needs."""
+        """All elements of the quantity."""
         return frozenset(self.above + self.below)
 
     @property
     def is_share(self) -> bool:
-        """Whether it cannot leave 0..1."""
+        """Whether the values are limited to 0..1."""
         return bool(self.below) and set(self.above) <= set(self.below)
 
     def measure(
@@ -65,12 +66,12 @@ class Quantity:
         elements : sequence of str
             Names of the columns.
         means, errors : (grains, elements) float arrays
-            In the units of the rules.
+            Values in the units of the rules.
 
         Returns
         -------
         value, error : (grains,) float arrays
-            NaN where an element is, or where a ratio has nothing below the line.
+            NaN if an element is NaN or the denominator is 0.
         """
         needed = sorted(self.elements)
         columns = [elements.index(element) for element in needed]
@@ -89,7 +90,7 @@ class Quantity:
 def convert(
     means: Floats, errors: Floats, elements: Sequence[str], *, kind: str, units: str
 ) -> tuple[Floats, Floats]:
-    """Bring what the maps hold into the units of the rules.
+    """Convert map values to the units of the rules.
 
     Parameters
     ----------
@@ -98,35 +99,35 @@ def convert(
     elements : sequence of str
         Names of the columns.
     kind : str
-        What the maps hold: "counts", "wt%", "at%" or "picture".
+        Unit of the maps: "counts", "wt%", "at%" or "picture".
     units : str
         One of `UNITS`.
 
     Returns
     -------
     means, errors : (grains, elements) float arrays
-        An element that "at%" leaves out (lighter than sodium) is NaN.
+        Elements lighter than sodium are NaN in "at%".
 
     Raises
     ------
     MismatchError
-        There is no honest way from the one to the other.
+        The units cannot be converted.
     """
     if units == kind and units != "at%":
         return means, errors
     if kind == "picture" or units not in ("at%", "relative"):
-        raise MismatchError(_no_way(kind, units))
+        raise MismatchError(_conversion_error(kind, units))
     if units == "relative":
-        return _closed(means, errors)
+        return _normalize(means, errors)
     if kind == "counts":
-        raise MismatchError(_no_way(kind, units))
+        raise MismatchError(_conversion_error(kind, units))
     weights = [atomic_weight(element) if kind == "wt%" else 1.0 for element in elements]
     factor = np.where([is_visible(element) for element in elements], 1 / np.array(weights), np.nan)
-    return _closed(means * factor, errors * factor)
+    return _normalize(means * factor, errors * factor)
 
 
-def _closed(means: Floats, errors: Floats) -> tuple[Floats, Floats]:
-    # Fitted or background-corrected maps dip below zero; a negative share has no meaning.
+def _normalize(means: Floats, errors: Floats) -> tuple[Floats, Floats]:
+    # Background-corrected maps may be negative; negative shares have no meaning.
     amounts = np.clip(means, 0.0, None)
     total = np.nansum(amounts, axis=1, keepdims=True)
     total[total <= 0] = np.nan
@@ -144,7 +145,7 @@ def _symbols(side: str, text: str) -> tuple[str, ...]:
     return symbols
 
 
-def _no_way(kind: str, units: str) -> str:
+def _conversion_error(kind: str, units: str) -> str:
     why = {
         "picture": "images are stretched one by one, so their grey values are no amounts",
         "counts": "counts become amounts only with standards",

@@ -1,4 +1,4 @@
-"""Learn minerals from a few grains that were clicked."""
+"""Classify grains by a few examples."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
     from grainsmith.classify.naming_table import Floats
 
-_LEAST_SPREAD = 0.03
+_MIN_SPREAD = 0.03
 _TREES = 300
 _DRAWS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleSettings:
-    """How grains are compared with the examples.
+    """Settings of the classification by examples.
 
     Attributes
     ----------
     method : str
-        "centroid": nearest mean of the examples, in units of the counting error and the natural
-        spread; good from one example on. "forest": random forest; worth its while from some ten
-        examples a mineral on, where minerals overlap.
+        "centroid": nearest mean of the examples, in units of counting error and natural spread;
+        works with one example per mineral. "forest": random forest; useful from about ten examples
+        per mineral, where minerals overlap.
     stranger_pct : float
-        Per cent of grains of the example minerals that may be called unknown for being too far
-        from every example. Smaller calls fewer grains unknown.
+        Accepted percentage of grains of the example minerals that are unknown because they are too
+        far from all examples. Smaller values give fewer unknown grains.
     least_probability : float
-        A grain whose best mineral is less probable than this is unknown.
+        Grains whose best mineral has a lower probability are unknown.
     spread_pct : float
         Natural spread of an element within a mineral, in per cent of its mean; 0 = estimated from
-        the examples, never less than 3.
+        the examples, at least 3.
     """
 
     method: str = field(default="centroid", metadata={"choices": ["centroid", "forest"]})
@@ -62,20 +62,20 @@ class ExampleSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleClassification:
-    """Names of all grains, and how far they can be trusted.
+    """Result of the classification by examples.
 
     Attributes
     ----------
     naming : DataFrame
-        As the package describes it.
+        Naming of all grains, as described in `grainsmith.classify`.
     score : float
-        Share of the examples that are named right by the others: left out one by one (centroid)
-        or out of the bag (forest). NaN where no mineral has two examples.
+        Fraction of examples that the others classify correctly: leave-one-out (centroid) or
+        out-of-bag (forest). NaN if no mineral has two examples.
     confusion : DataFrame
-        Rows: what the user said. Columns: what the other examples said. An example that stands
-        alone for its mineral cannot be judged and is not counted.
+        Rows: mineral of the example. Columns: mineral by the other examples. Single examples of a
+        mineral are not counted.
     importances : Series
-        Element -> share in telling the minerals apart; adds up to 1.
+        Element -> importance for separating the minerals; sums to 1.
     """
 
     naming: pd.DataFrame
@@ -89,42 +89,41 @@ def classify_by_examples(
     examples: Mapping[int, str],
     settings: ExampleSettings = ExampleSettings(),
 ) -> ExampleClassification:
-    """Name grains like the examples.
+    """Classify grains by examples.
 
     Parameters
     ----------
     table : DataFrame
-        One row a grain with the columns of `measure.measure_maps`, index `label`.
+        Columns of `measure.measure_maps`, index `label`.
     examples : mapping of int to str
-        Label -> mineral, as clicked.
+        Label -> mineral.
     settings : ExampleSettings
-        How grains are compared.
+        Method and thresholds.
 
     Returns
     -------
-    Learned
-        The naming, and the figures that say how good it is.
+    ExampleClassification
 
     Raises
     ------
     MismatchError
-        Fewer than two minerals, an example that is no grain or that the maps do not cover.
+        Fewer than two minerals, or an example that does not exist or is not covered by the maps.
     """
     elements = mapped_elements(table)
     if not elements:
         raise MismatchError("no element map was measured: add maps, then measure the grains")
     means, errors = means_and_errors(table, elements)
-    rows, answers = _rows_of(table, examples, means)
-    names = sorted(set(answers), key=answers.index)
-    answer = np.array([names.index(word) for word in answers])
-    spread = settings.spread_pct / 100 or _estimated_spread(means[rows], errors[rows], answer)
-    classes = _Centroids.learn(means[rows], errors[rows], answer, len(names), spread)
+    rows, minerals = _rows_of(table, examples, means)
+    names = sorted(set(minerals), key=minerals.index)
+    target = np.array([names.index(word) for word in minerals])
+    spread = settings.spread_pct / 100 or _estimated_spread(means[rows], errors[rows], target)
+    classes = _Centroids.learn(means[rows], errors[rows], target, len(names), spread)
     distance, freedom = classes.distances(means, errors)
     scores = _probabilities(distance - freedom)
-    held_out = _leave_one_out(means[rows], errors[rows], answer, len(names), spread)
-    importances = _parting_power(means[rows], errors[rows], answer, spread)
+    held_out = _leave_one_out(means[rows], errors[rows], target, len(names), spread)
+    importances = _separation_by_element(means[rows], errors[rows], target, spread)
     if settings.method == "forest":
-        scores, held_out, importances = _forest(means, errors, rows, answer, spread)
+        scores, held_out, importances = _forest(means, errors, rows, target, spread)
     limit = chi2.ppf(1 - settings.stranger_pct / 100, np.maximum(freedom, 1))
     near = (distance <= limit).any(axis=1)
     naming = naming_from_scores(
@@ -137,29 +136,29 @@ def classify_by_examples(
     )
     return ExampleClassification(
         naming=naming,
-        score=_right_share(answer, held_out),
-        confusion=_confusion(names, answer, held_out),
+        score=_right_share(target, held_out),
+        confusion=_confusion(names, target, held_out),
         importances=pd.Series(importances, index=elements, name="importance"),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Centroids:
-    """Mean, its error, and the natural spread of every mineral; (classes, elements) arrays."""
+    """Mean and variance (of the mean and natural) of every mineral; (classes, elements) arrays."""
 
     mean: Floats
     variance: Floats
 
     @classmethod
     def learn(
-        cls, means: Floats, errors: Floats, answer: npt.NDArray[np.intp], n: int, spread: float
+        cls, means: Floats, errors: Floats, target: npt.NDArray[np.intp], n: int, spread: float
     ) -> _Centroids:
         centre = np.full((n, means.shape[1]), np.nan)
         variance = np.full_like(centre, np.nan)
         for k in range(n):
-            own = means[answer == k]
+            own = means[target == k]
             natural = (spread * _scale(own)) ** 2
-            weight = 1 / (errors[answer == k] ** 2 + natural)
+            weight = 1 / (errors[target == k] ** 2 + natural)
             weight = np.where(np.isnan(own), 0.0, weight)
             total = weight.sum(axis=0)
             total[total == 0] = np.nan
@@ -168,10 +167,10 @@ class _Centroids:
         return cls(centre, variance)
 
     def distances(self, means: Floats, errors: Floats) -> tuple[Floats, npt.NDArray[np.intp]]:
-        """Return (grains, classes) squared distances, and from how many elements each comes.
+        """Compute (grains, classes) squared distances and their numbers of elements.
 
-        The distance is in units of the error of the grain, that of the centroid and the natural
-        spread together: chi-squared distributed for a grain of that mineral.
+        Distances are in units of the combined error of grain and centroid and the natural spread:
+        chi-squared distributed for grains of that mineral.
         """
         each = (means[:, np.newaxis] - self.mean) ** 2
         each /= errors[:, np.newaxis] ** 2 + self.variance
@@ -179,25 +178,25 @@ class _Centroids:
 
 
 def _scale(own: Floats) -> Floats:
-    # An element of which there is next to none must not be asked for per cents of it: a tenth of
-    # the mineral's brightest element stands in, as stray counts scale with that.
+    # For nearly absent elements the spread is relative to a tenth of the brightest element, because
+    # stray counts scale with that.
     centre = np.nan_to_num(np.nanmean(own, axis=0)) if len(own) else np.zeros(own.shape[1])
     scale: Floats = np.maximum(centre, 0.1 * centre.max(initial=0.0))
     return scale
 
 
-def _estimated_spread(means: Floats, errors: Floats, answer: npt.NDArray[np.intp]) -> float:
-    """Return the relative spread of examples of one mineral beyond their counting errors."""
+def _estimated_spread(means: Floats, errors: Floats, target: npt.NDArray[np.intp]) -> float:
+    """Estimate the relative spread of examples of one mineral beyond counting errors."""
     excess, freedom = 0.0, 0.0
-    for k in np.unique(answer):
-        own, error = means[answer == k], errors[answer == k]
+    for k in np.unique(target):
+        own, error = means[target == k], errors[target == k]
         if len(own) < 2:
             continue
         scale = np.maximum(_scale(own), np.finfo(float).tiny)
         beyond = np.nanvar(own, axis=0, ddof=1) - np.nanmean(error**2, axis=0)
         excess += (len(own) - 1) * float(np.nansum(beyond / scale**2))
         freedom += (len(own) - 1) * own.shape[1]
-    return max(_LEAST_SPREAD, np.sqrt(max(excess / freedom, 0.0)) if freedom else 0.0)
+    return max(_MIN_SPREAD, np.sqrt(max(excess / freedom, 0.0)) if freedom else 0.0)
 
 
 def _probabilities(distance: Floats) -> Floats:
@@ -207,32 +206,32 @@ def _probabilities(distance: Floats) -> Floats:
 
 
 def _leave_one_out(
-    means: Floats, errors: Floats, answer: npt.NDArray[np.intp], n: int, spread: float
+    means: Floats, errors: Floats, target: npt.NDArray[np.intp], n: int, spread: float
 ) -> npt.NDArray[np.intp]:
-    """Return what the other examples say of each; -1 where it stands alone for its mineral."""
-    said = np.full(len(answer), -1)
-    for row in range(len(answer)):
-        others = np.arange(len(answer)) != row
-        if (answer[others] == answer[row]).any():
-            classes = _Centroids.learn(means[others], errors[others], answer[others], n, spread)
+    """Classify each example by the others; -1 for single examples of a mineral."""
+    predicted = np.full(len(target), -1)
+    for row in range(len(target)):
+        others = np.arange(len(target)) != row
+        if (target[others] == target[row]).any():
+            classes = _Centroids.learn(means[others], errors[others], target[others], n, spread)
             distance, freedom = classes.distances(means[[row]], errors[[row]])
-            present = np.isin(np.arange(n), answer[others])
-            said[row] = np.where(present, (distance - freedom)[0], np.inf).argmin()
-    return said
+            present = np.isin(np.arange(n), target[others])
+            predicted[row] = np.where(present, (distance - freedom)[0], np.inf).argmin()
+    return predicted
 
 
-def _parting_power(
-    means: Floats, errors: Floats, answer: npt.NDArray[np.intp], spread: float
+def _separation_by_element(
+    means: Floats, errors: Floats, target: npt.NDArray[np.intp], spread: float
 ) -> Floats:
-    """Return each element's share in the distances between the centroids."""
-    n = int(answer.max()) + 1
-    classes = _Centroids.learn(means, errors, answer, n, spread)
+    """Compute the share of each element in the distances between centroids."""
+    n = int(target.max()) + 1
+    classes = _Centroids.learn(means, errors, target, n, spread)
     power = np.zeros(means.shape[1])
-    for one in range(n):
-        for other in range(one):
-            apart = (classes.mean[one] - classes.mean[other]) ** 2
-            power += np.nan_to_num(apart / (classes.variance[one] + classes.variance[other]))
-    # The root keeps one well-parted pair from drowning all the others.
+    for first in range(n):
+        for second in range(first):
+            distance = (classes.mean[first] - classes.mean[second]) ** 2
+            power += np.nan_to_num(distance / (classes.variance[first] + classes.variance[second]))
+    # The square root limits the weight of one very distinct pair.
     power = np.sqrt(power)
     return power / power.sum() if power.sum() else power
 
@@ -241,47 +240,47 @@ def _forest(
     means: Floats,
     errors: Floats,
     rows: Sequence[int],
-    answer: npt.NDArray[np.intp],
+    target: npt.NDArray[np.intp],
     spread: float,
 ) -> tuple[Floats, npt.NDArray[np.intp], Floats]:
-    """Grow a random forest; return scores, out-of-bag answers (-1: none) and importances.
+    """Fit a random forest; return scores, out-of-bag classes (-1: none) and importances.
 
-    A few examples are too few for a forest, but their errors are known: every tree learns from
-    several draws of each of its grains. The bag holds grains, not draws: drawing single rows, as
-    scikit-learn's own forest does, would let the out-of-bag score see the same grain again.
+    A few examples are too few for a forest, but their errors are known: every tree is trained on
+    several noisy copies of each grain. The bag contains grains, not copies; scikit-learn's own
+    forest would draw copies, and the out-of-bag score would see the same grain again.
     """
     from sklearn.tree import DecisionTreeClassifier
 
     random = np.random.default_rng(0)
     features = np.nan_to_num(means)
-    centres, n = features[rows], int(answer.max()) + 1
-    sigma = _sigma(centres, errors[rows], answer, spread)
+    centres, n = features[rows], int(target.max()) + 1
+    sigma = _sigma(centres, errors[rows], target, spread)
     probability = np.zeros((len(means), n))
     votes = np.zeros((len(rows), n))
     importances = np.zeros(means.shape[1])
     for seed in range(_TREES):
-        bag = np.concatenate([random.choice(own, len(own)) for own in _members(answer)])
+        bag = np.concatenate([random.choice(own, len(own)) for own in _members(target)])
         drawn = np.repeat(bag, _DRAWS)
         noisy = centres[drawn] + sigma[drawn] * random.standard_normal((len(drawn), len(sigma.T)))
         tree = DecisionTreeClassifier(
             max_features="sqrt", class_weight="balanced", random_state=seed
-        ).fit(noisy, answer[drawn])
+        ).fit(noisy, target[drawn])
         probability += tree.predict_proba(features)
         outside = np.setdiff1d(np.arange(len(rows)), bag)
         if len(outside):
             votes[outside] += tree.predict_proba(centres[outside])
         importances += tree.feature_importances_
-    said = np.where(votes.any(axis=1), votes.argmax(axis=1), -1)
-    return probability / _TREES, said, importances / _TREES
+    predicted = np.where(votes.any(axis=1), votes.argmax(axis=1), -1)
+    return probability / _TREES, predicted, importances / _TREES
 
 
-def _members(answer: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
-    return [np.flatnonzero(answer == k) for k in range(int(answer.max()) + 1)]
+def _members(target: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
+    return [np.flatnonzero(target == k) for k in range(int(target.max()) + 1)]
 
 
-def _sigma(centres: Floats, errors: Floats, answer: npt.NDArray[np.intp], spread: float) -> Floats:
+def _sigma(centres: Floats, errors: Floats, target: npt.NDArray[np.intp], spread: float) -> Floats:
     natural = np.empty_like(centres)
-    for own in _members(answer):
+    for own in _members(target):
         natural[own] = spread * _scale(centres[own])
     sigma: Floats = np.hypot(errors, natural)
     return sigma
@@ -307,15 +306,15 @@ def _rows_of(
     return rows, list(examples.values())
 
 
-def _right_share(answer: npt.NDArray[np.intp], said: npt.NDArray[np.intp]) -> float:
-    judged = said >= 0
-    return float((answer[judged] == said[judged]).mean()) if judged.any() else float("nan")
+def _right_share(target: npt.NDArray[np.intp], predicted: npt.NDArray[np.intp]) -> float:
+    tested = predicted >= 0
+    return float((target[tested] == predicted[tested]).mean()) if tested.any() else float("nan")
 
 
 def _confusion(
-    names: Sequence[str], answer: npt.NDArray[np.intp], said: npt.NDArray[np.intp]
+    names: Sequence[str], target: npt.NDArray[np.intp], predicted: npt.NDArray[np.intp]
 ) -> pd.DataFrame:
     counts = np.zeros((len(names), len(names)), dtype=int)
-    judged = said >= 0
-    np.add.at(counts, (answer[judged], said[judged]), 1)
+    tested = predicted >= 0
+    np.add.at(counts, (target[tested], predicted[tested]), 1)
     return pd.DataFrame(counts, index=list(names), columns=list(names))

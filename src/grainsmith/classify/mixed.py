@@ -1,10 +1,9 @@
-"""Find grains that are two minerals: not yet parted, or grown together.
+"""Find grains that consist of two minerals, unsplit or intergrown.
 
-For each grain the pixels of its core are smoothed, projected on their first principal component
-and cut in two where the parts differ most (Otsu). The grain is mixed where the parts are large
-enough, differ in composition by a share that matters, and lie farther apart than parts that are cut
-in the same way out of nothing but noise in a grain of the same shape. Grains with too small a core
-for that are cut in halves by `classify.halves`.
+The pixels of the core of element_map grain are smoothed, projected on their first principal
+component and split in two by Otsu's threshold. The grain is mixed if both parts are large enough,
+differ enough in composition, and are farther apart than the parts of simulated noise in a grain of
+the same shape. Grains with too small a core are tested by `classify.small_grains`.
 """
 
 from __future__ import annotations
@@ -30,29 +29,29 @@ if TYPE_CHECKING:
 
 _WINDOW_PX = 5
 _ENOUGH_PX = 80
-_LARGEST_BOX = 40_000  # map pixels; a thin vein across the field is no small grain
-_ROUNDS = 19  # the farthest of 19 is the bound of a test at 5 %
-_LEAST_NOISE = 0.05
+_MAX_SMALL_BOX = 40_000  # map pixels; a thin vein across the field is not a small grain
+_ROUNDS = 19  # the maximum of 19 simulations is the threshold of a test at 5 %
+_MIN_NOISE = 0.05  # relative to the noisiest map
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixedSettings:
-    """When a grain counts as two minerals.
+    """Settings of the search for mixed grains.
 
     Attributes
     ----------
     least_part_pct : float
-        The smaller part must hold this share of the core.
+        Minimum share of the smaller part in the core.
     least_contrast_pct : float
-        Half the sum of the differences of all elements, in per cent of their sum, by which the
-        parts must differ; zoning stays below it.
+        Minimum contrast of the parts: half the sum of the differences of all elements, in per cent
+        of their sum. Zoning is below the default.
     least_pixels : int
-        Grains of fewer map pixels are not judged.
+        Grains with fewer map pixels are not tested.
     """
 
-    least_part_pct: float = field(default=10.0, metadata={"label": "Least part (%)"})
-    least_contrast_pct: float = field(default=15.0, metadata={"label": "Least contrast (%)"})
-    least_pixels: int = field(default=8, metadata={"label": "Least size (map px)"})
+    least_part_pct: float = field(default=10.0, metadata={"label": "Min. part (%)"})
+    least_contrast_pct: float = field(default=15.0, metadata={"label": "Min. contrast (%)"})
+    least_pixels: int = field(default=8, metadata={"label": "Min. size (map px)"})
 
     def __post_init__(self) -> None:
         if not 0 < self.least_part_pct < 50:
@@ -71,26 +70,26 @@ def find_mixed(
     *,
     on_progress: OnProgress = no_progress,
 ) -> pd.DataFrame:
-    """Judge for each grain whether it is of one mineral.
+    """Test whether grains consist of two minerals.
 
     Parameters
     ----------
     labels : (Y, X) int32 array
         Grains on the image.
     maps : sequence of ElementMap
-        In their native pixels; those of other grids are looked up on the grid of the first.
+        Maps in native pixels; others are sampled on the grid of the first by nearest neighbour.
     transforms : mapping of str to Transform
-        Element -> map to image; the identity where missing.
+        Element -> transform from map to image; identity by default.
     settings : MixedSettings
-        When a grain counts as mixed.
+        Criteria for mixed grains.
     on_progress : OnProgress
-        Called with the number of grains done, and while the blur of the maps is learned.
+        Called with (grains done, total), also while the blur of the maps is estimated.
 
     Returns
     -------
     DataFrame
-        Index `label`; `mixed` (bool) and `purity`, the share of the larger part, 1 where the
-        grain is not mixed and NaN where it is too small to be judged.
+        Index `label`; `mixed` (bool) and `purity`: the share of the larger part, 1 for grains that
+        are not mixed, NaN for grains too small to test.
 
     Raises
     ------
@@ -102,8 +101,8 @@ def find_mixed(
     first = transforms.get(maps[0].element, Transform())
     shape = maps[0].values.shape
     on_map = first.look_up(labels, (shape[0], shape[1]))
-    stack = np.stack([_on_grid(each, maps[0], first, transforms) for each in maps])
-    counted = np.array([each.kind == "counts" for each in maps])
+    stack = np.stack([_on_grid(element_map, maps[0], first, transforms) for element_map in maps])
+    counted = np.array([element_map.kind == "counts" for element_map in maps])
     present = np.unique(labels)
     present = present[present > 0]
     purity = np.full(len(present), np.nan)
@@ -116,10 +115,10 @@ def find_mixed(
             values, mask = stack[:, box[0], box[1]], on_map[box] == label
             mask &= np.isfinite(values).all(axis=0)
             core = _core(mask)
-            if core.sum() >= (settings.least_pixels if mask.size > _LARGEST_BOX else _ENOUGH_PX):
+            if core.sum() >= (settings.least_pixels if mask.size > _MAX_SMALL_BOX else _ENOUGH_PX):
                 purity[row] = _purity(values, core, counted, settings)
-            elif mask.sum() >= settings.least_pixels and mask.size <= _LARGEST_BOX:
-                purity[row] = _purity_of_halves(small.halve(int(label)), settings)
+            elif mask.sum() >= settings.least_pixels and mask.size <= _MAX_SMALL_BOX:
+                purity[row] = _purity_of_split(small.split(int(label)), settings)
         on_progress(row + 1, len(present))
     return pd.DataFrame(
         {"mixed": purity < 1, "purity": purity}, index=pd.Index(present, name="label")
@@ -127,13 +126,13 @@ def find_mixed(
 
 
 def _on_grid(
-    each: ElementMap,
+    element_map: ElementMap,
     first_map: ElementMap,
     first: Transform,
     transforms: Mapping[str, Transform],
 ) -> npt.NDArray[np.float32]:
-    own = transforms.get(each.element, Transform())
-    values = each.values.astype(np.float32)
+    own = transforms.get(element_map.element, Transform())
+    values = element_map.values.astype(np.float32)
     shape = first_map.values.shape
     if values.shape == shape and np.array_equal(own.matrix, first.matrix):
         return values
@@ -146,7 +145,7 @@ def _on_grid(
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """Two parts of a grain: share of the smaller one, and how far they are apart."""
+    """Two parts of a grain: share of the smaller part, and their separation and contrast."""
 
     share: float
     separation: float
@@ -159,40 +158,40 @@ def _purity(
     counted: npt.NDArray[np.bool_],
     settings: MixedSettings,
 ) -> float:
-    """Return the share of the larger part of a grain; 1 unless mixed."""
+    """Compute the share of the larger part of a grain; 1 unless mixed."""
     noise = _noise(values, core)
     if not noise.any():
         return 1.0
-    noise = np.maximum(noise, _LEAST_NOISE * noise.max())
-    found = _parts(values, core, noise)
+    noise = np.maximum(noise, _MIN_NOISE * noise.max())
+    parts = _parts(values, core, noise)
     apart = (
-        found.share >= settings.least_part_pct / 100
-        and found.contrast_pct >= settings.least_contrast_pct
-        and found.separation > _separation_of_noise(values, core, noise, counted)
+        parts.share >= settings.least_part_pct / 100
+        and parts.contrast_pct >= settings.least_contrast_pct
+        and parts.separation > _separation_of_noise(values, core, noise, counted)
     )
-    return 1 - found.share if apart else 1.0
+    return 1 - parts.share if apart else 1.0
 
 
-def _purity_of_halves(halves: TwoPhaseSplit | None, settings: MixedSettings) -> float:
-    if halves is None:
+def _purity_of_split(split: TwoPhaseSplit | None, settings: MixedSettings) -> float:
+    if split is None:
         return float("nan")
     apart = (
-        halves.real
-        and halves.share >= settings.least_part_pct / 100
-        and halves.contrast_pct >= settings.least_contrast_pct
+        split.real
+        and split.share >= settings.least_part_pct / 100
+        and split.contrast_pct >= settings.least_contrast_pct
     )
-    return 1 - halves.share if apart else 1.0
+    return 1 - split.share if apart else 1.0
 
 
 def _parts(values: npt.NDArray[np.float32], core: npt.NDArray[np.bool_], noise: Floats) -> _Parts:
     small = _smaller_part(_smoothed(values, core) / noise[:, np.newaxis])
     pixels = values[:, core].astype(float)
-    one, other = pixels[:, small].mean(axis=1), pixels[:, ~small].mean(axis=1)
-    total = (np.abs(one) + np.abs(other)).sum() / 2
+    first, second = pixels[:, small].mean(axis=1), pixels[:, ~small].mean(axis=1)
+    total = (np.abs(first) + np.abs(second)).sum() / 2
     return _Parts(
         share=float(small.mean()),
-        separation=float(np.linalg.norm((one - other) / noise)),
-        contrast_pct=float(50 * np.abs(one - other).sum() / total) if total else 0.0,
+        separation=float(np.linalg.norm((first - second) / noise)),
+        contrast_pct=float(50 * np.abs(first - second).sum() / total) if total else 0.0,
     )
 
 
@@ -202,7 +201,7 @@ def _separation_of_noise(
     noise: Floats,
     counted: npt.NDArray[np.bool_],
 ) -> float:
-    """Return how far apart the parts come that are cut out of noise in a grain of this shape."""
+    """Compute the largest separation of parts in simulated noise of the same shape."""
     random = np.random.default_rng(0)
     mean = np.clip(values[:, core].mean(axis=1, keepdims=True), 0, None).astype(float)
     pure = np.zeros_like(values)
@@ -216,16 +215,16 @@ def _separation_of_noise(
 
 
 def _core(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    # Two pixels are left out at the rim, where neighbours shine in; one where little is left.
+    # Exclude two pixels at the rim, where neighbours contribute; one if too few pixels remain.
     core = np.asarray(ndimage.binary_erosion(np.pad(mask, 1))[1:-1, 1:-1])
     deeper = np.asarray(ndimage.binary_erosion(np.pad(core, 1))[1:-1, 1:-1])
     return deeper if deeper.sum() >= _ENOUGH_PX else core
 
 
 def _noise(values: npt.NDArray[np.float32], core: npt.NDArray[np.bool_]) -> Floats:
-    """Return the standard deviation of one pixel, (C,), from pairs of neighbours.
+    """Estimate the noise of element_map map, (C,), from differences of neighbouring pixels.
 
-    Neighbours share their mineral nearly always, so their difference is noise alone.
+    Neighbours nearly always belong to the same mineral, so that they differ by noise only.
     """
     pairs = core[:, 1:] & core[:, :-1]
     if pairs.sum() < 2:
@@ -236,7 +235,7 @@ def _noise(values: npt.NDArray[np.float32], core: npt.NDArray[np.bool_]) -> Floa
 
 
 def _smoothed(values: npt.NDArray[np.float32], core: npt.NDArray[np.bool_]) -> Floats:
-    """Return the (C, pixels) means over a window, taken inside the core only."""
+    """Compute (C, pixels) window means within the core."""
     weight = ndimage.uniform_filter(core.astype(np.float64), _WINDOW_PX, mode="constant")
     total = ndimage.uniform_filter(
         np.where(core, values, 0).astype(np.float64), (0, _WINDOW_PX, _WINDOW_PX), mode="constant"
@@ -246,7 +245,7 @@ def _smoothed(values: npt.NDArray[np.float32], core: npt.NDArray[np.bool_]) -> F
 
 
 def _smaller_part(smooth: Floats) -> npt.NDArray[np.bool_]:
-    """Cut (C, pixels) in two along their first principal component; True = the smaller part."""
+    """Split (C, pixels) along their first principal component; True = the smaller part."""
     centred = smooth - smooth.mean(axis=1, keepdims=True)
     _, axes = np.linalg.eigh(centred @ centred.T)
     along = axes[:, -1] @ centred
@@ -255,7 +254,7 @@ def _smaller_part(smooth: Floats) -> npt.NDArray[np.bool_]:
 
 
 def _otsu(values: Floats) -> float:
-    """Return the cut with the largest variance between the parts (Otsu 1979), without bins."""
+    """Compute Otsu's threshold (1979) without bins."""
     ordered = np.sort(values)
     n = np.arange(1, len(ordered))
     below = ordered.cumsum()[:-1]

@@ -1,4 +1,4 @@
-"""The table that every way of classifying returns, and what is done to it by hand."""
+"""Build and edit the naming, the table that every classifier returns."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-LEAST_COVERAGE = 0.5
-"""A grain of which a map covers less than this share has no value in that map."""
+MIN_COVERAGE = 0.5
+"""Grains of which a map covers less have no value in that map."""
 
 _MIN_SCORE = 0.005
 """Smaller scores round to 0.00: no mineral scores at all."""
@@ -26,12 +26,12 @@ _MEAN = "_mean"
 
 
 def mapped_elements(table: pd.DataFrame) -> list[str]:
-    """Return the elements of a grain table: those with a column `<Element>_mean`."""
+    """List the mapped elements of a grain table, those with a column `<Element>_mean`."""
     return [str(column).removesuffix(_MEAN) for column in table.columns if _is_element(str(column))]
 
 
 def means_and_errors(table: pd.DataFrame, elements: Sequence[str]) -> tuple[Floats, Floats]:
-    """Take the element means of each grain and their standard errors out of a table.
+    """Extract the element means of grains and their standard errors from a table.
 
     Parameters
     ----------
@@ -39,15 +39,14 @@ def means_and_errors(table: pd.DataFrame, elements: Sequence[str]) -> tuple[Floa
         Columns `<Element>_mean` and, where known, `<Element>_error`, `<Element>_counts` and
         `<Element>_coverage`.
     elements : sequence of str
-        The columns wanted, in this order.
+        Elements to extract, in this order.
 
     Returns
     -------
     means, errors : (grains, elements) float arrays
-        A mean is NaN where the map covers less than half of the grain. No error is smaller than
-        that of a single count in the grain, for a grain without a count is not known to be 0. An
-        error that is NaN (a single pixel of a map that is not in counts) is not known: it is taken
-        as the whole range of the element in the table.
+        Means are NaN for grains that the map covers by less than half. Errors are at least that of
+        one count in the grain, because zero counts do not prove zero content. NaN errors (single
+        pixels of maps that are not in counts) become the range of the element in the table.
 
     Raises
     ------
@@ -66,7 +65,7 @@ def means_and_errors(table: pd.DataFrame, elements: Sequence[str]) -> tuple[Floa
     errors = np.where(np.isnan(errors), widest, errors)
     counts = np.nan_to_num(_columns(table, elements, "_counts", 0.0))
     coverage = np.nan_to_num(_columns(table, elements, "_coverage", 1.0), nan=1.0)
-    means[coverage < LEAST_COVERAGE] = np.nan
+    means[coverage < MIN_COVERAGE] = np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
         pixels = np.where((counts > 0) & (means > 0), counts / means, 0.0)
     most = pixels.max(axis=1, initial=0.0)[:, np.newaxis]
@@ -84,30 +83,30 @@ def naming_from_scores(
     groups: Mapping[str, str],
     sure_share: float = 0.75,
 ) -> pd.DataFrame:
-    """Turn scores into a naming.
+    """Convert scores to a naming.
 
     Parameters
     ----------
     index : Index
-        The labels.
+        Labels.
     names : sequence of str
-        The classes.
+        Classes.
     scores : (grains, classes) float array
-        0..1; the best wins.
+        Scores, 0..1; the highest wins.
     known : (grains,) bool array
-        False makes a grain unknown, whatever its score.
+        False = unknown, whatever the score.
     mapped : (grains,) bool array
-        False makes it unmapped.
+        False = unmapped.
     groups : mapping of str to str
-        Class -> group; "" for none. Two that the noise cannot part are called by the group they
-        share.
+        Class -> group, or "". Grains between two classes of the same group get the name of the
+        group.
     sure_share : float
-        Least share of the best in the scores of the best two for a name to be sure.
+        Minimum share of the best score in the sum of the best two for a sure name.
 
     Returns
     -------
     DataFrame
-        A naming as the package describes it.
+        Naming as described in `grainsmith.classify`.
     """
     padded = np.column_stack([np.nan_to_num(scores), np.zeros((len(scores), 2))])
     order = np.argsort(-padded, axis=1, kind="stable")[:, :2]
@@ -123,8 +122,8 @@ def naming_from_scores(
         },
         index=index,
     )
-    _call_by_group(naming, groups)
-    # What an unknown grain comes nearest to is worth knowing.
+    _use_common_group(naming, groups)
+    # The runner-up of an unknown grain is its nearest mineral, if any scores.
     near = best >= _MIN_SCORE
     naming.loc[~known, "runner_up"] = naming["mineral"].where(near, "")[~known]
     naming.loc[~known, "runner_up_score"] = naming["score"].where(near, 0.0)[~known]
@@ -137,32 +136,32 @@ def naming_from_scores(
 
 
 def name_manually(naming: pd.DataFrame, label: int, mineral: str) -> pd.DataFrame:
-    """Return the naming with one grain called by the user's word.
+    """Return the naming with one grain named manually.
 
     Raises
     ------
     MismatchError
-        There is no such grain, or the word is empty.
+        The grain does not exist, or the name is empty.
     """
     if label not in naming.index:
         raise MismatchError(f"there is no grain {label} in the table")
     if not mineral.strip():
         raise MismatchError(f"grain {label} needs the name of a mineral")
     changed = naming.copy()
-    facts: dict[str, Any] = {
+    row: dict[str, Any] = {
         "mineral": mineral.strip(),
         "score": 1.0,
         "runner_up": "",
         "runner_up_score": 0.0,
         "verdict": BY_HAND,
     }
-    for column, value in facts.items():
+    for column, value in row.items():
         changed.loc[label, column] = value
     return changed
 
 
 def keep_manual_names(naming: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
-    """Return the new naming with the grains that were named by hand before as they were."""
+    """Return the new naming with the manual names of an earlier one."""
     if "verdict" not in before:
         return naming
     kept = before.index[before["verdict"] == BY_HAND].intersection(naming.index)
@@ -190,7 +189,7 @@ def _columns(table: pd.DataFrame, elements: Sequence[str], suffix: str, fallback
     return stacked
 
 
-def _call_by_group(naming: pd.DataFrame, groups: Mapping[str, str]) -> None:
+def _use_common_group(naming: pd.DataFrame, groups: Mapping[str, str]) -> None:
     group = naming["mineral"].map(lambda name: groups.get(name, ""))
     other = naming["runner_up"].map(lambda name: groups.get(name, ""))
     tied = (naming["verdict"] == "unsure") & (group != "") & (group == other)

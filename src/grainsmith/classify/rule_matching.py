@@ -1,4 +1,4 @@
-"""Match grains, or single pixels, against rules."""
+"""Match grains or single pixels against rules."""
 
 from __future__ import annotations
 
@@ -22,40 +22,39 @@ if TYPE_CHECKING:
 
     from grainsmith.classify.naming_table import Floats
 
-_PRESENT_PCT = 2.0
-_PRESENT_SHARE = 0.1
-_TOP_GREY = 255
-_CHANCE = 0.05
+_PRESENT_PCT = 2.0  # amount from which a required element is present, in % units
+_PRESENT_SHARE = 0.1  # the same relative to the richest grain, in counts and grey values
+_MAX_GREY = 255
+_SIGNIFICANCE = 0.05
 
 
 def classify_by_rules(table: pd.DataFrame, rules: RuleSet, *, kind: str = "") -> pd.DataFrame:
-    """Name grains by rules.
+    """Classify grains by rules.
 
-    The probability that the true mean of a grain lies within all bounds of a rule, given the
-    counting error, is the ground of the score; where several rules hold, the one that holds more
-    bounds, and deeper inside, gets more of it. Where none holds, a grain whose counts cannot tell
-    it from one inside a rule (chi-squared of what is missing to its bounds, a test at 5 %) still
-    gets the nearest rule's name, but as unsure; only beyond that it is unknown. With
-    `rules.gaps` = "unknown" every grain that lies in no rule is.
+    The score is based on the probability that the true mean of a grain lies within all bounds of a
+    rule, given the counting error; rules with more bounds, and values farther inside them, get a
+    larger part of it. A grain outside all rules gets the name of the nearest rule as unsure if
+    chi-squared of its distance to the bounds is not significant at 5 %; otherwise it is unknown.
+    With `rules.gaps` = "unknown", all grains outside the rules are unknown.
 
     Parameters
     ----------
     table : DataFrame
-        One row a grain with the columns of `measure.measure_maps`, index `label`.
+        Columns of `measure.measure_maps`, index `label`.
     rules : RuleSet
-        Those for which a map is missing are left out (`RuleSet.advice` says which).
+        Rules without the necessary maps are left out (see `RuleSet.advice`).
     kind : str
-        What the maps hold ("counts", "wt%", "at%", "picture"); "" = the units of the rules.
+        Unit of the maps ("counts", "wt%", "at%", "picture"); "" = the units of the rules.
 
     Returns
     -------
     DataFrame
-        A naming as the package describes it.
+        Naming as described in `grainsmith.classify`.
 
     Raises
     ------
     MismatchError
-        No rule can be judged, or the units have no honest way to those of the rules.
+        No rule can be tested, or the units cannot be converted to those of the rules.
     """
     elements = mapped_elements(table)
     usable = rules.usable(elements)
@@ -66,7 +65,7 @@ def classify_by_rules(table: pd.DataFrame, rules: RuleSet, *, kind: str = "") ->
     first = usable.match == "first"
     conditions = _all_conditions(usable, elements, means)
     used = 0 * errors if first else errors
-    inside, depth = _judge_all(conditions, usable.units, elements, means, used)
+    inside, depth = _match_all(conditions, usable.units, elements, means, used)
     names = [rule.mineral for rule in usable.rules]
     groups = {rule.mineral: rule.group for rule in usable.rules}
     scores = _first_match(inside) if first else _best_match(inside, depth)
@@ -92,19 +91,19 @@ def classify_by_rules(table: pd.DataFrame, rules: RuleSet, *, kind: str = "") ->
 def classify_pixels(
     values: Mapping[str, npt.NDArray[np.generic]], rules: RuleSet
 ) -> npt.NDArray[np.int16]:
-    """Match every pixel by itself; for comparison with programs that do so.
+    """Classify single pixels by rules, for comparison with other programs.
 
     Parameters
     ----------
     values : mapping of str to (Y, X) array
-        Element -> map, all of one shape and in the units of the rules.
+        Element -> map, all with the same shape and in the units of the rules.
     rules : RuleSet
-        In "best" mode the rule that holds deepest inside wins.
+        In "best" mode, the rule with the values farthest inside its bounds wins.
 
     Returns
     -------
     (Y, X) int16 array
-        1 + the place of the rule in `rules.rules`; 0 where none holds.
+        1 + index of the rule in `rules.rules`; 0 = no rule.
     """
     elements = list(values)
     if len({array.shape for array in values.values()}) != 1:
@@ -114,11 +113,11 @@ def classify_pixels(
     shape = next(iter(values.values())).shape
     means = np.stack([np.asarray(array, dtype=float).ravel() for array in values.values()], axis=1)
     conditions = _all_conditions(rules, elements, means)
-    inside, depth = _judge_all(conditions, rules.units, elements, means, np.zeros_like(means))
+    inside, depth = _match_all(conditions, rules.units, elements, means, np.zeros_like(means))
     holds = np.nan_to_num(inside) > 0
     rank = holds if rules.match == "first" else holds * (1 + depth)
-    found = np.where(holds.any(axis=1), 1 + rank.argmax(axis=1), 0)
-    return found.astype(np.int16).reshape(shape)
+    matched = np.where(holds.any(axis=1), 1 + rank.argmax(axis=1), 0)
+    return matched.astype(np.int16).reshape(shape)
 
 
 def _natural_kind(units: str) -> str:
@@ -134,20 +133,20 @@ def _all_conditions(
     return tuple(_conditions(rule, rules.units, elements, means) for rule in rules.rules)
 
 
-def _judge_all(
+def _match_all(
     conditions: Sequence[_Conditions],
     units: str,
     elements: Sequence[str],
     means: Floats,
     errors: Floats,
 ) -> tuple[Floats, Floats]:
-    """Return (grains, rules) arrays: probability to lie inside (NaN: not to be judged), depth."""
-    judged = [_judge(one, units, elements, means, errors) for one in conditions]
-    inside, depth = zip(*judged, strict=True)
+    """Compute (grains, rules) probabilities to lie inside (NaN: not testable) and depths."""
+    matches = [_match(rule, units, elements, means, errors) for rule in conditions]
+    inside, depth = zip(*matches, strict=True)
     return np.column_stack(inside), np.column_stack(depth)
 
 
-def _judge(
+def _match(
     conditions: _Conditions, units: str, elements: Sequence[str], means: Floats, errors: Floats
 ) -> tuple[Floats, Floats]:
     inside = np.ones(len(means))
@@ -160,17 +159,17 @@ def _judge(
     return inside, np.nan_to_num(depth)
 
 
-def _by_chance(
+def _chance_outside(
     conditions: _Conditions, units: str, elements: Sequence[str], means: Floats, errors: Floats
 ) -> Floats:
-    """Return the probability that chance alone puts a grain of the rule so far outside."""
+    """Compute the probability that a grain of the rule is measured this far outside by chance."""
     square, missed = np.zeros((2, len(means)))
     for condition in conditions:
         value, error = condition.quantity.measure(elements, means, errors)
         missing = _missing(value, error, *_natural_bounds(condition, units))
         square = square + missing**2
         missed = missed + (missing > 0)
-    # Bounds that are met give chance no room: only the missed ones are degrees of freedom.
+    # Only the bounds that are not met are degrees of freedom.
     chance: Floats = chi2.sf(np.nan_to_num(square, nan=np.inf), np.maximum(missed, 1))
     return chance
 
@@ -187,11 +186,10 @@ def _conditions(rule: Rule, units: str, elements: Sequence[str], means: Floats) 
 
 
 def _natural_bounds(condition: Condition, units: str) -> tuple[float, float]:
-    # Nothing lies below 0 or above the top of its scale: such a bound is no bound, and counting
-    # noise about it must not cost a grain half of its probability.
+    # Bounds at the end of the scale are open: noise around them must not halve the probability.
     top = math.inf
     if units == "picture":
-        top = _TOP_GREY
+        top = _MAX_GREY
     elif condition.quantity.is_share:
         top = 1.0
     elif units in ("at%", "relative") and not condition.quantity.below:
@@ -210,7 +208,7 @@ def _probability(value: Floats, error: Floats, low: float, high: float) -> Float
 
 
 def _missing(value: Floats, error: Floats, low: float, high: float) -> Floats:
-    """Return how many standard errors a value lies outside its bounds; 0 inside."""
+    """Compute the distance to the bounds in standard errors; 0 inside."""
     gap = np.maximum(np.maximum(low - value, value - high), 0.0)
     missing: Floats = np.divide(
         gap, error, out=np.where(gap > 0, np.inf, gap), where=np.asarray(error > 0)
@@ -219,7 +217,7 @@ def _missing(value: Floats, error: Floats, low: float, high: float) -> Floats:
 
 
 def _depth(value: Floats, low: float, high: float) -> Floats:
-    """Return how far inside a value is: 1 in the middle, 0 at a bound, 1/2 where a side is open."""
+    """Compute the depth within the bounds: 1 in the middle, 0 at a bound, 1/2 if one is open."""
     if math.isinf(low) or math.isinf(high):
         return np.full(len(value), 0.5)
     half = max((high - low) / 2, np.finfo(float).tiny)
@@ -243,10 +241,10 @@ def _nearest(
     means: Floats,
     errors: Floats,
 ) -> Floats:
-    """Return scores, 0..0.5, of grains that lie in no rule: 0 where chance does not explain it."""
-    chance = [_by_chance(one, units, elements, means, errors) for one in conditions]
+    """Score grains outside all rules, 0..0.5; 0 for significant distances."""
+    chance = [_chance_outside(rule, units, elements, means, errors) for rule in conditions]
     beyond = np.column_stack(chance)
-    scores: Floats = np.where(beyond >= _CHANCE, 0.5 * beyond, 0.0)
+    scores: Floats = np.where(beyond >= _SIGNIFICANCE, 0.5 * beyond, 0.0)
     return scores
 
 

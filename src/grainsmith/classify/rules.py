@@ -1,4 +1,4 @@
-"""Rules: what a mineral must be like, written down by a person, and the file they live in."""
+"""Define mineral rules and read them from files."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
 _RULE_KEYS = {"range", "ratio", "require", "forbid", "group", "colour", "density"}
-_MOST_NAMED, _RICH_PCT = 3, 15.0
+_MAX_GROUPS_IN_NAME, _MAIN_ELEMENT_PCT = 3, 15.0
 _FILE_KEYS = {"name", "units", "match", "gaps", "minerals"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A quantity between two bounds, both of which belong to it.
+    """Bounds of a quantity, inclusive.
 
     Attributes
     ----------
     quantity : Quantity
         An element or a ratio.
     low, high : float
-        In the units of the rules; infinite where open.
+        Bounds in the units of the rules; infinite if open.
     """
 
     quantity: Quantity
@@ -40,23 +40,23 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What one mineral must be like.
+    """Composition of one mineral.
 
     Attributes
     ----------
     mineral : str
-        Its name.
+        Name.
     conditions : tuple of Condition
         All must hold.
     require, forbid : tuple of str
-        Elements that must, or must not, be there: above 2 % in units that add up to 100 or in
-        wt%, above a tenth of the brightest grain in counts and pictures.
+        Elements that must, or must not, be present: above 2 % in units that add up to 100 or in
+        wt%, above a tenth of the richest grain in counts and grey values.
     group : str
-        What it is called where only the noise parts it from another of its group; "" for none.
+        Name for grains between two minerals of the same group; "" for none.
     colour : str
         "#rrggbb".
     density_g_cm3 : float
-        0 where unknown; then it takes no part in weight per cent.
+        0 = unknown, which excludes the mineral from weight per cent.
     """
 
     mineral: str
@@ -69,29 +69,29 @@ class Rule:
 
     @property
     def elements(self) -> frozenset[str]:
-        """All elements that it needs to be judged."""
+        """All elements that the rule needs."""
         named = [condition.quantity.elements for condition in self.conditions]
         return frozenset(self.require + self.forbid).union(*named)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSet:
-    """The rules of one sample.
+    """Rules of one sample.
 
     Attributes
     ----------
     rules : tuple of Rule
-        Their order counts only in first-match mode.
+        The order matters in first-match mode only.
     units : str
-        Of all ranges, one of `quantities.UNITS`.
+        Units of all ranges, one of `element_ratios.UNITS`.
     match : str
-        "best": the rule that fits best wins, whatever the order. "first": the first one whose
-        bounds hold wins, as older programs do it.
+        "best": the best matching rule wins, in any order. "first": the first matching rule wins, as
+        in older programs.
     gaps : str
-        What a grain is called that lies in no rule, but no farther out than chance may have put it:
-        "nearest", the nearest rule's name as unsure, or "unknown". Without a part in "first" mode.
+        Name of grains outside all rules, but within the noise of one: "nearest" (the nearest rule,
+        as unsure) or "unknown". Not used in "first" mode.
     name : str
-        For the record.
+        Name of the set.
     """
 
     rules: tuple[Rule, ...]
@@ -101,12 +101,12 @@ class RuleSet:
     name: str = ""
 
     def usable(self, elements: Collection[str]) -> RuleSet:
-        """Return the rules that the given elements can judge.
+        """Return the rules that the given elements can test.
 
         Raises
         ------
         MismatchError
-            None of them can be judged.
+            No rule can be tested.
         """
         kept = tuple(rule for rule in self.rules if rule.elements <= set(elements))
         if not kept:
@@ -117,7 +117,7 @@ class RuleSet:
         return replace(self, rules=kept)
 
     def advice(self, elements: Collection[str]) -> list[str]:
-        """Say in words which rules are left out for want of a map."""
+        """Describe which rules are left out because a map is missing."""
         return [
             f"{rule.mineral} needs {', '.join(sorted(rule.elements - set(elements)))}"
             for rule in self.rules
@@ -131,15 +131,14 @@ def read_rules(path: str | Path) -> RuleSet:
     Raises
     ------
     ReadError
-        The file is missing, is no YAML, or says something that rules cannot say; all faults are
-        named at once.
+        The file is missing, is not YAML, or has invalid content; the message lists all faults.
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ReadError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
-        raise ReadError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise ReadError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     faults: list[str] = []
     rules = _parse(content, faults)
     if faults:
@@ -153,22 +152,22 @@ def library_rules(
     *,
     within_at_pct: float = 8.0,
 ) -> RuleSet:
-    """Make rules in at% out of the library, for the elements that were mapped.
+    """Derive rules in at% from the library, for the mapped elements.
 
     Parameters
     ----------
     elements : collection of str
         The mapped elements.
     minerals : iterable of Mineral
-        The whole library where empty.
+        Empty = the whole library.
     within_at_pct : float
-        How far from the formula an element may be.
+        Tolerance around the formula.
 
     Returns
     -------
     RuleSet
-        One rule for every set of minerals that the elements tell apart, under the name of the
-        mineral, or of the groups where there are two or three, or of the elements of more groups.
+        One rule per set of minerals that the elements can distinguish, named after the mineral,
+        after up to three groups, or after the main elements.
     """
     chosen = {mineral.name: mineral for mineral in minerals} or LIBRARY
     sets = distinguishable_groups(elements, chosen.values())
@@ -182,7 +181,7 @@ def library_rules(
 
 
 def advice_on_elements(elements: Collection[str], minerals: Iterable[Mineral] = ()) -> list[str]:
-    """Say which minerals the elements cannot tell apart, and which further maps would.
+    """Describe which minerals the elements cannot distinguish, and which maps would.
 
     Returns
     -------
@@ -190,18 +189,18 @@ def advice_on_elements(elements: Collection[str], minerals: Iterable[Mineral] = 
         Such as "K-feldspar, albite cannot be told apart without Na, K".
     """
     chosen = {mineral.name: mineral for mineral in minerals} or LIBRARY
-    found = []
+    advice = []
     for names in distinguishable_groups(elements, chosen.values()):
         members = [chosen[name] for name in names]
         lacking = {element for mineral in members for element in mineral.atomic_pct}
         lacking -= set(elements)
         if not any(any(visible_pct(mineral, elements).values()) for mineral in members):
-            found.append(f"{', '.join(names)} cannot be seen without {', '.join(sorted(lacking))}")
+            advice.append(f"{', '.join(names)} cannot be seen without {', '.join(sorted(lacking))}")
         elif len(distinguishable_groups({*elements, *lacking}, members)) > 1:
-            found.append(
+            advice.append(
                 f"{', '.join(names)} cannot be told apart without {', '.join(sorted(lacking))}"
             )
-    return found
+    return advice
 
 
 def _rule_of(members: Sequence[Mineral], elements: Collection[str], within: float) -> Rule:
@@ -225,11 +224,13 @@ def _rule_of(members: Sequence[Mineral], elements: Collection[str], within: floa
 
 
 def _name_of_set(groups: Sequence[str], seen: Sequence[Mapping[str, float]]) -> str:
-    """Return "garnet or epidote", or for more groups than a legend has room for their elements."""
-    if len(groups) <= _MOST_NAMED:
+    """Return "garnet or epidote", or the main elements of more groups."""
+    if len(groups) <= _MAX_GROUPS_IN_NAME:
         return " or ".join(groups)
     mean = {element: sum(pct[element] for pct in seen) / len(seen) for element in seen[0]}
-    rich = sorted((e for e, pct in mean.items() if pct >= _RICH_PCT), key=lambda e: -mean[e])
+    rich = sorted(
+        (e for e, pct in mean.items() if pct >= _MAIN_ELEMENT_PCT), key=lambda e: -mean[e]
+    )
     return f"{'-'.join(rich)} minerals ({len(groups)} groups)"
 
 

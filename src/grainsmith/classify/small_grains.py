@@ -1,9 +1,36 @@
-"""Whether a grain of few map pixels is of two minerals, every one of its pixels used.
+"""Test whether small grains consist of two minerals, using all of their map pixels.
 
-A small grain has hardly a core: each of its map pixels holds light of its neighbours too. So that
-light is computed (the neighbours' own composition, spread as wide as the maps are blurred), and the
+A small grain has hardly any core: each of its map pixels contains signal of the neighbours. This
+signal is modelled (the mean composition of the neighbours, spread by the blur of the maps), and the
 counts of the grain are explained by one composition, and by two that meet along a straight line.
-The grain is of two where the second explains more than it does for grains drawn from the first.
+The grain is mixed if two compositions explain significantly more than for simulated grains of one.
+
+Derivation
+----------
+For one map, the expected value of pixel p is `foreign[p] + amount * own[p]`: `own` is the share of
+the grain's blurred mask in the pixel, `foreign` the blurred means of all other grains, and `amount`
+the least-squares composition of the grain (`_model`). A line through the grain splits `own` into
+`halves` and the rest. Two amounts instead of one add one parameter orthogonal to `own`; its squared
+projection on the weighted residuals is the gain in chi-squared (`_gains`), summed over all maps.
+The null distribution of the largest gain over all lines is simulated (`_drawn`).
+
+Constants
+---------
+- 12 directions and lines at 30, 50 and 70 % of the grain (`_ANGLES`, `_CUTS`): the parts have at
+least
+  30 %, neighbouring lines share most of their pixels, so that a finer search gains little.
+- Blurs of 0.4 to 1.6 map pixels (`_BLURS_PX`): from sharp maps to an interaction volume of the size
+  of a few pixels. The blur is that with the smallest misfit over 60 grains (`_BLUR_SAMPLE`).
+- Pixels with less than 20 % of the grain (`_MIN_OWN`) carry mainly signal of others; a part with
+less
+  than 10 % of the grain's signal on a map (`_MIN_PART`) lies in a gap of that map.
+- A variance of at least 0.2 counts (`_MIN_VARIANCE`) keeps a single count in an empty map from
+being
+  significant.
+- 25 % of the signal that crosses the rim (`_RIM_ERROR`) is uncertain, because neither blur nor
+outline
+  are known better.
+- 99 simulations and a quantile of 0.95 (`_ROUNDS`, `_CONFIDENCE`) are a test at 5 %.
 """
 
 from __future__ import annotations
@@ -27,28 +54,27 @@ if TYPE_CHECKING:
 
 _ANGLES, _CUTS = 12, (0.3, 0.5, 0.7)
 _BLURS_PX = (0.4, 0.8, 1.2, 1.6)
-_TRIED_ON = 60
-"""Grains that the blur of the maps is learned from."""
-_LEAST_OWN = 0.2  # of a pixel's light: below it the pixel says nothing of the grain
-_LEAST_SHOWN = 0.1  # of a grain's light: a half with less lies in a gap of the map
-_LEAST_VARIANCE = 0.2  # counts; one stray count is no proof
-_RIM_ERROR = 0.25  # of the light that the rim adds or takes: blur and outline are not known better
-_ROUNDS, _SURE = 99, 0.95  # a test at 5 %
+_BLUR_SAMPLE = 60
+_MIN_OWN = 0.2
+_MIN_PART = 0.1
+_MIN_VARIANCE = 0.2
+_RIM_ERROR = 0.25
+_ROUNDS, _CONFIDENCE = 99, 0.95
 _REACH = 3.0  # standard deviations of the blur
 
 
 @dataclass(frozen=True, slots=True)
 class TwoPhaseSplit:
-    """The best cut of a grain in two.
+    """Best split of a grain into two compositions.
 
     Attributes
     ----------
     share : float
-        Of the smaller half, 0..0.5.
+        Share of the smaller part, 0..0.5.
     contrast_pct : float
         Half the sum of the differences of all elements, in per cent of their sum.
     real : bool
-        Whether noise alone does not make such halves.
+        Whether the split is significant.
     """
 
     share: float
@@ -57,23 +83,23 @@ class TwoPhaseSplit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """A grain on one map.
+class _GrainOnMap:
+    """Observation of a grain on one map.
 
     Attributes
     ----------
     values : (P,) float array
-        What the map holds.
+        Map values.
     own : (P,) float array
-        What share of the grain's light each pixel gets, 0..1.
+        Share of the grain in each pixel, 0..1.
     foreign : (P,) float array
-        Light of the neighbours.
+        Expected signal of the neighbours.
     halves : (K, P) float array
-        What `own` becomes for one side of each cut.
+        The part of `own` on one side of each line.
     counted : bool
-        Whether the map holds counts.
+        Whether the map is in counts.
     noise : float
-        Standard deviation of a pixel; 0 for counts, which tell their own.
+        Standard deviation of a pixel; 0 for counts, whose noise follows from the counts.
     """
 
     values: Floats
@@ -85,18 +111,18 @@ class _Seen:
 
 
 class TwoPhaseTest:
-    """Grains of few map pixels and all that shines into them.
+    """Test for two compositions in grains of few map pixels.
 
     Parameters
     ----------
     labels : (Y, X) int32 array
         Grains on the image.
     maps : sequence of ElementMap
-        In their native pixels, each on its own grid.
+        Maps in native pixels, each on its own grid.
     transforms : mapping of str to Transform
-        Element -> map to image; the identity where missing.
-    on_look : callable
-        Called for every grain that the blur is learned from; what it raises stops the work.
+        Element -> transform from map to image; identity by default.
+    on_grain : callable
+        Called for every grain used to estimate the blur; an exception stops the work.
     """
 
     def __init__(
@@ -104,29 +130,33 @@ class TwoPhaseTest:
         labels: LabelImage,
         maps: Sequence[ElementMap],
         transforms: Mapping[str, Transform],
-        on_look: Callable[[], None] = lambda: None,
+        on_grain: Callable[[], None] = lambda: None,
     ) -> None:
-        self._on_look = on_look
+        self._on_grain = on_grain
         self._labels = labels
         self._boxes = ndimage.find_objects(labels)
-        self._maps = [(each, transforms.get(each.element, Transform())) for each in maps]
+        self._maps = [
+            (element_map, transforms.get(element_map.element, Transform())) for element_map in maps
+        ]
 
-    def halve(self, label: int) -> TwoPhaseSplit | None:
-        """Cut one grain where its halves differ most; None where the maps do not show it."""
-        seen = self._look(label, self.blur_px)
-        if not seen:
+    def split(self, label: int) -> TwoPhaseSplit | None:
+        """Split a grain along the line with the largest gain; None outside the maps."""
+        views = self._observe(label, self.blur_px)
+        if not views:
             return None
-        found = np.sum([_gains(one, one.values[np.newaxis]) for one in seen], axis=0)[:, 0]
-        best = int(found.argmax())
+        gains = np.sum([_gains(view, view.values[np.newaxis]) for view in views], axis=0)[:, 0]
+        best = int(gains.argmax())
         random = np.random.default_rng(label)
-        # One cut that is not rare by chance cannot be the best of many: no need to draw grains.
-        real = found[best] >= chi2.ppf(_SURE, len(seen))
+        # A gain that is not significant for one line is not significant for the best of many.
+        real = gains[best] >= chi2.ppf(_CONFIDENCE, len(views))
         if real:
-            chance = np.sum([_gains(one, _drawn(one, random)) for one in seen], axis=0).max(axis=0)
-            real = found[best] > np.quantile(chance, _SURE)
-        pairs = np.array([_pair(one, best) for one in seen])
+            chance = np.sum([_gains(view, _drawn(view, random)) for view in views], axis=0).max(
+                axis=0
+            )
+            real = gains[best] > np.quantile(chance, _CONFIDENCE)
+        pairs = np.array([_amounts(view, best) for view in views])
         total = max(pairs.sum() / 2, np.finfo(float).tiny)
-        share = float(np.mean([one.halves[best].sum() / one.own.sum() for one in seen]))
+        share = float(np.mean([view.halves[best].sum() / view.own.sum() for view in views]))
         return TwoPhaseSplit(
             share=min(share, 1 - share),
             contrast_pct=float(50 * np.abs(pairs[:, 0] - pairs[:, 1]).sum() / total),
@@ -135,46 +165,48 @@ class TwoPhaseTest:
 
     @cached_property
     def blur_px(self) -> float:
-        """Standard deviation of the maps' blur, in map pixels: the one that explains them best."""
+        """Standard deviation of the blur of the maps, in map pixels, with the smallest misfit."""
         present = [label for label, box in enumerate(self._boxes, 1) if box is not None]
-        some = present[:: max(1, len(present) // _TRIED_ON)]
+        some = present[:: max(1, len(present) // _BLUR_SAMPLE)]
         misfits = np.zeros(len(_BLURS_PX))
         for label in some:
-            self._on_look()
+            self._on_grain()
             for place, blur in enumerate(_BLURS_PX):
-                seen = self._look(label, blur, cut=False)
-                misfits[place] += sum(_misfit(one) for one in seen)
+                views = self._observe(label, blur, cut=False)
+                misfits[place] += sum(_misfit(view) for view in views)
         return _BLURS_PX[int(misfits.argmin())]
 
     @cached_property
-    def _light(self) -> list[Floats]:
-        """For each map the (labels + 1,) means of what lies under it, 0 = beside all grains."""
+    def _mean_signal(self) -> list[Floats]:
+        """Mean of each map under every label, (labels + 1,); 0 = background."""
         highest = int(self._labels.max(initial=0))
-        under: dict[tuple[object, ...], _Under] = {}
+        under: dict[tuple[object, ...], _LabelsOnMap] = {}
         means = []
-        for each, place in self._maps:
-            key = _key(each, place)
+        for element_map, place in self._maps:
+            key = _key(element_map, place)
             if key not in under:
-                under[key] = _look_under(self._labels, each, place)
-            means.append(_means(under[key], each, highest))
+                under[key] = _labels_on_map(self._labels, element_map, place)
+            means.append(_means(under[key], element_map, highest))
         return means
 
-    def _look(self, label: int, blur_px: float, *, cut: bool = True) -> list[_Seen]:
+    def _observe(self, label: int, blur_px: float, *, cut: bool = True) -> list[_GrainOnMap]:
         box = self._boxes[label - 1]
         grids: dict[tuple[object, ...], _Grid] = {}
-        found = []
-        for (each, place), light in zip(self._maps, self._light, strict=True):
-            key = _key(each, place)
+        views = []
+        for (element_map, place), light in zip(self._maps, self._mean_signal, strict=True):
+            key = _key(element_map, place)
             if key not in grids:
-                grids[key] = _Grid(self._labels, label, box, place, each.values.shape, blur_px, cut)
+                grids[key] = _Grid(
+                    self._labels, label, box, place, element_map.values.shape, blur_px, cut
+                )
             grid = grids[key]
-            values = each.values[grid.rows, grid.columns].astype(float)
+            values = element_map.values[grid.rows, grid.columns].astype(float)
             measured = np.isfinite(values)
             if not measured.any():
                 continue
-            counted = each.kind == "counts"
-            found.append(
-                _Seen(
+            counted = element_map.kind == "counts"
+            views.append(
+                _GrainOnMap(
                     values=values[measured],
                     own=grid.own[measured],
                     foreign=grid.light_of(light)[measured],
@@ -183,11 +215,11 @@ class TwoPhaseTest:
                     noise=0.0 if counted else grid.noise_of(values),
                 )
             )
-        return found
+        return views
 
 
 class _Grid:
-    """The pixels of one map that a grain shines into, and how much of it each one sees."""
+    """Pixels of one map that contain signal of a grain, and its share in each of them."""
 
     def __init__(
         self,
@@ -209,19 +241,19 @@ class _Grid:
         pixels, self._points = _pixels_under(self._crop, place, shape, np.array(start, float))
         mask = self._crop == label
         own = self._sampled(mask[np.newaxis].astype(np.float32))[0]
-        # To compare blurs, all of them must explain the same pixels.
-        keep = own >= (_LEAST_OWN if cut else 0)
+        # Blurs are compared on the same pixels.
+        keep = own >= (_MIN_OWN if cut else 0)
         self.rows, self.columns = pixels[:, keep]
         self.own, self._points = own[keep], self._points[:, keep]
-        self.halves = self._sampled(_cut(mask)) if cut else np.empty((0, len(self.own)))
+        self.halves = self._sampled(_halves(mask)) if cut else np.empty((0, len(self.own)))
 
     def light_of(self, means: Floats) -> Floats:
-        """Return the (P,) light of all that is not the grain."""
+        """Compute the (P,) expected signal of everything but the grain."""
         others = np.where(self._crop == self._label, 0.0, means[self._crop])
         return self._sampled(others[np.newaxis].astype(np.float32))[0]
 
     def noise_of(self, values: Floats) -> float:
-        """Return the standard deviation of a pixel, from neighbours in a row of the grain."""
+        """Estimate the noise of a pixel from neighbours within rows of the grain."""
         beside = (np.diff(self.rows) == 0) & (np.diff(self.columns) == 1)
         beside &= np.minimum(self.own[1:], self.own[:-1]) >= np.median(self.own)
         beside &= np.isfinite(np.diff(values))
@@ -229,19 +261,20 @@ class _Grid:
             return float(np.nanstd(values))
         return float(np.sqrt((np.diff(values)[beside] ** 2).mean() / 2))
 
-    def _sampled(self, pictures: npt.NDArray[np.float32]) -> Floats:
+    def _sampled(self, masks: npt.NDArray[np.float32]) -> Floats:
         blurred = ndimage.gaussian_filter(
-            pictures, (0, self._sigma, self._sigma), mode="nearest", truncate=_REACH
+            masks, (0, self._sigma, self._sigma), mode="nearest", truncate=_REACH
         )
         return np.array(
-            [ndimage.map_coordinates(one, self._points, order=1) for one in blurred], dtype=float
-        ).reshape(len(pictures), -1)
+            [ndimage.map_coordinates(channel, self._points, order=1) for channel in blurred],
+            dtype=float,
+        ).reshape(len(masks), -1)
 
 
 def _pixels_under(
     crop: LabelImage, place: Transform, shape: tuple[int, ...], start: Floats
 ) -> tuple[npt.NDArray[np.intp], Floats]:
-    """Return the map's pixels that lie in a crop of the image: (2, P) places on both."""
+    """Find the map pixels in a crop of the image: (2, P) positions on map and crop."""
     height, width = crop.shape
     corners = [(y, x) for y in (0, height - 1) for x in (0, width - 1)]
     there = place.inverse().apply(np.array(corners, float) + start)
@@ -253,8 +286,8 @@ def _pixels_under(
     return pixels[:, inside], points[inside].T
 
 
-def _cut(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """Return (K, Y, X) parts of a grain on one side of a straight line."""
+def _halves(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Compute (K, Y, X) masks of the grain on one side of straight lines."""
     ys, xs = np.nonzero(mask)
     parts = np.zeros((_ANGLES * len(_CUTS), *mask.shape), np.float32)
     for turn in range(_ANGLES):
@@ -266,27 +299,27 @@ def _cut(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     return parts
 
 
-_Under = tuple["LabelImage", npt.NDArray[np.bool_]]
-"""Label under each pixel of a map (-1 outside), and whether no other label is beside it."""
+_LabelsOnMap = tuple["LabelImage", npt.NDArray[np.bool_]]
+"""Label under each pixel of a map (-1 outside), and whether all its neighbours have it, too."""
 
 
-def _key(each: ElementMap, place: Transform) -> tuple[object, ...]:
-    return each.values.shape, place.matrix.tobytes()
+def _key(element_map: ElementMap, place: Transform) -> tuple[object, ...]:
+    return element_map.values.shape, place.matrix.tobytes()
 
 
-def _look_under(labels: LabelImage, each: ElementMap, place: Transform) -> _Under:
-    height, width = each.values.shape
+def _labels_on_map(labels: LabelImage, element_map: ElementMap, place: Transform) -> _LabelsOnMap:
+    height, width = element_map.values.shape
     on_map = place.look_up(labels, (height, width), outside=-1)
     inner = (ndimage.minimum_filter(on_map, 3) == ndimage.maximum_filter(on_map, 3)) & (on_map >= 0)
     return on_map, inner
 
 
-def _means(under: _Under, each: ElementMap, highest: int) -> Floats:
+def _means(under: _LabelsOnMap, element_map: ElementMap, highest: int) -> Floats:
     on_map, inner = under
-    measured = np.isfinite(each.values)
-    values = np.where(measured, each.values, 0).astype(float)
+    measured = np.isfinite(element_map.values)
+    values = np.where(measured, element_map.values, 0).astype(float)
     means = np.zeros(highest + 1)
-    # Where a grain has no inner pixel, all of them count; gaps of the map are no darkness.
+    # Grains without inner pixels use all of their pixels; gaps of the map are ignored.
     for mask in ((on_map >= 0) & measured, inner & measured):
         pixels = np.bincount(on_map[mask], minlength=highest + 1)
         total = np.bincount(on_map[mask], values[mask], minlength=highest + 1)
@@ -294,57 +327,57 @@ def _means(under: _Under, each: ElementMap, highest: int) -> Floats:
     return means
 
 
-def _model(seen: _Seen) -> tuple[Floats, Floats, Floats]:
-    """Return the (P,) light of one composition, its variance, and the part of it not by chance."""
-    power = max(float(seen.own @ seen.own), 1e-12)  # a map may show the rim of a grain's crop alone
-    amount = max(float((seen.values - seen.foreign) @ seen.own) / power, 0.0)
-    light = seen.foreign + amount * seen.own
-    rim = _RIM_ERROR * (seen.foreign + (1 - np.minimum(seen.own, 1)) * amount)
-    chance = np.maximum(light, _LEAST_VARIANCE) if seen.counted else np.full(len(light), 1.0)
-    if not seen.counted:
-        chance *= max(seen.noise, 1e-9) ** 2
+def _model(view: _GrainOnMap) -> tuple[Floats, Floats, Floats]:
+    """Fit one composition: (P,) expected values, their variance, and the uncertainty of the rim."""
+    power = max(float(view.own @ view.own), 1e-12)  # a map may cover the margin of the crop only
+    amount = max(float((view.values - view.foreign) @ view.own) / power, 0.0)
+    light = view.foreign + amount * view.own
+    rim = _RIM_ERROR * (view.foreign + (1 - np.minimum(view.own, 1)) * amount)
+    chance = np.maximum(light, _MIN_VARIANCE) if view.counted else np.full(len(light), 1.0)
+    if not view.counted:
+        chance *= max(view.noise, 1e-9) ** 2
     return light, chance + rim**2, rim
 
 
-def _misfit(seen: _Seen) -> float:
-    """Return how badly one composition explains a grain: twice the negative log-likelihood."""
-    light, _, _ = _model(seen)
-    if seen.counted:
+def _misfit(view: _GrainOnMap) -> float:
+    """Compute the misfit of one composition: twice the negative log-likelihood."""
+    light, _, _ = _model(view)
+    if view.counted:
         light = np.maximum(light, 0.01)
-        return float(2 * (light - seen.values * np.log(light)).sum())
-    return float(((seen.values - light) ** 2).sum() / max(seen.noise, 1e-9) ** 2)
+        return float(2 * (light - view.values * np.log(light)).sum())
+    return float(((view.values - light) ** 2).sum() / max(view.noise, 1e-9) ** 2)
 
 
-def _gains(seen: _Seen, values: Floats) -> Floats:
-    """Return (K, R): by how much two compositions lower the chi-squared of (R, P) values."""
-    light, variance, _ = _model(seen)
+def _gains(view: _GrainOnMap, values: Floats) -> Floats:
+    """Compute the gain in chi-squared by two compositions, (K, R), for (R, P) values."""
+    light, variance, _ = _model(view)
     weight = 1 / variance
-    own_square = float((seen.own * weight) @ seen.own)
-    beside = (seen.halves @ (weight * seen.own)) / own_square
-    parting = seen.halves - beside[:, np.newaxis] * seen.own
-    power = np.maximum((parting**2) @ weight, 1e-12)
+    own_square = float((view.own * weight) @ view.own)
+    beside = (view.halves @ (weight * view.own)) / own_square
+    contrast = view.halves - beside[:, np.newaxis] * view.own
+    power = np.maximum((contrast**2) @ weight, 1e-12)
     left = (values - light) * weight
-    gains: Floats = (parting @ left.T) ** 2 / power[:, np.newaxis]
+    gains: Floats = (contrast @ left.T) ** 2 / power[:, np.newaxis]
     return gains
 
 
-def _drawn(seen: _Seen, random: np.random.Generator) -> Floats:
-    """Return (R, P) values of a grain of one composition, by chance."""
-    light, _, rim = _model(seen)
+def _drawn(view: _GrainOnMap, random: np.random.Generator) -> Floats:
+    """Simulate (R, P) values of a grain of one composition."""
+    light, _, rim = _model(view)
     size = (_ROUNDS, len(light))
     blurred = light + rim * random.standard_normal(size)
-    if seen.counted:
+    if view.counted:
         drawn: Floats = random.poisson(np.clip(blurred, 0, None)).astype(float)
         return drawn
-    noisy: Floats = blurred + seen.noise * random.standard_normal(size)
+    noisy: Floats = blurred + view.noise * random.standard_normal(size)
     return noisy
 
 
-def _pair(seen: _Seen, cut: int) -> tuple[float, float]:
-    """Return the amounts in the two halves; the same for both where the map shows but one."""
-    parts = np.column_stack([seen.halves[cut], seen.own - seen.halves[cut]])
-    if parts.sum(axis=0).min() < _LEAST_SHOWN * seen.own.sum():
-        amount = float((seen.values - seen.foreign) @ seen.own / (seen.own @ seen.own))
+def _amounts(view: _GrainOnMap, cut: int) -> tuple[float, float]:
+    """Fit the amounts of the two parts; equal if the map shows only one of them."""
+    parts = np.column_stack([view.halves[cut], view.own - view.halves[cut]])
+    if parts.sum(axis=0).min() < _MIN_PART * view.own.sum():
+        amount = float((view.values - view.foreign) @ view.own / (view.own @ view.own))
         return max(amount, 0.0), max(amount, 0.0)
-    amounts = np.linalg.lstsq(parts, seen.values - seen.foreign, rcond=None)[0]
+    amounts = np.linalg.lstsq(parts, view.values - view.foreign, rcond=None)[0]
     return max(float(amounts[0]), 0.0), max(float(amounts[1]), 0.0)
