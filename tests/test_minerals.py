@@ -33,7 +33,7 @@ def test_formula_is_counted(formula, atoms):
         ("", "cannot read ''"),
         ("Si O2", "cannot read"),
         ("quartz", "cannot read"),
-        ("Xx2O3", "'Xx' in 'Xx2O3' is no element"),
+        ("Xx2O3", "'Xx' in 'Xx2O3' is not an element"),
         ("Ca(PO4", "not closed"),
         ("CaPO4)3", "not opened"),
     ],

@@ -44,7 +44,7 @@ def test_a_grain_in_all_its_pictures(pieces):
     combo = make_combo(prepare_field(*pieces, pixel_size_um=0.5), 1)
     titles = [tile.title for tile in combo.tiles]
     assert titles == ["Image", "Fe Ka1", "Si Ka1", "Al Ka1", "Overlay", "PC 1-3"]
-    assert all(tile.picture.shape == (160, 160, 3) for tile in combo.tiles)
+    assert all(tile.image.shape == (160, 160, 3) for tile in combo.tiles)
     assert combo.tiles[0].caption == "bar 5 µm"
     assert combo.subtitle == "crop 16 µm"
     assert combo.tiles[4].caption.startswith("R Fe")
@@ -97,7 +97,7 @@ def test_maps_are_drawn_through_their_alignment(pieces):
     there = {**transforms, "Fe": Transform.from_shift(-4, -3, verdict="aligned"), "Si": halved}
     before = make_combo(prepare_field(*pieces), 1)
     after = make_combo(prepare_field(image, labels, (moved, coarse, maps[2]), there), 1)
-    np.testing.assert_array_equal(before.tiles[1].picture, after.tiles[1].picture)
+    np.testing.assert_array_equal(before.tiles[1].image, after.tiles[1].image)
     assert after.readings[0].mean == before.readings[0].mean
     assert after.readings[0].around == pytest.approx(before.readings[0].around, abs=0.05)
     assert after.readings[1].mean == pytest.approx(before.readings[1].mean, rel=0.3)

@@ -104,9 +104,11 @@ def test_bad_settings_are_refused(wrong):
         SheetSettings(**wrong)
 
 
-def test_text_is_cut_to_its_room_and_to_the_picture():
+def test_text_is_cut_to_its_width_and_to_the_image():
     picture = np.zeros((20, 60, 3), np.uint8)
-    write(picture, "a long line of text", at=(15, 2), size_px=12, colour=(255, 0, 0), room_px=40)
+    write(
+        picture, "a long line of text", at=(15, 2), size_px=12, colour=(255, 0, 0), max_width_px=40
+    )
     assert picture[..., 0].any()
     assert not picture[:, 46:].any()
     assert not picture[..., 1:].any()

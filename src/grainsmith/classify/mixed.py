@@ -1,6 +1,6 @@
 """Find grains that consist of two minerals, unsplit or intergrown.
 
-The pixels of the core of element_map grain are smoothed, projected on their first principal
+The pixels of the core of each grain are smoothed, projected on their first principal
 component and split in two by Otsu's threshold. The grain is mixed if both parts are large enough,
 differ enough in composition, and are farther apart than the parts of simulated noise in a grain of
 the same shape. Grains with too small a core are tested by `classify.small_grains`.
@@ -222,7 +222,7 @@ def _core(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def _noise(values: npt.NDArray[np.float32], core: npt.NDArray[np.bool_]) -> Floats:
-    """Estimate the noise of element_map map, (C,), from differences of neighbouring pixels.
+    """Estimate the noise of each map, (C,), from differences of neighbouring pixels.
 
     Neighbours nearly always belong to the same mineral, so that they differ by noise only.
     """

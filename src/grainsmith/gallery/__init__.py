@@ -1,7 +1,7 @@
-"""One grain in all its images: element combos and contact sheets.
+"""Draw grains: element combos (one grain in all images) and contact sheets.
 
-`prepare_field` reads what is needed once, `make_combo` gathers one grain, `draw_combo` makes a
-image of it and `save_combo` a file.
+`prepare_field` prepares a field once, `make_combo` collects the data of one grain, `draw_combo`
+draws it and `save_combo` writes it to a file.
 """
 
 from grainsmith.gallery.combo import Combo, ComboSettings, make_combo

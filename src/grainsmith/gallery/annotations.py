@@ -1,4 +1,4 @@
-"""What is written and drawn beside a grain's images: name, size, and the grains it is like."""
+"""Write titles, captions and bar charts for the images of a grain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One element of the bar chart, as a share of the richest grain of the sample."""
+    """One element of the bar chart, relative to the richest grain of the sample."""
 
     element: str
     grain: float
@@ -28,7 +28,7 @@ class Bar:
 
 
 def title_of(field_of_view: GalleryField, label: int) -> str:
-    """Return "Grain 66 · quartz 0.98, then albite 0.01"."""
+    """Return a title such as "Grain 66 · quartz 0.98, then albite 0.01"."""
     if label not in field_of_view.naming.index:
         return f"Grain {label}"
     row = field_of_view.naming.loc[label].to_dict()
@@ -43,7 +43,7 @@ def title_of(field_of_view: GalleryField, label: int) -> str:
 
 
 def subtitle_of(field_of_view: GalleryField, label: int, crop: Crop) -> str:
-    """Return size, purity and the width of the crop."""
+    """Return size, purity and width of the crop."""
     known = label in field_of_view.table.index
     row = field_of_view.table.loc[label].to_dict() if known else {}
     parts = []
@@ -58,28 +58,29 @@ def subtitle_of(field_of_view: GalleryField, label: int, crop: Crop) -> str:
 
 
 def richer_of(readings: Sequence[GrainReading]) -> str:
-    """Say in which elements a grain is significantly richer than its surroundings, and by how much.
+    """Describe in which elements a grain is significantly richer than its surroundings.
 
     Returns
     -------
     str
-        "Richer than around: K 1.02 against 0.11 cts (23σ), Al ...", the surest first, and of
-        which of them the alignment is not sure. Says so where there is none or no map reaches the
-        grain, and is empty without maps.
+        "Richer than around: K 1.02 against 0.11 cts (23σ), Al ...", the most significant first,
+        with elements of unsure alignment at the end; "" without maps.
     """
     if not readings:
         return ""
-    if all(math.isnan(one.mean) for one in readings):
+    if all(math.isnan(reading.mean) for reading in readings):
         return "Outside all maps"
-    richer = sorted((one for one in readings if one.stands_out), key=lambda one: -one.sigmas)
+    richer = sorted(
+        (reading for reading in readings if reading.stands_out), key=lambda reading: -reading.sigmas
+    )
     if not richer:
         return "Richer than around in no element"
     parts = [
-        f"{one.element} {one.mean:.3g} against {one.around:.3g} {one.unit} "
-        f"({min(one.sigmas, 999):.0f}σ)"
-        for one in richer
+        f"{reading.element} {reading.mean:.3g} against {reading.around:.3g} {reading.unit} "
+        f"({min(reading.sigmas, 999):.0f}σ)"
+        for reading in richer
     ]
-    doubtful = [one.element for one in richer if not one.aligned]
+    doubtful = [reading.element for reading in richer if not reading.aligned]
     doubt = f"; alignment not sure: {', '.join(doubtful)}" if doubtful else ""
     return f"Richer than around: {', '.join(parts)}{doubt}"
 
@@ -87,17 +88,17 @@ def richer_of(readings: Sequence[GrainReading]) -> str:
 def bars_of(
     field_of_view: GalleryField, label: int, readings: tuple[GrainReading, ...]
 ) -> tuple[tuple[Bar, ...], str]:
-    """Compare a grain with the other grains of its mineral, or with all where it has no name.
+    """Compare a grain with all grains of its mineral, or with all grains if it has none.
 
     Returns
     -------
     bars : tuple of Bar
-        One for each element that any grain shows; empty without a grain table.
+        One bar per element that any grain contains; empty without a grain table.
     title : str
-        What it is compared with.
+        Description of the comparison.
     """
     table = field_of_view.table
-    columns = [f"{one.element}_mean" for one in readings]
+    columns = [f"{reading.element}_mean" for reading in readings]
     if label not in table.index or not columns or any(c not in table for c in columns):
         return (), ""
     means = table[columns].astype(float)
@@ -106,12 +107,12 @@ def bars_of(
     for reading, column in zip(readings, columns, strict=True):
         richest = means[column].max()
         if richest > 0 and group[column].notna().any():
-            own = means.loc[[label], column].iloc[0]
+            value = means.loc[[label], column].iloc[0]
             spread = group[column].std(ddof=0)
             bars.append(
                 Bar(
                     element=reading.element,
-                    grain=own / richest,
+                    grain=value / richest,
                     group=group[column].mean() / richest,
                     group_spread=spread / richest,
                 )

@@ -1,4 +1,4 @@
-"""One hue for each element, the same in every image."""
+"""Assign a fixed hue to every element."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _HUES_DEG = {
 
 
 def hue_of(element: str) -> tuple[int, int, int]:
-    """Return the full colour of an element as (red, green, blue) in 0..255."""
-    # The golden angle spreads elements without a place of their own.
+    """Return the colour of an element as (red, green, blue), 0..255."""
+    # Other elements are spread by the golden angle.
     degrees = _HUES_DEG.get(element, sum(137.5 * (i + 1) * ord(c) for i, c in enumerate(element)))
     red, green, blue = colorsys.hls_to_rgb((degrees % 360) / 360, 0.62, 1.0)
     return round(255 * red), round(255 * green), round(255 * blue)

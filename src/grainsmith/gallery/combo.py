@@ -1,4 +1,4 @@
-"""Gather one grain: the same crop of the image and of every map, and what was measured in it."""
+"""Collect one grain: crops of the image and all maps, and their measurements."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from grainsmith.gallery.map_readout import (
 
 if TYPE_CHECKING:
     from grainsmith.data import ElementMap
-    from grainsmith.gallery.field import Floats, GalleryField, Picture
+    from grainsmith.gallery.field import Floats, GalleryField, ImageRGB
     from grainsmith.gallery.map_readout import Crop, GrainOnMap
 
 _OUTLINE = (255, 255, 255)
@@ -32,22 +32,22 @@ _OUTLINE = (255, 255, 255)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComboSettings:
-    """How a combo is drawn.
+    """Settings of a combo.
 
     Attributes
     ----------
     scale : str
-        "per map": each map from 0 to its 99.5th percentile. "shared": all maps of one unit from 0
-        to the largest of these.
+        "per map": each map from 0 to its 99.5th percentile. "shared": all maps of one unit
+        from 0 to the largest of these percentiles.
     overlay : tuple of str
-        Three elements drawn as red, green and blue; "" = chosen by the program: those in which the
-        grain is richer than its surroundings, then those in which it differs most from them.
+        Elements of red, green and blue; "" = automatic: elements in which the grain is richer than
+        its surroundings, then those in which it differs most.
     margin_pct : float
-        Room around the grain, in per cent of its longer side.
+        Margin around the grain, in per cent of its longer side.
     tile_px : int
         Side of one image.
     columns : int
-        Images in a row; 0 = about as wide as high.
+        Images per row; 0 = about as wide as high.
     """
 
     scale: str = field(default="per map", metadata={"choices": ["per map", "shared"]})
@@ -69,13 +69,13 @@ class ComboSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComboTile:
-    """One image of a combo, (tile_px, tile_px, 3), with what is written about it.
+    """One image of a combo, (tile_px, tile_px, 3), with its texts.
 
-    `scale_bar` is the length of a bar drawn into it, as a share of its side; 0 = none.
+    `scale_bar` is the length of the scale bar as a share of the side; 0 = none.
     """
 
     title: str
-    picture: Picture
+    image: ImageRGB
     caption: str = ""
     note: str = ""
     warning: str = ""
@@ -84,26 +84,26 @@ class ComboTile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Combo:
-    """One grain in all its images.
+    """All images and readings of one grain.
 
     Attributes
     ----------
     label : int
         The grain.
     title, subtitle : str
-        Mineral with score and runner-up; size and scale.
+        Mineral with score and runner-up; size and width of the crop.
     richer : str
-        In which elements the grain stands significantly above its surroundings, in counts.
+        Elements in which the grain is significantly richer than its surroundings.
     tiles : tuple of ComboTile
         Image, maps, overlay of three elements, principal components.
     readings : tuple of GrainReading
-        One for each map.
+        One per map.
     bars : tuple of Bar
         Empty without a grain table.
     bars_title : str
-        What the grain is compared with.
+        Description of the comparison.
     columns : int
-        Tiles in a row.
+        Tiles per row.
     """
 
     label: int
@@ -123,7 +123,7 @@ PLAIN_COMBO = ComboSettings()
 def make_combo(
     field_of_view: GalleryField, label: int, settings: ComboSettings = PLAIN_COMBO
 ) -> Combo:
-    """Gather one grain in all its images.
+    """Collect all images and readings of one grain.
 
     Parameters
     ----------
@@ -132,12 +132,12 @@ def make_combo(
     label : int
         The grain.
     settings : ComboSettings
-        How it is drawn.
+        Layout and scaling.
 
     Raises
     ------
     MismatchError
-        There is no such grain, or the overlay names an element without a map.
+        The grain does not exist, or an element of the overlay has no map.
     """
     box = grain_box(field_of_view.labels, label)
     crop = crop_around(box, margin_pct=settings.margin_pct, tile_px=settings.tile_px)
@@ -146,11 +146,14 @@ def make_combo(
     edge = mask & ~ndimage.binary_erosion(mask)
     placed = _place_all(field_of_view, label, crop)
     readings = tuple(
-        read_grain_on_map(each, field_of_view.transforms[each.element].verdict, on_map, area_px)
-        for each, on_map in zip(field_of_view.maps, placed, strict=True)
+        read_grain_on_map(
+            element_map, field_of_view.transforms[element_map.element].verdict, on_map, area_px
+        )
+        for element_map, on_map in zip(field_of_view.maps, placed, strict=True)
     )
     values = [
-        on_map.tile(each.values) for each, on_map in zip(field_of_view.maps, placed, strict=True)
+        on_map.tile(element_map.values)
+        for element_map, on_map in zip(field_of_view.maps, placed, strict=True)
     ]
     tiles = (
         _image_tile(field_of_view, crop, edge),
@@ -172,17 +175,17 @@ def make_combo(
 
 
 def _place_all(field_of_view: GalleryField, label: int, crop: Crop) -> list[GrainOnMap]:
-    # Maps of one acquisition share grid and place: where the grain lies is found once.
-    known: dict[tuple[object, ...], GrainOnMap] = {}
+    # Maps with the same grid and transform share the position of the grain.
+    by_grid: dict[tuple[object, ...], GrainOnMap] = {}
     placed = []
-    for each in field_of_view.maps:
-        transform = field_of_view.transforms[each.element]
-        key = (each.values.shape, transform.matrix.tobytes())
-        if key not in known:
-            known[key] = place_on_map(
-                field_of_view.labels, label, crop, transform, each.values.shape
+    for element_map in field_of_view.maps:
+        transform = field_of_view.transforms[element_map.element]
+        key = (element_map.values.shape, transform.matrix.tobytes())
+        if key not in by_grid:
+            by_grid[key] = place_on_map(
+                field_of_view.labels, label, crop, transform, element_map.values.shape
             )
-        placed.append(known[key])
+        placed.append(by_grid[key])
     return placed
 
 
@@ -190,13 +193,13 @@ def _image_tile(field_of_view: GalleryField, crop: Crop, edge: npt.NDArray[np.bo
     low, high = field_of_view.image_limits
     grey = sample_nearest(field_of_view.image, np.eye(3), crop.rows, crop.columns)
     grey_share = np.clip((np.nan_to_num(grey, nan=low) - low) / (high - low), 0, 1)
-    picture = (255 * grey_share).astype(np.uint8)
-    if picture.ndim == 2:
-        picture = np.repeat(picture[..., np.newaxis], 3, axis=2)
+    image = (255 * grey_share).astype(np.uint8)
+    if image.ndim == 2:
+        image = np.repeat(image[..., np.newaxis], 3, axis=2)
     share_of_side, text = bar_of(field_of_view.pixel_size_um, crop.side)
     return ComboTile(
         title="Image",
-        picture=_outlined(picture, edge),
+        image=_outlined(image, edge),
         caption=f"bar {text}",
         scale_bar=share_of_side,
     )
@@ -210,15 +213,17 @@ def _map_tiles(
     settings: ComboSettings,
 ) -> list[ComboTile]:
     tiles = []
-    for each, shown, reading in zip(field_of_view.maps, values, readings, strict=True):
-        low, high = _limits(field_of_view, each, settings)
+    for element_map, shown, reading in zip(field_of_view.maps, values, readings, strict=True):
+        low, high = _limits(field_of_view, element_map, settings)
         share = np.clip((np.nan_to_num(shown, nan=low) - low) / (high - low), 0, 1)
-        shades = (np.arange(256)[:, np.newaxis] / 255 * hue_of(each.element)).astype(np.uint8)
-        picture = shades[(255 * share).astype(np.uint8)]
+        shades = (np.arange(256)[:, np.newaxis] / 255 * hue_of(element_map.element)).astype(
+            np.uint8
+        )
+        image = shades[(255 * share).astype(np.uint8)]
         tiles.append(
             ComboTile(
-                title=each.name,
-                picture=_outlined(picture, edge),
+                title=element_map.name,
+                image=_outlined(image, edge),
                 caption=_measured(reading),
                 note=_against_around(reading) + f"{low:.3g}–{high:.3g}",
                 warning="" if reading.aligned else f"alignment: {reading.verdict}",
@@ -228,14 +233,16 @@ def _map_tiles(
 
 
 def _limits(
-    field_of_view: GalleryField, each: ElementMap, settings: ComboSettings
+    field_of_view: GalleryField, element_map: ElementMap, settings: ComboSettings
 ) -> tuple[float, float]:
     if settings.scale == "per map":
-        return field_of_view.map_limits[each.element]
-    alike = [
-        field_of_view.map_limits[one.element] for one in field_of_view.maps if one.kind == each.kind
+        return field_of_view.map_limits[element_map.element]
+    limits = [
+        field_of_view.map_limits[other.element]
+        for other in field_of_view.maps
+        if other.kind == element_map.kind
     ]
-    return min(low for low, _ in alike), max(high for _, high in alike)
+    return min(low for low, _ in limits), max(high for _, high in limits)
 
 
 def _mixture_tiles(
@@ -248,37 +255,37 @@ def _mixture_tiles(
     if len(field_of_view.maps) < 3 or field_of_view.composite is None:
         return []
     chosen = overlay_elements(field_of_view, readings, settings)
-    elements = [each.element for each in field_of_view.maps]
+    elements = [element_map.element for element_map in field_of_view.maps]
     channels = []
     for element in chosen:
         low, high = field_of_view.map_limits[element]
         shown = np.nan_to_num(values[elements.index(element)], nan=low)
         channels.append(255 * np.clip((shown - low) / (high - low), 0, 1))
     overlay = np.stack(channels, axis=2).astype(np.uint8)
-    components = field_of_view.composite.colours(np.stack(values), field_of_view.counted)
+    components = field_of_view.composite.colors(np.stack(values), field_of_view.counted)
     red, green, blue = chosen
     return [
         ComboTile(
             title="Overlay",
-            picture=_outlined(overlay, edge),
+            image=_outlined(overlay, edge),
             caption=f"R {red}  G {green}  B {blue}",
         ),
-        ComboTile(title="PC 1-3", picture=_outlined(components, edge), caption="of all maps"),
+        ComboTile(title="PC 1-3", image=_outlined(components, edge), caption="of all maps"),
     ]
 
 
 def overlay_elements(
     field_of_view: GalleryField, readings: tuple[GrainReading, ...], settings: ComboSettings
 ) -> tuple[str, str, str]:
-    """Return the three elements of the overlay: those chosen, then those that tell most.
+    """Choose the three elements of the overlay.
 
-    The grain's riches come first, by their significance, then what it differs in most: an element
-    that the surroundings hold and the grain does not parts them as well.
+    Elements from the settings come first, then those in which the grain is significantly richer,
+    then those in which it differs most, richer or poorer.
 
     Raises
     ------
     MismatchError
-        A chosen element has no map.
+        An element of the settings has no map.
     """
     elements = [reading.element for reading in readings]
     missing = [element for element in settings.overlay if element and element not in elements]
@@ -291,13 +298,13 @@ def overlay_elements(
         readings,
         key=lambda reading: (not reading.stands_out, -abs(np.nan_to_num(reading.sigmas))),
     )
-    free = iter([one.element for one in rest if one.element not in settings.overlay])
+    free = iter([reading.element for reading in rest if reading.element not in settings.overlay])
     red, green, blue = (element or next(free) for element in settings.overlay)
     return red, green, blue
 
 
-def _outlined(picture: Picture, edge: npt.NDArray[np.bool_]) -> Picture:
-    drawn = picture.copy()
+def _outlined(image: ImageRGB, edge: npt.NDArray[np.bool_]) -> ImageRGB:
+    drawn = image.copy()
     drawn[edge] = _OUTLINE
     return drawn
 
@@ -305,7 +312,7 @@ def _outlined(picture: Picture, edge: npt.NDArray[np.bool_]) -> Picture:
 def _measured(reading: GrainReading) -> str:
     if np.isnan(reading.mean):
         return "outside the map"
-    # As many digits as the error leaves sense in.
+    # Show the digits that are significant given the error.
     digits = int(np.clip(-np.floor(np.log10(reading.error)), 0, 4)) if reading.error > 0 else 2
     error = "?" if np.isnan(reading.error) else f"{reading.error:.{digits}f}"
     return f"{reading.mean:.{digits}f} ± {error} {reading.unit}"

@@ -1,4 +1,4 @@
-"""Compose a combo into one image of pixels."""
+"""Draw a combo as one image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from grainsmith.gallery.text import width_of, wrapped, write
 
 if TYPE_CHECKING:
     from grainsmith.gallery.combo import Combo, ComboTile
-    from grainsmith.gallery.field import Picture
+    from grainsmith.gallery.field import ImageRGB
 
 _PAPER, _INK, _DIM = (26, 27, 32), (238, 238, 238), (165, 168, 178)
 _BRIGHT, _WARNING = (255, 226, 110), (255, 150, 60)
@@ -24,7 +24,7 @@ _GAP, _HEAD = 6, 40
 
 @dataclass(frozen=True, slots=True)
 class _Sheet:
-    """Where things lie, all in pixels."""
+    """Layout of a combo, in pixels."""
 
     tile: int
     gap: int = _GAP
@@ -41,62 +41,72 @@ class _Sheet:
         return self.tile + self.gap
 
 
-def draw_combo(combo: Combo) -> Picture:
+def draw_combo(combo: Combo) -> ImageRGB:
     """Draw a combo.
 
     Returns
     -------
     (Y, X, 3) uint8 array
-        As wide as its tiles in a row.
+        As wide as one row of tiles.
     """
-    tile = combo.tiles[0].picture.shape[0]
+    tile = combo.tiles[0].image.shape[0]
     places = len(combo.tiles) + bool(combo.bars)
     columns = min(combo.columns, places)
     lines = wrapped(combo.richer, columns * (tile + _GAP) - _GAP, partial(width_of, size_px=_SMALL))
     sheet = _Sheet(tile=tile, head=_HEAD + _LINE * len(lines))
     rows = -(-places // columns)
-    picture = np.empty(
+    image = np.empty(
         (sheet.head + rows * sheet.step_y, sheet.gap + columns * sheet.step_x, 3), np.uint8
     )
-    picture[:] = _PAPER
-    room = picture.shape[1] - 2 * sheet.gap
-    write(picture, combo.title, at=(17, 6), size_px=14, colour=_INK, bold=True, room_px=room)
-    write(picture, combo.subtitle, at=(33, 6), size_px=11, colour=_DIM, room_px=room)
+    image[:] = _PAPER
+    width = image.shape[1] - 2 * sheet.gap
+    write(image, combo.title, at=(17, 6), size_px=14, colour=_INK, bold=True, max_width_px=width)
+    write(image, combo.subtitle, at=(33, 6), size_px=11, colour=_DIM, max_width_px=width)
     for number, line in enumerate(lines):
         base = _HEAD + _LINE * number + 7
-        write(picture, line, at=(base, 6), size_px=_SMALL, colour=_BRIGHT, room_px=room)
+        write(image, line, at=(base, 6), size_px=_SMALL, colour=_BRIGHT, max_width_px=width)
     for place in range(places):
         top = sheet.head + place // columns * sheet.step_y
         left = sheet.gap + place % columns * sheet.step_x
-        block = picture[top : top + sheet.step_y, left : left + sheet.tile]
+        block = image[top : top + sheet.step_y, left : left + sheet.tile]
         if place < len(combo.tiles):
             _draw_tile(block, combo.tiles[place], sheet)
         else:
             _draw_bars(block, combo, sheet)
-    return picture
+    return image
 
 
-def _draw_tile(block: Picture, tile: ComboTile, sheet: _Sheet) -> None:
-    write(block, tile.title, at=(11, 0), size_px=12, colour=_INK, bold=True, room_px=sheet.tile)
+def _draw_tile(block: ImageRGB, tile: ComboTile, sheet: _Sheet) -> None:
+    write(
+        block, tile.title, at=(11, 0), size_px=12, colour=_INK, bold=True, max_width_px=sheet.tile
+    )
     shown = block[sheet.title : sheet.title + sheet.tile]
-    shown[:] = tile.picture
+    shown[:] = tile.image
     if tile.scale_bar:
         length = round(tile.scale_bar * sheet.tile)
         shown[-9:-4, 4 : 8 + length] = 0
         shown[-8:-5, 6 : 6 + length] = 255
     if tile.warning:
         shown[:14] = shown[:14] // 4
-        write(shown, tile.warning, at=(10, 3), size_px=9, colour=_WARNING, room_px=sheet.tile - 6)
+        write(
+            shown, tile.warning, at=(10, 3), size_px=9, colour=_WARNING, max_width_px=sheet.tile - 6
+        )
     base = sheet.title + sheet.tile
-    write(block, tile.caption, at=(base + 12, 0), size_px=10, colour=_INK, room_px=sheet.tile)
+    write(block, tile.caption, at=(base + 12, 0), size_px=10, colour=_INK, max_width_px=sheet.tile)
     colour = _BRIGHT if "▲" in tile.note else _DIM
-    write(block, tile.note, at=(base + 25, 0), size_px=9, colour=colour, room_px=sheet.tile)
+    write(block, tile.note, at=(base + 25, 0), size_px=9, colour=colour, max_width_px=sheet.tile)
 
 
-def _draw_bars(block: Picture, combo: Combo, sheet: _Sheet) -> None:
-    """Draw for each element the grain (its hue) beside the mean of its group (grey, ± 1 sd)."""
+def _draw_bars(block: ImageRGB, combo: Combo, sheet: _Sheet) -> None:
+    """Draw the grain (coloured) next to the mean of its group (grey, ± 1 sd) for each element."""
     write(
-        block, combo.bars_title, at=(11, 0), size_px=11, colour=_INK, bold=True, room_px=sheet.tile
+        block,
+        combo.bars_title,
+        at=(11, 0),
+        size_px=11,
+        colour=_INK,
+        bold=True,
+        max_width_px=sheet.tile,
     )
     height = sheet.tile - 14
     chart = block[sheet.title : sheet.title + height]
@@ -115,15 +125,15 @@ def _draw_bars(block: Picture, combo: Combo, sheet: _Sheet) -> None:
         write(block, bar.element, at=(sheet.title + height + 11, left), size_px=9, colour=_DIM)
     base = sheet.title + sheet.tile
     text = "colour: grain · grey: group ± sd"
-    write(block, text, at=(base + 12, 0), size_px=9, colour=_DIM, room_px=sheet.tile)
+    write(block, text, at=(base + 12, 0), size_px=9, colour=_DIM, max_width_px=sheet.tile)
     write(
         block, "100 % = richest grain", at=(base + 25, 0), size_px=9, colour=_DIM,
-        room_px=sheet.tile,
+        max_width_px=sheet.tile,
     )  # fmt: skip
 
 
 def _column(
-    chart: Picture, left: int, width: int, share: float, colour: tuple[int, int, int]
+    chart: ImageRGB, left: int, width: int, share: float, colour: tuple[int, int, int]
 ) -> None:
     top = len(chart) - round(len(chart) * float(np.clip(np.nan_to_num(share), 0, 1)))
     chart[top:, left : left + width] = colour

@@ -1,4 +1,4 @@
-"""A field of view, made ready for images of its grains."""
+"""Prepare a field of view for images of its grains."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from grainsmith.data import ElementMap, Image, LabelImage
 
 Floats = npt.NDArray[np.float64]
-Picture = npt.NDArray[np.uint8]
+ImageRGB = npt.NDArray[np.uint8]
 
 _SAMPLE = 200
-"""Rows and columns that limits and principal components are learned from."""
+"""Number of rows and columns sampled for limits and principal components."""
 _LOW_PCT, _HIGH_PCT = 1.0, 99.5
 
 
@@ -32,11 +32,11 @@ class Composite:
     Attributes
     ----------
     centre, weight : (C,) float arrays
-        A map's value is made comparable as (value - centre) * weight, of its root for counts.
+        Values are standardized as (value - centre) * weight, of the square root for counts.
     axes : (3, C) float array
-        The components.
+        Components.
     low, high : (3,) float arrays
-        Drawn as black and as full colour.
+        Scores drawn as black and as full colour.
     """
 
     centre: Floats
@@ -45,9 +45,9 @@ class Composite:
     low: Floats
     high: Floats
 
-    def colours(self, values: Floats, counted: npt.NDArray[np.bool_]) -> Picture:
-        """Return (..., 3) colours of (C, ...) map values; what is not a number is black."""
-        flat = _comparable(values.reshape(len(values), -1), counted)
+    def colors(self, values: Floats, counted: npt.NDArray[np.bool_]) -> ImageRGB:
+        """Convert (C, ...) map values to (..., 3) colours; NaN is black."""
+        flat = _stabilize_noise(values.reshape(len(values), -1), counted)
         scores = self.axes @ ((flat - self.centre[:, np.newaxis]) * self.weight[:, np.newaxis])
         share = (scores - self.low[:, np.newaxis]) / (self.high - self.low)[:, np.newaxis]
         rgb = 255 * np.clip(np.nan_to_num(share), 0, 1)
@@ -56,28 +56,28 @@ class Composite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GalleryField:
-    """Everything that images of grains are made from.
+    """Image, labels, maps and tables of a field, with their display limits.
 
     Attributes
     ----------
     image : (Y, X) or (Y, X, 3) array
         BSE, SE or light image.
     labels : (Y, X) int32 array
-        Grains on it.
+        Grains of the image.
     maps : tuple of ElementMap
-        In their native pixels.
+        Maps in native pixels.
     transforms : dict of str to Transform
-        Element -> map to image.
+        Element -> transform from map to image.
     table, naming : DataFrame
-        Grain table and minerals, index `label`; empty where there are none.
+        Grain table and minerals, index `label`; may be empty.
     pixel_size_um : float
-        Of the image; 0 where unknown.
+        Pixel size of the image; 0 = unknown.
     image_limits : (float, float)
-        Drawn as black and white.
+        Grey values drawn as black and white.
     map_limits : dict of str to (float, float)
         Element -> values drawn as black and as full colour.
     composite : Composite or None
-        None with fewer than three maps.
+        None for fewer than three maps.
     """
 
     image: Image
@@ -93,8 +93,8 @@ class GalleryField:
 
     @property
     def counted(self) -> npt.NDArray[np.bool_]:
-        """Which of the maps hold counts."""
-        return np.array([each.kind == "counts" for each in self.maps], dtype=bool)
+        """Whether each map is in counts."""
+        return np.array([element_map.kind == "counts" for element_map in self.maps], dtype=bool)
 
 
 def prepare_field(
@@ -107,22 +107,22 @@ def prepare_field(
     naming: pd.DataFrame | None = None,
     pixel_size_um: float = 0.0,
 ) -> GalleryField:
-    """Learn once what all images of a field share: limits of the greys, colours of the maps.
+    """Compute what all images of a field share: display limits and principal components.
 
     Parameters
     ----------
     image : (Y, X) or (Y, X, 3) array
-        With or without its data bar; `labels` lie on its upper left.
+        Image with or without data bar; `labels` start at its upper left corner.
     labels : (Y, X) int32 array
         Grains.
     maps : sequence of ElementMap
-        May be empty: then combos show the image alone.
+        Empty = combos show the image only.
     transforms : mapping of str to Transform
-        Element -> map to image; a map without one counts as not aligned.
+        Element -> transform from map to image; maps without one are not aligned.
     table, naming : DataFrame
         Grain table and minerals, index `label`.
     pixel_size_um : float
-        Of the image; 0 where unknown.
+        Pixel size of the image; 0 = unknown.
 
     Raises
     ------
@@ -134,7 +134,10 @@ def prepare_field(
             f"the labels are {labels.shape} and the image is {image.shape[:2]} (rows, columns): "
             "they must be of one field"
         )
-    placed = {each.element: (transforms or {}).get(each.element, Transform()) for each in maps}
+    placed = {
+        element_map.element: (transforms or {}).get(element_map.element, Transform())
+        for element_map in maps
+    }
     step = [max(1, n // (4 * _SAMPLE)) for n in image.shape[:2]]
     return GalleryField(
         image=image,
@@ -145,16 +148,16 @@ def prepare_field(
         naming=pd.DataFrame() if naming is None else naming,
         pixel_size_um=pixel_size_um,
         image_limits=_limits(image[:: step[0], :: step[1]]),
-        map_limits={each.element: _map_limits(each) for each in maps},
+        map_limits={element_map.element: _map_limits(element_map) for element_map in maps},
         composite=_composite(labels.shape, maps, placed),
     )
 
 
-def composite_image(field_of_view: GalleryField) -> Picture:
-    """Return principal components 1-3 of all maps as a (Y, X, 3) image on the first map's grid.
+def composite_image(field_of_view: GalleryField) -> ImageRGB:
+    """Draw principal components 1-3 of all maps as a (Y, X, 3) image on the grid of the first map.
 
-    A check of a mineral map that needs no names (Buse & Kearns 2018): what differs in composition
-    differs in colour.
+    Different compositions have different colours, which checks a mineral map without names (Buse &
+    Kearns 2018).
 
     Raises
     ------
@@ -168,48 +171,48 @@ def composite_image(field_of_view: GalleryField) -> Picture:
     first = field_of_view.maps[0]
     to_image = field_of_view.transforms[first.element]
     columns = np.arange(first.values.shape[1], dtype=float)
-    picture = np.empty((*first.values.shape, 3), np.uint8)
-    for row in range(len(picture)):
+    image = np.empty((*first.values.shape, 3), np.uint8)
+    for row in range(len(image)):
         points = to_image.apply(np.column_stack([np.full_like(columns, row), columns]))
         values = [
             sample_nearest(
-                each.values,
-                field_of_view.transforms[each.element].inverse().matrix,
+                element_map.values,
+                field_of_view.transforms[element_map.element].inverse().matrix,
                 points[:, 0],
                 points[:, 1],
             )
-            for each in field_of_view.maps
+            for element_map in field_of_view.maps
         ]
-        picture[row] = field_of_view.composite.colours(np.stack(values), field_of_view.counted)
-    return picture
+        image[row] = field_of_view.composite.colors(np.stack(values), field_of_view.counted)
+    return image
 
 
 def sample_nearest(
-    picture: npt.NDArray[np.generic], to_picture: Floats, rows: Floats, columns: Floats
+    image: npt.NDArray[np.generic], to_image: Floats, rows: Floats, columns: Floats
 ) -> Floats:
-    """Return the nearest pixels of an image at points of the reference.
+    """Sample the nearest pixels of an image at points of the reference.
 
     Parameters
     ----------
-    picture : (Y, X) or (Y, X, 3) array
-        Any image.
-    to_picture : (3, 3) float array
-        Pixel coordinates of the reference -> of the image.
+    image : (Y, X) or (Y, X, 3) array
+        Image to sample.
+    to_image : (3, 3) float array
+        From pixels of the reference to pixels of the image.
     rows, columns : float arrays of one shape
-        Points on the reference.
+        Points of the reference.
 
     Returns
     -------
-    float array of their shape, and 3 for colour
-        NaN outside the image.
+    float array
+        With the shape of the points (and 3 channels); NaN outside the image.
     """
-    y = to_picture[0, 0] * rows + to_picture[0, 1] * columns + to_picture[0, 2]
-    x = to_picture[1, 0] * rows + to_picture[1, 1] * columns + to_picture[1, 2]
+    y = to_image[0, 0] * rows + to_image[0, 1] * columns + to_image[0, 2]
+    x = to_image[1, 0] * rows + to_image[1, 1] * columns + to_image[1, 2]
     iy, ix = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
-    inside = (iy >= 0) & (iy < picture.shape[0]) & (ix >= 0) & (ix < picture.shape[1])
-    found = np.full((*rows.shape, *picture.shape[2:]), np.nan)
-    found[inside] = picture[iy[inside], ix[inside]]
-    return found
+    inside = (iy >= 0) & (iy < image.shape[0]) & (ix >= 0) & (ix < image.shape[1])
+    sampled = np.full((*rows.shape, *image.shape[2:]), np.nan)
+    sampled[inside] = image[iy[inside], ix[inside]]
+    return sampled
 
 
 def _limits(values: npt.NDArray[np.generic]) -> tuple[float, float]:
@@ -221,11 +224,11 @@ def _limits(values: npt.NDArray[np.generic]) -> tuple[float, float]:
     return float(low), float(high) if high > low else float(low) + 1.0
 
 
-def _map_limits(each: ElementMap) -> tuple[float, float]:
-    step = [max(1, n // (4 * _SAMPLE)) for n in each.values.shape]
-    low, high = _limits(each.values[:: step[0], :: step[1]])
-    # Nothing is black in a map of counts or per cents: only so do two maps compare by eye.
-    return (min(low, 0.0) if each.kind != "picture" else low, high)
+def _map_limits(element_map: ElementMap) -> tuple[float, float]:
+    step = [max(1, n // (4 * _SAMPLE)) for n in element_map.values.shape]
+    low, high = _limits(element_map.values[:: step[0], :: step[1]])
+    # Maps of counts and per cent start at 0, so that they can be compared by eye.
+    return (min(low, 0.0) if element_map.kind != "picture" else low, high)
 
 
 def _composite(
@@ -241,18 +244,18 @@ def _composite(
     values = np.stack(
         [
             sample_nearest(
-                each.values, transforms[each.element].inverse().matrix, rows, columns
+                element_map.values, transforms[element_map.element].inverse().matrix, rows, columns
             ).ravel()
-            for each in maps
+            for element_map in maps
         ]
     )
-    counted = np.array([each.kind == "counts" for each in maps])
-    values = _comparable(values, counted)
+    counted = np.array([element_map.kind == "counts" for element_map in maps])
+    values = _stabilize_noise(values, counted)
     values = values[:, np.isfinite(values).all(axis=0)]
     if values.shape[1] < len(maps):
         return None
     centre, spread = values.mean(axis=1), values.std(axis=1)
-    # Roots of counts have the same noise in all maps; others are brought to the same spread.
+    # Square roots of counts have equal noise in all maps; other maps are scaled to equal spread.
     weight = np.where(counted | (spread == 0), 1.0, 1 / np.where(spread > 0, spread, 1))
     centred = (values - centre[:, np.newaxis]) * weight[:, np.newaxis]
     _, vectors = np.linalg.eigh(centred @ centred.T)
@@ -264,7 +267,7 @@ def _composite(
     )
 
 
-def _comparable(values: Floats, counted: npt.NDArray[np.bool_]) -> Floats:
+def _stabilize_noise(values: Floats, counted: npt.NDArray[np.bool_]) -> Floats:
     rooted: Floats = np.where(
         counted[:, np.newaxis], np.sqrt(np.clip(values, 0, None) + 0.375), values
     )

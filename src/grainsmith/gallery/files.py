@@ -1,4 +1,4 @@
-"""Combos as files: PNG as they are seen, SVG and PDF with text that stays text."""
+"""Write combos as PNG, or as SVG and PDF with editable text."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def combo_name(label: int, suffix: str = ".png") -> str:
 
 
 def save_combo(path: str | Path, combo: Combo) -> None:
-    """Write a combo as PNG, SVG or PDF, by the ending of the path; never half-written.
+    """Write a combo as PNG, SVG or PDF, by the suffix of the path.
 
     Raises
     ------
     WriteError
-        The ending is another one, or the file could not be written.
+        The suffix is unknown, or the file could not be written.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _KINDS:
@@ -66,20 +66,20 @@ def save_combos(
     field_of_view : GalleryField
         From `prepare_field`.
     folder : str or Path
-        Made where it is missing; files of the same names are replaced.
+        Created if missing; existing files are replaced.
     labels : iterable of int
-        The grains.
+        Grains to draw.
     settings : ComboSettings
-        How they are drawn.
+        Layout and scaling.
     suffix : str
         ".png", ".svg" or ".pdf".
     on_progress : OnProgress
-        Called with the number of files written.
+        Called with (files written, total).
 
     Returns
     -------
     list of Path
-        The files.
+        Written files.
     """
     wanted = [int(label) for label in labels]
     written: list[Path] = []
@@ -113,18 +113,18 @@ def _save_vector(path: Path, combo: Combo) -> None:
     figure.subplots_adjust(
         left=0.01, right=0.99, bottom=0.06, top=top - 0.02, hspace=0.5, wspace=0.05
     )
-    # Letters stay letters, so that they can be changed for print.
+    # Keep text as text, so that it can be edited.
     with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}), atomic_write(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=200)
 
 
 def _plot_tile(axis: Axes, tile: ComboTile) -> None:
-    axis.imshow(tile.picture, interpolation="nearest")
+    axis.imshow(tile.image, interpolation="nearest")
     axis.set_title(tile.title, fontsize=7, pad=2, loc="left")
     text = "\n".join(line for line in (tile.caption, tile.note, tile.warning) if line)
     axis.text(0, -0.04, text, transform=axis.transAxes, va="top", fontsize=5)
     if tile.scale_bar:
-        side = tile.picture.shape[0]
+        side = tile.image.shape[0]
         axis.plot(
             [0.04 * side, (0.04 + tile.scale_bar) * side], [0.95 * side] * 2, "w-", linewidth=2
         )

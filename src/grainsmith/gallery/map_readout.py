@@ -1,4 +1,4 @@
-"""Where a grain lies on each map, and what each map says of it, in native pixels."""
+"""Read maps within and around one grain, in native pixels."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ import numpy.typing as npt
 
 from grainsmith.data import Transform
 from grainsmith.errors import MismatchError
+from grainsmith.measure.intensity import CORE_PX, MIN_CORE_PIXELS, depth_in_region
 from grainsmith.parallel import compiled
 
 if TYPE_CHECKING:
     from grainsmith.data import ElementMap, LabelImage
     from grainsmith.gallery.field import Floats
 
-_LEAST_MARGIN_PX = 6
-_CORE_PX, _LEAST_CORE = 2, 9
-_SIGMAS, _RATIO = 5.0, 1.1
-_SURE = ("aligned", "inherited", "by hand")
+_MIN_MARGIN_PX = 6
+_MIN_SIGMA, _MIN_RATIO = 5.0, 1.1
+_RELIABLE_VERDICTS = ("aligned", "inherited", "by hand")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrainReading:
-    """One element in one grain and around it, from the map's native pixels.
+    """One element within and around one grain, from native map pixels.
 
     Attributes
     ----------
     element, unit : str
-        Such as "Si" and "cts" (counts in a pixel).
+        Such as "Si" and "cts" (counts per pixel).
     mean, error : float
-        Of the core of the grain, with the standard error; NaN outside the map. The error of a
-        single pixel is NaN too, but for counts, which tell their own.
+        Mean of the core and its standard error; NaN outside the map. The error of a single pixel is
+        NaN except for counts.
     around, around_error : float
-        Of the rest of the crop, likewise.
+        The same for the rest of the crop.
     coverage : float
-        Share of the grain for which the map has a value.
+        Fraction of the grain that the map covers.
     verdict : str
-        Of the map's alignment.
+        Verdict of the alignment of the map.
     """
 
     element: str
@@ -52,23 +52,23 @@ class GrainReading:
 
     @property
     def sigmas(self) -> float:
-        """How many standard errors the grain lies above its surroundings."""
+        """Difference between grain and surroundings in standard errors."""
         return (self.mean - self.around) / float(np.hypot(self.error, self.around_error) or np.nan)
 
     @property
     def stands_out(self) -> bool:
-        """Whether the grain is richer than its surroundings by 5 σ and by a tenth."""
-        return self.sigmas >= _SIGMAS and self.mean > _RATIO * max(self.around, 0.0)
+        """Whether the grain is richer than its surroundings by 5 σ and by 10 %."""
+        return self.sigmas >= _MIN_SIGMA and self.mean > _MIN_RATIO * max(self.around, 0.0)
 
     @property
     def aligned(self) -> bool:
-        """Whether the map is known to lie where it is drawn."""
-        return self.verdict in _SURE
+        """Whether the alignment of the map is reliable."""
+        return self.verdict in _RELIABLE_VERDICTS
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A square piece of the image, and the points of its tile on the image."""
+    """Square crop of the image, and the positions of the pixels of its tile."""
 
     top: float
     left: float
@@ -78,12 +78,12 @@ class Crop:
 
 
 def grain_box(labels: LabelImage, label: int) -> tuple[int, int, int, int]:
-    """Return (top, left, bottom, right) of a grain, the last two not included.
+    """Return the bounding box of a grain: (top, left, bottom, right), the last two exclusive.
 
     Raises
     ------
     MismatchError
-        There is no such grain.
+        The grain does not exist.
     """
     top, left, bottom, right = _box_of(labels, label)
     if bottom <= top or label <= 0:
@@ -105,10 +105,10 @@ def _box_of(labels: LabelImage, label: int) -> tuple[int, int, int, int]:
 
 
 def crop_around(box: tuple[int, int, int, int], *, margin_pct: float, tile_px: int) -> Crop:
-    """Return a square with the grain in its middle, and a margin of 6 px or more."""
+    """Return a square crop centred on the grain, with a margin of at least 6 px."""
     top, left, bottom, right = box
     longer = max(bottom - top, right - left)
-    side = longer + 2 * max(_LEAST_MARGIN_PX, margin_pct / 100 * longer)
+    side = longer + 2 * max(_MIN_MARGIN_PX, margin_pct / 100 * longer)
     middle_y, middle_x = (top + bottom - 1) / 2, (left + right - 1) / 2
     steps = (np.arange(tile_px) + 0.5) * side / tile_px - side / 2
     rows, columns = np.meshgrid(middle_y + steps, middle_x + steps, indexing="ij")
@@ -117,20 +117,20 @@ def crop_around(box: tuple[int, int, int, int], *, margin_pct: float, tile_px: i
 
 @dataclass(frozen=True, slots=True)
 class GrainOnMap:
-    """A grain and its crop on the grid of a map; maps of one grid and place share it.
+    """Position of a grain and its crop on the grid of a map.
 
     Attributes
     ----------
     box : tuple of slice
-        Of the crop, on the map.
+        Crop on the map.
     own, away : (H, W) bool arrays
-        In the box: the grain, and what is more than two pixels away from it.
+        Within the box: the grain, and pixels more than two pixels away from it.
     depth : (H, W) uint8 array
-        0, 1 or 2: pixels of the grain deeper than this under its edge.
+        Depth below the boundary of the grain: 0, 1 or 2.
     rows, columns, inside : (tile_px, tile_px) arrays
-        The map's pixel for each point of the tile, and whether there is one.
+        Map pixel of each pixel of the tile, and whether it lies on the map.
     pixel_area : float
-        Of a map pixel, in pixels of the image.
+        Area of a map pixel, in pixels of the image.
     """
 
     box: tuple[slice, slice]
@@ -143,7 +143,7 @@ class GrainOnMap:
     pixel_area: float
 
     def tile(self, values: npt.NDArray[np.generic]) -> Floats:
-        """Return the map's native pixels at the points of the tile; NaN outside the map."""
+        """Sample the map at the pixels of the tile; NaN outside the map."""
         shown: Floats = np.where(self.inside, values[self.rows, self.columns], np.nan)
         return shown
 
@@ -151,13 +151,13 @@ class GrainOnMap:
 def place_on_map(
     labels: LabelImage, label: int, crop: Crop, transform: Transform, shape: tuple[int, ...]
 ) -> GrainOnMap:
-    """Find a grain and its crop on the grid of a map."""
+    """Locate a grain and its crop on the grid of a map."""
     top, left, bottom, right = _box_on_map(crop, transform, shape)
     shift = np.array([[1, 0, top], [0, 1, left], [0, 0, 1]], dtype=float)
-    there = Transform(matrix=transform.matrix @ shift)
+    on_crop = Transform(matrix=transform.matrix @ shift)
     size = (max(bottom - top, 0), max(right - left, 0))
-    own = there.look_up(labels, size, outside=-1) == label
-    depth, away = _rims(own)
+    own = on_crop.look_up(labels, size, outside=-1) == label
+    depth, away = _depth_and_distance(own)
     back = transform.inverse().matrix
     y = back[0, 0] * crop.rows + back[0, 1] * crop.columns + back[0, 2]
     x = back[1, 0] * crop.rows + back[1, 1] * crop.columns + back[1, 2]
@@ -176,20 +176,19 @@ def place_on_map(
 
 
 def read_grain_on_map(
-    each: ElementMap, verdict: str, on_map: GrainOnMap, area_px: int
+    element_map: ElementMap, verdict: str, on_map: GrainOnMap, area_px: int
 ) -> GrainReading:
-    """Measure a map in the core of a grain and in the rest of the crop, in native pixels.
+    """Measure a map in the core of a grain and in the rest of the crop.
 
-    The core is that of the grain table, so that both say the same; `area_px` is the grain's area on
-    the image.
+    The core is that of the grain table; `area_px` is the area of the grain on the image.
     """
-    values = np.asarray(each.values[on_map.box], dtype=float)
+    values = np.asarray(element_map.values[on_map.box], dtype=float)
     measured = np.isfinite(values)
-    mean, error = _mean_and_error(values[_core(on_map, measured)], each.kind)
-    around, around_error = _mean_and_error(values[on_map.away & measured], each.kind)
+    mean, error = _mean_and_error(values[_core(on_map, measured)], element_map.kind)
+    around, around_error = _mean_and_error(values[on_map.away & measured], element_map.kind)
     return GrainReading(
-        element=each.element,
-        unit={"picture": "grey", "counts": "cts"}.get(each.kind, each.kind),
+        element=element_map.element,
+        unit={"picture": "grey", "counts": "cts"}.get(element_map.kind, element_map.kind),
         mean=mean,
         error=error,
         around=around,
@@ -212,46 +211,44 @@ def _box_on_map(
 
 
 def _core(on_map: GrainOnMap, measured: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    # The same core as that of the grain table: deeper than 2 px where 9 pixels are left.
-    own = on_map.own & measured
-    for least in range(_CORE_PX, 0, -1):
-        deep = own & (on_map.depth >= least)
-        if deep.sum() >= _LEAST_CORE:
-            return deep
-    return own
+    grain = on_map.own & measured
+    for depth in range(CORE_PX, 0, -1):
+        core: npt.NDArray[np.bool_] = grain & (on_map.depth >= depth)
+        if core.sum() >= MIN_CORE_PIXELS:
+            return core
+    return grain
 
 
 @compiled
-def _rims(
-    own: npt.NDArray[np.bool_],
+def _depth_and_distance(
+    grain: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Return how deep each pixel of the grain lies, and which pixels are away from it.
+    """Compute the depth of each pixel of the grain, and which pixels are more than 2 px away.
 
-    Depth 2: no foreign pixel within 2 px (Euclidean); depth 1: none within 1 px. Pixels near the
-    grain hold some of both sides, so those within 2 px of it are not away.
+    Pixels within 2 px of the grain contain signal of both sides and are not surroundings.
     """
-    height, width = own.shape
+    height, width = grain.shape
     depth = np.zeros((height, width), np.uint8)
     away = np.ones((height, width), np.bool_)
+    labels = grain.astype(np.int32)
     for y in range(height):
         for x in range(width):
-            deep, far = 2, True
-            for dy in range(-2, 3):
-                for dx in range(-2, 3):
-                    square = dy * dy + dx * dx
-                    if square > 4:
-                        continue
-                    v, u = y + dy, x + dx
-                    its = 0 <= v < height and 0 <= u < width and own[v, u]
-                    if its:
-                        far = False
-                    elif square <= 1:
-                        deep = 0
-                    else:
-                        deep = min(deep, 1)
-            depth[y, x] = deep if own[y, x] else 0
-            away[y, x] = far
+            reach = depth_in_region(labels, y, x)
+            if grain[y, x]:
+                depth[y, x], away[y, x] = reach, False
+            else:
+                away[y, x] = reach == 2 or not _near_grain(labels, y, x)
     return depth, away
+
+
+@compiled
+def _near_grain(labels: npt.NDArray[np.int32], y: int, x: int) -> bool:
+    """Return whether a pixel with label 1 lies within 2 px."""
+    for v in range(max(y - 2, 0), min(y + 3, labels.shape[0])):
+        for u in range(max(x - 2, 0), min(x + 3, labels.shape[1])):
+            if labels[v, u] and (v - y) ** 2 + (u - x) ** 2 <= 4:
+                return True
+    return False
 
 
 def _mean_and_error(values: Floats, kind: str) -> tuple[float, float]:
@@ -265,13 +262,13 @@ def _mean_and_error(values: Floats, kind: str) -> tuple[float, float]:
 
 
 def nice_length(longest: float) -> float:
-    """Return the largest of 1, 2, 5, 10, ... that is not longer."""
+    """Return the largest of 1, 2, 5, 10, ... up to `longest`."""
     power = 10.0 ** np.floor(np.log10(longest))
     return float(max(step * power for step in (1, 2, 5) if step * power <= longest * 1.0001))
 
 
 def bar_of(pixel_size_um: float, side_px: float) -> tuple[float, str]:
-    """Return the length of a scale bar as a share of an image's side, and its text."""
+    """Return the length of a scale bar as a share of the side of an image, and its text."""
     side = side_px * (pixel_size_um or 1.0)
     length = nice_length(0.4 * side)
     return length / side, f"{length:g} {'µm' if pixel_size_um else 'px'}"

@@ -1,4 +1,4 @@
-"""Contact sheet ("knolling"): all grains side by side, by mineral and size, at one scale."""
+"""Draw a contact sheet ("knolling"): all grains by mineral and size, at one scale."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from grainsmith.data import OnProgress
-    from grainsmith.gallery.field import Floats, GalleryField, Picture
+    from grainsmith.gallery.field import Floats, GalleryField, ImageRGB
 
 _PAPER, _INK, _DIM = (26, 27, 32), (238, 238, 238), (165, 168, 178)
 _PLAIN = "#c8c8c8"
@@ -29,21 +29,21 @@ _GAP, _HEAD = 6, 26
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SheetSettings:
-    """How a contact sheet is laid out.
+    """Layout of a contact sheet.
 
     Attributes
     ----------
     width_px : int
-        Of the whole sheet.
+        Width of the sheet.
     magnification : float
-        Pixels of the sheet for one pixel of the image; 0 = so that the largest grain takes a
-        fifth of the width, and never more than 3.
+        Pixels of the sheet per pixel of the image; 0 = the largest grain takes a fifth of the
+        width, but at most 3.
     most_per_mineral : int
-        The largest ones are shown; the heading says how many there are.
+        Number of grains shown per mineral, largest first; the heading gives the total.
     least_area_px : int
-        Smaller grains are left out: specks show nothing.
+        Smaller grains are left out, but counted in the heading.
     upright : bool
-        Turn the long axis of each grain upright.
+        Rotate the long axis of each grain upright.
     """
 
     width_px: int = 1600
@@ -76,19 +76,19 @@ def contact_sheet(
     *,
     colours: Mapping[str, str] | None = None,
     on_progress: OnProgress = no_progress,
-) -> Picture:
-    """Lay out the grains of a field.
+) -> ImageRGB:
+    """Draw the contact sheet of a field.
 
     Parameters
     ----------
     field_of_view : GalleryField
-        From `prepare_field`; grains without a name form one group.
+        From `prepare_field`; grains without a mineral are one group.
     settings : SheetSettings
         Layout.
     colours : mapping of str to str
-        Mineral -> "#rrggbb" of its outlines; the library's where missing.
+        Mineral -> "#rrggbb" of the outlines; by default from the library.
     on_progress : OnProgress
-        Called with the number of grains drawn.
+        Called with (grains drawn, total).
 
     Returns
     -------
@@ -97,7 +97,7 @@ def contact_sheet(
     Raises
     ------
     MismatchError
-        No grain is large enough.
+        No grain is large enough to draw.
     """
     measured = _measure(field_of_view.labels)
     grains = [grain for grain in measured if grain.area_px >= settings.least_area_px]
@@ -111,15 +111,13 @@ def contact_sheet(
     strips, done = [], 0
     for mineral, members in groups.items():
         shown = members[: settings.most_per_mineral]
-        pictures = []
+        images = []
         for grain in shown:
-            pictures.append(
-                _cut_out(field_of_view, grain, zoom, outlines[mineral], settings.upright)
-            )
+            images.append(_cut_out(field_of_view, grain, zoom, outlines[mineral], settings.upright))
             done += 1
             on_progress(done, len(grains))
         strips.append(_heading(mineral, len(shown), totals[mineral], settings.width_px))
-        strips.append(_shelves(pictures, settings.width_px))
+        strips.append(_shelves(images, settings.width_px))
     on_progress(len(grains), len(grains))
     return np.concatenate([*strips, _footer(field_of_view, zoom, settings.width_px)])
 
@@ -154,10 +152,10 @@ def _groups(field_of_view: GalleryField, grains: list[_Grain]) -> dict[str, list
 
 def _cut_out(
     field_of_view: GalleryField, grain: _Grain, zoom: float, colour: str, upright: bool
-) -> Picture:
+) -> ImageRGB:
     down = grain.axis if upright else np.array([1.0, 0.0])
     across = np.array([down[1], -down[0]])
-    # Upright boxes are tight; others hold the grain in any direction.
+    # Boxes of upright grains are tight; others fit any orientation.
     half = grain.extent if upright else np.full(2, float(grain.extent.max()))
     steps = [(np.arange(-h * zoom, h * zoom + 1)) / zoom for h in half]
     u, v = np.meshgrid(*steps, indexing="ij")
@@ -167,37 +165,37 @@ def _cut_out(
     low, high = field_of_view.image_limits
     grey = sample_nearest(field_of_view.image, np.eye(3), rows, columns)
     share = np.clip((np.nan_to_num(grey, nan=low) - low) / (high - low), 0, 1)
-    picture = (255 * share).astype(np.uint8)
-    if picture.ndim == 2:
-        picture = np.repeat(picture[..., np.newaxis], 3, axis=2)
-    picture[~mask] = _PAPER
-    picture[mask & ~ndimage.binary_erosion(mask)] = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    return picture
+    image = (255 * share).astype(np.uint8)
+    if image.ndim == 2:
+        image = np.repeat(image[..., np.newaxis], 3, axis=2)
+    image[~mask] = _PAPER
+    image[mask & ~ndimage.binary_erosion(mask)] = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return image
 
 
-def _shelves(pictures: list[Picture], width_px: int) -> Picture:
-    """Lay images in rows from left to right, each row as high as its highest one."""
-    rows: list[list[Picture]] = [[]]
+def _shelves(images: list[ImageRGB], width_px: int) -> ImageRGB:
+    """Arrange images in rows from left to right, each row as high as its highest image."""
+    rows: list[list[ImageRGB]] = [[]]
     free = width_px - _GAP
-    for picture in pictures:
-        if picture.shape[1] + _GAP > free and rows[-1]:
+    for image in images:
+        if image.shape[1] + _GAP > free and rows[-1]:
             rows.append([])
             free = width_px - _GAP
-        rows[-1].append(picture)
-        free -= picture.shape[1] + _GAP
+        rows[-1].append(image)
+        free -= image.shape[1] + _GAP
     strips = []
     for row in rows:
         strip = np.full((max(map(len, row)) + _GAP, width_px, 3), _PAPER, np.uint8)
         left = _GAP
-        for picture in row:
-            room = strip[: len(picture), left : left + picture.shape[1]]
-            room[:] = picture[:, : room.shape[1]]
-            left += picture.shape[1] + _GAP
+        for image in row:
+            target = strip[: len(image), left : left + image.shape[1]]
+            target[:] = image[:, : target.shape[1]]
+            left += image.shape[1] + _GAP
         strips.append(strip)
     return np.concatenate(strips)
 
 
-def _heading(mineral: str, shown: int, total: int, width_px: int) -> Picture:
+def _heading(mineral: str, shown: int, total: int, width_px: int) -> ImageRGB:
     strip = np.full((_HEAD, width_px, 3), _PAPER, np.uint8)
     count = f"{total}" if shown == total else f"the largest {shown} of {total}"
     write(strip, mineral, at=(18, _GAP), size_px=14, colour=_INK, bold=True)
@@ -211,7 +209,7 @@ def _heading(mineral: str, shown: int, total: int, width_px: int) -> Picture:
     return strip
 
 
-def _footer(field_of_view: GalleryField, zoom: float, width_px: int) -> Picture:
+def _footer(field_of_view: GalleryField, zoom: float, width_px: int) -> ImageRGB:
     strip = np.full((_HEAD, width_px, 3), _PAPER, np.uint8)
     share, text = bar_of(field_of_view.pixel_size_um, width_px / 4 / zoom)
     length = round(share * width_px / 4)

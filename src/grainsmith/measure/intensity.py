@@ -96,7 +96,7 @@ def _core_values(
         for y in range(top, bottom):
             for x in range(left, right):
                 if labels[y, x] == ids[i] and not np.isnan(channel[y, x]):
-                    values[n], depths[n] = channel[y, x], _depth(labels, y, x)
+                    values[n], depths[n] = channel[y, x], depth_in_region(labels, y, x)
                     pixels_at_depth[: depths[n] + 1] += 1
                     n += 1
         depth = CORE_PX
@@ -112,8 +112,8 @@ def _core_values(
 
 
 @compiled
-def _depth(labels: npt.NDArray[np.int32], y: int, x: int) -> int:
-    # Euclidean depth below the boundary of the grain, at most 2.
+def depth_in_region(labels: npt.NDArray[np.int32], y: int, x: int) -> int:
+    """Compute the Euclidean depth of a pixel below the boundary of its label, at most 2."""
     height, width = labels.shape
     own = labels[y, x]
     depth = 2
