@@ -93,7 +93,7 @@ def test_broken_cubes_are_refused(tmp_path):
 
 def test_lines_outside_or_unknown_are_told(tmp_path, spectra):
     cube = open_cube(ripple(tmp_path, spectra[..., :200], depth=200))
-    with pytest.raises(MismatchError, match=r"outside of the spectra \(0.00 to 1.99 keV\)"):
+    with pytest.raises(MismatchError, match=r"outside the spectra \(0.00 to 1.99 keV\)"):
         line_maps(cube, ["Fe Ka"])
     with pytest.raises(MismatchError, match="no known line"):
         line_maps(cube, ["Xx Ka"])

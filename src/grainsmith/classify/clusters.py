@@ -8,15 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from grainsmith.classify.naming_table import (
-    BY_HAND,
-    UNMAPPED,
-    mapped_elements,
-    means_and_errors,
-    naming_from_scores,
-)
+from grainsmith.classify.naming_table import mapped_elements, means_and_errors, naming_from_scores
 from grainsmith.errors import MismatchError
-from grainsmith.minerals import LIBRARY
+from grainsmith.minerals import BY_HAND, LIBRARY, UNMAPPED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -127,7 +127,7 @@ def _crossings(
             if label <= 0:
                 continue
             if previous > 0 and label != previous and x - end <= reach + 1:
-                middle = _meeting(expanded[y], end, x, previous, label)
+                middle = _meeting(expanded[y], end, x, int(previous), int(label))
                 if middle >= 0:
                     if n == len(found):
                         found = np.concatenate((found, np.empty_like(found)))

@@ -119,8 +119,8 @@ def _medians(
         area = table[f"area_{unit}2" if unit == "um" else "area_px"]
         table = table.assign(**{f"{settings.size}_{unit}": 2 * np.sqrt(area / np.pi)})
     if "touches_edge" not in table:
-        unknown = {"touches_edge": False, "below_resolution": False, "height_px": 0, "width_px": 0}
-        table = table.assign(**{"area_px": np.nan, **unknown, **table})
+        table = table.assign(touches_edge=False, below_resolution=False, height_px=0, width_px=0)
+        table["area_px"] = table["area_px"] if "area_px" in table else np.nan
         settings = replace(settings, edge_rule="count all")
     rows = origin if len(origin) else np.zeros(len(table), np.intp)
     fields = {

@@ -80,7 +80,7 @@ class SizeStatistics:
     def d50_text(self, basis: str, digits: int = 4) -> str:
         """Return D50 of a basis with its interval, such as "83.3 µm (95 %: 80.1 to 86.2)"."""
         unit = {"um": "µm", "px": "px"}[self.unit]
-        value, low, high = (float(x) for x in self.values.loc[f"d50_{self.unit}_{basis}"])
+        value, low, high = map(float, self.values.loc[f"d50_{self.unit}_{basis}"])
         if not math.isfinite(value):
             return "unknown"
         text = f"{value:.{digits}g} {unit}"
