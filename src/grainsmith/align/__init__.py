@@ -1,8 +1,7 @@
-"""Align element maps and other images of one field: found by evidence, never silent.
+"""Register element maps and other images of a field by mutual information.
 
-The transform of a map is found from the maps of its acquisition pass together, by the mutual
-information of every shift; nothing is resampled, and what shows too little is not moved by what it
-shows.
+All maps of an acquisition pass share one transform, estimated from their combined mutual
+information over all shifts. Nothing is resampled, and maps with too little evidence are not moved.
 """
 
 from __future__ import annotations
@@ -64,40 +63,40 @@ def align_maps(
     groups: Sequence[str] = (),
     on_progress: OnProgress = no_progress,
 ) -> RegistrationResult:
-    """Find where element maps lie on the image of their field.
+    """Register element maps to the image of their field.
 
     Parameters
     ----------
     reference : SemImage or ElementMap
-        The image that stays. The data bar of an image takes no part.
+        Fixed image; its data bar is not used.
     maps : sequence of ElementMap or SemImage
-        Element maps, or other images of the field. A map with fewer pixels than the reference
-        covers the same field, unless it says otherwise.
+        Element maps, or other images of the field. Maps with fewer pixels than the reference cover
+        the same field unless their files state otherwise.
     settings : AlignSettings
-        What is tried, and what evidence is asked for.
+        Search range and required evidence.
     groups : sequence of str
-        The acquisition pass of each map; empty = found from the maps.
+        Acquisition pass of each map; empty = determined from the maps.
     on_progress : callable
-        Called as on_progress(done, total); what it raises stops the work.
+        Called as on_progress(done, total); an exception stops the work.
 
     Returns
     -------
-    Alignment
-        One row a map, in their order; `transform.matrix` takes pixels of the map to those of the
+    RegistrationResult
+        One row per map, in order; `transform.matrix` maps pixels of the map to pixels of the
         reference.
     """
-    still = _picture_of(reference)
-    moving = [
+    fixed = _image_of(reference)
+    moving_images = [
         MovingImage(
-            picture=_picture_of(one),
-            name=_name(one),
-            start=initial_transform(one, reference).matrix,
+            image=_image_of(moving),
+            name=_name(moving),
+            start=initial_transform(moving, reference).matrix,
         )
-        for one in maps
+        for moving in maps
     ]
     return register_images(
-        still,
-        moving,
+        fixed,
+        moving_images,
         settings,
         groups=groups,
         pixel_size_um=reference.pixel_size_um,
@@ -108,25 +107,25 @@ def align_maps(
 def initial_transform(
     element_map: ElementMap | SemImage, reference: SemImage | ElementMap
 ) -> Transform:
-    """Return where a map lies before anything is aligned, by what the files say.
+    """Compute the transform of a map from file metadata, before registration.
 
-    That is its window in the image where it has one; else the upper left corners meet, and the
-    ratio of the pixel sizes counts where both are known, that of the widths of the field elsewhere.
+    This is the window of the map in the image, if known. Otherwise the upper left corners coincide,
+    and the scale is the ratio of the pixel sizes if both are known, else that of the widths.
 
     Parameters
     ----------
     element_map : ElementMap or SemImage
         The map, or another image of the field.
     reference : SemImage or ElementMap
-        The image it lies on; the data bar is no part of the field.
+        Image of the field; its data bar is not part of the field.
 
     Returns
     -------
     Transform
-        Not aligned. Pixel centres are at whole numbers: a map of n pixels over an image of N has
-        its first centre at (N / n - 1) / 2.
+        Verdict "not aligned". Pixel centres are at integers: a map of n pixels over an image of N
+        has its first centre at (N / n - 1) / 2.
     """
-    shape, field = _picture_of(element_map).shape, _picture_of(reference).shape
+    shape, field = _image_of(element_map).shape, _image_of(reference).shape
     matrix = np.eye(3)
     for axis in (0, 1):
         first, step = _window(element_map, reference, field[axis] / shape[axis], axis)
@@ -141,22 +140,22 @@ def _window(
     by_count: float,
     axis: int,
 ) -> tuple[float, float]:
-    """Return the outer edge of a map and the step of its pixels, in pixels of the reference."""
-    field = _picture_of(reference).shape
+    """Return the outer edge of a map and the size of its pixels, in pixels of the reference."""
+    field = _image_of(reference).shape
     if isinstance(element_map, ElementMap) and element_map.window:
         share = element_map.window[2 + axis]
         return element_map.window[axis] * field[axis], share * by_count
     if element_map.pixel_size_um > 0 and reference.pixel_size_um > 0:
         return 0.0, element_map.pixel_size_um / reference.pixel_size_um
-    return 0.0, field[1] / _picture_of(element_map).shape[1]
+    return 0.0, field[1] / _image_of(element_map).shape[1]
 
 
-def _picture_of(reference: SemImage | ElementMap) -> Image:
+def _image_of(reference: SemImage | ElementMap) -> Image:
     return reference.values if isinstance(reference, ElementMap) else reference.cropped
 
 
-def _name(picture: SemImage | ElementMap) -> str:
-    return picture.name if isinstance(picture, ElementMap) else Path(picture.source).name
+def _name(image: SemImage | ElementMap) -> str:
+    return image.name if isinstance(image, ElementMap) else Path(image.source).name
 
 
 make_callable(__name__)

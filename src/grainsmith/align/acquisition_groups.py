@@ -1,8 +1,8 @@
-"""Which maps were taken together: found from the maps themselves, by all pairs of them.
+"""Group maps into acquisition passes by the offsets between all pairs of maps.
 
-In the spirit of de Jong et al. (2020), "Quantitative analysis of spectroscopic low energy electron
-microscopy data", arXiv:1907.13510: every pair is measured, and the places of all images follow by
-weighted least squares.
+Follows de Jong et al. (2020), "Quantitative analysis of spectroscopic low energy electron
+microscopy data", arXiv:1907.13510: the offset of every pair is measured, and the positions of all
+images follow by weighted least squares.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ if TYPE_CHECKING:
     from grainsmith.align.pyramid import Pyramid
     from grainsmith.align.settings import AlignSettings
 
-_REACH_BLOCKS = 22  # passes of one session differ by less
-_MOST_WEIGHT_Z = 50.0
-_AGREES_WITHIN_PX = 1.0
+_MAX_SHIFT_BLOCKS = 22  # passes of one session differ by less
+_MAX_WEIGHT_Z = 50.0
+_TOLERANCE_PX = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairOffset:
-    """What one pair of maps says.
+    """Measured offset between two maps.
 
     Attributes
     ----------
     first, second : int
-        Numbers of the maps.
+        Indices of the maps.
     dy_px, dx_px : float
-        Shift to apply to the second to match the first, in pixels of the reference.
+        Shift of the second map that matches the first, in pixels of the reference.
     z : float
         Confidence.
     holds : bool
-        The evidence is good enough to count.
+        Whether the evidence is sufficient.
     """
 
     first: int
@@ -63,36 +63,36 @@ class PairOffset:
 
 
 def measure_pair_offsets(
-    pyramids: Sequence[Pyramid], settings: AlignSettings, on_link: Callable[[], None]
+    pyramids: Sequence[Pyramid], settings: AlignSettings, on_pair: Callable[[], None]
 ) -> list[PairOffset]:
-    """Return what every pair of maps says of their offset.
+    """Measure the offset between every pair of maps.
 
     Parameters
     ----------
     pyramids : sequence of Pyramid
         Maps on the grid of the reference.
     settings : AlignSettings
-        What evidence counts.
-    on_link : callable
-        Called after each pair; what it raises stops the work.
+        Required evidence.
+    on_pair : callable
+        Called after each pair; an exception stops the work.
     """
     prepared = map_threads(_Prepared.of, pyramids)
 
-    def one(pair: tuple[int, int]) -> PairOffset:
-        link = _link(prepared, *pair, settings)
-        on_link()
-        return link
+    def measure(pair: tuple[int, int]) -> PairOffset:
+        offset = _measure_pair(prepared, *pair, settings)
+        on_pair()
+        return offset
 
-    return map_threads(one, list(combinations(range(len(pyramids)), 2)))
+    return map_threads(measure, list(combinations(range(len(pyramids)), 2)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Prepared:
-    """A map that is compared with all others."""
+    """Spectra of a map, computed once for all pairs."""
 
     pyramid: Pyramid
-    near: LevelSpectra  # of the coarse step, for the shifts between passes
-    anywhere: LevelSpectra  # of the step before, for all shifts
+    near: LevelSpectra  # coarse step, for shifts between passes
+    anywhere: LevelSpectra  # coarsest step, for all shifts
     is_flat: bool
 
     @classmethod
@@ -100,66 +100,66 @@ class _Prepared:
         (_, rough), (_, coarse) = pyramid.steps[:2]
         return cls(
             pyramid=pyramid,
-            near=level_spectra(coarse, largest_shift(coarse.shape, _REACH_BLOCKS)),
+            near=level_spectra(coarse, largest_shift(coarse.shape, _MAX_SHIFT_BLOCKS)),
             anywhere=level_spectra(rough, largest_shift(rough.shape)),
             is_flat=pyramid.is_flat,
         )
 
 
-def _link(
+def _measure_pair(
     maps: Sequence[_Prepared], first: int, second: int, settings: AlignSettings
 ) -> PairOffset:
-    ours, theirs = maps[first], maps[second]
-    pairs = [(ours.pyramid, theirs.pyramid)]
-    factor = ours.pyramid.steps[1][0]
-    if ours.is_flat or theirs.is_flat:
+    reference, moving = maps[first], maps[second]
+    pairs = [(reference.pyramid, moving.pyramid)]
+    factor = reference.pyramid.steps[1][0]
+    if reference.is_flat or moving.is_flat:
         return PairOffset(first=first, second=second, dy_px=0, dx_px=0, z=0, holds=False)
-    peak = combined_peak([correlate_spectra(ours.near, theirs.near)])[0]
+    peak = combined_peak([correlate_spectra(reference.near, moving.near)])[0]
     matrix = shift_matrix(peak.dy_px * factor, peak.dx_px * factor)
-    holds = is_convincing(peak, settings) and _is_best_of_all(ours, theirs, matrix, settings)
-    for step in range(2, len(ours.pyramid.steps) if holds else 0):
+    holds = is_convincing(peak, settings) and _is_best_of_all(reference, moving, matrix, settings)
+    for step in range(2, len(reference.pyramid.steps) if holds else 0):
         matrix = refine_shift(pairs, matrix, step, enough=200_000)
     dy, dx = (float(n) for n in matrix[:2, 2])
     return PairOffset(first=first, second=second, dy_px=dy, dx_px=dx, z=peak.z, holds=holds)
 
 
 def _is_best_of_all(
-    ours: _Prepared, theirs: _Prepared, matrix: Matrix, settings: AlignSettings
+    reference: _Prepared, moving: _Prepared, matrix: Matrix, settings: AlignSettings
 ) -> bool:
-    """Return whether no shift over half the field rivals the one found near by.
+    """Return whether no shift of up to half the field is as good as the one nearby.
 
-    Two sparse maps match by chance somewhere; then they match as well elsewhere.
+    Sparse maps that match by chance match elsewhere as well.
     """
-    factor = ours.pyramid.steps[0][0]
-    peak = combined_peak([correlate_spectra(ours.anywhere, theirs.anywhere)])[0]
-    gap = np.array([peak.dy_px, peak.dx_px]) * factor - matrix[:2, 2]
-    return peak.z >= settings.accept_ratio * peak.runner_up and np.hypot(*gap) < 3 * factor
+    factor = reference.pyramid.steps[0][0]
+    peak = combined_peak([correlate_spectra(reference.anywhere, moving.anywhere)])[0]
+    difference = np.array([peak.dy_px, peak.dx_px]) * factor - matrix[:2, 2]
+    return peak.z >= settings.accept_ratio * peak.runner_up and np.hypot(*difference) < 3 * factor
 
 
 def find_passes(links: Sequence[PairOffset], count: int, same_px: float) -> npt.NDArray[np.int64]:
-    """Return the number of the pass of each map; -1 for a map that no pair says anything of.
+    """Assign an acquisition pass to each map; -1 for maps without a conclusive pair.
 
     Parameters
     ----------
     links : sequence of PairOffset
         From `measure_pair_offsets`.
     count : int
-        How many maps there are.
+        Number of maps.
     same_px : float
-        Maps whose places differ by less, on average, are one pass.
+        Maps whose positions differ by less, on average, are one pass.
 
     Returns
     -------
     (count,) int array
-        0 and more, in no special order.
+        Numbers from 0, in arbitrary order.
     """
-    holding = [link for link in links if link.holds]
+    conclusive = [link for link in links if link.holds]
     passes = np.full(count, -1)
     joined = np.zeros((count, count), bool)
-    for link in holding:
+    for link in conclusive:
         joined[link.first, link.second] = True
     _, component = connected_components(joined, directed=False)
-    places = _places(holding, count)
+    places = _places(conclusive, count)
     for number in np.unique(component):
         members = np.flatnonzero(component == number)
         if len(members) > 1:
@@ -170,20 +170,20 @@ def find_passes(links: Sequence[PairOffset], count: int, same_px: float) -> npt.
 
 
 def _places(links: Sequence[PairOffset], count: int) -> npt.NDArray[np.float64]:
-    """Return where each map lies: (count, 2), by least squares over all pairs, each with its z.
+    """Compute the position of each map, (count, 2), by robust least squares over all pairs.
 
-    Pairs that contradict the others lose their weight, round by round.
+    Pairs are weighted by z; those that contradict the others lose weight in each iteration.
     """
     rows = np.zeros((len(links), count))
     shifts = np.array([(link.dy_px, link.dx_px) for link in links]).reshape(-1, 2)
     for number, link in enumerate(links):
         rows[number, [link.first, link.second]] = -1, 1
-    trust = np.array([min(link.z, _MOST_WEIGHT_Z) for link in links])
-    weights = trust
+    confidence = np.array([min(link.z, _MAX_WEIGHT_Z) for link in links])
+    weights = confidence
     places = np.zeros((count, 2))
     for _ in range(10):
-        # Only differences are known: the shortest solution puts each component's middle at 0.
+        # Only differences are known: the minimum-norm solution centres each component at 0.
         places = np.linalg.lstsq(rows * weights[:, None], shifts * weights[:, None], rcond=None)[0]
         gaps = rows @ places - shifts
-        weights = trust / (1 + (np.hypot(gaps[:, 0], gaps[:, 1]) / _AGREES_WITHIN_PX) ** 2)
+        weights = confidence / (1 + (np.hypot(gaps[:, 0], gaps[:, 1]) / _TOLERANCE_PX) ** 2)
     return np.asarray(places, dtype=np.float64)

@@ -1,7 +1,6 @@
-"""A misfit that no matrix describes: drift and distortion within a scan, as a cubic B-spline.
+"""Describe drift and distortion within a scan by a cubic B-spline displacement field.
 
-It is recorded beside the matrix and never part of it. Only what is asked for by name, as an
-explicit copy, shows it: `resample_bspline`.
+The field is stored next to the matrix and applied only by `resample_bspline`, which returns a copy.
 """
 
 from __future__ import annotations
@@ -22,16 +21,17 @@ _BAND_ROWS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisplacementField:
-    """Where an image is off after its matrix, as displacements over the field of the reference.
+    """Displacements that remain after the matrix, over the field of the reference.
 
-    What the reference shows at p, the image shows where its matrix puts p + displacement(p).
+    Point p of the reference corresponds to the point of the image that the matrix maps to
+    p + displacement(p).
 
     Attributes
     ----------
     knots_px : (rows, columns, 2) float array
-        Weights (dy, dx) of the uniform cubic B-splines, in pixels of the reference.
+        Coefficients (dy, dx) of the uniform cubic B-splines, in pixels of the reference.
     origin_px, spacing_px : (2,) float arrays
-        Place (y, x) of the first knot, and steps between knots.
+        Position (y, x) of the first knot, and distances between knots.
     """
 
     knots_px: npt.NDArray[np.float64]
@@ -39,9 +39,9 @@ class DisplacementField:
     spacing_px: npt.NDArray[np.float64]
 
     def displacement_px(self, points: npt.ArrayLike) -> Points:
-        """Return the displacements (dy, dx) at (N, 2) points (y, x) of the reference."""
+        """Compute the displacements (dy, dx) at (N, 2) points (y, x) of the reference."""
         places = ((np.asarray(points, dtype=float) - self.origin_px) / self.spacing_px).T
-        found: Points = np.stack(
+        displacements: Points = np.stack(
             [
                 ndimage.map_coordinates(
                     self.knots_px[..., axis], places, order=3, prefilter=False, mode="nearest"
@@ -50,10 +50,10 @@ class DisplacementField:
             ],
             axis=-1,
         )
-        return found
+        return displacements
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as numbers that a file can hold."""
+        """Return the field as JSON-serializable numbers."""
         return {
             "knots_px": self.knots_px.tolist(),
             "origin_px": self.origin_px.tolist(),
@@ -62,7 +62,7 @@ class DisplacementField:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> DisplacementField:
-        """Return what `to_json` gave; raises ValueError, KeyError or TypeError where it did not."""
+        """Return the field from `to_json`; raises ValueError, KeyError or TypeError if invalid."""
         parts = {
             name: np.array(content[name], dtype=np.float64)
             for name in ("knots_px", "origin_px", "spacing_px")
@@ -76,27 +76,26 @@ class DisplacementField:
 
 
 def resample_bspline(
-    picture: npt.NDArray[Any], transform: Transform, bend: DisplacementField
+    image: npt.NDArray[Any], transform: Transform, bend: DisplacementField
 ) -> npt.NDArray[np.float32]:
-    """Return a copy of an image that its matrix alone lays on the reference.
+    """Resample an image so that its matrix alone registers it with the reference.
 
     Parameters
     ----------
-    picture : (Y, X) or (Y, X, 3) array
-        In its own pixels; it is not changed.
+    image : (Y, X) or (Y, X, 3) array
+        Image in its own pixels; it is not changed.
     transform : Transform
-        From its pixels to those of the reference, without the bend.
+        From pixels of the image to pixels of the reference, without the displacement field.
     bend : DisplacementField
-        Found with that transform.
+        Displacement field of that transform.
 
     Returns
     -------
     (Y, X) or (Y, X, 3) float32 array
-        On the same pixels: each has the value of the nearest pixel that belongs there, so that
-        counts stay counts; NaN where the image does not reach.
+        On the same grid, by nearest neighbour, so that counts stay counts; NaN outside the image.
     """
-    height, width = picture.shape[:2]
-    result = np.full(picture.shape, np.nan, np.float32)
+    height, width = image.shape[:2]
+    result = np.full(image.shape, np.nan, np.float32)
     back = transform.inverse()
     for top in range(0, height, _BAND_ROWS):
         rows = np.arange(top, min(top + _BAND_ROWS, height))
@@ -104,5 +103,5 @@ def resample_bspline(
         there = transform.apply(own)
         y, x = np.rint(back.apply(there + bend.displacement_px(there))).astype(int).T
         inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-        result[own[inside, 0], own[inside, 1]] = picture[y[inside], x[inside]]
+        result[own[inside, 0], own[inside, 1]] = image[y[inside], x[inside]]
     return result

@@ -1,4 +1,4 @@
-"""From pairs of points to a transform: least squares, robust where needed, with its errors."""
+"""Fit transforms to pairs of points by least squares, and estimate their errors."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ Points = npt.NDArray[np.float64]
 """(N, 2) float: (y, x) of each point, in pixels."""
 
 MODELS = ("shift", "similarity", "affine")
-"""Kinds of transform, each one a special case of the next."""
+"""Transform models, each a special case of the next."""
 
 POINTS_NEEDED = {"shift": 1, "similarity": 2, "affine": 3}
-"""Fewest pairs of points that fix a transform of each kind."""
+"""Minimum number of point pairs for each model."""
 
 
 def fit_points(
     moving: npt.ArrayLike, reference: npt.ArrayLike, model: str, weights: npt.ArrayLike = 1.0
 ) -> Matrix:
-    """Return the transform that takes points of one image nearest to those of the other.
+    """Fit a transform to pairs of points by weighted least squares.
 
     Parameters
     ----------
     moving, reference : (N, 2) float arrays
-        The same places (y, x) in both images.
+        Corresponding points (y, x) in both images.
     model : str
-        "shift", "similarity" (shift, turn and zoom) or "affine".
+        "shift", "similarity" (shift, rotation and scale) or "affine".
     weights : (N,) float array or float
-        Trust in each pair.
+        Weight of each pair.
 
     Returns
     -------
@@ -40,21 +40,21 @@ def fit_points(
     Raises
     ------
     ValueError
-        The model is unknown, or the points do not fix it: too few, or all on one line.
+        The model is unknown, or the points do not determine it: too few, or collinear.
 
     Examples
     --------
     >>> fit_points([[0, 0], [0, 10]], [[1, 2], [1, 12]], "shift")[:2, 2]
     array([1., 2.])
     """
-    ours, theirs = _checked(moving, reference, model)
-    trust = np.broadcast_to(np.asarray(weights, dtype=float), len(ours))
-    # Around their middle the points are well conditioned, wherever in the image they lie.
-    middle = np.average(ours, axis=0, weights=trust)
-    target = np.average(theirs, axis=0, weights=trust)
+    source, target_points = _checked(moving, reference, model)
+    trust = np.broadcast_to(np.asarray(weights, dtype=float), len(source))
+    # Centred points are well conditioned.
+    middle = np.average(source, axis=0, weights=trust)
+    target = np.average(target_points, axis=0, weights=trust)
     linear = np.eye(2)
     if model != "shift":
-        linear = _linear_part(ours - middle, theirs - target, trust, model)
+        linear = _linear_part(source - middle, target_points - target, trust, model)
     matrix = np.eye(3)
     matrix[:2, :2] = linear
     matrix[:2, 2] = target - linear @ middle
@@ -62,65 +62,67 @@ def fit_points(
 
 
 def _checked(moving: npt.ArrayLike, reference: npt.ArrayLike, model: str) -> tuple[Points, Points]:
-    ours, theirs = np.asarray(moving, dtype=float), np.asarray(reference, dtype=float)
+    source, target_points = np.asarray(moving, dtype=float), np.asarray(reference, dtype=float)
     if model not in MODELS:
         raise ValueError(f"model must be one of {', '.join(MODELS)}, got {model!r}")
-    if ours.shape != theirs.shape or ours.ndim != 2 or ours.shape[1] != 2:
-        raise ValueError(f"points must be two (N, 2) arrays, got {ours.shape} and {theirs.shape}")
-    if len(ours) < POINTS_NEEDED[model]:
+    if source.shape != target_points.shape or source.ndim != 2 or source.shape[1] != 2:
         raise ValueError(
-            f"a {model} transform needs {POINTS_NEEDED[model]} pairs of points, got {len(ours)}"
+            f"points must be two (N, 2) arrays, got {source.shape} and {target_points.shape}"
         )
-    return ours, theirs
+    if len(source) < POINTS_NEEDED[model]:
+        raise ValueError(
+            f"a {model} transform needs {POINTS_NEEDED[model]} pairs of points, got {len(source)}"
+        )
+    return source, target_points
 
 
 def _linear_part(
-    ours: Points, theirs: Points, trust: npt.NDArray[np.float64], model: str
+    source: Points, target_points: Points, trust: npt.NDArray[np.float64], model: str
 ) -> Matrix:
     root = np.sqrt(trust)[:, None]
     if model == "affine":
-        solution, _, rank, _ = np.linalg.lstsq(ours * root, theirs * root, rcond=1e-6)
+        solution, _, rank, _ = np.linalg.lstsq(source * root, target_points * root, rcond=1e-6)
         if rank < 2:
             raise ValueError(
                 "the points lie on one line: add one beside it for an affine transform"
             )
         return np.asarray(solution.T)
-    size = float((trust[:, None] * ours**2).sum())
+    size = float((trust[:, None] * source**2).sum())
     if size < 1e-9:
-        raise ValueError("the points lie on one another: add one elsewhere")
-    y, x = ours.T
-    v, u = theirs.T
+        raise ValueError("the points coincide: add one elsewhere")
+    y, x = source.T
+    v, u = target_points.T
     along = float((trust * (y * v + x * u)).sum()) / size
     across = float((trust * (x * v - y * u)).sum()) / size
     return np.array([[along, across], [-across, along]])
 
 
 def residuals_px(moving: npt.ArrayLike, reference: npt.ArrayLike, matrix: Matrix) -> Points:
-    """Return how far each moved point lies from its partner: (N,) in pixels of the reference."""
-    ours, theirs = np.asarray(moving, dtype=float), np.asarray(reference, dtype=float)
-    gaps = ours @ matrix[:2, :2].T + matrix[:2, 2] - theirs
+    """Compute the distance of each transformed point from its counterpart, (N,) in px."""
+    source, target_points = np.asarray(moving, dtype=float), np.asarray(reference, dtype=float)
+    gaps = source @ matrix[:2, :2].T + matrix[:2, 2] - target_points
     return np.asarray(np.hypot(gaps[:, 0], gaps[:, 1]))
 
 
 def leave_one_out_px(moving: npt.ArrayLike, reference: npt.ArrayLike, model: str) -> Points:
-    """Return the error at each point of the transform that the other points give.
+    """Compute the leave-one-out error of a fit at each point.
 
-    Residuals flatter: three points fit any affine transform exactly. This is the honest error.
+    Residuals are too optimistic: three points fit any affine transform exactly.
 
     Returns
     -------
     (N,) float array
-        In pixels of the reference; NaN where the others do not fix the transform.
+        In pixels of the reference; NaN if the other points do not determine the transform.
     """
-    ours, theirs = np.asarray(moving, dtype=float), np.asarray(reference, dtype=float)
-    errors = np.full(len(ours), np.nan)
-    for number in range(len(ours)):
-        others = np.arange(len(ours)) != number
+    source, target_points = np.asarray(moving, dtype=float), np.asarray(reference, dtype=float)
+    errors = np.full(len(source), np.nan)
+    for number in range(len(source)):
+        others = np.arange(len(source)) != number
         try:
-            matrix = fit_points(ours[others], theirs[others], model)
+            matrix = fit_points(source[others], target_points[others], model)
         except ValueError:
             continue
-        errors[number] = residuals_px(ours[[number]], theirs[[number]], matrix)[0]
+        errors[number] = residuals_px(source[[number]], target_points[[number]], matrix)[0]
     return errors
 
 
@@ -132,17 +134,17 @@ def robust_fit(
     tolerance_px: float = 0.5,
     trust: npt.ArrayLike = 1.0,
 ) -> tuple[Matrix, npt.NDArray[np.float64]]:
-    """Return a transform that a few wrong pairs do not spoil, and the trust in each pair.
+    """Fit a transform that is robust to outliers, and return the weight of each pair.
 
-    Least squares, again and again, with the weights of Geman and McClure: a pair `tolerance_px`
-    off counts a quarter, one far off nothing. `trust` in the pairs beforehand comes on top.
+    Iteratively reweighted least squares with Geman-McClure weights: a pair with an error of
+    `tolerance_px` counts a quarter. `trust` are prior weights of the pairs.
 
     Returns
     -------
     (3, 3) float array, (N,) float array
         Transform and weights between 0 and 1.
     """
-    # Pairs that are far off must not draw the first fit: it starts from the median shift.
+    # Start from the median shift, which outliers do not affect.
     gaps = reference - moving
     matrix = np.eye(3)
     matrix[:2, 2] = np.median(gaps, axis=0)
@@ -159,9 +161,9 @@ def robust_fit(
 
 
 def turn_zoom_and_shear(matrix: Matrix) -> tuple[float, float, float]:
-    """Return rotation in degrees (from x towards y), zoom factor, and departure from a similarity.
+    """Return rotation in degrees (from x towards y), scale, and deviation from a similarity.
 
-    The departure is the ratio of longest to shortest axis of a moved circle, less 1.
+    The deviation is the ratio of the axes of a transformed circle, minus 1.
     """
     left, sizes, right = np.linalg.svd(matrix[:2, :2])
     turn = left @ right

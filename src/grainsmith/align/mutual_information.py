@@ -1,4 +1,4 @@
-"""How much one image tells of another, for every shift: mutual information by FFT.
+"""Compute the mutual information for every integer shift by FFT.
 
 After Öfverstedt, Lindblad and Sladoje (2022), "Fast computation of mutual information in the
 frequency domain with applications to global multimodal image alignment", Pattern Recognition
@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     from grainsmith.align.landmarks import Matrix, Points
 
 Surface = npt.NDArray[np.float64]
-"""Mutual information in nats for shifts (sy, sx); the middle is no shift."""
+"""Mutual information in nats for shifts (sy, sx); the centre is no shift."""
 
 ENOUGH_PIXELS = 600_000
-"""Of a larger reference only every n-th row is counted."""
+"""Of larger references only every n-th row is used."""
 
 _TREND_PX = 4.0
-_APART_PX = 4  # peaks nearer than this are one peak
+_PEAK_RADIUS_PX = 4  # half the width of a peak
 _BINS = 8  # levels of the moving image, padded to a power of two
 _COUNTS = np.arange(1, 1 << 17, dtype=float)
-_N_LOG_N = np.append(0.0, _COUNTS * np.log(_COUNTS))  # looked up: most of the time went to logs
+_N_LOG_N = np.append(
+    0.0, _COUNTS * np.log(_COUNTS)
+)  # a lookup table is much faster than the logarithm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +43,13 @@ class Peak:
     Attributes
     ----------
     dy_px, dx_px : float
-        Shift, counted from the middle of the surface.
+        Shift from the centre of the surface.
     z : float
-        Height over the rest of the surface, in robust standard deviations of the rest.
+        Height in robust standard deviations of the surface.
     runner_up : float
-        The same of the highest peak elsewhere.
+        Height of the second highest peak.
     at_edge : bool
-        The best shift is the last that was tried: the true one may lie outside.
+        Whether the peak is at the edge of the search range, so that the true shift may lie outside.
     """
 
     dy_px: float
@@ -58,19 +60,19 @@ class Peak:
 
 
 def information_surface(reference: Bytes, moving: Bytes, reach: tuple[int, int]) -> Surface:
-    """Return the mutual information for every whole shift of `moving`.
+    """Compute the mutual information for every integer shift of `moving`.
 
     Parameters
     ----------
     reference, moving : (Y, X) uint8 arrays
         Images in levels.
     reach : (int, int)
-        Largest shift tried, in pixels, up and down, left and right.
+        Largest shift in each direction, in pixels.
 
     Returns
     -------
     (2 * reach_y + 1, 2 * reach_x + 1) float array
-        Mutual information in nats, less what chance alone would give.
+        Mutual information in nats, corrected for bias.
     """
     return correlate_spectra(level_spectra(reference, reach), level_spectra(moving, reach))
 
@@ -84,37 +86,37 @@ class LevelSpectra:
     reach: tuple[int, int]
 
 
-def level_spectra(picture: Bytes, reach: tuple[int, int]) -> LevelSpectra:
+def level_spectra(image: Bytes, reach: tuple[int, int]) -> LevelSpectra:
     """Compute the Fourier transform of each grey level, once per image for all comparisons."""
     height, width = (
-        fft.next_fast_len(n + r, real=True) for n, r in zip(picture.shape, reach, strict=True)
+        fft.next_fast_len(n + r, real=True) for n, r in zip(image.shape, reach, strict=True)
     )
-    masks = picture == np.arange(N_LEVELS, dtype=np.uint8)[:, None, None]
+    masks = image == np.arange(N_LEVELS, dtype=np.uint8)[:, None, None]
     levels: npt.NDArray[np.complex64] = fft.rfft2(masks.astype(np.float32), (height, width))
     return LevelSpectra(levels=levels, size=(height, width), reach=reach)
 
 
 def correlate_spectra(reference: LevelSpectra, moving: LevelSpectra) -> Surface:
-    """Return what `information_surface` does, of two images of one shape prepared for one reach."""
+    """Compute `information_surface` from the spectra of two images of the same shape."""
     size, reach = reference.size, reference.reach
     theirs = np.conj(moving.levels)
     rows = np.arange(-reach[0], reach[0] + 1) % size[0]
     columns = np.arange(-reach[1], reach[1] + 1) % size[1]
     joint = np.empty((N_LEVELS, N_LEVELS, len(rows), len(columns)), np.float32)
     for level in range(N_LEVELS):
-        # Only the rows that are asked for go on to the second axis.
+        # Transform only the requested rows along the second axis.
         half = fft.ifft(reference.levels[level] * theirs, axis=1, overwrite_x=True)[:, rows]
         joint[level] = fft.irfft(half, size[1], axis=2, overwrite_x=True)[:, :, columns]
     return mutual_information(joint)
 
 
 def mutual_information(joint: npt.NDArray[np.float32]) -> Surface:
-    """Return the mutual information of joint counts, less the bias that Miller (1955) found.
+    """Compute the mutual information of joint histograms, with Miller's bias correction (1955).
 
     Parameters
     ----------
     joint : (levels, levels, Y, X) float array
-        How often a level of one image meets a level of the other, for every shift.
+        Joint histogram for every shift.
 
     Returns
     -------
@@ -155,17 +157,18 @@ def _fill_information(joint, known, surface):  # type: ignore[no-untyped-def]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalInformation:
-    """The mutual information of tiles, and of the whole image as the last of them.
+    """Mutual information of tiles, and of the whole image as the last entry.
 
     Attributes
     ----------
     surfaces : (tiles * tiles + 1, 2 * radius + 1, 2 * radius + 1) float array
-        In nats, for whole shifts of the moving image in its own pixels.
+        In nats, for integer shifts of the moving image in its own pixels.
     moving, reference : (tiles * tiles + 1, 2) float arrays
-        Mean place of the pixels that met at shift 0. A best shift s says that `moving` - s belongs
-        to `reference`: exact although every single pixel was taken from the nearest place.
+        Mean position of the matched pixels at shift 0. With the best shift s, `moving` - s
+        corresponds to `reference`; the means are exact although pixels are matched by nearest
+        neighbour.
     pixels : (tiles * tiles + 1,) int array
-        How many met.
+        Number of matched pixels.
     """
 
     surfaces: npt.NDArray[np.float64]
@@ -183,28 +186,27 @@ def local_information(
     tiles: int,
     enough: int = ENOUGH_PIXELS,
 ) -> LocalInformation:
-    """Return the mutual information for the whole shifts around a transform, tile by tile.
+    """Compute the mutual information for integer shifts around a transform, per tile.
 
-    Nothing is interpolated: the nearest pixel of `moving` is taken, so that the surface has none
-    of the ripples that interpolation gives mutual information.
+    `moving` is sampled by nearest neighbour, which avoids the artefacts of interpolation.
 
     Parameters
     ----------
     reference, moving : (Y, X) uint8 arrays
         Images in levels.
     matrix : (3, 3) float array
-        From `moving` to `reference`, as known so far.
+        Current transform from `moving` to `reference`.
     radius : int
-        Largest shift tried.
+        Largest shift.
     tiles : int
-        How many tiles down and across the reference.
+        Number of tiles in each direction.
     enough : int
-        Pixels of the reference after which rows are left out.
+        Maximum number of pixels; larger references are subsampled by rows.
 
     Returns
     -------
     LocalInformation
-        At shift s the pixel p of the reference meets the pixel nearest to matrix^-1(p), less s.
+        At shift s, pixel p of the reference is matched with the pixel nearest to matrix^-1(p) - s.
     """
     width = 2 * radius + 1
     counts = np.zeros((tiles, tiles, N_LEVELS, width * width * _BINS), np.int32)
@@ -217,7 +219,7 @@ def local_information(
     sums = np.concatenate([sums, sums.sum(0, keepdims=True)])
     means = sums[:, 1:] / np.maximum(sums[:, :1], 1)
     return LocalInformation(
-        surfaces=np.stack([mutual_information(np.moveaxis(one, 3, 1).copy()) for one in stack]),
+        surfaces=np.stack([mutual_information(np.moveaxis(joint, 3, 1).copy()) for joint in stack]),
         moving=means[:, 2:],
         reference=means[:, :2],
         pixels=sums[:, 0].astype(np.int64),
@@ -226,12 +228,12 @@ def local_information(
 
 @compiled
 def _count_pairs(reference, moving, back, radius, stride, counts, places):  # type: ignore[no-untyped-def]
-    # Indices without a sign: Numba then leaves out the check for negative ones (four times faster).
+    # Unsigned indices need no check for negative values, which is four times faster.
     u = np.uint64
     tiles, width = counts.shape[0], 2 * radius + 1
     height, breadth = reference.shape
     for start in range(0, height - stride + 1, stride):
-        # Now this, now that row of the stride: enlarged images repeat every second row or so.
+        # Vary the row within the stride, because enlarged images repeat rows periodically.
         y = start + (start // stride) % stride
         for x in range(breadth):
             ours = reference[y, x]
@@ -252,36 +254,37 @@ def _count_pairs(reference, moving, back, radius, stride, counts, places):  # ty
                 row = u(my + radius - sy)
                 for sx in range(width):
                     theirs = moving[row, u(mx + radius - sx)]
-                    # `NO_LEVEL` falls into the last bin, which is left out.
+                    # `NO_LEVEL` falls into the last bin, which is discarded.
                     table[u((sy * width + sx) * _BINS) + u(theirs & (_BINS - 1))] += 1
 
 
 def find_peak(surface: Surface) -> Peak:
-    """Return the best shift of a surface, to a fraction of a pixel, and what it is worth.
+    """Find the highest peak of a surface with subpixel precision, and its significance.
 
-    The height is measured over the broad trend that neighbourhood and shading give any surface.
+    The height is relative to the smooth trend of the surface.
     """
-    rough = surface - ndimage.gaussian_filter(surface, _TREND_PX, mode="nearest")
-    y, x = np.unravel_index(int(rough.argmax()), rough.shape)
-    middle = np.median(rough)
-    spread = 1.4826 * np.median(np.abs(rough - middle)) + 1e-12
-    elsewhere = rough.copy()
+    detrended = surface - ndimage.gaussian_filter(surface, _TREND_PX, mode="nearest")
+    y, x = np.unravel_index(int(detrended.argmax()), detrended.shape)
+    middle = np.median(detrended)
+    spread = 1.4826 * np.median(np.abs(detrended - middle)) + 1e-12
+    elsewhere = detrended.copy()
     elsewhere[
-        max(0, y - _APART_PX) : y + _APART_PX + 1, max(0, x - _APART_PX) : x + _APART_PX + 1
+        max(0, y - _PEAK_RADIUS_PX) : y + _PEAK_RADIUS_PX + 1,
+        max(0, x - _PEAK_RADIUS_PX) : x + _PEAK_RADIUS_PX + 1,
     ] = -np.inf
     at_edge = bool(y in (0, surface.shape[0] - 1) or x in (0, surface.shape[1] - 1))
     dy, dx = (0.0, 0.0) if at_edge else subpixel_summit(surface[y - 1 : y + 2, x - 1 : x + 2])
     return Peak(
         dy_px=float(y - surface.shape[0] // 2 + dy),
         dx_px=float(x - surface.shape[1] // 2 + dx),
-        z=float((rough[y, x] - middle) / spread),
+        z=float((detrended[y, x] - middle) / spread),
         runner_up=float((elsewhere.max() - middle) / spread),
         at_edge=at_edge,
     )
 
 
 def subpixel_summit(patch: Surface) -> tuple[float, float]:
-    """Return the summit of a 3 x 3 patch as an offset from its middle, by parabolas."""
+    """Estimate the maximum of a 3 x 3 patch by parabolas, as an offset from its centre."""
     return _parabola(patch[:, 1]), _parabola(patch[1])
 
 

@@ -1,4 +1,4 @@
-"""What of an image is compared: grey values, and edges where colour makes grey a poor guide."""
+"""Convert images to the grey values and edges that are registered."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     from grainsmith.data import Image
 
 
-def comparison_views(picture: Image) -> list[npt.NDArray[Any]]:
-    """Return the grey images by which an image is compared.
+def comparison_views(image: Image) -> list[npt.NDArray[Any]]:
+    """Return the grey images that represent an image in the registration.
 
     Parameters
     ----------
-    picture : (Y, X) or (Y, X, 3) array
-        Grey or colour.
+    image : (Y, X) or (Y, X, 3) array
+        Grey or colour image.
 
     Returns
     -------
     list of (Y, X) arrays
-        A grey image itself; of a coloured one the mean of its channels and the strongest
-        gradient: between crossed polarisers the colour of a grain changes, its outline does not.
+        A grey image itself. For a colour image, the mean of the channels and the strongest
+        gradient: under crossed polarizers the colour of a grain changes, its outline does not.
     """
-    if picture.ndim == 2:
-        return [picture]
-    colours = picture[..., :3].astype(np.float32)
+    if image.ndim == 2:
+        return [image]
+    colours = image[..., :3].astype(np.float32)
     edges = np.max([_gradient(colours[..., channel]) for channel in range(3)], axis=0)
     return [colours.mean(-1), edges]
 
@@ -38,13 +38,13 @@ def _gradient(channel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return magnitude
 
 
-def sharpness(picture: Image) -> float:
-    """Return how much fine structure an image shows over its noise; more is sharper.
+def sharpness(image: Image) -> float:
+    """Measure the sharpness of an image as fine structure relative to noise.
 
-    The variance between blurs of 1 and 4 pixels, over that of the noise as the median of the
-    Laplacian estimates it (Immerkær 1996, Computer Vision and Image Understanding 64:300).
+    Variance between Gaussian blurs of 1 and 4 px, divided by the noise variance estimated from the
+    Laplacian (Immerkær 1996, Computer Vision and Image Understanding 64:300).
     """
-    grey = np.nan_to_num(comparison_views(picture)[0].astype(np.float32))
+    grey = np.nan_to_num(comparison_views(image)[0].astype(np.float32))
     if not grey.std():
         return 0.0
     fine = ndimage.gaussian_filter(grey, 1.0) - ndimage.gaussian_filter(grey, 4.0)

@@ -101,7 +101,7 @@ def contact_lengths(labels: LabelImage, *, gap_px: float = 2.0) -> pd.DataFrame:
     counts = crossings.groupby(keys)["by_row"].agg(["sum", "count"]).reset_index()
     by_row, by_column = counts["sum"].to_numpy(), (counts["count"] - counts["sum"]).to_numpy()
     counts["length_px"] = np.hypot(by_row.astype(float), by_column.astype(float))
-    return counts.groupby(["first", "second"], as_index=False)["length_px"].sum()
+    return counts.groupby(["first", "second"])["length_px"].sum().reset_index()
 
 
 def association_pct(contacts: pd.DataFrame) -> pd.DataFrame:

@@ -120,7 +120,7 @@ def _medians(
         table = table.assign(**{f"{settings.size}_{unit}": 2 * np.sqrt(area / np.pi)})
     if "touches_edge" not in table:
         table = table.assign(touches_edge=False, below_resolution=False, height_px=0, width_px=0)
-        table["area_px"] = table["area_px"] if "area_px" in table else np.nan
+        table["area_px"] = table.get("area_px", np.nan)
         settings = replace(settings, edge_rule="count all")
     rows = origin if len(origin) else np.zeros(len(table), np.intp)
     fields = {
