@@ -1,13 +1,12 @@
-"""How well images are aligned where the truth is known, and what is moved that must not be.
+"""Evaluate the registration against known transforms, and for images that must not be moved.
 
     python benchmarks/align.py [--trials 40] [--null-trials 200] [--only PART] [--json]
 
-Truth by construction: the counts of real maps are smoothed to rates, moved, and counted anew, so
-that no noise is shared. Beside ours, on the same trials: scikit-image's phase correlation, and
-where they are installed SimpleITK's Mattes mutual information and StackReg (`pip install
-pystackreg`; its licence wants its own terms kept and its paper cited, so that nothing else here
-depends on it).
-Real maps come from the folder of shared data; without it synthetic fields take their place.
+The counts of real maps are smoothed to rates, transformed, and resampled as Poisson counts, so that
+no noise is shared. Phase correlation of scikit-image, Mattes mutual information of SimpleITK and
+StackReg are run on the same trials where installed (`pip install pystackreg`; its licence requires
+its own terms and a citation, so that nothing else depends on it). Real maps come from the folder of
+shared data; synthetic fields are used without it.
 """
 
 from __future__ import annotations
@@ -179,9 +178,9 @@ def by_us(still: Array, moving: Array, settings: AlignSettings | None = None) ->
     factor = still.shape[0] / moving.shape[0]
     start = np.diag([factor, factor, 1.0])
     start[:2, 2] = (factor - 1) / 2
-    row = register_images(
-        still, [MovingImage(picture=moving, name="", start=start)], settings
-    ).rows[0]
+    row = register_images(still, [MovingImage(image=moving, name="", start=start)], settings).rows[
+        0
+    ]
     return row.moved, row.transform.verdict
 
 
@@ -323,7 +322,7 @@ def _align_large() -> dict[str, float]:
     for row in still:
         row += rng.integers(0, 9, row.shape, np.uint8)
     moving = [
-        MovingImage(picture=np.roll(255 - still, shift, (0, 1)), name=str(shift), start=np.eye(3))
+        MovingImage(image=np.roll(255 - still, shift, (0, 1)), name=str(shift), start=np.eye(3))
         for shift in ((7, -5), (7, -5))
     ]
     before, started = _peak_mb(), time.perf_counter()
@@ -357,7 +356,7 @@ def measure_speed() -> dict[str, float]:
     still = np.kron(field.image.cropped, np.ones((2, 2), np.uint8))[enlarge]
     register_images(
         still[:256, :256],
-        [MovingImage(picture=moving[0].picture[:256, :256], name="", start=np.eye(3))],
+        [MovingImage(image=moving[0].image[:256, :256], name="", start=np.eye(3))],
     )
     wall, cpu = time.perf_counter(), time.process_time()
     register_images(still, moving)

@@ -1,12 +1,12 @@
-"""How quick corrections are in a real viewer, and whether memory stays where it is.
+"""Measure the speed and memory of edits in a real viewer.
 
     python benchmarks/editing.py [--size 4096] [--edits 1000] [--json]
 
-A field of 32-px grains of two compositions is corrected at random, by every operation that there
-is, the brush, undo and redo, through the same actions that keys and buttons call, with the panel
-open and the events of the window handled in between. Then whole-image work is timed once: a
-clean-up and a new segmentation into the corrected grains. Needs a display; Xvfb will do. The clock
-counts what the user waits for; `cpu` what the program used, which other programs cannot slow.
+A field of 32 px grains of two compositions is edited at random with every operation, the brush,
+undo and redo, by the same actions as keys and buttons, with the panel open and window events
+processed in between. Then operations on the whole image are timed once: a clean-up, and a new
+segmentation into the edited grains. Needs a display, such as Xvfb. The clock measures the waiting
+time of the user; `cpu` is the processor time, which does not depend on other programs.
 """
 
 from __future__ import annotations

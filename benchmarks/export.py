@@ -1,9 +1,9 @@
-"""Every format there and back: time, size on disk, and whether the same grains come home.
+"""Measure time, file size and fidelity of a round trip through every exchange format.
 
     python benchmarks/export.py [--json]
 
-A made field of some 270 grains, drawn four times side by side. Each grain is compared with itself
-after the round trip (IoU); `png` and the label images are there to compare the polygons with.
+A synthetic field of some 270 grains is repeated four times side by side. Each grain is compared
+with itself after the round trip (IoU); `png` and label images serve as reference for the polygons.
 """
 
 from __future__ import annotations

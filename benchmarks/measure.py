@@ -1,12 +1,12 @@
-"""How quickly grains are measured, beside scikit-image, and after one edit.
+"""Measure the speed of grain measurement, compared with scikit-image, and after one edit.
 
     python benchmarks/measure.py [--size 4096] [--grains 16384] [--json]
 
-The same columns are asked of both: area, centroid, box, ellipse axes, orientation, hull, Feret
-diameter, Crofton perimeter, mean and median grey (ours gives more: both Feret diameters, the least
-rectangle, convexity, Wadell roundness, spread). On a busy machine compare the processor times: ours
-uses all cores, theirs one. Peak memory is that of the process above what it
-held before (Linux and macOS).
+Both compute area, centroid, box, ellipse axes, orientation, hull, Feret diameter, Crofton
+perimeter, and mean and median intensity; Grainsmith also computes both Feret diameters, the
+bounding rectangle, convexity, Wadell roundness, pieces, holes and spread. On a busy machine compare
+the processor times: Grainsmith uses all cores, scikit-image one. Peak memory is relative to that of
+the process before (Linux and macOS).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from grainsmith.measure import measure_grains, tile_checksums, update_grains
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_THEIRS = (
+_SKIMAGE_PROPERTIES = (
     "label",
     "area",
     "centroid",
@@ -114,8 +114,10 @@ def main() -> None:
     ours, ours_cpu, table = timed(lambda: measure_grains(labels, image=image))
     ours_mb = peak_mb() - before
     before = peak_mb()
-    theirs, theirs_cpu, _ = timed(lambda: regionprops_table(labels, image, properties=_THEIRS))
-    found = {
+    theirs, theirs_cpu, _ = timed(
+        lambda: regionprops_table(labels, image, properties=_SKIMAGE_PROPERTIES)
+    )
+    results = {
         "grains": len(table),
         "size_px": options.size,
         "first_call_s": compiling,
@@ -130,9 +132,9 @@ def main() -> None:
         **time_edit(labels, image),
     }
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps(results))
         return
-    for name, value in found.items():
+    for name, value in results.items():
         print(f"{name:32s}{value:12,.2f}" if isinstance(value, float) else f"{name:32s}{value:12,}")
 
 

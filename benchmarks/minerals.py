@@ -1,13 +1,13 @@
-"""Names of grains against the truth: published rules, counting noise, clicked examples, strangers.
+"""Evaluate the classification of grains: published rules, counting noise, examples, unknowns.
 
     python benchmarks/minerals.py [--json] [--data FOLDER] [--part PART] [--seeds N N N]
 
-1. The rules of GeoMAC (Mimura & Akizawa 2025) on its garnet lherzolite, pixel by pixel in
-   first-match mode, against the published counts; then with noise, pixels against whole grains,
-   which may or may not take the nearest name where they lie in no rule.
-2. The sample field of known minerals and misalignment: three clicked grains a mineral; strangers
-   and grains of two minerals are planted in it. Aligned by Grainsmith, and as it came. Then fields
-   with other contacts and blurs than those that mixed grains are looked for with.
+1. The rules of GeoMAC (Mimura & Akizawa 2025) on its garnet lherzolite, per pixel in first-match
+   mode, compared with the published counts; then with noise, per pixel and per grain, with and
+   without the nearest name for grains outside all rules.
+2. The sample field with known minerals and misalignment: three example grains per mineral, with
+   unknown and mixed grains, aligned by Grainsmith and not aligned. Then fields with other contacts
+   and blurs than those assumed in the search for mixed grains.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def geomac_grains(maps: dict[str, Any]) -> Any:
 def geomac(folder: Path) -> dict[str, Any]:
     """Run both experiments on GeoMAC's field."""
     maps = geomac_maps(folder)
-    found = classify_pixels(maps, geomac_rules("first"))
-    counts = dict(zip(PUBLISHED, np.bincount(found.ravel()).tolist(), strict=True))
+    results = classify_pixels(maps, geomac_rules("first"))
+    counts = dict(zip(PUBLISHED, np.bincount(results.ravel()).tolist(), strict=True))
     grains = geomac_grains(maps)
     clear = {element: ndimage.median_filter(values, 5) for element, values in maps.items()}
     truth = classify_pixels(clear, geomac_rules("best"))
@@ -109,11 +109,11 @@ def _noise(maps: Any, grains: Any, truth: Any, counts_px: float) -> dict[str, di
     `right_of_all_pct`, where a gap is right only as unknown.
     """
     drawn = [_noise_once(maps, grains, truth, counts_px, seed) for seed in NOISE_SEEDS]
-    found = {}
+    results = {}
     for way in drawn[0]:
         rows = pd.DataFrame([one[way] for one in drawn])
-        found[way] = {**rows.mean().to_dict(), "right_worst_pct": float(rows["right_pct"].min())}
-    return found
+        results[way] = {**rows.mean().to_dict(), "right_worst_pct": float(rows["right_pct"].min())}
+    return results
 
 
 def _noise_once(
@@ -132,28 +132,28 @@ def _noise_once(
         for column in ("mean", "error"):
             table[f"{element}_{column}"] *= grey_per_count
         table = table.drop(columns=f"{element}_counts")
-    found = {"pixels": _against(by_pixel, truth)}
+    results = {"pixels": _against(by_pixel, truth)}
     for gaps in ("nearest", "unknown"):
         naming = classify_by_rules(table, replace(rules, gaps=gaps))
         codes, unsure = np.zeros(grains.max() + 1, int), np.zeros(grains.max() + 1, bool)
         codes[naming.index] = [["unknown", *CRITERIA].index(name) for name in naming["mineral"]]
         unsure[naming.index] = naming["verdict"] == "unsure"
-        found[f"grains, gaps {gaps}"] = {
+        results[f"grains, gaps {gaps}"] = {
             **_against(codes[grains], truth),
             "unsure_pct": 100 * float(unsure[grains].mean()),
         }
-    return found
+    return results
 
 
-def _against(found: Any, truth: Any) -> dict[str, float]:
+def _against(results: Any, truth: Any) -> dict[str, float]:
     named = truth > 0
-    modes = dict(zip(CRITERIA, _modes(found), strict=True))
+    modes = dict(zip(CRITERIA, _modes(results), strict=True))
     return {
-        "right_pct": 100 * float((found == truth)[named].mean()),
-        "gap_named_pct": 100 * float((found > 0)[~named].mean()),
-        "right_of_all_pct": 100 * float((found == truth).mean()),
-        "unknown_pct": 100 * float((found == 0).mean()),
-        "mode_error": float(np.abs(_modes(found) - _modes(truth)).mean()),
+        "right_pct": 100 * float((results == truth)[named].mean()),
+        "gap_named_pct": 100 * float((results > 0)[~named].mean()),
+        "right_of_all_pct": 100 * float((results == truth).mean()),
+        "unknown_pct": 100 * float((results == 0).mean()),
+        "mode_error": float(np.abs(_modes(results) - _modes(truth)).mean()),
         **{f"{name}_pct": share for name, share in modes.items()},
         **{
             f"{name}_off": modes[name] - true
@@ -182,7 +182,7 @@ def sample(difficulty: Any, seed: int, *, aligned: bool, **off_model: Any) -> li
     two, strange = truth["planted"] == "mixed", truth["planted"] == "unknown"
     clicked = _clicked(truth, area)
     plain = ~two & ~strange & ~truth.index.isin(list(clicked))
-    found = {
+    results = {
         "mixed_planted": int(two.sum()),
         "mixed_found": int(mixed["mixed"][two].sum()),
         "mixed_found_pct": 100 * float(mixed["mixed"][two].mean()),
@@ -202,7 +202,7 @@ def sample(difficulty: Any, seed: int, *, aligned: bool, **off_model: Any) -> li
                 "right_area_pct": 100 * float(area[plain & right].sum() / area[plain].sum()),
                 "strangers_unknown_pct": 100
                 * float((naming["mineral"][strange] == "unknown").mean()),
-                **found,
+                **results,
             }
         )
     return rows

@@ -44,7 +44,7 @@ def drifted():
 def test_drift_within_a_scan_is_found_and_recorded(drifted):
     pytest.importorskip("SimpleITK")
     reference, counts, points, went = drifted
-    moving = [MovingImage(picture=counts, name="Si Ka", start=np.eye(3))]
+    moving = [MovingImage(image=counts, name="Si Ka", start=np.eye(3))]
     row = register_images(reference, moving, AlignSettings(refine="bspline")).rows[0]
     assert row.transform.verdict == "aligned"
     assert "with the recorded B-spline" in row.note
@@ -67,7 +67,7 @@ def test_a_plain_shift_has_no_bend(drifted):
     pytest.importorskip("SimpleITK")
     reference, *_ = drifted
     moved = ndimage.shift(reference, (2.4, -3.1), order=1, mode="nearest")
-    moving = [MovingImage(picture=255 - moved, name="XPL", start=np.eye(3))]
+    moving = [MovingImage(image=255 - moved, name="XPL", start=np.eye(3))]
     row = register_images(reference, moving, AlignSettings(refine="bspline")).rows[0]
     assert row.bend is None
     assert row.model == "shift"

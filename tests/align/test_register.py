@@ -203,7 +203,7 @@ def test_turn_and_zoom_are_found(degrees, zoom, settings):
     truth = np.linalg.inv(crop) @ matrix @ crop
     pictures = [counted(one[16:-16, 16:-16], 60, 9) for one in (grey, 255 - moving)]
     row = register_images(
-        pictures[0], [MovingImage(picture=pictures[1], name="XPL", start=np.eye(3))], settings
+        pictures[0], [MovingImage(image=pictures[1], name="XPL", start=np.eye(3))], settings
     ).rows[0]
     assert row.transform.verdict == "aligned"
     assert row.model == "similarity"
@@ -222,7 +222,7 @@ def test_colour_pictures_are_matched_by_their_outlines():
     crop = np.s_[16:-16, 16:-16]
     row = register_images(
         ppl[crop].astype(np.uint8),
-        [MovingImage(picture=xpl[crop].astype(np.uint8), name="XPL", start=np.eye(3))],
+        [MovingImage(image=xpl[crop].astype(np.uint8), name="XPL", start=np.eye(3))],
     ).rows[0]
     assert row.shift_px == pytest.approx((-2.5, 1.5), abs=0.2)
 

@@ -25,7 +25,7 @@ def pictures(linear, shift, seed=0):
 
 
 def placed(reference, counts, **settings):
-    moving = [MovingImage(picture=counts, name="Si Ka", start=np.eye(3))]
+    moving = [MovingImage(image=counts, name="Si Ka", start=np.eye(3))]
     return register_images(reference, moving, AlignSettings(**settings)).rows[0]
 
 

@@ -1,4 +1,4 @@
-"""Roughly where one set of images lies on another: all shifts, and turns where they fail."""
+"""Search all shifts, and rotations and scales if shifts fail, for a coarse registration."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from grainsmith.align.landmarks import Matrix
     from grainsmith.align.settings import AlignSettings
 
-_WINDOW = 24  # blocks around a peak over which its height is judged
+_WINDOW = 24  # blocks around a peak for its significance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where images lie on the reference, and how sure that is.
+    """Transform of images to the reference, with its evidence.
 
     Attributes
     ----------
     matrix : (3, 3) float array
-        From the grid of the moving images to that of the reference (both have its shape).
+        From the grid of the moving images to that of the reference (with the same shape).
     peak : Peak
-        The evidence of all images together; its shift is in coarse blocks.
+        Combined evidence of all images; its shift is in coarse blocks.
     model : str
         "shift", "similarity" or "affine".
     misfit_px : float
-        Median distance of the tiles from the transform, in pixels of the reference; NaN where too
-        few tiles could be judged.
+        Median distance of the tiles from the transform, in pixels of the reference; NaN if too few
+        tiles are conclusive.
     note : str
-        What the user should know of how it was found.
+        Remark for the user.
     bend : DisplacementField or None
-        What is off beyond the matrix, where it was asked for and found.
+        Displacements beyond the matrix, if requested and placement.
     """
 
     matrix: Matrix
@@ -53,11 +53,11 @@ class Placement:
 
 
 Pairs = Sequence[tuple[Pyramid, Pyramid]]
-"""Reference and moving, several of each where they share one transform."""
+"""Pairs of reference and moving image that share one transform."""
 
 
 def is_convincing(peak: Peak, settings: AlignSettings) -> bool:
-    """Return whether evidence is good enough to move an image by it."""
+    """Return whether the evidence is sufficient to move an image."""
     return (
         not peak.at_edge
         and peak.z >= settings.accept_z
@@ -68,16 +68,16 @@ def is_convincing(peak: Peak, settings: AlignSettings) -> bool:
 def information_surfaces(
     pairs: Pairs, matrix: Matrix | None = None, *, step: int = 1
 ) -> list[Surface]:
-    """Return the mutual information of each pair for all shifts.
+    """Compute the mutual information of each pair for all shifts.
 
     Parameters
     ----------
     pairs : sequence of (Pyramid, Pyramid)
         Reference and moving.
     matrix : (3, 3) float array, optional
-        Applied to the moving images first, on the grid of the reference.
+        Transform of the moving images on the grid of the reference, applied first.
     step : int
-        Of the pyramids.
+        Step of the pyramids.
     """
     factor, first = pairs[0][0].steps[step]
     reach = largest_shift(first.shape)
@@ -92,28 +92,28 @@ def information_surfaces(
 
 
 def largest_shift(shape: tuple[int, ...], most_blocks: int = 0) -> tuple[int, int]:
-    """Return the largest shift that is tried, in blocks: half the field, or no more than a most."""
+    """Return the largest shift in blocks: half the field, but at most `most_blocks`."""
     most = most_blocks or max(shape)
     return min(shape[0] // 2, most), min(shape[1] // 2, most)
 
 
 def combined_peak(surfaces: Sequence[Surface], limit_blocks: float = np.inf) -> tuple[Peak, float]:
-    """Return the highest peak of a sum of surfaces, and its height in nats.
+    """Find the highest peak of a sum of surfaces, and its height in nats.
 
-    Mutual information times the number of pixels is a log-likelihood, so that independent
-    images add up.
+    Mutual information times the number of pixels is a log-likelihood, which is additive over
+    independent images.
 
     Parameters
     ----------
     surfaces : sequence of arrays
         From `information_surfaces`.
     limit_blocks : float
-        Larger shifts are not allowed; yet a higher peak there is a rival.
+        Largest allowed shift; higher peaks beyond still count as rivals.
 
     Returns
     -------
     Peak, float
-        The z of the peak is that of its neighbourhood; its rival may lie anywhere.
+        z is relative to the neighbourhood of the peak; the runner-up may be anywhere.
     """
     surface: Surface = np.sum(surfaces, axis=0)
     middle = [n // 2 for n in surface.shape]
@@ -122,7 +122,7 @@ def combined_peak(surfaces: Sequence[Surface], limit_blocks: float = np.inf) -> 
     best, everywhere = find_peak(allowed), find_peak(surface)
     y, x = middle[0] + round(best.dy_px), middle[1] + round(best.dx_px)
     near = find_peak(surface[_window(y, surface.shape[0]), _window(x, surface.shape[1])])
-    # The rival counts in the same measure: by its share of the height of the best peak of all.
+    # The runner-up is scaled relative to the highest peak of the whole surface.
     is_best = round(best.dy_px) == round(everywhere.dy_px) and round(best.dx_px) == round(
         everywhere.dx_px
     )
@@ -137,71 +137,69 @@ def _window(centre: int, length: int) -> slice:
 
 
 def shift_in_blocks(shift_px: float, factor: int) -> float:
-    """Return a largest shift in blocks; 0 px stands for any."""
+    """Convert a largest shift to blocks; 0 px = unlimited."""
     return shift_px / factor if shift_px else np.inf
 
 
 def to_block_matrix(matrix: Matrix, factor: int) -> Matrix:
-    """Return a transform of pixels as one of blocks of factor x factor pixels."""
+    """Convert a transform of pixels to blocks of factor x factor pixels."""
     to_pixels = np.diag([factor, factor, 1.0])
     to_pixels[:2, 2] = (factor - 1) / 2
     return np.asarray(np.linalg.inv(to_pixels) @ matrix @ to_pixels)
 
 
 def to_pixel_matrix(matrix: Matrix, factor: int) -> Matrix:
-    """Return a transform of blocks as one of pixels."""
+    """Convert a transform of blocks to pixels."""
     to_pixels = np.diag([factor, factor, 1.0])
     to_pixels[:2, 2] = (factor - 1) / 2
     return np.asarray(to_pixels @ matrix @ np.linalg.inv(to_pixels))
 
 
-def _moved(picture: Bytes, matrix: Matrix) -> Bytes:
+def _moved(image: Bytes, matrix: Matrix) -> Bytes:
     back = np.linalg.inv(matrix)
     moved: Bytes = ndimage.affine_transform(
-        picture, back[:2, :2], back[:2, 2], order=0, mode="constant", cval=NO_LEVEL
+        image, back[:2, :2], back[:2, 2], order=0, mode="constant", cval=NO_LEVEL
     )
     return moved
 
 
-def search_shifts_and_turns(
-    pairs: Pairs, surfaces: Sequence[Surface], settings: AlignSettings
-) -> Placement:
-    """Return roughly where the moving images lie on the reference, all by one transform.
+def search_coarse(pairs: Pairs, surfaces: Sequence[Surface], settings: AlignSettings) -> Placement:
+    """Find a coarse transform of all moving images to the reference.
 
     Parameters
     ----------
     pairs : sequence of (Pyramid, Pyramid)
         Reference and moving.
     surfaces : sequence of arrays
-        Their `information_surfaces`.
+        Result of `information_surfaces`.
     settings : AlignSettings
-        What is tried.
+        Search range.
 
     Returns
     -------
     Placement
-        A shift; with turn and zoom where a shift alone does not convince.
+        A shift, with rotation and scale if a shift alone is not convincing.
     """
     factor = pairs[0][0].steps[1][0]
     peak = combined_peak(surfaces, shift_in_blocks(settings.max_shift_px, factor))[0]
     start = shift_matrix(peak.dy_px * factor, peak.dx_px * factor)
-    found = Placement(matrix=start, peak=peak)
+    placement = Placement(matrix=start, peak=peak)
     if settings.model == "shift" or is_convincing(peak, settings):
-        return found
-    return _turned(pairs, found, settings)
+        return placement
+    return _search_rotations(pairs, placement, settings)
 
 
 def shift_matrix(dy: float, dx: float) -> Matrix:
-    """Return a pure shift."""
+    """Return the matrix of a shift."""
     matrix = np.eye(3)
     matrix[:2, 2] = dy, dx
     return matrix
 
 
-def _turned(pairs: Pairs, unturned: Placement, settings: AlignSettings) -> Placement:
-    """Return the best of all turns and zooms that are allowed, or what was found without."""
+def _search_rotations(pairs: Pairs, shifted: Placement, settings: AlignSettings) -> Placement:
+    """Search all allowed rotations and scales; fall back to the given shift."""
     factor, first = pairs[0][0].steps[0]
-    best, best_height = unturned.matrix, -np.inf
+    best, best_height = shifted.matrix, -np.inf
 
     def try_all(matrices: Iterable[Matrix]) -> None:
         nonlocal best, best_height
@@ -212,22 +210,22 @@ def _turned(pairs: Pairs, unturned: Placement, settings: AlignSettings) -> Place
                 best = shift_matrix(peak.dy_px * factor, peak.dx_px * factor) @ matrix
                 best_height = height
 
-    try_all(_turns(first.shape, factor, settings))
-    try_all(list(_finer_turns(first.shape, factor, best)))
+    try_all(_rotations(first.shape, factor, settings))
+    try_all(list(_finer_rotations(first.shape, factor, best)))
     step = pairs[0][0].steps[1][0]
     limit = shift_in_blocks(settings.max_shift_px, step)
     peak = combined_peak(information_surfaces(pairs, best), limit)[0]
     matrix = shift_matrix(peak.dy_px * step, peak.dx_px * step) @ best
     turned = Placement(matrix=matrix, peak=peak, model="similarity")
-    return turned if is_convincing(peak, settings) else unturned
+    return turned if is_convincing(peak, settings) else shifted
 
 
 def _step_rad(shape: tuple[int, ...]) -> float:
-    """Return the turn that moves what lies half way to the edge by a block and a half."""
+    """Return the rotation that moves points halfway to the edge by 1.5 blocks."""
     return 6.0 / max(shape)
 
 
-def _turns(shape: tuple[int, ...], factor: int, settings: AlignSettings) -> Iterable[Matrix]:
+def _rotations(shape: tuple[int, ...], factor: int, settings: AlignSettings) -> Iterable[Matrix]:
     step = _step_rad(shape)
     most = np.radians(settings.max_rotation_deg)
     angles = np.arange(-np.floor(most / step), np.floor(most / step) + 1) * step
@@ -238,7 +236,7 @@ def _turns(shape: tuple[int, ...], factor: int, settings: AlignSettings) -> Iter
             yield _about_centre(angle, factor_of_zoom, shape, factor)
 
 
-def _finer_turns(shape: tuple[int, ...], factor: int, matrix: Matrix) -> Iterable[Matrix]:
+def _finer_rotations(shape: tuple[int, ...], factor: int, matrix: Matrix) -> Iterable[Matrix]:
     half = _step_rad(shape) / 2
     for angle in (-half, 0, half):
         for zoom in (-half, 0, half):

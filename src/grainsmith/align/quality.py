@@ -1,4 +1,4 @@
-"""From what was found for each pass to a verdict for each image."""
+"""Decide for each image whether its registration is reliable."""
 
 from __future__ import annotations
 
@@ -29,16 +29,18 @@ if TYPE_CHECKING:
     from grainsmith.align.settings import AlignSettings
 
 NO_PEAK = Peak(dy_px=0.0, dx_px=0.0, z=0.0, runner_up=0.0, at_edge=False)
-"""Of images that show nothing."""
+"""Peak of images without contrast."""
 
-_UNSURE_SHARE = 0.75  # of the evidence asked for: enough to tell the user, not to move a map
-_CLOSES_WITHIN_PX = 1.5
-_SEEN_PX = 1.0
+_UNSURE_SHARE = 0.75  # of the required evidence: reported, but maps are not moved
+_MAX_RESIDUAL_PX = 1.5  # between the positions of maps and the offsets of their pairs
+_MAX_MISFIT_PX = 1.0
+_MIN_PAIRS = 2  # that outvote the reference
+_CONTRADICTED = "its pairs with other maps contradict it by {:.1f} px"
 
 
 @dataclass(slots=True)
 class Evidence:
-    """What one image shows of the reference, by itself."""
+    """Evidence of a single image for its registration."""
 
     pairs: Pairs
     surfaces: list[Surface] = field(default_factory=list)
@@ -46,11 +48,11 @@ class Evidence:
 
     @property
     def is_flat(self) -> bool:
-        """True where there is nothing to be seen in it, or in the reference."""
+        """Whether the image or the reference has no contrast."""
         return any(a.is_flat or b.is_flat for a, b in self.pairs)
 
-    def look(self, settings: AlignSettings) -> None:
-        """Try all shifts."""
+    def measure(self, settings: AlignSettings) -> None:
+        """Compute the mutual information for all shifts."""
         if not self.is_flat:
             self.surfaces = information_surfaces(self.pairs)
             limit = shift_in_blocks(settings.max_shift_px, self.pairs[0][0].steps[1][0])
@@ -58,20 +60,20 @@ class Evidence:
 
 
 class Verdicts:
-    """Weigh the places of all passes against one another, then say what becomes of each image.
+    """Check the placements of all passes against each other, and decide on each image.
 
     Parameters
     ----------
     shape : (int, int)
-        Of the reference.
+        Shape of the reference.
     links : sequence of PairOffset
-        What the pairs of images say.
+        Measured offsets between pairs of images.
     passes : (N,) int array
-        The number of the pass of each image; -1 where nothing tells.
-    found : dict of int to Found
-        Where each pass lies.
+        Pass of each image; -1 = unknown.
+    placements : dict of int to Placement
+        Placement of each pass.
     settings : AlignSettings
-        What evidence counts.
+        Required evidence.
     """
 
     def __init__(
@@ -79,38 +81,40 @@ class Verdicts:
         shape: tuple[int, int],
         links: Sequence[PairOffset],
         passes: npt.NDArray[np.int64],
-        found: dict[int, Placement],
+        placements: dict[int, Placement],
         settings: AlignSettings,
     ) -> None:
         self._shape, self._settings, self._passes = shape, settings, passes
         self._links = [link for link in links if link.holds]
-        self._found = dict(found)
-        self._notes = {number: one.note for number, one in found.items()}
-        self._verdicts = {number: self._verdict(one) for number, one in found.items()}
-        self._doubt_what_does_not_close()
-        self._doubt_what_may_be_turned()
+        self._placements = dict(placements)
+        self._notes = {number: placement.note for number, placement in placements.items()}
+        self._verdicts = {n: self._verdict(placement) for n, placement in placements.items()}
+        self._check_pairs()
+        self._check_rotation()
 
     def row(
         self, number: int, names: Sequence[str], name: str, start: Matrix, evidence: Evidence
     ) -> MapRegistration:
-        """Return the row of one image.
+        """Return the result of one image.
 
         Parameters
         ----------
         number : int
-            Of the image.
+            Index of the image.
         names : sequence of str
-            Of the passes.
+            Names of the passes.
         name : str
-            Of the image.
+            Name of the image.
         start : (3, 3) float array
-            Where it lay.
+            Initial transform.
         evidence : Evidence
-            What it shows by itself.
+            Evidence of the image itself.
         """
         group = int(self._passes[number])
-        known = self._found.get(group)
-        verdict = self._verdict_of(number, evidence)
+        known = self._placements.get(group)
+        residual = self._residual_px(number)
+        contradicted = residual > self._max_residual_px(number)
+        verdict = "unsure" if contradicted else self._verdict_of(number, evidence)
         moves = verdict in ("aligned", "inherited") and known is not None
         matrix = known.matrix if moves and known else np.eye(3)
         alone = int(np.count_nonzero(self._passes == group)) == 1
@@ -123,21 +127,23 @@ class Verdicts:
             shape=self._shape,
             model=known.model if moves and known else "",
             group_z=known.peak.z if known else 0.0,
-            residual_px=self._residual_px(number),
+            residual_px=residual,
             misfit_px=known.misfit_px if moves and known else float("nan"),
             bend=known.bend if moves and known else None,
-            note=self._notes.get(group, "") or _note(verdict, evidence, known),
+            note=_CONTRADICTED.format(residual)
+            if contradicted
+            else self._notes.get(group, "") or _note(verdict, evidence, known),
         )
 
-    def _verdict(self, found: Placement) -> str:
-        if is_convincing(found.peak, self._settings):
+    def _verdict(self, placement: Placement) -> str:
+        if is_convincing(placement.peak, self._settings):
             return "aligned"
         lower = replace(
             self._settings,
             accept_z=max(5.0, self._settings.accept_z * _UNSURE_SHARE),
             accept_ratio=max(1.5, self._settings.accept_ratio * _UNSURE_SHARE),
         )
-        return "unsure" if is_convincing(found.peak, lower) else "not aligned"
+        return "unsure" if is_convincing(placement.peak, lower) else "not aligned"
 
     def _verdict_of(self, number: int, evidence: Evidence) -> str:
         group = int(self._passes[number])
@@ -149,13 +155,13 @@ class Verdicts:
         return "inherited" if verdict == "aligned" and not (speaks or alone) else verdict
 
     def _shift_of(self, number: int) -> npt.NDArray[np.float64]:
-        """Return how far a pass moves the middle of the field, (dy, dx)."""
+        """Return the shift of the centre of the field by a pass, (dy, dx)."""
         centre = (np.array(self._shape, dtype=float) - 1) / 2
-        matrix = self._found[number].matrix
+        matrix = self._placements[number].matrix
         return np.asarray(matrix[:2, :2] @ centre + matrix[:2, 2] - centre)
 
     def _between(self, ours: int, theirs: int) -> Points:
-        """Return the shifts of one pass against another, by their pairs: (N, 3) with z."""
+        """Return the shifts between two passes by their pairs: (N, 3), with z."""
         rows = [
             sign * np.array([link.dy_px, link.dx_px, sign * link.z])
             for link in self._links
@@ -167,62 +173,73 @@ class Verdicts:
     def _sure(self) -> list[int]:
         return [number for number, verdict in self._verdicts.items() if verdict == "aligned"]
 
-    def _doubt_what_does_not_close(self) -> None:
-        """Doubt the weaker of two passes whose pairs contradict their places."""
+    def _check_pairs(self) -> None:
+        """Mark the weaker of two passes as unsure if their pairs contradict their placements."""
         sure = self._sure()
         for first, second in ((a, b) for a in sure for b in sure if a < b):
             rows = self._between(first, second)
-            if len(rows) < 2:
+            if len(rows) < _MIN_PAIRS:
                 continue
             apart = self._shift_of(second) - self._shift_of(first)
             gap = float(np.hypot(*(np.median(rows[:, :2], axis=0) - apart)))
-            turned = self._corners_px(self._found[first], self._found[second])
-            # Pairs know shifts only: of passes that are turned they tell no better than the turn.
-            if gap > _CLOSES_WITHIN_PX + turned:
-                weaker = min(first, second, key=lambda number: self._found[number].peak.z)
+            turned = self._corners_px(self._placements[first], self._placements[second])
+            # Pairs measure shifts only, which are uncertain by the relative rotation.
+            if gap > _MAX_RESIDUAL_PX + turned:
+                weaker = min(first, second, key=lambda number: self._placements[number].peak.z)
                 self._verdicts[weaker] = "unsure"
-                self._notes[weaker] = f"its pairs with other maps contradict it by {gap:.1f} px"
+                self._notes[weaker] = _CONTRADICTED.format(gap)
 
-    def _doubt_what_may_be_turned(self) -> None:
-        """Doubt a plain shift that no tile could check where another pass is turned."""
+    def _check_rotation(self) -> None:
+        """Mark unverified shifts as unsure if another pass is rotated."""
         straight = Placement(matrix=np.eye(3), peak=NO_PEAK)
-        turned = [self._corners_px(self._found[number], straight) for number in self._sure()]
+        turned = [self._corners_px(self._placements[number], straight) for number in self._sure()]
         for number in self._sure():
-            unchecked = np.isnan(self._found[number].misfit_px)
-            if unchecked and self._settings.model == "auto" and max(turned) > _SEEN_PX:
+            unchecked = np.isnan(self._placements[number].misfit_px)
+            if unchecked and self._settings.model == "auto" and max(turned) > _MAX_MISFIT_PX:
                 self._verdicts[number] = "unsure"
-                self._notes[number] = "shows too little to tell whether it is turned as others are"
+                self._notes[number] = "shows too little to tell whether it is rotated like others"
 
     def _corners_px(self, first: Placement, second: Placement) -> float:
-        """Return how far two places differ at the corners of the field, their shift apart."""
+        """Return the difference of two placements at the corners, without their shift."""
         difference = first.matrix[:2, :2] - second.matrix[:2, :2]
         half = np.array(self._shape, dtype=float) / 2
         return float(np.hypot(*(np.abs(difference) @ half)))
 
+    def _max_residual_px(self, number: int) -> float:
+        """Return the residual up to which pairs agree with the placements."""
+        links = [link for link in self._links if number in (link.first, link.second)]
+        if len(links) < _MIN_PAIRS:
+            return np.inf
+        passes = [int(self._passes[end]) for link in links for end in (link.first, link.second)]
+        placements = [self._placements[n] for n in passes if n in self._placements]
+        own = self._placements.get(int(self._passes[number]))
+        # Pairs measure shifts only, which are uncertain by the relative rotation.
+        return _MAX_RESIDUAL_PX + max(
+            (self._corners_px(own, other) for other in placements if own is not None), default=0.0
+        )
+
     def _residual_px(self, number: int) -> float:
-        """Return the median contradiction of the pairs of a map with the places given."""
+        """Return the median residual between the pairs of a map and the placements."""
         gaps = []
         for link in self._links:
             ends = (link.first, link.second)
-            if number in ends and all(self._passes[end] in self._found for end in ends):
+            if number in ends and all(self._passes[end] in self._placements for end in ends):
                 ours, theirs = (self._shift_of(int(self._passes[end])) for end in ends)
                 gaps.append(np.hypot(*(theirs - ours - (link.dy_px, link.dx_px))))
         return float(np.median(gaps)) if gaps else float("nan")
 
 
-def _note(verdict: str, evidence: Evidence, found: Placement | None) -> str:
-    if found is None:
-        return "its pass could not be told: choose one"
+def _note(verdict: str, evidence: Evidence, placement: Placement | None) -> str:
+    if placement is None:
+        return "its pass is unknown: choose one"
     if evidence.is_flat:
-        return "shows nothing"
+        return "has no contrast"
     if verdict == "inherited":
-        return "shows too little by itself: goes with its pass"
+        return "shows too little by itself: moved with its pass"
     if verdict != "aligned":
         factor = evidence.pairs[0][0].steps[1][0]
-        dy, dx = found.peak.dy_px * factor, found.peak.dx_px * factor
-        return f"weak evidence for ({dy:+.0f}, {dx:+.0f}) px: not moved; nudge it, or set points"
-    if found.misfit_px > _SEEN_PX:
-        return (
-            f"its tiles are off by {found.misfit_px:.1f} px: noise, or a misfit that is not rigid"
-        )
+        dy, dx = placement.peak.dy_px * factor, placement.peak.dx_px * factor
+        return f"weak evidence for ({dy:+.0f}, {dx:+.0f}) px: not moved; correct it by hand"
+    if placement.misfit_px > _MAX_MISFIT_PX:
+        return f"its tiles are off by {placement.misfit_px:.1f} px: noise, or distortion"
     return ""

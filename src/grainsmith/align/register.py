@@ -1,4 +1,4 @@
-"""Place maps on a reference: every pass by one transform, with a verdict for every map."""
+"""Register maps to a reference: one transform per pass, one verdict per map."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from grainsmith.align.coarse_search import (
     Placement,
     information_surfaces,
     is_convincing,
-    search_shifts_and_turns,
+    search_coarse,
     shift_matrix,
 )
 from grainsmith.align.preprocess import comparison_views
@@ -29,8 +29,6 @@ from grainsmith.parallel import map_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 from grainsmith.align.quality import NO_PEAK, Evidence, Verdicts
 from grainsmith.align.refine import NOTICEABLE, evidence_at
 
@@ -41,25 +39,25 @@ if TYPE_CHECKING:
     from grainsmith.data import Image, OnProgress
 
 
-_MOST_TELLING = 3  # maps of each of two passes that are compared
-_BESIDE_PX = 8
+_MAPS_COMPARED = 3  # maps of each of two passes with the most evidence
+_OFFSET_PX = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MovingImage:
-    """An image to be placed.
+    """Image to register.
 
     Attributes
     ----------
-    picture : (Y, X) or (Y, X, 3) array
-        In its own pixels; NaN where nothing was measured.
+    image : (Y, X) or (Y, X, 3) array
+        Image in its own pixels; NaN = not measured.
     name : str
-        As the table shall call it.
+        Name in the result.
     start : (3, 3) float array
-        Where it lies by what its file says: from its pixels to those of the reference.
+        Initial transform from its pixels to pixels of the reference.
     """
 
-    picture: Image
+    image: Image
     name: str
     start: Matrix
 
@@ -73,38 +71,37 @@ def register_images(
     pixel_size_um: float = 0.0,
     on_progress: OnProgress = no_progress,
 ) -> RegistrationResult:
-    """Find where images of one field lie on a reference.
+    """Register images of one field to a reference.
 
-    Images of one pass share a transform, found from the evidence of all of them together; one
-    that shows too little to be found by itself goes with its pass. Nothing is resampled, and none
-    of the arrays is changed.
+    Images of one pass share a transform, estimated from their combined evidence; images with too
+    little evidence inherit that of their pass. Nothing is resampled, and no array is changed.
 
     Parameters
     ----------
     reference : (Y, X) or (Y, X, 3) array
-        The image that stays: the sharpest, mostly the BSE image without its data bar.
+        Fixed image, usually the BSE image without its data bar.
     moving : sequence of MovingImage
         Element maps, or other images of the same field.
     settings : AlignSettings
-        What is tried, and what evidence is asked for.
+        Search range and required evidence.
     groups : sequence of str
-        The pass of each image, where it is known; empty = found from the images.
+        Pass of each image; empty = determined from the images.
     pixel_size_um : float
-        Side of a pixel of the reference; 0 = unknown.
+        Pixel size of the reference; 0 = unknown.
     on_progress : callable
-        Called as on_progress(done, total); what it raises stops the work.
+        Called as on_progress(done, total); an exception stops the work.
 
     Returns
     -------
-    Alignment
-        One row an image, in their order.
+    RegistrationResult
+        One row per image, in order.
 
     Raises
     ------
     ValueError
-        `groups` has another length than `moving`.
+        `groups` and `moving` differ in length.
     GrainsmithError
-        A refinement is asked for that is not installed.
+        The requested refinement is not installed.
     """
     settings = settings or AlignSettings()
     require_simpleitk(settings)
@@ -115,36 +112,36 @@ def register_images(
     steps = _Steps(2 * len(moving) + len(moving) * (len(moving) - 1) // 2 + 1, on_progress)
     evidence = [Evidence(pairs=pairs) for pairs in _all_pairs(reference, moving, steps)]
 
-    def look(one: Evidence) -> None:
-        one.look(settings)
-        steps.one_more()
+    def measure(image: Evidence) -> None:
+        image.measure(settings)
+        steps.advance()
 
-    map_threads(look, evidence)
-    links = measure_pair_offsets([one.pairs[0][1] for one in evidence], settings, steps.one_more)
+    map_threads(measure, evidence)
+    links = measure_pair_offsets([image.pairs[0][1] for image in evidence], settings, steps.advance)
     if groups:
         names = list(dict.fromkeys(groups))
         passes = np.array([names.index(name) for name in groups])
-        found = _locate_all(evidence, passes, settings)
+        placements = _locate_all(evidence, passes, settings)
     else:
-        passes, found = _passes_found(links, evidence, settings)
-        names = [f"pass {number + 1}" for number in range(len(found))]
-    steps.one_more()
+        passes, placements = _find_passes_and_placements(links, evidence, settings)
+        names = [f"pass {number + 1}" for number in range(len(placements))]
+    steps.advance()
     shape = (reference.shape[0], reference.shape[1])
-    verdicts = Verdicts(shape, links, passes, found, settings)
+    verdicts = Verdicts(shape, links, passes, placements, settings)
     rows = [
-        verdicts.row(number, names, one.name, one.start, evidence[number])
-        for number, one in enumerate(moving)
+        verdicts.row(number, names, image.name, image.start, evidence[number])
+        for number, image in enumerate(moving)
     ]
     return RegistrationResult(rows=tuple(rows), pixel_size_um=pixel_size_um)
 
 
 class _Steps:
-    """Count the steps of the work; threads may share it."""
+    """Thread-safe progress counter."""
 
     def __init__(self, total: int, on_progress: OnProgress) -> None:
         self._count, self._total, self._on_progress = count(1), total, on_progress
 
-    def one_more(self) -> None:
+    def advance(self) -> None:
         self._on_progress(next(self._count), self._total)
 
 
@@ -152,81 +149,82 @@ def _all_pairs(reference: Image, moving: Sequence[MovingImage], steps: _Steps) -
     shape = (reference.shape[0], reference.shape[1])
     fixed = [build_pyramid(view, shape, np.eye(3)) for view in comparison_views(reference)]
 
-    def one(picture: MovingImage) -> Pairs:
+    def build(moving_image: MovingImage) -> Pairs:
         views = [
-            build_pyramid(view, shape, picture.start) for view in comparison_views(picture.picture)
+            build_pyramid(view, shape, moving_image.start)
+            for view in comparison_views(moving_image.image)
         ]
-        steps.one_more()
+        steps.advance()
         if len(views) == len(fixed):
             return list(zip(fixed, views, strict=True))
         return [(ours, theirs) for ours in fixed for theirs in views]
 
-    return map_threads(one, moving)
+    return map_threads(build, moving)
 
 
-def _passes_found(
+def _find_passes_and_placements(
     links: Sequence[PairOffset], evidence: Sequence[Evidence], settings: AlignSettings
 ) -> tuple[npt.NDArray[np.int64], dict[int, Placement]]:
-    """Return the number of the pass of each image (-1 where nothing tells), and their places."""
+    """Determine the pass of each image (-1 = unknown) and the placement of each pass."""
     passes = find_passes(links, len(evidence), settings.same_pass_px)
-    # An image that no other tells of, but the reference does, is a pass of its own.
-    for number, one in enumerate(evidence):
-        alone = passes[number] < 0 and is_convincing(one.peak, settings)
+    # An image without conclusive pairs, but with evidence of its own, is a separate pass.
+    for number, image in enumerate(evidence):
+        alone = passes[number] < 0 and is_convincing(image.peak, settings)
         if alone or len(evidence) == 1:
             passes[number] = passes.max() + 1
-    found = _locate_all(evidence, passes, settings)
-    passes, found = _merged(evidence, passes, found, settings)
-    found = _placed_by_others(evidence, passes, found, settings)
-    if len(found) == 1:  # one that shows nothing belongs to the pass of all the others
-        passes = np.where(passes < 0, next(iter(found)), passes)
-    return _renumbered(passes, found)
+    placements = _locate_all(evidence, passes, settings)
+    passes, placements = _merged(evidence, passes, placements, settings)
+    placements = _placed_by_others(evidence, passes, placements, settings)
+    if len(placements) == 1:  # images without evidence belong to the only pass
+        passes = np.where(passes < 0, next(iter(placements)), passes)
+    return _renumbered(passes, placements)
 
 
 def _merged(
     evidence: Sequence[Evidence],
     passes: npt.NDArray[np.int64],
-    found: dict[int, Placement],
+    placements: dict[int, Placement],
     settings: AlignSettings,
 ) -> tuple[npt.NDArray[np.int64], dict[int, Placement]]:
-    """Join passes, two at a time, where one lies as well at the place of the other.
+    """Merge pairs of passes if one fits as well at the placement of the other.
 
-    Offsets of noisy or turned maps scatter; what counts is whether a place is contradicted.
+    The offsets of noisy or rotated maps scatter; passes differ only if the evidence does.
     """
-    passes, found = passes.copy(), dict(found)
+    passes, placements = passes.copy(), dict(placements)
     known: dict[tuple[int, int], float] = {}
     while True:
-        losses = _losses(evidence, passes, found, settings, known)
+        losses = _losses(evidence, passes, placements, settings, known)
         if not losses or min(losses.values()) >= NOTICEABLE:
-            return passes, found
+            return passes, placements
         number, other = min(losses, key=lambda ends: losses[ends])
         passes[passes == number] = other
-        del found[number]
+        del placements[number]
         known = {ends: loss for ends, loss in known.items() if not {number, other} & set(ends)}
         members = [evidence[n] for n in range(len(passes)) if passes[n] == other]
-        found[other] = _locate(members, settings)
+        placements[other] = _locate(members, settings)
 
 
 def _placed_by_others(
     evidence: Sequence[Evidence],
     passes: npt.NDArray[np.int64],
-    found: dict[int, Placement],
+    placements: dict[int, Placement],
     settings: AlignSettings,
 ) -> dict[int, Placement]:
-    """Place a pass that the reference does not tell of by the maps of a pass of which it does."""
-    result = dict(found)
+    """Place passes without evidence in the reference by their pairs with placed passes."""
+    result = dict(placements)
     only_shifts = replace(settings, model="shift" if settings.model == "auto" else settings.model)
-    sure = [number for number, one in found.items() if is_convincing(one.peak, settings)]
-    for number in [one for one in found if one not in sure]:
-        for other in sorted(sure, key=lambda one: -found[one].peak.z):
+    sure = [n for n, placement in placements.items() if is_convincing(placement.peak, settings)]
+    for number in [n for n in placements if n not in sure]:
+        for other in sorted(sure, key=lambda n: -placements[n].peak.z):
             pairs = _pairs_between(evidence, passes, other, number)
             if not pairs:
                 continue
-            between = search_shifts_and_turns(pairs, information_surfaces(pairs), only_shifts)
+            between = search_coarse(pairs, information_surfaces(pairs), only_shifts)
             if is_convincing(between.peak, settings):
                 between = refine_placement(pairs, between, settings)
-                matrix = found[other].matrix @ between.matrix
+                matrix = placements[other].matrix @ between.matrix
                 note = "placed by its pairs with the maps of another pass"
-                # Without a look at the tiles a turn between the passes would go unseen.
+                # Without conclusive tiles, a rotation between the passes could not be detected.
                 if np.isfinite(between.misfit_px):
                     result[number] = replace(between, matrix=matrix, note=note)
                     break
@@ -234,15 +232,15 @@ def _placed_by_others(
 
 
 def _pairs_between(
-    evidence: Sequence[Evidence], passes: npt.NDArray[np.int64], ours: int, theirs: int
+    evidence: Sequence[Evidence], passes: npt.NDArray[np.int64], first_pass: int, second_pass: int
 ) -> list[tuple[Pyramid, Pyramid]]:
-    """Return pairs of the most telling maps of two passes."""
+    """Return pairs of the maps with the most evidence of two passes."""
     first, second = (
         sorted(
-            (one for one, number in zip(evidence, passes, strict=True) if number == wanted),
-            key=lambda one: -one.peak.z,
-        )[:_MOST_TELLING]
-        for wanted in (ours, theirs)
+            (image for image, number in zip(evidence, passes, strict=True) if number == wanted),
+            key=lambda image: -image.peak.z,
+        )[:_MAPS_COMPARED]
+        for wanted in (first_pass, second_pass)
     )
     return [
         (a.pairs[0][1], b.pairs[0][1])
@@ -255,60 +253,60 @@ def _pairs_between(
 def _losses(
     evidence: Sequence[Evidence],
     passes: npt.NDArray[np.int64],
-    found: dict[int, Placement],
+    placements: dict[int, Placement],
     settings: AlignSettings,
     known: dict[tuple[int, int], float],
 ) -> dict[tuple[int, int], float]:
-    """Return how much evidence a pass loses at the place of another one, in nats.
+    """Compute the evidence in nats that a pass loses at the placement of another one.
 
-    What is `known` of two passes is not asked again; of a pass with itself that is its evidence.
+    `known` caches the losses; the entry of a pass with itself is its own evidence.
     """
-    sure = [number for number, one in found.items() if is_convincing(one.peak, settings)]
+    sure = [n for n, placement in placements.items() if is_convincing(placement.peak, settings)]
     losses = {}
-    for number in found:
+    for number in placements:
         pairs = _pairs_of(evidence, passes, number)
-        for other in (one for one in sure if one != number and pairs):
+        for other in (n for n in sure if n != number and pairs):
             if (number, number) not in known:
-                known[number, number] = evidence_at(pairs, found[number].matrix)
+                known[number, number] = evidence_at(pairs, placements[number].matrix)
             if (number, other) not in known:
                 known[number, other] = _loss(
-                    pairs, known[number, number], found[other], number in sure
+                    pairs, known[number, number], placements[other], number in sure
                 )
             losses[number, other] = known[number, other]
     return losses
 
 
-def _loss(pairs: Pairs, own: float, there: Placement, is_sure: bool) -> float:
-    """Return how much less than their own images tell there; infinite where they tell nothing."""
-    # Noise fits anywhere: what does not convince must tell that place from near by.
-    if not is_sure and not _stands_out(pairs, there.matrix):
+def _loss(pairs: Pairs, own_evidence: float, other: Placement, is_sure: bool) -> float:
+    """Compute the evidence lost at another placement; infinite if it is not significant there."""
+    # Noise fits anywhere: unsure passes must prefer the placement to its surroundings.
+    if not is_sure and not _stands_out(pairs, other.matrix):
         return np.inf
-    return own - evidence_at(pairs, there.matrix)
+    return own_evidence - evidence_at(pairs, other.matrix)
 
 
 def _stands_out(pairs: Pairs, matrix: Matrix) -> bool:
-    """Return whether images tell more at a place than a little beside it."""
-    beside = [
+    """Return whether the evidence at a transform is higher than at nearby shifts."""
+    nearby = [
         evidence_at(pairs, shift_matrix(dy, dx) @ matrix)
-        for dy, dx in ((_BESIDE_PX, 0), (-_BESIDE_PX, 0), (0, _BESIDE_PX), (0, -_BESIDE_PX))
+        for dy, dx in ((_OFFSET_PX, 0), (-_OFFSET_PX, 0), (0, _OFFSET_PX), (0, -_OFFSET_PX))
     ]
-    return evidence_at(pairs, matrix) > max(beside) + 2 * NOTICEABLE
+    return evidence_at(pairs, matrix) > max(nearby) + 2 * NOTICEABLE
 
 
 def _renumbered(
-    passes: npt.NDArray[np.int64], found: dict[int, Placement]
+    passes: npt.NDArray[np.int64], placements: dict[int, Placement]
 ) -> tuple[npt.NDArray[np.int64], dict[int, Placement]]:
-    """Number the passes in the order of their first images."""
+    """Renumber the passes in the order of their first images."""
     order = {old: new for new, old in enumerate(dict.fromkeys(int(n) for n in passes if n >= 0))}
     numbers = np.array([order.get(int(number), -1) for number in passes], dtype=np.int64)
-    return numbers, {new: found[old] for old, new in order.items()}
+    return numbers, {new: placements[old] for old, new in order.items()}
 
 
 def _pairs_of(
     evidence: Sequence[Evidence], passes: npt.NDArray[np.int64], number: int
 ) -> list[tuple[Pyramid, Pyramid]]:
     members = [evidence[n] for n in range(len(passes)) if passes[n] == number]
-    return [pair for one in members if not one.is_flat for pair in one.pairs]
+    return [pair for image in members if not image.is_flat for pair in image.pairs]
 
 
 def _locate_all(
@@ -323,19 +321,19 @@ def _locate_all(
 
 
 def _locate(members: Sequence[Evidence], settings: AlignSettings) -> Placement:
-    telling = [one for one in members if not one.is_flat]
-    if not telling:
+    usable = [image for image in members if not image.is_flat]
+    if not usable:
         return Placement(matrix=np.eye(3), peak=NO_PEAK)
-    pairs = [pair for one in telling for pair in one.pairs]
-    surfaces = [surface for one in telling for surface in one.surfaces]
+    pairs = [pair for image in usable for pair in image.pairs]
+    surfaces = [surface for image in usable for surface in image.surfaces]
     return _located(pairs, surfaces, settings)
 
 
 def _located(pairs: Pairs, surfaces: Sequence[Surface], settings: AlignSettings) -> Placement:
-    found = search_shifts_and_turns(pairs, surfaces, settings)
-    if not is_convincing(found.peak, settings):
-        return found
-    found = refine_placement(pairs, found, settings)
+    placement = search_coarse(pairs, surfaces, settings)
+    if not is_convincing(placement.peak, settings):
+        return placement
+    placement = refine_placement(pairs, placement, settings)
     if settings.refine != "none":
-        found = refine_affine(pairs, found, settings)
-    return refine_bspline(pairs, found) if settings.refine == "bspline" else found
+        placement = refine_affine(pairs, placement, settings)
+    return refine_bspline(pairs, placement) if settings.refine == "bspline" else placement

@@ -1,4 +1,4 @@
-"""What an alignment gives: one row a map, and the table of it."""
+"""Represent the result of a registration."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ VERDICTS = {
     "not aligned": "not aligned",
     "by hand": "by hand",
 }
-"""The words of the table for those of a `Transform`."""
+"""Verdict of a `Transform` -> text in the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapRegistration:
-    """Where one image lies, and why.
+    """Registration of one image.
 
     Attributes
     ----------
     name : str
-        Of the map.
+        Name of the map.
     group : str
-        Of the pass it was taken in; "" where nothing tells.
+        Acquisition pass; "" = unknown.
     transform : Transform
-        From its own pixels to those of the reference, with confidence and verdict.
+        From pixels of the map to pixels of the reference, with confidence and verdict.
     moved : (3, 3) float array
-        How far that differs from where its file said it lies, in pixels of the reference.
+        Change from the initial transform, in pixels of the reference.
     shape : (int, int)
         Shape (Y, X) of the reference.
     model : str
-        "shift", "similarity", "affine", or "" where it was not moved.
+        "shift", "similarity", "affine", or "" = not moved.
     group_z : float
-        Confidence of the whole pass.
+        Confidence of the pass.
     residual_px : float
-        Median contradiction between its pairs with other maps and the places found; NaN = no pairs.
+        Median residual between its pairs with other maps and their positions; NaN = no pairs.
     misfit_px : float
-        Median distance of the tiles of the image from the transform; NaN = could not be told.
+        Median distance of the tiles from the transform; NaN = unknown.
     note : str
-        What the user should know, in one line.
+        Remark for the user.
     bend : DisplacementField or None
-        What is off beyond the transform, recorded where a B-spline was asked for and found.
+        Displacements beyond the transform, if requested and found.
     """
 
     name: str
@@ -69,39 +69,39 @@ class MapRegistration:
 
     @property
     def shift_px(self) -> tuple[float, float]:
-        """How far the middle of the field moves, (dy, dx) in pixels of the reference."""
+        """Shift of the centre of the field, (dy, dx) in pixels of the reference."""
         centre = (np.array(self.shape, dtype=float) - 1) / 2
         dy, dx = self.moved[:2, :2] @ centre + self.moved[:2, 2] - centre
         return float(dy), float(dx)
 
     @property
     def rotation_deg(self) -> float:
-        """Turn from x towards y (clockwise on the screen)."""
+        """Rotation from x towards y (clockwise on the screen)."""
         return turn_zoom_and_shear(self.moved)[0]
 
     @property
     def scale(self) -> float:
-        """Zoom over that which the numbers of pixels give; 1 = none."""
+        """Scale relative to the initial transform; 1 = none."""
         return turn_zoom_and_shear(self.moved)[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationResult:
-    """All maps of a field on their reference.
+    """Registration of all maps of a field.
 
     Attributes
     ----------
     rows : tuple of MapRegistration
-        In the order in which the maps were given.
+        One row per map, in order.
     pixel_size_um : float
-        Side of a pixel of the reference; 0 = unknown.
+        Pixel size of the reference; 0 = unknown.
     """
 
     rows: tuple[MapRegistration, ...]
     pixel_size_um: float = 0.0
 
     def table(self) -> pd.DataFrame:
-        """Return one row a map; columns in µm only where the pixel size is known."""
+        """Return one row per map; columns in µm only if the pixel size is known."""
         records = []
         for row in self.rows:
             dy, dx = row.shift_px

@@ -1,4 +1,4 @@
-"""The settings of the step "align"."""
+"""Settings of the registration."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ REFINEMENTS = ("none", "affine", "bspline")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlignSettings:
-    """How images are matched, and what evidence is asked for.
+    """Search range of the registration, and required evidence.
 
     Attributes
     ----------
     model : str
-        "shift", "similarity" (with turn and zoom), "affine", or "auto": the simplest that the
-        tiles of the image agree with.
+        "shift", "similarity" (with rotation and scale), "affine", or "auto": the simplest model
+        that the tiles of the image are consistent with.
     max_shift_px : float
-        Largest shift tried, in pixels of the reference; 0 = half the field.
+        Largest shift, in pixels of the reference; 0 = half the field.
     max_rotation_deg : float
-        Largest turn tried where a shift is not enough; 180 = any, for a turned stage.
+        Largest rotation, if a shift is not sufficient; 180 = any, for a rotated stage.
     max_zoom_pct : float
-        Largest change of scale tried.
+        Largest change of scale.
     accept_z : float
-        Confidence from which a match counts.
+        Minimum z of a match.
     accept_ratio : float
-        How much higher than the next best shift the best one must be.
+        Minimum ratio of the best to the second best peak.
     same_pass_px : float
-        Maps whose offsets differ by less were taken in one pass.
+        Maps whose offsets differ by less belong to one pass.
     refine : str
-        By SimpleITK, where the tiles say that the transform is not enough: "none", "affine", or
-        "bspline" (an affine fit, and what is bent beyond it recorded beside the matrix).
+        Refinement by SimpleITK if the tiles deviate from the transform: "none", "affine", or
+        "bspline" (an affine fit, and a displacement field stored next to the matrix).
     """
 
     model: str = field(

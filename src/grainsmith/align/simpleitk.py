@@ -1,7 +1,7 @@
-"""Refine an accepted transform by SimpleITK, where its tiles say that a shift is not enough.
+"""Refine accepted transforms with SimpleITK if their tiles deviate from a shift.
 
-An extra of the installation (`grainsmith[registration]`). It only ever starts from a place that was
-accepted, and its answer only counts where our own evidence of all images prefers it.
+Optional (`grainsmith[registration]`). It starts from an accepted transform, and its result is used
+only if the combined evidence of all images supports it.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from grainsmith.align.pyramid import Bytes
     from grainsmith.align.settings import AlignSettings
 
-_MISFIT_PX = 0.5  # of the tiles: from here on a shift is doubted
-_MOST_PIXELS = 4_000_000  # of the step that is compared: bounds memory and time
+_MAX_MISFIT_PX = 0.5  # of the tiles; larger misfits are refined
+_MAX_PIXELS = 4_000_000  # of the step used, which bounds memory and time
 _ROUNDS = 100
 _BEND_ROUNDS = 40
-_BEND_PIXELS = 400_000  # the same for a B-spline, whose every round is slower
-_CELLS = 4  # of the B-spline along each side: drift within a scan is smooth
+_BEND_PIXELS = 400_000  # the same for B-splines, which are slower
+_CELLS = 4  # per side of the B-spline: drift within a scan is smooth
 _MOST_BEND_PX = 20.0
 _BAND_ROWS = 256
 _BINS = 16
 
 
 def require_simpleitk(settings: AlignSettings) -> None:
-    """Raise GrainsmithError where a refinement is asked for that is not installed."""
+    """Raise GrainsmithError if SimpleITK is required, but not installed."""
     if settings.refine != "none" and find_spec("SimpleITK") is None:
         raise GrainsmithError(
             f"The refinement '{settings.refine}' needs SimpleITK, which is not installed: "
@@ -52,30 +52,30 @@ def require_simpleitk(settings: AlignSettings) -> None:
 
 
 def refine_affine(pairs: Pairs, found: Placement, settings: AlignSettings) -> Placement:
-    """Return a better affine transform, or what was found where there is none.
+    """Refine a transform to an affine one, if that is better.
 
-    The Mattes mutual information (Mattes et al. 2003, IEEE Transactions on Medical Imaging 22:120)
-    of the most telling image of the pass is climbed from the place that was found.
+    Maximizes the Mattes mutual information (Mattes et al. 2003, IEEE Transactions on Medical
+    Imaging 22:120) of the image with the most evidence in the pass.
 
     Parameters
     ----------
     pairs : sequence of (Pyramid, Pyramid)
         Reference and moving, of one pass.
     found : Placement
-        Accepted, and refined as far as our own steps go.
+        Accepted and refined placement.
     settings : AlignSettings
-        Its largest turn and zoom bound what may come out.
+        Its search range limits the result.
 
     Returns
     -------
     Placement
-        Its note says which of the two it is. Unchanged where the tiles agree on a shift, or could
-        not be judged.
+        With a note on the outcome. Unchanged if the tiles are consistent with a shift, or
+        inconclusive.
     """
-    by_shift = found.model == "shift" and not found.misfit_px > _MISFIT_PX
+    by_shift = found.model == "shift" and not found.misfit_px > _MAX_MISFIT_PX
     if by_shift:
         return found
-    matrix = _climbed(pairs, found.matrix)
+    matrix = _optimized(pairs, found.matrix)
     gain = evidence_at(pairs, matrix) - evidence_at(pairs, found.matrix)
     if not is_within_limits(matrix, settings) or gain < NOTICEABLE:
         note = f"its tiles are off by {found.misfit_px:.1f} px; an affine refinement is no better"
@@ -91,27 +91,26 @@ def refine_affine(pairs: Pairs, found: Placement, settings: AlignSettings) -> Pl
 
 
 def refine_bspline(pairs: Pairs, found: Placement) -> Placement:
-    """Return what was found with the bend that a B-spline of SimpleITK leaves, or without one.
+    """Add a B-spline displacement field to a transform, if that is better.
 
-    The most telling image of the pass is compared by Mattes' mutual information. The answer is
-    taken only where our own evidence of all images of the pass gains more than one nat for each
-    of its numbers (Akaike 1974, IEEE Transactions on Automatic Control 19:716), nothing is folded,
-    and the tiles fit better.
+    Maximizes the Mattes mutual information of the image with the most evidence. The field is used
+    only if the combined evidence increases by more than one nat per coefficient (Akaike 1974, IEEE
+    Transactions on Automatic Control 19:716), it is not folded, and the tiles fit better.
 
     Parameters
     ----------
     pairs : sequence of (Pyramid, Pyramid)
         Reference and moving, of one pass.
     found : Placement
-        Accepted; its matrix stays as it is.
+        Accepted placement; its matrix is not changed.
 
     Returns
     -------
     Placement
-        Its note says which of the two it is.
+        With a note on the outcome.
     """
     before = tile_misfit_px(pairs, found.matrix)
-    if not before > _MISFIT_PX:
+    if not before > _MAX_MISFIT_PX:
         return found
     bend = _bent(pairs, found.matrix)
     if bend is None or _is_folded(bend):
@@ -130,7 +129,7 @@ def refine_bspline(pairs: Pairs, found: Placement) -> Placement:
 
 
 def _straight(moving: Pyramid, matrix: Matrix, bend: DisplacementField | None) -> Pyramid:
-    """Return the finest step of an image on the reference, each pixel from the nearest."""
+    """Resample the finest step of an image to the reference by nearest neighbour."""
     levels = moving.steps[-1][1]
     result = np.full(levels.shape, NO_LEVEL, np.uint8)
     back = np.linalg.inv(matrix)
@@ -148,18 +147,18 @@ def _straight(moving: Pyramid, matrix: Matrix, bend: DisplacementField | None) -
 
 
 def _is_folded(bend: DisplacementField) -> bool:
-    """Return whether neighbours would change places, or are moved further than any drift."""
+    """Return whether a field folds, or displaces further than any drift."""
     steps = [np.diff(bend.knots_px, axis=axis) / bend.spacing_px[axis] for axis in (0, 1)]
     steepest = max(float(np.abs(one).max()) for one in steps)
     return steepest > 0.5 or float(np.abs(bend.knots_px).max()) > _MOST_BEND_PX
 
 
 def _bent(pairs: Pairs, matrix: Matrix) -> DisplacementField | None:
-    """Return the B-spline by which SimpleITK lays the most telling image on the reference."""
+    """Fit a B-spline to the image with the most evidence with SimpleITK."""
     import SimpleITK as sitk  # noqa: N813
 
-    reference, moving, factor = _most_telling(pairs, matrix, _BEND_PIXELS)
-    fixed, other = _picture(reference), _picture(moving)
+    reference, moving, factor = _best_pair(pairs, matrix, _BEND_PIXELS)
+    fixed, other = _sitk_image(reference), _sitk_image(moving)
     spline = sitk.BSplineTransformInitializer(fixed, [_CELLS, _CELLS], 3)
     method = _mattes(reference, moving)
     method.SetOptimizerAsLBFGSB(1e-6, numberOfIterations=_BEND_ROUNDS)
@@ -169,7 +168,7 @@ def _bent(pairs: Pairs, matrix: Matrix) -> DisplacementField | None:
     method.SetInitialTransform(spline, inPlace=True)
     try:
         method.Execute(fixed, other)
-    except RuntimeError:  # the images no longer meet: no answer
+    except RuntimeError:  # the images do not overlap any more
         return None
     across, down = spline.GetCoefficientImages()
     knots = np.stack([sitk.GetArrayFromImage(one) for one in (down, across)], axis=-1)
@@ -183,14 +182,14 @@ def _bent(pairs: Pairs, matrix: Matrix) -> DisplacementField | None:
     )
 
 
-def _climbed(pairs: Pairs, matrix: Matrix) -> Matrix:
-    """Return where SimpleITK ends that starts from a transform."""
-    reference, moving, factor = _most_telling(pairs, matrix, _MOST_PIXELS)
+def _optimized(pairs: Pairs, matrix: Matrix) -> Matrix:
+    """Optimize a transform with SimpleITK."""
+    reference, moving, factor = _best_pair(pairs, matrix, _MAX_PIXELS)
     return to_pixel_matrix(_by_mattes(reference, moving, to_block_matrix(matrix, factor)), factor)
 
 
-def _most_telling(pairs: Pairs, matrix: Matrix, most_pixels: int) -> tuple[Bytes, Bytes, int]:
-    """Return the pair that tells most at a place, at the finest step that is not too large."""
+def _best_pair(pairs: Pairs, matrix: Matrix, most_pixels: int) -> tuple[Bytes, Bytes, int]:
+    """Return the pair with the most evidence, at the finest step within a number of pixels."""
     best = max(pairs, key=lambda pair: evidence_at([pair], matrix))
     steps = [number for number, (_, one) in enumerate(best[0].steps) if one.size <= most_pixels]
     step = max(steps, default=0)
@@ -205,15 +204,15 @@ def _by_mattes(reference: Bytes, moving: Bytes, matrix: Matrix) -> Matrix:
     start = _to_itk(np.linalg.inv(matrix).astype(np.float64), reference.shape)
     method.SetInitialTransform(start, inPlace=True)
     try:
-        method.Execute(_picture(reference), _picture(moving))
-    except RuntimeError:  # the images no longer meet: no answer
+        method.Execute(_sitk_image(reference), _sitk_image(moving))
+    except RuntimeError:  # the images do not overlap any more
         return matrix
     return np.linalg.inv(_from_itk(start)).astype(np.float64)
 
 
 def _mattes(reference: Bytes, moving: Bytes) -> Any:
-    """Return a registration of SimpleITK by Mattes' mutual information, without an optimizer."""
-    import SimpleITK as sitk  # noqa: N813  (its own habit)
+    """Return a SimpleITK registration method with Mattes mutual information."""
+    import SimpleITK as sitk  # noqa: N813
 
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(_BINS)
@@ -224,7 +223,7 @@ def _mattes(reference: Bytes, moving: Bytes) -> Any:
     return method
 
 
-def _picture(levels: Bytes) -> Any:
+def _sitk_image(levels: Bytes) -> Any:
     import SimpleITK as sitk  # noqa: N813
 
     return sitk.GetImageFromArray(np.where(levels == NO_LEVEL, 0, levels).astype(np.float32))
@@ -237,7 +236,7 @@ def _mask(levels: Bytes) -> Any:
 
 
 def _to_itk(back: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Any:
-    """Return a matrix of (y, x) as ITK's transform of (x, y) about the middle."""
+    """Convert a matrix of (y, x) to an ITK transform of (x, y) about the centre."""
     import SimpleITK as sitk  # noqa: N813
 
     linear, shift = back[:2, :2][::-1, ::-1], back[:2, 2][::-1]

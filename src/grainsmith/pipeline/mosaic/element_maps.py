@@ -175,7 +175,7 @@ def _by_tile(
         part = map_window(transforms[n], window, maps[n].mosaic.shape)
         local = local_transform(transforms[n], window, part)
         values = maps[n].window(*part).values
-        moving.append(MovingImage(picture=values, name=maps[n].name, start=local.matrix))
+        moving.append(MovingImage(image=values, name=maps[n].name, start=local.matrix))
         starts.append(local.matrix)
     # A coarse pixel and a half is the most that the coarse level can be wrong by.
     settings = AlignSettings(model="shift", max_shift_px=max(4.0, 1.5 * factor))

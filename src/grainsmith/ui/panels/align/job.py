@@ -56,7 +56,7 @@ def alignment_job(
         if layer.multiscale or layer.ndim != 2:
             raise MismatchError(f"'{layer.name}' is a stack or a pyramid. Split it first.")
         start = record_start(layer, reference)
-        moving.append(MovingImage(picture=np.asarray(layer.data), name=layer.name, start=start))
+        moving.append(MovingImage(image=np.asarray(layer.data), name=layer.name, start=start))
     return AlignmentJob(
         reference=image.cropped,
         moving=tuple(moving),
