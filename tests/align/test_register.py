@@ -291,7 +291,7 @@ class TestPoints:
         [
             ("affine", [(0, 0), (1, 1)], "needs 3 pairs of points, got 2"),
             ("affine", [(0, 0), (1, 1), (2, 2)], "lie on one line"),
-            ("similarity", [(4, 4), (4, 4)], "lie on one another"),
+            ("similarity", [(4, 4), (4, 4)], "points coincide"),
             ("bent", [(0, 0)], "must be one of shift, similarity, affine"),
         ],
     )

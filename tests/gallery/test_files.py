@@ -114,3 +114,17 @@ def test_text_is_cut_to_its_width_and_to_the_image():
     assert not picture[..., 1:].any()
     write(picture, "µσ±▲", at=(-2, 55), size_px=12, colour=(0, 255, 0))
     assert width_of("wide", 12) > width_of("w", 12) > width_of("", 12) == 0
+
+
+def test_headings_count_the_grains_that_are_left_out(made, monkeypatch):
+    texts = []
+    monkeypatch.setattr(
+        "grainsmith.gallery.sheet.write", lambda image, text, **options: texts.append(text)
+    )
+    contact_sheet(made, SheetSettings(width_px=400, least_area_px=1))
+    total = sum(int(text.split()[0]) for text in texts if text.endswith(" grains"))
+    assert total == len(np.unique(made.labels)) - 1
+    largest = int(np.bincount(made.labels.ravel())[1:].max())
+    texts.clear()
+    contact_sheet(made, SheetSettings(width_px=400, least_area_px=largest))
+    assert any(text.startswith("the largest 1 of ") or text.startswith("1 grain") for text in texts)
