@@ -172,7 +172,7 @@ def read_field(member: LabeledImage) -> RealField:
     if scale < 1:
         grey = resize(grey, scale)
         labels, weight = (_reduce(plane, grey.shape) for plane in (labels, weight))
-    tile = Tile.of(grey.astype(np.float32, copy=False), labels, weight)
+    tile = Tile.from_field(grey.astype(np.float32, copy=False), labels, weight)
     diameters = grain_diameters_px(labels)
     return RealField(tile=tile, diameters_px=diameters, typical_px=scale_diameter_px(labels))
 

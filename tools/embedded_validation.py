@@ -11,7 +11,7 @@ from grainsmith.io.dataset import LoadedField
 from grainsmith.models.grainnet_model import GrainNetModel
 from grainsmith.segment import SegmentSettings
 from grainsmith.segment.prediction import MAX_SCALE
-from grainsmith.train.comparison import score_trusted, segmented
+from grainsmith.train.comparison import score_trusted, segment_labels
 from grainsmith.train.validation import mean
 
 if TYPE_CHECKING:
@@ -66,5 +66,5 @@ def _score(member: LabeledImage, model: GrainNetModel) -> Any:
     top, left = (max(0, (n - side) // 2) for n in labels.shape)
     cut = np.s_[top : top + side, left : left + side]
     loaded = LoadedField(image[cut], np.ascontiguousarray(labels[cut]), weight[cut])
-    found = segmented(loaded.image, model, SegmentSettings(diameter_px=diameter))
+    found = segment_labels(loaded.image, model, SegmentSettings(diameter_px=diameter))
     return score_trusted(loaded, found)[0]

@@ -41,7 +41,7 @@ from grainsmith.models.registry import find_weights
 from grainsmith.samples import training_field
 from grainsmith.segment.normalize import to_grey
 from grainsmith.segment.prediction import MAX_SCALE
-from grainsmith.train import Tile, Trainer, TrainSettings, cut_tile, targets, vary
+from grainsmith.train import Tile, Trainer, TrainSettings, augment, cut_tile, training_targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,7 @@ class Rates:
             final_learning_rate=self.final if finish else self.trunk,
             warm_up_steps=20 if from_weights else 200,
             average_steps=min(self.average_steps, max(1, finish // 4)) if finish else 150,
-            keep_statistics=from_weights,
+            freeze_statistics=from_weights,
             threads=threads,
         )
 
@@ -129,10 +129,10 @@ class Tiles(IterableDataset):
                 tile = real_tile(rng, fields[number])
             else:
                 tile = synthetic_tile(rng, pool)
-            wanted = targets(tile)
+            wanted = training_targets(tile)
             if rng.random() >= _SMALL_GRAINS_SHARE:
                 wanted[3] = np.where((tile.labels > 0) & (tile.weight > 0), 1, tile.weight)
-            image = vary(rng, tile.image, strong_noise=_STRONG_NOISE)
+            image = augment(rng, tile.image, strong_noise=_STRONG_NOISE)
             yield torch.from_numpy(image[None]), torch.from_numpy(wanted), number
 
     def _draw(self, rng: np.random.Generator, shares: np.ndarray) -> int:
@@ -149,14 +149,14 @@ def real_tile(rng: np.random.Generator, field: RealField) -> Tile:
         scale = float(np.exp(rng.uniform(np.log(14), np.log(50)))) / rng.choice(field.diameters_px)
     scale = min(scale, 1.2 * MAX_SCALE)
     tiles = (cut_tile(rng, field.tile, size_px=TILE_PX, scale=scale) for _ in range(3))
-    return max(tiles, key=lambda tile: min(tile.trusted, 0.3) + 0.2 * bool(tile.labels.any()))
+    return max(tiles, key=lambda tile: min(tile.trusted_share, 0.3) + 0.2 * bool(tile.labels.any()))
 
 
 def synthetic_tile(rng: np.random.Generator, pool: list[Tile]) -> Tile:
     """Cut a tile of a pool of synthetic fields, each of which serves about four times."""
     if len(pool) < _POOL // 4 or rng.random() < 0.25:
         image, labels = training_field(tuple(rng.integers(2**31, size=2)), _FIELD_PX)
-        field = Tile.of(to_grey(image)[0], labels)
+        field = Tile.from_field(to_grey(image)[0], labels)
         if len(pool) < _POOL:
             pool.append(field)
         else:
@@ -204,7 +204,7 @@ class Session:
         batches = iter(self._loader())
         while not self._over():
             images, wanted, numbers = next(batches)
-            self.trainer.learn(images, wanted)
+            self.trainer.train_step(images, wanted)
             self._note_losses(numbers.tolist())
             if self.trainer.step % _LOG_EVERY == 0:
                 self._log_losses()
@@ -216,7 +216,7 @@ class Session:
         self._save()
         if self.args.finish and self.trainer.step >= self.args.finish:
             self._validate()
-            torch.save(self.trainer.best_guess().state_dict(), self.out / "finished.pt")
+            torch.save(self.trainer.averaged_network().state_dict(), self.out / "finished.pt")
 
     def _trainer(self) -> Trainer:
         args = self.args
@@ -274,7 +274,7 @@ class Session:
         )
 
     def _validate(self) -> None:
-        scores = self.validation.score(self.trainer.best_guess(), device=self.args.device)
+        scores = self.validation.score(self.trainer.averaged_network(), device=self.args.device)
         header = ["phase", "step", "session_hours", *scores[0]]
         rows = [
             [self.name, self.trainer.step, f"{self.hours:.3f}", *row.values()] for row in scores
@@ -291,7 +291,7 @@ class Session:
         with atomic_write(self.out / f"{self.name}.state.pt") as temporary:
             torch.save(state, temporary)
         with atomic_write(self.out / "average.pt") as temporary:
-            torch.save(halved(self.trainer.best_guess().state_dict()), temporary)
+            torch.save(halved(self.trainer.averaged_network().state_dict()), temporary)
         self._record()
 
     def _record(self) -> None:

@@ -151,8 +151,8 @@ def test_places_with_spaces_and_letters_of_any_script(place, tmp_path, monkeypat
     folder, model = tmp_path / "Mein Sand µ 鉱物", tmp_path / "grüner Ordner" / "Modell 1"
     shutil.copytree(place / "set", folder)
     nothing = ModelComparison(before="a", after="b", fields=())
-    monkeypatch.setattr(sys.modules["grainsmith.cli.train"], "_judge", lambda _: nothing)
-    monkeypatch.setattr(validation, "rehearsed_fields", lambda: ())
+    monkeypatch.setattr(sys.modules["grainsmith.cli.train"], "_evaluate", lambda _: nothing)
+    monkeypatch.setattr(validation, "held_out_synthetic_fields", lambda: ())
     arguments = ["train", folder, "--from", place / "tiny.pt", *OPTIONS, "-o", model]
     result = CliRunner().invoke(app, [*map(str, arguments), "--epochs", "2"])
     assert result.exit_code == 0, result.output
@@ -163,7 +163,7 @@ def test_places_with_spaces_and_letters_of_any_script(place, tmp_path, monkeypat
 
 def test_two_models_are_compared_on_a_folder(place):
     done = run(
-        "models", "compare", place / "tiny.pt", place / "tiny.pt", place / "set", "--no-made",
+        "models", "compare", place / "tiny.pt", place / "tiny.pt", place / "set", "--no-synthetic",
         "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

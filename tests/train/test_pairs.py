@@ -10,11 +10,11 @@ from grainsmith.train import (
     Tile,
     Trainer,
     TrainSettings,
+    augment,
     cut_tile,
     loss,
     run_training,
-    targets,
-    vary,
+    training_targets,
 )
 from grainsmith.train.tiles import grain_weights
 
@@ -23,7 +23,7 @@ SETTINGS = TrainSettings(steps=4, learning_rate=1e-3, average_steps=2, threads=1
 
 def field(seed=1, size=96):
     image, labels = training_field((11, seed), size)
-    return Tile.of(to_grey(image)[0], labels)
+    return Tile.from_field(to_grey(image)[0], labels)
 
 
 def batches(seed=0):
@@ -31,8 +31,8 @@ def batches(seed=0):
     while True:
         tiles = [cut_tile(rng, field(k), size_px=64, scale=1.0) for k in (4, 8)]
         yield (
-            torch.from_numpy(np.stack([vary(rng, t.image)[None] for t in tiles])),
-            torch.from_numpy(np.stack([targets(t) for t in tiles])),
+            torch.from_numpy(np.stack([augment(rng, t.image)[None] for t in tiles])),
+            torch.from_numpy(np.stack([training_targets(t) for t in tiles])),
         )
 
 
@@ -62,13 +62,13 @@ def test_labels_outside_the_trusted_region_change_nothing():
     garbage = tile.labels.copy()
     garbage[:, 60:] = np.random.default_rng(0).integers(0, 99, garbage[:, 60:].shape)
     output = torch.randn(1, 3, *np.add(tile.labels.shape, 2 * MARGIN_PX))
-    values = [
-        loss(output, torch.from_numpy(targets(Tile.of(tile.image, labels, weight))[None]))
-        for labels in (np.where(weight > 0, tile.labels, 0), np.where(weight > 0, garbage, 0))
-    ]
+    values = []
+    for labels in (np.where(weight > 0, tile.labels, 0), np.where(weight > 0, garbage, 0)):
+        trusted = Tile.from_field(tile.image, labels, weight)
+        values.append(loss(output, torch.from_numpy(training_targets(trusted)[None])))
     assert values[0] == values[1]
     # The same garbage left in place, where the weight alone must silence it.
-    wanted = targets(Tile.of(tile.image, tile.labels, weight))
+    wanted = training_targets(Tile.from_field(tile.image, tile.labels, weight))
     planted = wanted.copy()
     planted[:3, wanted[3] == 0] = 7.0
     planted[2, wanted[3] == 0] = 1.0
@@ -91,7 +91,7 @@ def test_resuming_goes_on_with_the_same_curve(tmp_path):
     run_training(whole, batches(), on_step=lambda _, value: values.append(value))
     first, source, again = trainer(), batches(), []
     for _ in range(2):
-        first.learn(*next(source))
+        first.train_step(*next(source))
     torch.save(first.state(), tmp_path / "state.pt")
     second = trainer()
     second.resume(torch.load(tmp_path / "state.pt", weights_only=True))
@@ -103,10 +103,10 @@ def test_resuming_goes_on_with_the_same_curve(tmp_path):
 def test_a_batch_without_a_finite_gradient_spoils_nothing():
     learner = trainer()
     images, wanted = next(batches())
-    learner.learn(images, wanted)
+    learner.train_step(images, wanted)
     before = {k: v.clone() for k, v in learner.net.named_parameters()}
     wanted[0, 0] = torch.inf
-    learner.learn(images, wanted)
+    learner.train_step(images, wanted)
     for name, value in learner.net.named_parameters():
         torch.testing.assert_close(value, before[name])
 
@@ -114,7 +114,7 @@ def test_a_batch_without_a_finite_gradient_spoils_nothing():
 def test_the_kept_network_is_the_running_mean():
     learner = trainer()
     run_training(learner, batches(), on_step=lambda *_: None)
-    kept = learner.best_guess()
+    kept = learner.averaged_network()
     assert not kept.training
     assert not torch.equal(kept.output[2].weight, learner.net.output[2].weight)
 
@@ -125,7 +125,8 @@ def test_the_start_keeps_its_share_in_the_kept_network():
     run_training(learner, batches(), on_step=lambda *_: None)
     learnt = learner.average.module.output[2].weight
     assert not torch.equal(learnt, start)
-    torch.testing.assert_close(learner.best_guess().output[2].weight, 0.25 * start + 0.75 * learnt)
+    mixed = learner.averaged_network().output[2].weight
+    torch.testing.assert_close(mixed, 0.25 * start + 0.75 * learnt)
 
 
 def test_a_small_grain_counts_more_than_its_area():
@@ -137,7 +138,7 @@ def test_a_small_grain_counts_more_than_its_area():
     np.testing.assert_allclose(found[[0, 1, 3, 4, 7]], wanted, rtol=1e-6)
     trusted = np.ones(labels.shape, np.float32)
     trusted[:20] = 0
-    weight = Tile.of(np.zeros(labels.shape, np.float32), labels, trusted).weight
+    weight = Tile.from_field(np.zeros(labels.shape, np.float32), labels, trusted).weight
     assert not weight[MARGIN_PX : MARGIN_PX + 20].any()
     assert weight[MARGIN_PX + 55, MARGIN_PX + 55] == found[3]
     nothing = np.zeros((4, 4), np.int32)
@@ -148,7 +149,7 @@ def test_a_small_grain_counts_more_than_its_area():
 def test_flows_turn_with_the_tile_and_lead_to_the_middle_of_whole_grains(seed):
     labels = np.zeros((60, 90), np.int32)
     labels[4:20, 6:30], labels[10:34, 50:70], labels[30:60, 10:40] = 1, 2, 3
-    whole = Tile.of(np.zeros(labels.shape, np.float32), labels)
+    whole = Tile.from_field(np.zeros(labels.shape, np.float32), labels)
     tile = cut_tile(np.random.default_rng(seed), whole, size_px=48, scale=1.0)
     own = flows_from_labels(tile.labels)
     for label in np.unique(tile.labels[tile.labels > 0]):
@@ -165,7 +166,7 @@ def test_a_field_goes_on_beyond_its_edges_as_its_mirror_image():
     labels = np.zeros((80, 100), np.int32)
     labels[:12, 40:60], labels[5:15, 3:13] = 1, 2
     image = np.random.default_rng(0).random(labels.shape, np.float32)
-    tile = Tile.of(image, labels)
+    tile = Tile.from_field(image, labels)
     np.testing.assert_array_equal(
         tile.image[MARGIN_PX - 12 : MARGIN_PX], tile.image[MARGIN_PX + 11 : MARGIN_PX - 1 : -1]
     )

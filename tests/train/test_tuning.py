@@ -20,52 +20,63 @@ from grainsmith.models.grainnet_model import GrainNetModel
 from grainsmith.models.registry import list_models, load_model
 from grainsmith.samples import training_field
 from grainsmith.segment.normalize import MARGIN_PX
-from grainsmith.train import RunFolder, TuneSettings, places, tune
+from grainsmith.train import RunFolder, TuneSettings, model_and_run_paths, tune
+from grainsmith.train import budget as budget_module
 from grainsmith.train import dataset as dataset_module
 from grainsmith.train import trainer as trainer_module
 from grainsmith.train import tuning as tuning_module
 from grainsmith.train import validation as validation_module
-from grainsmith.train.dataset import Fields, prepare
-from grainsmith.train.sampling import Batches
+from grainsmith.train.budget import Budget
+from grainsmith.train.checkpoints import BestScore, Checkpoints
+from grainsmith.train.dataset import FieldCache, load_training_data
+from grainsmith.train.sampling import BatchSampler
 from grainsmith.train.validation import Validator
 
 
 @pytest.fixture(autouse=True)
-def _no_made_fields(monkeypatch):
-    monkeypatch.setattr(validation_module, "rehearsed_fields", lambda: ())
+def _no_synthetic_fields(monkeypatch):
+    monkeypatch.setattr(validation_module, "held_out_synthetic_fields", lambda: ())
+
+
+def _use_clock(monkeypatch, clock):
+    """Let the run measure time by `clock.now`."""
+    for module in (budget_module, tuning_module):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+
+
+def events_of(run, kind):
+    return [event for event in RunFolder(run).events() if event["kind"] == kind]
 
 
 def losses(run):
-    return [one["loss"] for one in RunFolder(run).events() if one["kind"] == "step"]
+    return [event["loss"] for event in events_of(run, "step")]
 
 
-def test_a_run_leaves_events_model_and_card_and_the_lists_show_it(
-    dataset, settings, tmp_path, monkeypatch
-):
+def test_a_run_writes_events_model_and_card_and_is_listed(dataset, settings, tmp_path, monkeypatch):
     monkeypatch.setenv("GRAINSMITH_MODELS", str(tmp_path / "models"))
-    model, run = places("mine")
-    heard = []
-    tuned = tune(dataset, settings, run, on_event=heard.append)
-    assert tuned.kind == "done"
-    assert tuned.model == model
-    assert list(RunFolder(run).events()) == heard
-    kinds = [one["kind"] for one in heard]
+    model, run = model_and_run_paths("mine")
+    events = []
+    result = tune(dataset, settings, run, on_event=events.append)
+    assert result.kind == "done"
+    assert result.model == model
+    assert list(RunFolder(run).events()) == events
+    kinds = [event["kind"] for event in events]
     assert kinds[:2] == ["note", "validation"]
     assert kinds[-1] == "done"
-    steps = [one for one in heard if one["kind"] == "step"]
-    assert [one["step"] for one in steps] == list(range(1, steps[0]["steps"] + 1))
-    judged = [one for one in heard if one["kind"] == "validation"]
-    assert {"loss", "ap50", "d50_error_pct", "fields", "best", "step"} <= judged[0].keys()
-    entry = next(one for one in list_models() if one.name == "mine")
+    steps = [event for event in events if event["kind"] == "step"]
+    assert [event["step"] for event in steps] == list(range(1, steps[0]["steps"] + 1))
+    validations = [event for event in events if event["kind"] == "validation"]
+    assert {"loss", "ap50", "d50_error_pct", "fields", "best", "step"} <= validations[0].keys()
+    entry = next(entry for entry in list_models() if entry.name == "mine")
     assert entry.card["tuned_from"]["name"] == "tiny"
-    roles = {one["name"]: one["role"] for one in entry.card["fields"]}
+    roles = {field["name"]: field["role"] for field in entry.card["fields"]}
     assert sorted(roles.values()) == ["train", "train", "validation"]
-    assert all(len(sha) == 64 for one in entry.card["fields"] for sha in one["sha256"].values())
+    assert all(len(sha) == 64 for field in entry.card["fields"] for sha in field["sha256"].values())
     assert entry.card["sha256"] == load_model("mine").fingerprint
     assert not RunFolder(run).unfinished
 
 
-def test_garbage_where_nothing_is_trusted_changes_no_loss(settings, tmp_path):
+def test_labels_that_are_not_trusted_do_not_change_the_loss(settings, tmp_path):
     curves = []
     for name in ("clean", "garbage"):
         folder = tmp_path / name
@@ -90,53 +101,53 @@ def test_garbage_where_nothing_is_trusted_changes_no_loss(settings, tmp_path):
     assert curves[0] == curves[1]
 
 
-def test_stop_is_heeded_after_the_step_and_keeps_the_best(dataset, settings, tmp_path):
+def test_a_stop_request_ends_the_run_after_the_step(dataset, settings, tmp_path):
     run = RunFolder(tmp_path / "m.run")
 
     def on_event(event):
         if event["kind"] == "step" and event["step"] == 30:
-            run.ask_to_stop()
+            run.request_stop()
 
-    tuned = tune(dataset, replace(settings, epochs=500), run.path, on_event=on_event)
-    assert (tuned.kind, tuned.steps) == ("stopped", 30)
+    result = tune(dataset, replace(settings, epochs=500), run.path, on_event=on_event)
+    assert (result.kind, result.steps) == ("stopped", 30)
     assert load_model(str(tmp_path / "m.pt"))
     assert list(run.events())[-1]["kind"] == "stopped"
 
 
-def test_stop_is_heeded_after_one_piece_of_a_validation(dataset, settings, tmp_path, monkeypatch):
+def test_a_stop_request_ends_a_validation_after_one_tile(dataset, settings, tmp_path, monkeypatch):
     run, predict, seen = RunFolder(tmp_path / "m.run"), GrainNetModel.predict, []
 
     def look(model, tile):
         seen.append(tile.shape)
-        run.ask_to_stop()
+        run.request_stop()
         return predict(model, tile)
 
     monkeypatch.setattr(GrainNetModel, "predict", look)
-    tuned = tune(dataset, settings, run.path)
-    assert (tuned.kind, tuned.model, len(seen)) == ("stopped", None, 1)
+    result = tune(dataset, settings, run.path)
+    assert (result.kind, result.model, len(seen)) == ("stopped", None, 1)
 
 
-def test_stop_is_heeded_while_the_fields_are_read_and_an_old_wish_is_not(
+def test_a_stop_request_ends_reading_and_an_old_one_is_ignored(
     dataset, settings, tmp_path, monkeypatch
 ):
-    run, look_at, seen = RunFolder(tmp_path / "m.run"), dataset_module._look_at, []
+    run, look_at, seen = RunFolder(tmp_path / "m.run"), dataset_module._inspect, []
     run.begin({})
-    run.ask_to_stop()
+    run.request_stop()
 
-    def look(one, role):
-        seen.append(one.name)
-        run.ask_to_stop()
-        return look_at(one, role)
+    def look(field, role):
+        seen.append(field.name)
+        run.request_stop()
+        return look_at(field, role)
 
     with monkeypatch.context() as patch:
-        patch.setattr(dataset_module, "_look_at", look)
-        tuned = tune(dataset, settings, run.path)
-    assert (tuned.kind, tuned.model, len(seen)) == ("stopped", None, 1)
+        patch.setattr(dataset_module, "_inspect", look)
+        result = tune(dataset, settings, run.path)
+    assert (result.kind, result.model, len(seen)) == ("stopped", None, 1)
     assert "while the fields were read" in list(run.events())[-1]["reason"]
     assert tune(dataset, settings, run.path).kind == "done"
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_not_the_model(
+def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_the_earlier_model(
     dataset, settings, tmp_path, monkeypatch
 ):
     (tmp_path / "m.pt").write_bytes(b"the last good model")
@@ -144,16 +155,16 @@ def test_a_loss_that_is_no_number_ends_the_run_and_not_the_model(
     monkeypatch.setattr(
         trainer_module, "loss", lambda output, wanted: true_loss(output, wanted) * next(factors)
     )
-    with pytest.raises(ModelError, match="no number since step 3: give a lower learning rate"):
+    with pytest.raises(ModelError, match="not been finite since step 3: lower the learning rate"):
         tune(dataset, replace(settings, epochs=20), tmp_path / "m.run")
     monkeypatch.undo()
     assert (tmp_path / "m.pt").read_bytes() == b"the last good model"
     last = list(RunFolder(tmp_path / "m.run").events())[-1]
     assert last["kind"] == "failed"
-    assert "no number" in last["reason"]
+    assert "finite" in last["reason"]
 
 
-def test_a_full_disk_is_said_and_the_last_good_model_stays(
+def test_a_full_disk_is_reported_and_the_earlier_model_stays(
     dataset, settings, tmp_path, monkeypatch
 ):
     def no_room(path, data):
@@ -168,7 +179,7 @@ def test_a_full_disk_is_said_and_the_last_good_model_stays(
     assert list(RunFolder(tmp_path / "m.run").events())[-1]["kind"] == "failed"
 
 
-def test_sets_that_cannot_be_learnt_from_are_refused_by_name(dataset, settings, tmp_path):
+def test_unusable_training_sets_are_refused_with_the_name_of_the_file(dataset, settings, tmp_path):
     def refused(error, match):
         with pytest.raises(error, match=match):
             tune(dataset, settings, tmp_path / "m.run")
@@ -180,8 +191,8 @@ def test_sets_that_cannot_be_learnt_from_are_refused_by_name(dataset, settings, 
     masks = tifffile.imread(dataset / "f1_masks.tif")
     tifffile.imwrite(dataset / "f1_masks.tif", masks[:-3])
     refused(MismatchError, r"f1: the image is \(64, 64\), its labels are \(61, 64\)")
-    for one in dataset.glob("*_masks.tif"):
-        tifffile.imwrite(one, np.zeros((64, 64), np.uint16))
+    for path in dataset.glob("*_masks.tif"):
+        tifffile.imwrite(path, np.zeros((64, 64), np.uint16))
     refused(MismatchError, "no training field of .* holds a trusted grain")
     with pytest.raises(ReadError, match="is not a folder"):
         tune(tmp_path / "nowhere", settings, tmp_path / "m.run")
@@ -191,7 +202,7 @@ def test_sets_that_cannot_be_learnt_from_are_refused_by_name(dataset, settings, 
     assert not (tmp_path / "m.pt").exists()
 
 
-def test_starts_and_validation_sets_that_are_not_there_are_refused(dataset, settings, tmp_path):
+def test_missing_start_models_and_validation_sets_are_refused(dataset, settings, tmp_path):
     (tmp_path / "empty").mkdir()
     for change, error, match in (
         (
@@ -209,167 +220,171 @@ def test_starts_and_validation_sets_that_are_not_there_are_refused(dataset, sett
     state["output.2.bias"] *= torch.nan
     torch.save(state, tmp_path / "nan.pt")
     chosen = replace(settings, model=str(tmp_path / "nan.pt"), epochs=20)
-    with pytest.raises(ModelError, match="no number since step 1: start from another model"):
+    with pytest.raises(ModelError, match="not been finite since step 1: start from another model"):
         tune(dataset, chosen, tmp_path / "m.run")
     assert not (tmp_path / "m.pt").exists()
 
 
-def test_one_field_trains_and_says_that_nothing_judges_it(dataset, settings, tmp_path):
+def test_a_single_field_trains_with_a_note_that_nothing_validates(dataset, settings, tmp_path):
     for name in ("f1", "f2"):
         (dataset / f"{name}.tif").unlink()
         (dataset / f"{name}_masks.tif").unlink()
-    heard = []
-    tuned = tune(dataset, settings, tmp_path / "m.run", on_event=heard.append)
-    assert "no field validates" in heard[0]["text"]
-    assert tuned.best_step == tuned.steps
+    events = []
+    result = tune(dataset, settings, tmp_path / "m.run", on_event=events.append)
+    assert "no field validates" in events[0]["text"]
+    assert result.best_step == result.steps
 
 
 def test_a_validation_folder_of_its_own(dataset, settings, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
-    for one in dataset.glob("f2*"):
-        (other / one.name).write_bytes(one.read_bytes())
+    for path in dataset.glob("f2*"):
+        (other / path.name).write_bytes(path.read_bytes())
     with pytest.raises(MismatchError, match="f2: both to train and to validate on"):
-        prepare(dataset, str(other))
-    for one in dataset.glob("f2*"):
-        one.unlink()
-    study = prepare(dataset, str(other))
-    assert [one.name for one in study.validation] == ["f2"]
-    assert len(study.train) == 2
+        load_training_data(dataset, str(other))
+    for path in dataset.glob("f2*"):
+        path.unlink()
+    data = load_training_data(dataset, str(other))
+    assert [field.name for field in data.validation] == ["f2"]
+    assert len(data.train) == 2
 
 
-def test_a_tuned_start_is_warned_of(dataset, settings, tmp_path):
+def test_a_start_model_that_was_itself_tuned_gives_a_warning(dataset, settings, tmp_path):
     tune(dataset, settings, tmp_path / "m.run")
-    heard = []
+    events = []
     again = replace(settings, model=str(tmp_path / "m.pt"))
-    tune(dataset, again, tmp_path / "n.run", on_event=heard.append)
-    assert any("m was itself tuned from tiny" in one.get("text", "") for one in heard)
+    tune(dataset, again, tmp_path / "n.run", on_event=events.append)
+    assert any("m was itself tuned from tiny" in event.get("text", "") for event in events)
 
 
 def test_a_cellpose_file_of_two_channels_can_be_tuned(dataset, settings, tmp_path):
     torch.save(GrainNet((2, 4, 8)).state_dict(), tmp_path / "cyto.pt")
-    tuned = tune(dataset, replace(settings, model=str(tmp_path / "cyto.pt")), tmp_path / "m.run")
-    assert load_model(str(tuned.model)).predict(np.zeros((32, 32), np.float32)).shape[0] == 3
+    result = tune(dataset, replace(settings, model=str(tmp_path / "cyto.pt")), tmp_path / "m.run")
+    assert load_model(str(result.model)).predict(np.zeros((32, 32), np.float32)).shape[0] == 3
 
 
-def test_it_stops_early_and_keeps_the_best(dataset, settings, tmp_path, monkeypatch):
+def test_training_stops_early_and_keeps_the_best_weights(dataset, settings, tmp_path, monkeypatch):
     values = iter([0.1, 0.3, 0.25, 0.2, 0.2, 0.2])
 
-    def judge(self, net):
+    def validate(self, net):
         return {"loss": 1.0, "ap50": next(values), "d50_error_pct": 0.0, "fields": {}}
 
-    monkeypatch.setattr(Validator, "judge", judge)
+    monkeypatch.setattr(Validator, "validate", validate)
     chosen = replace(settings, epochs=16, patience=2)
-    tuned = tune(dataset, chosen, tmp_path / "m.run")
-    judged = [one for one in RunFolder(tmp_path / "m.run").events() if one["kind"] == "validation"]
-    assert tuned.reason == "no gain in 2 validations"
-    assert [one["best"] for one in judged] == [False, True, False, False]
-    assert tuned.best_step == judged[1]["step"]
-    assert (tuned.before, tuned.after) == (0.1, 0.3)
+    result = tune(dataset, chosen, tmp_path / "m.run")
+    validations = [
+        event for event in RunFolder(tmp_path / "m.run").events() if event["kind"] == "validation"
+    ]
+    assert result.reason == "no gain in 2 validations"
+    assert [event["best"] for event in validations] == [False, True, False, False]
+    assert result.best_step == validations[1]["step"]
+    assert (result.before, result.after) == (0.1, 0.3)
 
 
-def test_of_equal_scores_the_lower_loss_is_kept(dataset, settings, tmp_path, monkeypatch):
-    found = [(0.1, 9.0), (0.3, 2.0), (0.3, 2.5), (0.3, 1.5), (0.3, 1.5), (0.2, 1.0), (0.3, 1.4)]
-    values = iter([*found, (0.3, 1.6), (0.3, 1.6)])
+def test_the_lower_loss_decides_between_equal_scores(dataset, settings, tmp_path, monkeypatch):
+    scores = [(0.1, 9.0), (0.3, 2.0), (0.3, 2.5), (0.3, 1.5), (0.3, 1.5), (0.2, 1.0), (0.3, 1.4)]
+    values = iter([*scores, (0.3, 1.6), (0.3, 1.6)])
 
-    def judge(self, net):
+    def validate(self, net):
         ap50, loss = next(values)
         return {"loss": loss, "ap50": ap50, "d50_error_pct": 0.0, "fields": {}}
 
-    monkeypatch.setattr(Validator, "judge", judge)
-    tuned = tune(dataset, replace(settings, epochs=16, patience=3), tmp_path / "m.run")
-    judged = [one for one in RunFolder(tmp_path / "m.run").events() if one["kind"] == "validation"]
+    monkeypatch.setattr(Validator, "validate", validate)
+    result = tune(dataset, replace(settings, epochs=16, patience=3), tmp_path / "m.run")
+    validations = [
+        event for event in RunFolder(tmp_path / "m.run").events() if event["kind"] == "validation"
+    ]
     best = [False, True, False, True, False, False, True, False, False]
-    assert [one["best"] for one in judged] == best
-    assert tuned.best_step == judged[6]["step"]
+    assert [event["best"] for event in validations] == best
+    assert result.best_step == validations[6]["step"]
 
 
 def test_the_time_limit_ends_it_with_a_model(dataset, settings, tmp_path):
     chosen = replace(settings, epochs=5000, minutes=0.02)
-    tuned = tune(dataset, chosen, tmp_path / "m.run")
-    assert "the time of 0.02 minutes is over" in tuned.reason or "all steps" in tuned.reason
-    assert tuned.model.is_file()
+    result = tune(dataset, chosen, tmp_path / "m.run")
+    assert "the time of 0.02 minutes is over" in result.reason or "all steps" in result.reason
+    assert result.model.is_file()
 
 
 def test_the_time_is_used_to_its_end_though_the_first_steps_are_slow(
     dataset, settings, tmp_path, monkeypatch
 ):
-    clock, learn = SimpleNamespace(now=0.0), trainer_module.Trainer.learn
+    clock, learn = SimpleNamespace(now=0.0), trainer_module.Trainer.train_step
 
     def slow_at_first(self, *batch):
         clock.now += 3 if self.step < 20 else 1
         return learn(self, *batch)
 
-    monkeypatch.setattr(trainer_module.Trainer, "learn", slow_at_first)
-    monkeypatch.setattr(tuning_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    heard = []
+    monkeypatch.setattr(trainer_module.Trainer, "train_step", slow_at_first)
+    _use_clock(monkeypatch, clock)
+    events = []
     chosen = replace(settings, epochs=5000, minutes=4, validation="none")
-    tuned = tune(dataset, chosen, tmp_path / "m.run", on_event=heard.append)
-    assert tuned.steps == 20 + (240 - 60)
-    said = [one["text"].split()[0] for one in heard if "fit into" in one.get("text", "")]
-    assert said == ["80", "200"]
+    result = tune(dataset, chosen, tmp_path / "m.run", on_event=events.append)
+    assert result.steps == 20 + (240 - 60)
+    notes = [event["text"].split()[0] for event in events if "fit into" in event.get("text", "")]
+    assert notes == ["80", "200"]
 
 
 def test_validations_that_take_long_are_few(dataset, settings, tmp_path, monkeypatch):
-    clock, learn, validated = SimpleNamespace(now=0.0), trainer_module.Trainer.learn, []
+    clock, learn, validated = SimpleNamespace(now=0.0), trainer_module.Trainer.train_step, []
 
     def learn_for_a_second(self, *batch):
         clock.now += 1
         return learn(self, *batch)
 
-    def judge(self, net):
+    def validate(self, net):
         clock.now += 16
         validated.append(clock.now)
         return {"loss": 1.0, "ap50": 0.5, "d50_error_pct": 0.0, "fields": {}}
 
-    monkeypatch.setattr(trainer_module.Trainer, "learn", learn_for_a_second)
-    monkeypatch.setattr(Validator, "judge", judge)
-    monkeypatch.setattr(tuning_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    tuned = tune(dataset, replace(settings, epochs=5000, minutes=4), tmp_path / "m.run")
+    monkeypatch.setattr(trainer_module.Trainer, "train_step", learn_for_a_second)
+    monkeypatch.setattr(Validator, "validate", validate)
+    _use_clock(monkeypatch, clock)
+    result = tune(dataset, replace(settings, epochs=5000, minutes=4), tmp_path / "m.run")
     # A fifth of the time is three of them, and one more at the beginning.
     assert len(validated) == 1 + 3
-    assert tuned.steps > 150
+    assert result.steps > 150
     assert clock.now <= 4 * 60
 
 
 @pytest.mark.parametrize(
     ("before", "kept"), [(0.05, 0.05), (0.25, 0.25), (0.5, 0.5), (0.9, 0.5), (math.nan, 0.5)]
 )
-def test_of_a_poor_start_less_is_kept(dataset, settings, tmp_path, monkeypatch, before, kept):
-    shares, best_guess = [], trainer_module.Trainer.best_guess
+def test_less_of_a_poor_start_model_is_kept(dataset, settings, tmp_path, monkeypatch, before, kept):
+    shares, averaged_network = [], trainer_module.Trainer.averaged_network
 
     def guess(self):
         shares.append(self.settings.start_share)
-        return best_guess(self)
+        return averaged_network(self)
 
-    def judge(self, net):
+    def validate(self, net):
         return {"loss": 1.0, "ap50": before, "d50_error_pct": 0.0, "fields": {}}
 
-    monkeypatch.setattr(trainer_module.Trainer, "best_guess", guess)
-    monkeypatch.setattr(Validator, "judge", judge)
+    monkeypatch.setattr(trainer_module.Trainer, "averaged_network", guess)
+    monkeypatch.setattr(Validator, "validate", validate)
     tune(dataset, replace(settings, start_share_pct=50), tmp_path / "m.run")
     assert shares[-1] == pytest.approx(kept)
 
 
-def test_fields_are_let_go_when_the_memory_is_small(dataset):
-    study = prepare(dataset, "none")
-    small, large = Fields(study, most_bytes=1), Fields(study)
-    for one in study.train:
-        small[one.name], large[one.name]
-    assert small.held_bytes == (64 + 2 * MARGIN_PX) ** 2 * 20
-    assert large.held_bytes == 3 * small.held_bytes
+def test_the_cache_drops_fields_when_memory_is_small(dataset):
+    data = load_training_data(dataset, "none")
+    small, large = FieldCache(data, max_bytes=1), FieldCache(data)
+    for field in data.train:
+        small[field.name], large[field.name]
+    assert small.nbytes == (64 + 2 * MARGIN_PX) ** 2 * 20
+    assert large.nbytes == 3 * small.nbytes
 
 
 def test_batches_follow_from_the_step_alone_and_the_scale_from_the_grains(dataset, settings):
-    study = prepare(dataset, "none")
-    batches = [Batches(study, Fields(study), settings, diameter_px=15.0) for _ in range(2)]
-    ahead = batches[0].from_step(0)
+    data = load_training_data(dataset, "none")
+    batches = [BatchSampler(data, FieldCache(data), settings, diameter_px=15.0) for _ in range(2)]
+    ahead = batches[0].batches_from(0)
     three = [next(ahead) for _ in range(3)]
-    torch.testing.assert_close(three[2], batches[1].at(2))
+    torch.testing.assert_close(three[2], batches[1].batch(2))
     assert not torch.equal(three[1][0], three[2][0])
     found = np.unique(tifffile.imread(dataset / "f0_masks.tif"), return_counts=True)[1][1:]
     diameters = np.sqrt(found * 4 / np.pi)
-    assert diameters.min() <= study.diameters_px["f0"] <= np.median(diameters)
+    assert diameters.min() <= data.diameters_px["f0"] <= np.median(diameters)
 
 
 def test_events_are_read_while_they_are_written(tmp_path):
@@ -385,7 +400,7 @@ def test_events_are_read_while_they_are_written(tmp_path):
     assert list(run.events()) == [first, {"kind": "step", "step": 2}]
 
 
-def test_a_state_is_on_disk_only_after_the_curve_that_leads_to_it(tmp_path, monkeypatch):
+def test_the_state_is_written_after_the_events_before_it(tmp_path, monkeypatch):
     written, fsync = [], os.fsync
     monkeypatch.setattr(os, "fsync", lambda file: written.append(os.fstat(file).st_ino))
     run = RunFolder(tmp_path / "m.run")
@@ -433,14 +448,12 @@ def test_a_power_cut_while_the_state_is_written_changes_no_curve(
             tune(dataset, chosen, broken.path)
     assert len(list(broken.events())) > 6
     tune(tmp_path, TuneSettings(), broken.path, resume=True)
-    curves = [[{**one, "seconds_left": 0} for one in run.events()] for run in (whole, broken)]
+    curves = [[{**event, "seconds_left": 0} for event in run.events()] for run in (whole, broken)]
     assert curves[0] == curves[1]
     assert not list(broken.path.glob(".*"))
 
 
-def test_what_is_asked_is_written_down_and_a_changed_set_is_not_resumed(
-    dataset, settings, tmp_path
-):
+def test_the_request_is_recorded_and_a_changed_set_is_not_resumed(dataset, settings, tmp_path):
     run = RunFolder(tmp_path / "m.run")
 
     class PowerCutError(Exception):
@@ -474,6 +487,32 @@ def test_what_is_asked_is_written_down_and_a_changed_set_is_not_resumed(
         {"learning_rate": 0},
     ],
 )
-def test_settings_that_make_no_sense_are_refused(wrong):
+def test_invalid_settings_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TuneSettings(**wrong)
+
+
+def test_the_state_of_an_earlier_version_can_be_resumed(tmp_path):
+    run = RunFolder(tmp_path / "m.run")
+    run.event("step", step=40)
+    standing = {"best": 0.4, "best_loss": 1.5, "best_step": 20, "no_gain": 1, "before": 0.3}
+    standing |= {"after": 0.4, "validation_s": 2.0}
+    run.save("state.pt", {"trainer": {}, "steps": 80, "standing": standing, "used_s": 60.0})
+    state = Checkpoints(run).load_state()
+    best = BestScore(**state["best_score"])
+    assert (best.value, best.step, best.validations_without_gain) == (0.4, 20, 1)
+    assert (best.before, best.after, state["validation_s"]) == (0.3, 0.4, 2.0)
+
+
+def test_the_budget_fits_steps_and_validations_into_the_time(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(budget_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    free = Budget(limit_s=0, requested_steps=500)
+    assert free.fitting_steps(20, 1000.0) == 500
+    budget = Budget(limit_s=100, requested_steps=500, used_s=10)
+    clock.now = 10
+    assert budget.remaining_s == 80
+    assert budget.fitting_steps(20, 1.0) == 100
+    budget.validation_s = 10
+    assert budget.n_validations == 2
+    assert budget.fitting_steps(20, 1.0) == 80

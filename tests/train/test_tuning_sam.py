@@ -17,7 +17,7 @@ pytest.importorskip("segment_anything")
 
 @pytest.fixture(autouse=True)
 def _no_made_fields(monkeypatch):
-    monkeypatch.setattr(validation, "rehearsed_fields", lambda: ())
+    monkeypatch.setattr(validation, "held_out_synthetic_fields", lambda: ())
 
 
 @pytest.fixture

@@ -94,22 +94,22 @@ def download(
 def compare(
     before: Annotated[str, typer.Argument(metavar="A", help="Name or weights file.")],
     after: Annotated[str, typer.Argument(metavar="B", help="Name or weights file.")],
-    folder: Annotated[Path, typer.Argument(help="Training set; all its fields are judged.")],
-    made: Annotated[
-        bool, typer.Option(help="Judge on made fields too: they show what was forgotten.")
+    folder: Annotated[Path, typer.Argument(help="Training set; all its fields count.")],
+    synthetic: Annotated[
+        bool, typer.Option(help="Use synthetic fields, too; they show what was forgotten.")
     ] = True,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Judge two models on the same fields: AP, D50 and D84 error, grains gained and lost."""
+    """Compare two models on the same fields: AP, D50 and D84 error, grains gained and lost."""
     from grainsmith.cli.train import print_comparison
     from grainsmith.io.dataset import read_dataset
     from grainsmith.train import evaluate_models
 
-    with progress_bar("Judging") as on_progress:
-        found = evaluate_models(
-            before, after, read_dataset(folder).fields, made=made, on_progress=on_progress
+    with progress_bar("Comparing") as on_progress:
+        comparison = evaluate_models(
+            before, after, read_dataset(folder).fields, synthetic=synthetic, on_progress=on_progress
         )
     if json:
-        print_json(found.summary())
+        print_json(comparison.summary())
         return
-    print_comparison(found)
+    print_comparison(comparison)

@@ -45,22 +45,22 @@ def train(
     stops the training and keeps the best weights. Ctrl+C stops at once; --resume continues.
     """
     settings = make_settings(TuneSettings, given)
-    from grainsmith.train import places, tune
+    from grainsmith.train import model_and_run_paths, tune
 
-    _, run_folder = places(output)
+    _, run_folder = model_and_run_paths(output)
     with progress_bar("Training") as on_progress:
-        tuned = tune(folder, settings, run_folder, resume=resume, on_event=_follow(on_progress))
-    show_message(f"{tuned.kind} at step {tuned.steps}: {tuned.reason}")
-    facts: dict[str, Any] = {**asdict(tuned), "model": str(tuned.model or "")}
-    if tuned.model and tuned.kind == "done":
+        result = tune(folder, settings, run_folder, resume=resume, on_event=_follow(on_progress))
+    show_message(f"{result.kind} at step {result.steps}: {result.reason}")
+    facts: dict[str, Any] = {**asdict(result), "model": str(result.model or "")}
+    if result.model and result.kind == "done":
         comparison = _evaluate(run_folder)
         facts["comparison"] = comparison.summary()
         if not json:
             print_comparison(comparison)
     if json:
         print_json(facts)
-    elif tuned.model:
-        show_message(f"{tuned.model}: use it with --model {output}")
+    elif result.model:
+        show_message(f"{result.model}: use it with --model {output}")
 
 
 def print_comparison(comparison: ModelComparison) -> None:
@@ -95,11 +95,11 @@ def _follow(on_progress: OnProgress) -> Any:
 def _evaluate(run_folder: Path) -> ModelComparison:
     """Evaluate start and tuned model on the validation fields, and record it."""
     from grainsmith.train import RunFolder, evaluate_models
-    from grainsmith.train.dataset import prepare
+    from grainsmith.train.dataset import load_training_data
 
     run = RunFolder(run_folder)
     record = run.record()
-    data = prepare(record["folder"], record["settings"]["validation"])
+    data = load_training_data(record["folder"], record["settings"]["validation"])
     with progress_bar("Evaluating") as on_progress:
         comparison = evaluate_models(
             record["settings"]["model"],
@@ -107,5 +107,5 @@ def _evaluate(run_folder: Path) -> ModelComparison:
             data.validation,
             on_progress=on_progress,
         )
-    comparison.write(run.comparison)
+    comparison.write(run.comparison_folder)
     return comparison

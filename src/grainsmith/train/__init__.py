@@ -1,6 +1,6 @@
-"""Tiles -> weights: a network learns from a training set, can stop and go on, and is judged.
+"""Training of networks on labelled fields: tiles, steps, tuning runs, evaluation.
 
-Torch is loaded by the first name that needs it: forms and command lines want the settings only.
+Submodules are imported when a name is first used, so that settings can be read without torch.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
         evaluate_models,
         read_comparison,
     )
-    from grainsmith.train.run_folder import RunFolder, places
+    from grainsmith.train.run_folder import RunFolder, model_and_run_paths
     from grainsmith.train.settings import TuneSettings
-    from grainsmith.train.tiles import Tile, cut_tile, targets, vary
+    from grainsmith.train.tiles import Tile, augment, cut_tile, training_targets
     from grainsmith.train.trainer import Trainer, TrainSettings, loss, run_training
     from grainsmith.train.tuning import TuningResult, tune
 
-_ROOMS = {
+_MODULES = {
     "comparison": ("ModelComparison", "FieldComparison", "evaluate_models", "read_comparison"),
-    "run_folder": ("RunFolder", "places"),
+    "run_folder": ("RunFolder", "model_and_run_paths"),
     "settings": ("TuneSettings",),
-    "tiles": ("Tile", "cut_tile", "targets", "vary"),
+    "tiles": ("Tile", "cut_tile", "training_targets", "augment"),
     "trainer": ("Trainer", "TrainSettings", "loss", "run_training"),
     "tuning": ("TuningResult", "tune"),
 }
-_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "FieldComparison",
@@ -42,22 +42,22 @@ __all__ = [
     "Trainer",
     "TuneSettings",
     "TuningResult",
+    "augment",
     "cut_tile",
     "evaluate_models",
     "loss",
-    "places",
+    "model_and_run_paths",
     "read_comparison",
     "run_training",
-    "targets",
+    "training_targets",
     "tune",
-    "vary",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
 
 
 make_callable(__name__)

@@ -1,4 +1,4 @@
-"""Before and after: two models on the same fields."""
+"""Comparison of two models on the same fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from grainsmith.io.labels.label_image import read_labels, write_labels
 from grainsmith.models.registry import load_model
 from grainsmith.score import Score, match_labels, score_labels
 from grainsmith.segment import SegmentSettings, draw_grains, predict
-from grainsmith.train.rehearsal import rehearsed_fields
+from grainsmith.train.rehearsal import held_out_synthetic_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from grainsmith.io.dataset import LoadedField
     from grainsmith.models.model import Model
 
-OTHER_IOU = 0.1
-"""A grain found by both models has changed if its IoU with the truth differs by more."""
+CHANGED_IOU = 0.1
+"""Difference of IoU above which a grain found by both models counts as changed."""
 
 
 class ComparableField(Protocol):
-    """What can be judged on: a field of a training set, or one made for it."""
+    """Field of a training set, or a synthetic one, with true labels."""
 
     @property
     def name(self) -> str:
@@ -39,7 +39,7 @@ class ComparableField(Protocol):
 
     @property
     def role(self) -> str:
-        """One of `train`, `validation`, `test` or `made`."""
+        """One of `train`, `validation`, `test` or `made` (synthetic)."""
         ...
 
     def load(self) -> LoadedField:
@@ -49,18 +49,18 @@ class ComparableField(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FieldComparison:
-    """Two models on one field.
+    """Scores and labels of two models on one field.
 
     Attributes
     ----------
     name, role : str
-        Role "made" marks the fields that say what was forgotten.
+        Role "made" marks synthetic fields, which show what was forgotten.
     before, after : Score
     gained, lost, changed : list of int
         True grains found (IoU 0.5) by the second model only, by the first only, and by both but
         better or worse by more than 0.1 of IoU.
     labels_before, labels_after : (Y, X) int32 array
-        What the models found.
+        Labels drawn by the models.
     """
 
     name: str
@@ -76,12 +76,12 @@ class FieldComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ModelComparison:
-    """Two models on some fields.
+    """Scores and labels of two models on several fields.
 
     Attributes
     ----------
     before, after : str
-        The models.
+        Names of the models.
     fields : tuple of FieldComparison
     """
 
@@ -90,31 +90,31 @@ class ModelComparison:
     fields: tuple[FieldComparison, ...]
 
     def summary(self) -> dict[str, Any]:
-        """Return all but the label images, ready for JSON, with the mean AP of each role."""
+        """Return scores and changed grains for JSON, with the mean AP@0.5 of each role."""
         rows = []
-        for one in self.fields:
-            row = {name: getattr(one, name) for name in ("name", "role", "gained", "lost")}
-            row |= {"changed": one.changed, "before": asdict(one.before)}
-            rows.append({**row, "after": asdict(one.after)})
+        for field in self.fields:
+            row = {name: getattr(field, name) for name in ("name", "role", "gained", "lost")}
+            row |= {"changed": field.changed, "before": asdict(field.before)}
+            rows.append({**row, "after": asdict(field.after)})
         means = {}
-        for role in dict.fromkeys(one.role for one in self.fields):
-            group = [one for one in self.fields if one.role == role]
+        for role in dict.fromkeys(field.role for field in self.fields):
+            group = [field for field in self.fields if field.role == role]
             means[role] = {
-                side: _mean([getattr(one, side).ap50 for one in group])
+                side: _mean([getattr(field, side).ap50 for field in group])
                 for side in ("before", "after")
             }
         return {"before": self.before, "after": self.after, "ap50": means, "fields": rows}
 
     def write(self, folder: Path) -> None:
         """Write `comparison.json` and the labels, NAME_before.tif and NAME_after.tif."""
-        for one in self.fields:
-            write_labels(folder / f"{one.name}_before.tif", one.labels_before)
-            write_labels(folder / f"{one.name}_after.tif", one.labels_after)
+        for field in self.fields:
+            write_labels(folder / f"{field.name}_before.tif", field.labels_before)
+            write_labels(folder / f"{field.name}_after.tif", field.labels_after)
         write_json(folder / "comparison.json", self.summary())
 
 
 def read_comparison(folder: Path) -> ModelComparison:
-    """Read what `ModelComparison.write` wrote; raise ReadError where it is missing or broken."""
+    """Read the files of `ModelComparison.write`; raise ReadError if they are missing or damaged."""
     content = read_json(folder / "comparison.json")
     fields = [
         FieldComparison(
@@ -135,57 +135,60 @@ def evaluate_models(
     fields: Iterable[ComparableField],
     *,
     settings: SegmentSettings | None = None,
-    made: bool = True,
+    synthetic: bool = True,
     on_progress: OnProgress = no_progress,
 ) -> ModelComparison:
-    """Segment fields with two models and compare both with the truth.
+    """Segment fields with two models and score both against the true labels.
 
     Parameters
     ----------
     before, after : str or Model
-        Names, files, or models that are loaded.
+        Names, weights files, or loaded models.
     fields : iterable of ComparableField
-        Loaded one after the other. What is not trusted in them does not count.
+        Loaded one after the other; parts that are not trusted do not count.
     settings : SegmentSettings, optional
-        Of the segmentation; its model is not looked at.
-    made : bool
-        Judge on made fields of every look too: they show what was forgotten.
+        Settings of the segmentation; their model is ignored.
+    synthetic : bool
+        Evaluate on synthetic fields of every modality, too, which show what was forgotten.
     on_progress : callable
-        Told (fields done, fields in all); called within a field as well, so raising in it stops
-        the work within one tile.
+        Called with (fields done, number of fields), also within a field: an exception raised in it
+        stops the work within one tile.
 
     Raises
     ------
     GrainsmithError
         A model or a field cannot be read.
     """
-    chosen = settings or SegmentSettings()
-    wanted: Sequence[ComparableField] = [*fields, *(rehearsed_fields() if made else ())]
-    models = [load_model(one) if isinstance(one, str) else one for one in (before, after)]
-    found = []
-    for done, one in enumerate(wanted):
-        on_progress(done, len(wanted))
-        loaded = one.load()
-        both = [
-            segmented(loaded.image, model, chosen, lambda *_, k=done: on_progress(k, len(wanted)))
-            for model in models
-        ]
-        found.append(compare_labels(one.name, one.role, loaded, *both))
-    on_progress(len(wanted), len(wanted))
-    return ModelComparison(before=models[0].name, after=models[1].name, fields=tuple(found))
+    settings = settings or SegmentSettings()
+    members: Sequence[ComparableField] = [*fields]
+    if synthetic:
+        members = [*members, *held_out_synthetic_fields()]
+    models = [load_model(model) if isinstance(model, str) else model for model in (before, after)]
+    comparisons = []
+    for done, field in enumerate(members):
+
+        def report(*_: int, done: int = done) -> None:
+            on_progress(done, len(members))
+
+        report()
+        loaded = field.load()
+        both = [segment_labels(loaded.image, model, settings, report) for model in models]
+        comparisons.append(compare_labels(field.name, field.role, loaded, *both))
+    on_progress(len(members), len(members))
+    return ModelComparison(before=models[0].name, after=models[1].name, fields=tuple(comparisons))
 
 
-def segmented(
+def segment_labels(
     image: Image, model: Model, settings: SegmentSettings, on_progress: OnProgress = no_progress
 ) -> LabelImage:
-    """Return the labels that a user would get."""
+    """Segment an image as a user would; return the labels."""
     return draw_grains(
         predict(image, settings, model=model, on_progress=on_progress), settings
     ).labels
 
 
 def score_trusted(loaded: LoadedField, labels: LabelImage) -> tuple[Score, LabelImage, LabelImage]:
-    """Score what lies in the trusted part; return the labels of truth and model that counted."""
+    """Score labels within the trusted part; return the true and the given labels that counted."""
     truth = _inside(loaded.labels, loaded.weight)
     inside = _inside(labels, loaded.weight)
     return score_labels(truth, inside), truth, inside
@@ -194,10 +197,10 @@ def score_trusted(loaded: LoadedField, labels: LabelImage) -> tuple[Score, Label
 def compare_labels(
     name: str, role: str, loaded: LoadedField, before: LabelImage, after: LabelImage
 ) -> FieldComparison:
-    """Compare the labels of two models with the truth of a field."""
+    """Score the labels of two models against the true labels of a field."""
     score_before, truth, inside_before = score_trusted(loaded, before)
     score_after, _, inside_after = score_trusted(loaded, after)
-    old, new = (match_labels(truth, one) for one in (inside_before, inside_after))
+    old, new = (match_labels(truth, labels) for labels in (inside_before, inside_after))
     both = old.keys() & new.keys()
     return FieldComparison(
         name=name,
@@ -206,22 +209,19 @@ def compare_labels(
         after=score_after,
         gained=sorted(new.keys() - old.keys()),
         lost=sorted(old.keys() - new.keys()),
-        changed=sorted(k for k in both if abs(new[k] - old[k]) > OTHER_IOU),
+        changed=sorted(k for k in both if abs(new[k] - old[k]) > CHANGED_IOU),
         labels_before=before,
         labels_after=after,
     )
 
 
-# --- how
-
-
 def _inside(labels: LabelImage, weight: npt.NDArray[np.float32]) -> LabelImage:
-    """Leave out the grains of which more than half is not trusted."""
+    """Remove grains of which more than half is not trusted."""
     if (weight > 0).all():
         return labels
-    all_of_it = np.bincount(labels.ravel())
+    areas = np.bincount(labels.ravel())
     trusted = np.bincount(labels.ravel(), weights=(weight > 0).ravel())
-    kept: LabelImage = np.where((trusted >= all_of_it / 2)[labels], labels, 0).astype(np.int32)
+    kept: LabelImage = np.where((trusted >= areas / 2)[labels], labels, 0).astype(np.int32)
     return kept
 
 
@@ -231,6 +231,6 @@ def _mean(values: list[float]) -> float:
 
 
 def _score(row: dict[str, Any]) -> Score:
-    """Return a score as it was written: JSON knows no not-a-number."""
+    """Return a score from JSON, where NaN is null."""
     values: dict[str, Any] = {k: float("nan") if v is None else v for k, v in row.items()}
     return Score(**values)

@@ -1,4 +1,4 @@
-"""The fields of a set, as a trainer sees them: checked, split, read only when they are needed."""
+"""Fields of a training set: checked, split by role, and read when they are needed."""
 
 from __future__ import annotations
 
@@ -23,146 +23,151 @@ if TYPE_CHECKING:
 
     from grainsmith.io.dataset import Dataset, LoadedField, TrainingField
 
-_SHARE_OF_MEMORY = 0.25
+_MEMORY_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingData:
-    """What is learnt from and what is judged on.
+    """Fields to train on and to validate on.
 
     Attributes
     ----------
     train, validation : tuple of TrainingField
     diameters_px : dict of str to float
-        Diameter that sets the scale. `segment` sets it by the smaller grains that it finds; as it
-        never finds all of them, it comes to lie between their diameter and the median.
-    areas_px : dict of str to int
-        Trusted pixels.
-    facts : list of dict
-        Name, role, number of grains and fingerprints of every field, for the record.
+        Grain diameter that sets the scale of each field, between that of its smaller grains and
+        the median: the segmentation estimates it from the smaller grains but misses some of them.
+    trusted_px : dict of str to int
+        Number of trusted pixels.
+    records : list of dict
+        Name, role, number of grains and fingerprints of every field.
     notes : list of str
-        What the user should know.
-    seen : bool
-        There is no field to validate on but those that are trained on.
+        Remarks for the user.
+    validates_on_training : bool
+        Whether the fields to validate on are those that are trained on, as there are no others.
     """
 
     train: tuple[TrainingField, ...]
     validation: tuple[TrainingField, ...]
     diameters_px: dict[str, float]
-    areas_px: dict[str, int]
-    facts: list[dict[str, Any]]
+    trusted_px: dict[str, int]
+    records: list[dict[str, Any]]
     notes: list[str]
-    seen: bool = False
+    validates_on_training: bool = False
 
 
-def prepare(
+def load_training_data(
     folder: str | Path, validation: str = "auto", *, on_progress: OnProgress = no_progress
 ) -> TrainingData:
-    """Read every field once and say who trains and who validates.
+    """Check every field of a set and divide the fields into training and validation.
 
     Parameters
     ----------
     folder : str or Path
         A training set.
     validation : str
-        "auto", "none" (all train, the last weights are kept), or the folder of a training set of
-        which every field validates.
+        "auto", "none" (train on all fields), or the folder of a training set that only validates.
     on_progress : callable
-        Told (fields read, fields in all).
+        Called with (fields read, number of fields).
 
     Raises
     ------
     ReadError
-        A file is missing or broken, or larger than the memory.
+        A file is missing or damaged, or larger than the memory.
     MismatchError
         An image and its labels differ in size, or no training field holds a grain.
     """
     dataset = read_dataset(folder)
     if not dataset.fields:
         raise MismatchError(f"{folder} holds no field", hint=Hint.ADD_FIELDS)
-    train, judged, notes = _split(dataset, validation)
-    judged = [replace(one, role="validation") for one in judged]
+    train, validating, notes = _split(dataset, validation)
+    validating = [replace(field, role="validation") for field in validating]
     diameters: dict[str, float] = {}
-    areas: dict[str, int] = {}
-    facts = []
-    both = [(one, "train") for one in train] + [(one, "validation") for one in judged]
-    for done, (one, role) in enumerate(both):
-        on_progress(done, len(both))
-        fact, diameters[one.name], areas[one.name] = _look_at(one, role)
-        facts.append(fact)
-    on_progress(len(both), len(both))
-    empty = [one.name for one in train if not diameters[one.name]]
-    useful = tuple(one for one in train if diameters[one.name])
+    trusted_px: dict[str, int] = {}
+    records = []
+    members = [(field, "train") for field in train]
+    members += [(field, "validation") for field in validating]
+    for done, (field, role) in enumerate(members):
+        on_progress(done, len(members))
+        record, diameters[field.name], trusted_px[field.name] = _inspect(field, role)
+        records.append(record)
+    on_progress(len(members), len(members))
+    empty = [field.name for field in train if not diameters[field.name]]
+    useful = tuple(field for field in train if diameters[field.name])
     if not useful:
         raise MismatchError(
             f"no training field of {folder} holds a trusted grain: label or accept some first"
         )
     if empty:
-        notes.append(f"without a trusted grain, so not learnt from: {', '.join(empty)}")
-    if not judged:
+        notes.append(f"not trained on, as they hold no trusted grain: {', '.join(empty)}")
+    if not validating:
         notes.append(
-            "no field validates: the curve is of what is trained on and cannot say whether "
-            "training helps, and the last weights are kept"
+            "no field validates: the curve shows training fields and cannot tell whether training "
+            "helps, and the last weights are kept"
         )
     return TrainingData(
         train=useful,
-        validation=tuple(judged) or useful,
+        validation=tuple(validating) or useful,
         diameters_px=diameters,
-        areas_px=areas,
-        facts=facts,
+        trusted_px=trusted_px,
+        records=records,
         notes=notes,
-        seen=not judged,
+        validates_on_training=not validating,
     )
 
 
-class Fields:
-    """Fields ready to be cut, read when they are first needed, the oldest let go.
+class FieldCache:
+    """Cache of fields prepared for cutting; the least recently used are dropped.
 
     Parameters
     ----------
-    study : TrainingData
-    most_bytes : int
-        Memory to use; 0 = a quarter of what is free. One field is held whatever its size.
+    data : TrainingData
+    max_bytes : int
+        Memory to use; 0 = a quarter of what is free. One field is kept whatever its size.
     """
 
-    def __init__(self, study: TrainingData, most_bytes: int = 0) -> None:
-        self._members = {one.name: one for one in (*study.validation, *study.train)}
-        self._most = most_bytes or int(_SHARE_OF_MEMORY * psutil.virtual_memory().available)
-        self._held: OrderedDict[str, Tile] = OrderedDict()
+    def __init__(self, data: TrainingData, max_bytes: int = 0) -> None:
+        self._members = {field.name: field for field in (*data.validation, *data.train)}
+        self._max_bytes = max_bytes or int(_MEMORY_SHARE * psutil.virtual_memory().available)
+        self._tiles: OrderedDict[str, Tile] = OrderedDict()
 
     @property
-    def held_bytes(self) -> int:
-        """Memory in use now."""
-        return sum(tile.nbytes for tile in self._held.values())
+    def nbytes(self) -> int:
+        """Memory in use."""
+        return sum(tile.nbytes for tile in self._tiles.values())
 
     def __getitem__(self, name: str) -> Tile:
-        """Return a whole field by name."""
-        if name in self._held:
-            self._held.move_to_end(name)
-            return self._held[name]
-        loaded = load(self._members[name])
+        """Return a whole field by its name."""
+        if name in self._tiles:
+            self._tiles.move_to_end(name)
+            return self._tiles[name]
+        loaded = load_field(self._members[name])
         labels = np.ascontiguousarray(loaded.labels)
         grey = to_grey(loaded.image)[0].astype(np.float32, copy=False)
-        tile = Tile.of(grey, labels, loaded.weight)
-        self._held[name] = tile
-        while self.held_bytes > self._most and len(self._held) > 1:
-            self._held.popitem(last=False)
+        tile = Tile.from_field(grey, labels, loaded.weight)
+        self._tiles[name] = tile
+        while self.nbytes > self._max_bytes and len(self._tiles) > 1:
+            self._tiles.popitem(last=False)
         return tile
 
 
-def load(one: TrainingField) -> LoadedField:
-    """Load a field; name it where it cannot be read or does not fit into memory."""
+def load_field(field: TrainingField) -> LoadedField:
+    """Load a field; errors name it.
+
+    Raises
+    ------
+    GrainsmithError
+        It cannot be read, or does not fit into the memory.
+    """
     try:
-        return one.load()
+        return field.load()
     except MemoryError as error:
-        raise ReadError(f"{one.name} is larger than the free memory: cut it into pieces") from error
+        raise ReadError(
+            f"{field.name} is larger than the free memory: cut it into pieces"
+        ) from error
     except GrainsmithError as error:
-        if one.name in str(error):
+        if field.name in str(error):
             raise
-        raise type(error)(f"{one.name}: {error}") from error
-
-
-# --- how
+        raise type(error)(f"{field.name}: {error}") from error
 
 
 def _split(
@@ -178,41 +183,42 @@ def _split(
                 f"{validation} holds no field to validate on: add some, or validate on 'auto'"
             )
         train = by_role["train"] + by_role["validation"]
-        double = {one.name for one in train} & {one.name for one in other}
-        if double:
+        shared = {field.name for field in train} & {field.name for field in other}
+        if shared:
             raise MismatchError(
-                f"{', '.join(sorted(double))}: both to train and to validate on; leave them out of "
+                f"{', '.join(sorted(shared))}: both to train and to validate on; leave them out of "
                 "one of the two folders"
             )
         return train, list(other), []
     if by_role["validation"] or not by_role["train"]:
         return by_role["train"], by_role["validation"], []
     roles = propose_split(dataset)
-    kept = [one for one in by_role["train"] if roles[one.name] == "validation"]
-    train = [one for one in by_role["train"] if roles[one.name] != "validation"]
-    if not kept:
+    held_out = [field for field in by_role["train"] if roles[field.name] == "validation"]
+    train = [field for field in by_role["train"] if roles[field.name] != "validation"]
+    if not held_out:
         return train, [], []
-    names = ", ".join(one.name for one in kept)
-    return train, kept, [f"no field has the role of validation, so kept back for it: {names}"]
+    names = ", ".join(field.name for field in held_out)
+    return train, held_out, [f"held out for validation, as no field has that role: {names}"]
 
 
-def _look_at(one: TrainingField, role: str) -> tuple[dict[str, Any], float, int]:
-    loaded = load(one)
+def _inspect(field: TrainingField, role: str) -> tuple[dict[str, Any], float, int]:
+    """Return the record of a field, the grain diameter that sets its scale, and trusted pixels."""
+    loaded = load_field(field)
     _, note = to_grey(loaded.image)
     trusted = np.where((loaded.weight > 0) & (note == ""), loaded.labels, 0)
     areas = np.bincount(trusted.ravel())[1:]
     areas = areas[areas > 0]
     diameter = _scale_diameter_px(areas) if len(areas) else 0.0
-    files = [name for name in (one.image, one.labels, one.weight) if name]
-    fact = {
-        "name": one.name,
+    files = [name for name in (field.image, field.labels, field.weight) if name]
+    record = {
+        "name": field.name,
         "role": role,
         "n_grains": len(areas),
         "diameter_px": round(diameter, 2),
-        "licence": one.license,
-        "sha256": {name: fingerprint(one.folder / name) for name in files},
+        "licence": field.license,
+        "sha256": {name: fingerprint(field.folder / name) for name in files},
     }
-    return fact, diameter, int((loaded.weight > 0).sum())
+    return record, diameter, int((loaded.weight > 0).sum())
 
 
 def _scale_diameter_px(areas_px: npt.NDArray[np.int64]) -> float:

@@ -1,4 +1,4 @@
-"""The card of a tuned model: where it comes from and how good it is."""
+"""Card of a tuned model: its origin and its scores."""
 
 from __future__ import annotations
 
@@ -19,62 +19,64 @@ if TYPE_CHECKING:
 
 
 def run_record(
-    settings: TuneSettings, folder: str, study: TrainingData, start: ModelEntry
+    settings: TuneSettings, folder: str, data: TrainingData, start: ModelEntry
 ) -> dict[str, Any]:
-    """Say what a run is asked to do: everything that its outcome follows from."""
+    """Return the request of a run: everything that determines its outcome."""
     return {
         "folder": folder,
         "settings": asdict(settings),
         "base": {"name": start.name, "sha256": fingerprint(start.path)},
-        "fields": study.facts,
-        "notes": study.notes,
+        "fields": data.records,
+        "notes": data.notes,
         "versions": provenance([], settings={})["versions"],
     }
 
 
 def start_notes(start: ModelEntry) -> list[str]:
-    """Warn of a start that was itself tuned."""
+    """Return a warning if the start model was itself tuned."""
     if "tuned_from" not in start.card:
         return []
     base = start.card["tuned_from"].get("name", "its base")
     text = (
-        f"{start.name} was itself tuned from {base}: tuning again and again drifts away from what "
-        f"the base could do. Better start from {base} with all fields in one set"
+        f"{start.name} was itself tuned from {base}, and every tuning drifts away from what the "
+        f"base could do. Better start from {base} with all fields in one set"
     )
     return [text]
 
 
 def save_model(
-    run: RunFolder, state: dict[str, torch.Tensor], start: ModelEntry, ended: dict[str, Any]
+    run: RunFolder, state: dict[str, torch.Tensor], start: ModelEntry, outcome: dict[str, Any]
 ) -> None:
     """Write the weights and their card; an older model of that name stays whole until then.
 
-    The card first: weights without one would be of unknown descent, a card with older weights is
-    found out by its fingerprint.
+    The card is written first: weights without one would be of unknown origin, while a card beside
+    older weights is detected by its fingerprint.
     """
     record = run.record()
     weights = {
         name: value.half() if value.is_floating_point() else value for name, value in state.items()
     }
     save_tensors(run.path / "model.pt", weights)
-    licences = sorted({one["licence"] or "not stated" for one in record["fields"]})
+    licences = sorted({field["licence"] or "not stated" for field in record["fields"]})
     card = {
-        "summary": f"tuned from {start.name} on {_count(record)} fields",
+        "summary": f"tuned from {start.name} on {_n_training_fields(record)} fields",
         "tuned_from": record["base"],
         "licence": f"base: {start.card.get('licence', 'not stated')}; "
         f"fields: {', '.join(licences)}",
-        "training_images": [one["name"] for one in record["fields"] if one["role"] == "train"],
+        "training_images": [
+            field["name"] for field in record["fields"] if field["role"] == "train"
+        ],
         "fields": record["fields"],
         "settings": record["settings"],
         "notes": record["notes"],
         "versions": record["versions"],
-        **ended,
-        "curves": [one for one in run.events() if one["kind"] == "validation"],
+        **outcome,
+        "curves": [event for event in run.events() if event["kind"] == "validation"],
         "sha256": fingerprint(run.path / "model.pt"),
     }
     write_json(run.model_path.with_suffix(".json"), card)
     (run.path / "model.pt").replace(run.model_path)
 
 
-def _count(record: dict[str, Any]) -> int:
-    return sum(one["role"] == "train" for one in record["fields"])
+def _n_training_fields(record: dict[str, Any]) -> int:
+    return sum(field["role"] == "train" for field in record["fields"])

@@ -1,4 +1,4 @@
-"""Made fields of every look: shown while tuning, and kept back to see what was forgotten."""
+"""Synthetic fields shown while tuning, and others held out to measure what was forgotten."""
 
 from __future__ import annotations
 
@@ -13,47 +13,50 @@ from grainsmith.segment.normalize import to_grey
 from grainsmith.train.tiles import Tile
 
 POOL = 96
-"""Made fields that a run shows again and again, each cut, turned and varied anew."""
+"""Synthetic fields that a run uses repeatedly, each time cut and augmented differently."""
+SYNTHETIC_ROLE = "made"
+"""Role of synthetic fields in comparisons; this word stands in files."""
 _FIELD_PX = 288
-_KEPT_BACK = 6
-_KEPT_BACK_PX = 256
-_KEPT_BACK_SEED = 20261124
+_N_HELD_OUT = 6
+_HELD_OUT_PX = 256
+_HELD_OUT_SEED = 20261124
 
 
 @dataclass(frozen=True, slots=True)
 class SyntheticField:
-    """A made field with its truth, to judge on.
+    """A synthetic field with its true labels, to evaluate on.
 
     Attributes
     ----------
     name : str
     seed : int
         The same seed gives the same field.
+    role : str
     """
 
     name: str
     seed: int
-    role: str = "made"
+    role: str = SYNTHETIC_ROLE
 
     def load(self) -> LoadedField:
-        """Make it, or return what was made before."""
-        return _kept_back(self.seed)
+        """Generate the field, or return it from the cache."""
+        return _held_out_field(self.seed)
 
 
-def rehearsed_fields() -> tuple[SyntheticField, ...]:
-    """Return the made fields that no training ever sees."""
-    return tuple(SyntheticField(f"made-{k + 1}", k) for k in range(_KEPT_BACK))
+def held_out_synthetic_fields() -> tuple[SyntheticField, ...]:
+    """Return the synthetic fields that are never trained on."""
+    return tuple(SyntheticField(f"made-{k + 1}", k) for k in range(_N_HELD_OUT))
 
 
-@lru_cache(maxsize=_KEPT_BACK)
-def _kept_back(seed: int) -> LoadedField:
-    image, labels = training_field((_KEPT_BACK_SEED, seed), _KEPT_BACK_PX)
+@lru_cache(maxsize=_N_HELD_OUT)
+def _held_out_field(seed: int) -> LoadedField:
+    image, labels = training_field((_HELD_OUT_SEED, seed), _HELD_OUT_PX)
     return LoadedField(image, labels, np.ones(labels.shape, np.float32))
 
 
 @lru_cache(maxsize=POOL)
 def rehearsal_field(seed: int, index: int) -> Tile:
-    """Return one of the pool's fields."""
+    """Return a field of the pool, 0 <= `index` < `POOL`."""
     image, labels = training_field((seed, index), _FIELD_PX)
     grey = to_grey(image)[0].astype(np.float32, copy=False)
-    return Tile.of(grey, labels)
+    return Tile.from_field(grey, labels)

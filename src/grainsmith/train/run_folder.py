@@ -1,11 +1,11 @@
-"""The folder of a run: what was asked, what happened, where it stands.
+"""Files of a training run.
 
-run.json       settings, fields with fingerprints, split, start, versions
-events.jsonl   one JSON object a line, in order
-state.pt       everything to go on from
+run.json       settings, fields with fingerprints, roles, start model, versions
+events.jsonl   one JSON object per line, in order
+state.pt       state to resume from
 best.pt        the best weights so far
-stop           somebody's wish to stop and keep the best
-comparison/    before and after, field by field
+stop           present if the user asked to stop and keep the best
+comparison/    scores and labels before and after, field by field
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 
     OnEvent = Callable[[dict[str, Any]], None]
 
-_OURS = ("run.json", "events.jsonl", "state.pt", "best.pt")
+_FILES = ("run.json", "events.jsonl", "state.pt", "best.pt")
 ENDED = ("done", "stopped", "failed")
-"""Kinds of events after which a run is over."""
+"""Kinds of events that end a run."""
 
 
 def ignore_event(event: dict[str, Any]) -> None:
-    """Take no notice."""
+    """Do nothing."""
 
 
-def places(model: str | Path) -> tuple[Path, Path]:
-    """Return where a model and its run folder lie.
+def model_and_run_paths(model: str | Path) -> tuple[Path, Path]:
+    """Return the paths of a model and of its run folder.
 
     Parameters
     ----------
     model : str or Path
-        A bare name is kept among the user's own models, where every list finds it; anything with a
-        folder or the ending .pt is a file.
+        A bare name stands for a model in the user's own folder; anything with a folder or the
+        ending .pt is a path.
     """
     path = Path(model)
     if path.name == str(model) and path.suffix != ".pt":
@@ -56,14 +56,14 @@ def places(model: str | Path) -> tuple[Path, Path]:
 
 
 class RunFolder:
-    """What a run leaves on disk; every file is whole or not there.
+    """Folder of a training run; every file is written whole or not at all.
 
     Parameters
     ----------
     path : Path
-        Made by the first thing that is written.
+        Created by the first write.
     on_event : callable
-        Told every event as well.
+        Called with every event.
     """
 
     def __init__(self, path: str | Path, on_event: OnEvent = ignore_event) -> None:
@@ -72,64 +72,64 @@ class RunFolder:
 
     @property
     def model_path(self) -> Path:
-        """Where the finished model goes."""
+        """Path of the finished model."""
         return self.path.with_suffix(".pt")
 
     @property
-    def comparison(self) -> Path:
-        """Folder of the judgement before and after."""
+    def comparison_folder(self) -> Path:
+        """Folder of the comparison before and after."""
         return self.path / "comparison"
 
     @property
     def unfinished(self) -> bool:
-        """Whether there is a state to go on from."""
+        """Whether there is a state to resume from."""
         return (self.path / "state.pt").is_file()
 
     @property
-    def stop_wanted(self) -> bool:
-        """Whether somebody asked to stop and keep the best."""
+    def stop_requested(self) -> bool:
+        """Whether the user asked to stop and keep the best."""
         return (self.path / "stop").exists()
 
-    def ask_to_stop(self) -> None:
-        """Ask the run, in whatever process, to stop and keep the best."""
+    def request_stop(self) -> None:
+        """Ask the run, in any process, to stop and keep the best."""
         try:
             (self.path / "stop").touch()
         except OSError as error:
             raise WriteError(f"{self.path} cannot be written: {error.strerror}") from error
 
-    def forget_stop(self) -> None:
-        """Take back an earlier wish to stop."""
+    def clear_stop_request(self) -> None:
+        """Remove an earlier request to stop."""
         with suppress(OSError):
             (self.path / "stop").unlink()
 
     def begin(self, record: dict[str, Any]) -> None:
-        """Forget an earlier run and write down what this one is asked to do."""
+        """Remove an earlier run and record the request of this one."""
         try:
-            for name in _OURS:
+            for name in _FILES:
                 (self.path / name).unlink(missing_ok=True)
-            self._sweep()
+            self._remove_partial_files()
         except OSError as error:
             raise WriteError(f"{self.path} cannot be written: {os_error_reason(error)}") from error
-        shutil.rmtree(self.comparison, ignore_errors=True)
+        shutil.rmtree(self.comparison_folder, ignore_errors=True)
         write_json(self.path / "run.json", record)
 
     def record(self) -> dict[str, Any]:
-        """Return what the run was asked to do."""
+        """Return the recorded request."""
         return read_json(self.path / "run.json")
 
     def event(self, kind: str, **facts: Any) -> None:
-        """Add a line to the events and tell whoever listens."""
+        """Append an event and pass it to the listener."""
         event = _finite({"kind": kind, **facts})
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with (self.path / "events.jsonl").open("a", encoding="utf8") as file:
                 file.write(json.dumps(event, ensure_ascii=False) + "\n")
         except OSError as error:
-            raise self._no_room(error) from error
+            raise self._write_error(error) from error
         self._on_event(event)
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Yield the events so far, but for lines that a full disk or a power cut left in halves."""
+        """Yield the events so far, without lines that a full disk left incomplete."""
         path = self.path / "events.jsonl"
         if not path.is_file():
             return
@@ -138,23 +138,24 @@ class RunFolder:
                 with suppress(ValueError):
                     yield json.loads(line)
 
-    def forget_after(self, step: int) -> None:
-        """Drop what happened after a step: the run goes on from there."""
+    def drop_events_after(self, step: int) -> None:
+        """Remove the events after a step from which the run is resumed."""
         kept = takewhile(
-            lambda one: one.get("step", 0) <= step and one["kind"] not in ENDED, self.events()
+            lambda event: event.get("step", 0) <= step and event["kind"] not in ENDED,
+            self.events(),
         )
         with atomic_write(self.path / "events.jsonl") as temporary:
-            temporary.write_text("".join(json.dumps(one) + "\n" for one in kept), "utf8")
-        self._sweep()
+            temporary.write_text("".join(json.dumps(event) + "\n" for event in kept), "utf8")
+        self._remove_partial_files()
 
     def save(self, name: str, content: Any) -> None:
-        """Write tensors whole or not at all, and after all that happened before."""
+        """Write tensors atomically, after all earlier events."""
         try:
-            # Else a power cut could leave a state without the curve that leads to it.
+            # Otherwise a power cut could leave a state without the curve that leads to it.
             with (self.path / "events.jsonl").open("a") as file:
                 os.fsync(file.fileno())
         except OSError as error:
-            raise self._no_room(error) from error
+            raise self._write_error(error) from error
         save_tensors(self.path / name, content)
 
     def load(self, name: str) -> Any:
@@ -174,13 +175,13 @@ class RunFolder:
                 f"{self.path / name} cannot be read, so the run cannot go on: start it anew"
             ) from error
 
-    def _sweep(self) -> None:
-        """Remove what was half written when the process was killed."""
-        for name in (*_OURS, "model.pt"):
-            for left in self.path.glob(f".{Path(name).stem}-*"):
-                left.unlink()
+    def _remove_partial_files(self) -> None:
+        """Remove files that were incomplete when the process was killed."""
+        for name in (*_FILES, "model.pt"):
+            for partial in self.path.glob(f".{Path(name).stem}-*"):
+                partial.unlink()
 
-    def _no_room(self, error: OSError) -> WriteError:
+    def _write_error(self, error: OSError) -> WriteError:
         return WriteError(
             f"{self.path} cannot be written: {os_error_reason(error)}. The model file is unchanged",
             hint=Hint.FREE_SPACE_AND_RESUME_TRAINING,
@@ -188,10 +189,10 @@ class RunFolder:
 
 
 def save_tensors(path: Path, content: Any) -> None:
-    """Write tensors to a file, whole or not at all; raise WriteError on a full disk."""
+    """Write tensors to a file atomically; raise WriteError on a full disk."""
     import torch
 
-    # torch's own writer reports a full disk as a RuntimeError without a reason.
+    # The writer of torch reports a full disk as a RuntimeError without a reason.
     buffer = io.BytesIO()
     torch.save(content, buffer)
     with atomic_write(path) as temporary:
@@ -199,7 +200,7 @@ def save_tensors(path: Path, content: Any) -> None:
 
 
 def _finite(value: Any) -> Any:
-    """Return a value that JSON can hold: not-a-number becomes null."""
+    """Replace numbers that JSON cannot hold by None."""
     if isinstance(value, dict):
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

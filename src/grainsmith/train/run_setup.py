@@ -1,4 +1,4 @@
-"""What a run sets out from: the start, the set, the pace."""
+"""Start model, recorded request and learning rates of a run."""
 
 from __future__ import annotations
 
@@ -15,63 +15,72 @@ from grainsmith.train.trainer import TrainSettings
 if TYPE_CHECKING:
     from grainsmith.train.run_folder import RunFolder
 
-_GOOD_START = 0.5
+_GOOD_AP50 = 0.5
 
 
-def find_start(settings: TuneSettings) -> ModelEntry:
+def find_start_model(settings: TuneSettings) -> ModelEntry:
     """Return the model to start from.
 
     Raises
     ------
     ModelError
-        It is unknown, not on this machine, or more than this machine can tune.
+        It is unknown, not on this machine, or too large to be tuned here.
     """
     entry = find_weights(settings.model)
     refuse_untunable(entry.name, entry.path, choose_device(settings.device), settings.batch)
     return entry
 
 
-def asked_before(run: RunFolder) -> tuple[str, TuneSettings]:
-    """Return folder and settings of an unfinished run; raise ModelError where there is none."""
+def recorded_request(run: RunFolder) -> tuple[str, TuneSettings]:
+    """Return training set and settings of an unfinished run.
+
+    Raises
+    ------
+    ModelError
+        There is no unfinished run, or it was recorded by an incompatible version.
+    """
     if not run.unfinished:
         raise ModelError(f"{run.path} holds no unfinished run", hint=Hint.START_NEW_TRAINING)
     record = run.record()
     try:
         return record["folder"], TuneSettings(**record["settings"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{run.path} is of another version ({error}): start anew") from error
+        raise ModelError(
+            f"{run.path} was written by another version ({error}): start a new run"
+        ) from error
 
 
-def refuse_changed(before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Raise ModelError where a run cannot go on as it began."""
-    for key, what in (("base", "the start"), ("fields", "the training set")):
-        if before[key] != now[key]:
-            raise ModelError(f"{what} has changed since the run was broken off: start anew")
+def check_unchanged(recorded: dict[str, Any], present: dict[str, Any]) -> None:
+    """Raise ModelError if start model or training set changed since a run was recorded."""
+    for key, what in (("base", "the start model"), ("fields", "the training set")):
+        if recorded[key] != present[key]:
+            raise ModelError(f"{what} has changed since the run was interrupted: start a new run")
 
 
-def pace(
-    settings: TuneSettings, steps: int, *, rate: float = 1.0, before: float = 1.0
+def train_settings(
+    settings: TuneSettings, steps: int, *, rate: float = 1.0, start_ap50: float = math.nan
 ) -> TrainSettings:
-    """Return how to learn in so many steps.
+    """Return learning rates and averages for a number of steps.
 
     Parameters
     ----------
     settings : TuneSettings
     steps : int
     rate : float
-        Of the learning rate, how much the network bears.
-    before : float
-        AP@0.5 of the start: of one that finds little, little is worth keeping.
+        Factor on the learning rate that suits the network.
+    start_ap50 : float
+        AP@0.5 of the start model on the validation fields; the lower it is, the less of its
+        weights is kept. NaN if unknown.
     """
-    height = rate * settings.learning_rate
-    kept = min(1.0, before / _GOOD_START) if math.isfinite(before) else 1.0
+    highest = rate * settings.learning_rate
+    quality = min(1.0, start_ap50 / _GOOD_AP50) if math.isfinite(start_ap50) else 1.0
     return TrainSettings(
         steps=steps,
-        learning_rate=height,
-        final_learning_rate=height / 50,
+        learning_rate=highest,
+        final_learning_rate=highest / 50,
         warm_up_steps=min(50, steps // 10),
         average_steps=max(1, min(100, steps // 8)),
-        start_share=kept * settings.start_share_pct / 100,
-        keep_statistics=True,
+        start_share=quality * settings.start_share_pct / 100,
+        freeze_statistics=True,
         threads=settings.threads,
     )

@@ -1,4 +1,4 @@
-"""Runs that somebody can look at: begun by name, found again, judged, kept."""
+"""Named runs: start, list, compare with the start model, keep."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 
 def runs_folder() -> Path:
-    """Return where runs lie until they are kept: beside the user's models, in no list of them."""
+    """Return the folder of runs whose models are not among the user's models yet."""
     return own_models_folder() / "runs"
 
 
 def free_name(stem: str) -> str:
-    """Return a name for a model that nothing has yet: "sand-1", "sand-2", ..."""
+    """Return an unused name for a model: "sand-1", "sand-2", ..."""
     clean = re.sub(r"[^\w.+-]+", "-", stem).strip("-.") or "model"
     number = 1
-    while _taken(f"{clean}-{number}"):
+    while _is_taken(f"{clean}-{number}"):
         number += 1
     return f"{clean}-{number}"
 
 
-def begin_run(name: str, folder: str | Path, settings: TuneSettings) -> RunFolder:
-    """Make the folder of a new run, after a look at what would stop it at once.
+def start_run(name: str, folder: str | Path, settings: TuneSettings) -> RunFolder:
+    """Create the folder of a new run, after checking what would make it fail at once.
 
     Parameters
     ----------
     name : str
-        Of the model to be.
+        Name of the new model.
     folder : str or Path
         The training set.
     settings : TuneSettings
@@ -49,73 +49,73 @@ def begin_run(name: str, folder: str | Path, settings: TuneSettings) -> RunFolde
     Raises
     ------
     ReadError, MismatchError
-        The set is missing or has nothing to learn from.
+        The set is missing or holds no training field.
     ModelError
-        The name is taken or none, or the start cannot be tuned.
+        The name is taken or invalid, or the start model cannot be tuned.
     WriteError
-        The folder of the user's models cannot be written.
+        The folder of the user's models is not writable.
     """
-    from grainsmith.train.run_setup import find_start
+    from grainsmith.train.run_setup import find_start_model
 
     if not re.fullmatch(r"\w[\w.+-]*", name):
         raise ModelError(f"{name!r} is no name for a model: letters, digits, . _ + - only")
-    if _taken(name):
+    if _is_taken(name):
         raise ModelError(f"there is a model or a run called '{name}': give another name")
     dataset = read_dataset(folder)
     if not dataset.fields:
         raise MismatchError(f"{folder} holds no field", hint=Hint.ADD_FIELDS)
     if not dataset.of_role("train"):
         raise MismatchError("no field of the set has the role 'train': give one that role first")
-    find_start(settings)
+    find_start_model(settings)
     run = RunFolder(runs_folder() / f"{name}.run")
     run.begin({"folder": str(folder), "settings": asdict(settings)})
     return run
 
 
 def unfinished_runs() -> list[RunFolder]:
-    """Return the runs that can go on, by name."""
-    found = (RunFolder(path) for path in sorted(runs_folder().glob("*.run")))
-    return [run for run in found if run.unfinished]
+    """Return the runs that can be resumed, by name."""
+    runs = (RunFolder(path) for path in sorted(runs_folder().glob("*.run")))
+    return [run for run in runs if run.unfinished]
 
 
-def judge_run(run: RunFolder, *, on_progress: OnProgress = no_progress) -> ModelComparison:
-    """Return the judgement of a run: what was written, else made now and written.
+def compare_run(run: RunFolder, *, on_progress: OnProgress = no_progress) -> ModelComparison:
+    """Compare the tuned model of a run with its start model; written once, then read.
 
     Raises
     ------
     GrainsmithError
-        The set, the start or the tuned model cannot be read any more.
+        The set, the start model or the tuned model cannot be read.
     """
     from grainsmith.train.comparison import evaluate_models, read_comparison
-    from grainsmith.train.dataset import prepare
+    from grainsmith.train.dataset import load_training_data
 
-    if (run.comparison / "comparison.json").is_file():
-        return read_comparison(run.comparison)
+    if (run.comparison_folder / "comparison.json").is_file():
+        return read_comparison(run.comparison_folder)
     record = run.record()
-    study = prepare(record["folder"], record["settings"]["validation"])
+    data = load_training_data(record["folder"], record["settings"]["validation"])
     start, tuned = record["settings"]["model"], str(run.model_path)
-    found = evaluate_models(start, tuned, study.validation, on_progress=on_progress)
-    found.write(run.comparison)
-    return found
+    comparison = evaluate_models(start, tuned, data.validation, on_progress=on_progress)
+    comparison.write(run.comparison_folder)
+    return comparison
 
 
-def judged_field(run: RunFolder, name: str) -> LoadedField:
-    """Return image and true grains of a field that a run was judged on."""
+def comparison_field(run: RunFolder, name: str) -> LoadedField:
+    """Return image and true labels of a field of a comparison."""
     record = run.record()
-    other = record["settings"]["validation"]
-    folder = record["folder"] if other in ("auto", "none") else other
-    known = {one.name: one for one in read_dataset(folder).fields}
-    if name not in known:
+    validation = record["settings"]["validation"]
+    folder = record["folder"] if validation in ("auto", "none") else validation
+    fields = {field.name: field for field in read_dataset(folder).fields}
+    if name not in fields:
         raise MismatchError(f"'{name}' is no longer in {folder}")
-    return known[name].load()
+    return fields[name].load()
 
 
 def keep_model(run: RunFolder) -> ModelEntry:
-    """Put the model of a run among the user's own, with its card."""
+    """Add the model of a run to the user's models, with its card."""
     return add_model(run.model_path)
 
 
-def _taken(name: str) -> bool:
+def _is_taken(name: str) -> bool:
     run = RunFolder(runs_folder() / f"{name}.run")
     known = {entry.name for entry in list_models()}
     return name in known or run.model_path.is_file() or run.unfinished

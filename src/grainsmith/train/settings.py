@@ -1,4 +1,4 @@
-"""How a model is tuned: feeds form, shell and record alike."""
+"""Settings of the tuning of a model."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ class TuneSettings:
     Attributes
     ----------
     model : str
-        Where to start: a model's name or weights file of the Cellpose 1-3 form.
+        Model to start from: a name, or a weights file of the Cellpose 1-3 form.
     validation : str
-        "auto" takes the fields whose role is validation, or keeps some back where there are none; a
-        folder is a training set of its own that only validates; "none" trains on all fields and
-        keeps the last weights.
+        "auto" takes the fields whose role is validation, or keeps some back if there are none; a
+        folder is a training set that only validates; "none" trains on all fields and keeps the
+        last weights.
     epochs : int
         How often the whole set is shown; 0 = chosen from its size.
     minutes : float
-        Stop after so long and keep the best; 0 = no limit.
+        Stop after this time and keep the best weights; 0 = no limit.
     rehearsal_pct : float
-        Share of made fields among the tiles, so that nothing the start could do is forgotten.
+        Share of synthetic fields among the tiles, so that the model keeps what it could do.
     start_share_pct : float
-        Share of the start's weights in those that are kept, against forgetting too. Where the start
-        is poor on the fields that are judged, less of it is kept: in proportion to its AP@0.5,
-        below 0.5.
+        Share of the start model's weights in those that are kept, for the same purpose. If the
+        start model scores an AP@0.5 below 0.5 on the validation fields, the share is reduced in
+        proportion.
     patience : int
-        Stop after so many validations without gain; 0 = never.
+        Stop after this number of validations without gain; 0 = never.
     learning_rate : float
-        At its height.
+        Highest learning rate.
     batch : int
         Tiles per step; fewer need less memory.
     tile_px : int
@@ -109,5 +109,5 @@ class TuneSettings:
 
 
 def default_steps(n_fields: int) -> int:
-    """Return how many steps a set of so many training fields deserves."""
+    """Return the number of steps for a set with this number of training fields."""
     return min(3000, 300 + 100 * n_fields)

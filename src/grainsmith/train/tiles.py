@@ -1,4 +1,4 @@
-"""What a network is shown: tiles of fields, varied, with what it should say of them."""
+"""Training tiles: pieces of fields, augmented, with the targets of the network."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from grainsmith.data import LabelImage
 
 
-_LEAST, _MOST = 0.3, 5.0
-"""Between them lies what a pixel of a grain counts."""
+_MIN_WEIGHT, _MAX_WEIGHT = 0.3, 5.0
+"""Limits of the weight of a grain's pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A piece of a field to learn from.
+    """A piece of a field, or a whole field, to learn from.
 
     Attributes
     ----------
@@ -33,12 +33,12 @@ class Tile:
     labels : (H, W) int32 array
         True grains.
     weight : (H, W) float32 array
-        How much a pixel counts: 0 where nothing may be learnt, 1 in the background, and in grains
-        the more the smaller they are.
+        Weight of a pixel in the loss: 0 where labels are not trusted, 1 in the background, and in
+        grains the higher the smaller they are.
     flows : (2, H, W) float32 array
-        True flows of the grains as they lie in the field. Those of a grain that the edge of a tile
-        cuts lead to the middle of the whole grain: led to the middle of what is left of it, they
-        would teach where tiles end.
+        True flows of whole grains. Where the edge of a tile cuts a grain, they still point to the
+        centre of the whole grain; pointing to the centre of the remainder, they would teach the
+        network where tiles end.
     """
 
     image: npt.NDArray[np.float32]
@@ -47,33 +47,33 @@ class Tile:
     flows: npt.NDArray[np.float32]
 
     @classmethod
-    def of(
+    def from_field(
         cls,
         image: npt.NDArray[np.float32],
         labels: LabelImage,
         weight: npt.NDArray[np.float32] | None = None,
     ) -> Self:
-        """Return a whole field; without a weight everything in it is trusted."""
+        """Prepare a whole field; without `weight` all of it is trusted."""
         if weight is None:
             weight = np.ones(labels.shape, np.float32)
         counts = grain_weights(labels, weight > 0)
         image, weight = add_margin(image), add_margin(counts[labels] * weight)
-        labels = _labels_with_beyond(labels)
+        labels = _add_label_margin(labels)
         return cls(image, labels, weight, flows_from_labels(labels))
 
     @property
-    def trusted(self) -> float:
-        """Share of the pixels from which something may be learnt."""
+    def trusted_share(self) -> float:
+        """Share of the pixels with a weight above 0."""
         return float((self.weight > 0).mean())
 
     @property
     def nbytes(self) -> int:
-        """Memory in use."""
-        return sum(part.nbytes for part in (self.image, self.labels, self.weight, self.flows))
+        """Size in memory."""
+        return sum(plane.nbytes for plane in (self.image, self.labels, self.weight, self.flows))
 
 
-def _labels_with_beyond(labels: LabelImage) -> LabelImage:
-    """Mirror labels at the edges: a grain that an edge cuts goes on, of others there are copies."""
+def _add_label_margin(labels: LabelImage) -> LabelImage:
+    """Mirror labels at the edges; grains cut by an edge continue, copies of others are new."""
     around = np.pad(labels, MARGIN_PX, mode="symmetric")
     pieces = label(around, connectivity=1, background=0)
     own = np.zeros(pieces.max() + 1, bool)
@@ -83,43 +83,43 @@ def _labels_with_beyond(labels: LabelImage) -> LabelImage:
 
 
 def grain_weights(labels: LabelImage, trusted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """Say how much a pixel of each grain counts in the loss.
+    """Compute the weight of each grain's pixels in the loss.
 
-    Pixel by pixel, a grain of half the diameter would count a quarter as much, and the smaller half
-    of a field nearly nothing; but it is grains that are counted, and D50 is one by number. So a
-    pixel counts in inverse proportion to its grain's diameter, 1 at the median of the field, within
-    `_LEAST` and `_MOST`.
+    With equal weights, a grain of half the diameter would count a quarter as much, and the smaller
+    half of the grains nearly nothing, although grains are counted and D50 is taken by number. So
+    the weight is inversely proportional to the grain's diameter, 1 at the median of the field, and
+    limited to `_MIN_WEIGHT`..`_MAX_WEIGHT`.
 
     Parameters
     ----------
     labels : (Y, X) int32 array
     trusted : (Y, X) bool array
-        What lies elsewhere must not shift the median either.
+        Other pixels do not count, in the median either.
 
     Returns
     -------
     (N + 1,) float32 array
-        Place k belongs to label k; the background counts 1.
+        Weight of each label; 1 for the background.
     """
     areas = np.bincount(labels.ravel(), weights=trusted.ravel())
     grains = areas[1:][areas[1:] > 0]
     if not len(grains):
         return np.ones(len(areas), np.float32)
     relative = np.sqrt(np.median(grains) / np.maximum(areas, 1))
-    counts = np.clip(relative, _LEAST, _MOST).astype(np.float32)
+    counts = np.clip(relative, _MIN_WEIGHT, _MAX_WEIGHT).astype(np.float32)
     counts[0] = 1
     return counts
 
 
 def cut_tile(rng: np.random.Generator, field: Tile, *, size_px: int, scale: float) -> Tile:
-    """Cut a scaled, turned, flipped tile at a random place of a field.
+    """Cut a scaled, rotated, flipped tile at a random position of a field.
 
     Parameters
     ----------
     rng : numpy Generator
-        Chooses place and turn.
+        Draws position and orientation.
     field : Tile
-        The whole field, at least one pixel; what lies beyond its edges gets weight 0.
+        The whole field, at least one pixel; pixels beyond its edges get weight 0.
     size_px : int
         Side of the tile.
     scale : float
@@ -140,7 +140,7 @@ def cut_tile(rng: np.random.Generator, field: Tile, *, size_px: int, scale: floa
     return Tile(image, labels, weight, _turned_flows(flows, turn, flip=flip))
 
 
-def vary(
+def augment(
     rng: np.random.Generator,
     image: npt.NDArray[np.float32],
     *,
@@ -184,15 +184,15 @@ def _strong_noise(
     return noise * (spread * rng.uniform(0.1, 1.0) / max(float(noise.std()), 1e-6))
 
 
-def targets(tile: Tile) -> npt.NDArray[np.float32]:
-    """Return what the network should say of a tile: (4, H, W) flow y, flow x, inside, weight."""
+def training_targets(tile: Tile) -> npt.NDArray[np.float32]:
+    """Return the targets of a tile: (4, H, W) flow y, flow x, grain (0 or 1), weight."""
     return np.stack([*tile.flows, (tile.labels > 0).astype(np.float32), tile.weight])
 
 
 def _turned_flows(
     flows: npt.NDArray[np.float32], turn: int, *, flip: bool
 ) -> npt.NDArray[np.float32]:
-    """Mirror and turn a field of vectors: the places move and the vectors turn with them."""
+    """Flip and rotate a vector field: positions and directions."""
     if flip:
         flows = flows[:, :, ::-1] * np.array([1, -1], np.float32)[:, None, None]
     flows = np.rot90(flows, turn, axes=(1, 2))
@@ -206,7 +206,7 @@ def _turned_flows(
 def _resample(  # type: ignore[no-untyped-def]
     image, labels, weight, flows, y0, x0, pitch, size
 ):
-    """Image bilinear, the rest nearest; beyond the edge mirrored, with weight 0."""
+    """Interpolate the image, look up the rest; beyond the edge mirrored, with weight 0."""
     height, width = labels.shape
     out_image = np.zeros((size, size), np.float32)
     out_labels = np.zeros((size, size), np.int32)

@@ -1,4 +1,4 @@
-"""The steps by which a network learns."""
+"""Training steps of a network."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ class TrainSettings:
     Attributes
     ----------
     steps : int
-        Batches to learn from.
+        Number of batches.
     learning_rate, final_learning_rate : float
-        AdamW's rate after the warm-up and, falling along a cosine, at the end.
+        Learning rate of AdamW after the warm-up and, after a cosine decay, at the end.
     warm_up_steps : int
-        The rate rises over so many steps.
+        Steps over which the rate rises.
     weight_decay : float
-        AdamW's.
+        Weight decay of AdamW.
     average_steps : int
-        The weights that are kept are a running mean over about this many steps.
+        Length of the running mean of the weights (exponential moving average).
     start_share : float
-        Share of the weights at the start in those that are kept: in the mean, what the start could
-        do and what was learnt both stay (Wortsman et al. 2022, doi 10.1109/CVPR52688.2022.00780).
-    keep_statistics : bool
-        Leave the means and variances of the batch normalisation as they were: those of a few tiles
-        of one kind would push out what the network knows of all others.
+        Share of the initial weights in the result, so that it keeps what the network could do
+        (Wortsman et al. 2022, doi 10.1109/CVPR52688.2022.00780).
+    freeze_statistics : bool
+        Keep means and variances of the batch normalisation: those of a few tiles of one kind would
+        replace those of all others.
     threads : int
         Processor threads; 0 = all.
     """
@@ -52,12 +52,12 @@ class TrainSettings:
     weight_decay: float = 1e-4
     average_steps: int = 300
     start_share: float = 0.0
-    keep_statistics: bool = False
+    freeze_statistics: bool = False
     threads: int = 0
 
 
 def loss(output: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Cellpose's loss, with a weight for every pixel.
+    """Compute the loss of Cellpose with a weight for every pixel.
 
     Half the mean squared error of the flows (times 5) plus the binary cross-entropy of the
     probability (Stringer et al. 2021).
@@ -82,23 +82,23 @@ def _pixel_loss(output: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 class Trainer:
-    """A network that learns batch by batch, and the running mean of its weights.
+    """Trainer of a network that also keeps the running mean of its weights.
 
     Parameters
     ----------
     net : torch Module
-        Gives (output, style) as `GrainNet` does; trained in place.
+        Returns (output, style) as `GrainNet` does; trained in place.
     settings : TrainSettings
-        Learning rates and length.
+        Learning rates and number of steps.
     device : torch device
-        Where to learn.
+        Device to train on.
 
     Attributes
     ----------
     step : int
-        Batches so far.
+        Number of batches so far.
     skipped : int
-        Batches of which nothing was learnt, as their gradient was not finite.
+        BatchSampler that were left out because their gradient was not finite.
     tile_losses : (N,) tensor
         Losses of the tiles of the last batch.
     """
@@ -112,7 +112,7 @@ class Trainer:
         self.step = 0
         self.skipped = 0
         self.tile_losses = torch.zeros(0)
-        self.number_type = _fastest_type(self.device)
+        self.dtype = _fastest_dtype(self.device)
         self._start = {name: value.clone() for name, value in self.net.state_dict().items()}
         self.average = torch.optim.swa_utils.AveragedModel(
             self.net,
@@ -125,23 +125,23 @@ class Trainer:
             weight_decay=settings.weight_decay,
         )
 
-    def learn(self, images: torch.Tensor, wanted: torch.Tensor) -> float:
-        """Learn from (N, C, H, W) images and (N, 4, H, W) targets; return the loss."""
-        self._to_learning()
+    def train_step(self, images: torch.Tensor, wanted: torch.Tensor) -> float:
+        """Take one step on (N, C, H, W) images and (N, 4, H, W) targets; return the loss."""
+        self._set_training_mode()
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate()
         images = images.to(self.device, memory_format=torch.channels_last)
         wanted = wanted.to(self.device)
-        coarse = self.number_type != torch.float32
-        with torch.autocast(self.device.type, self.number_type, enabled=coarse):
+        reduced = self.dtype != torch.float32
+        with torch.autocast(self.device.type, self.dtype, enabled=reduced):
             output, _ = self.net(images)
         value = loss(output.float(), wanted)
         self.tile_losses = tile_losses(output.detach().float(), wanted).cpu()
         self._optimizer.zero_grad(set_to_none=True)
         value.backward()
-        size = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        # One batch on which the gradient overflows must not spoil all that was learnt.
-        if torch.isfinite(size):
+        gradient_norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        # A single batch whose gradient overflows must not destroy the weights.
+        if torch.isfinite(gradient_norm):
             self._optimizer.step()
             self.average.update_parameters(self.net)
         else:
@@ -149,39 +149,39 @@ class Trainer:
         self.step += 1
         return float(value.detach())
 
-    def best_guess(self) -> torch.nn.Module:
-        """Return the network with the running mean of its weights and the start's share in it."""
+    def averaged_network(self) -> torch.nn.Module:
+        """Return a copy with the running mean of the weights, mixed with the initial ones."""
         net = copy.deepcopy(self.net)
-        learnt, share = self.average.module.state_dict(), self.settings.start_share
+        average, share = self.average.module.state_dict(), self.settings.start_share
         net.load_state_dict(
             {
                 name: value.lerp(self._start[name], share) if value.is_floating_point() else value
-                for name, value in learnt.items()
+                for name, value in average.items()
             }
         )
         return net.eval()
 
     def state(self) -> dict[str, Any]:
-        """Return everything that `resume` needs, as tensors and numbers."""
+        """Return the state for `resume`, as tensors and numbers."""
         return {
             "step": self.step,
-            "float32": self.number_type == torch.float32,
+            "float32": self.dtype == torch.float32,
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self._optimizer.state_dict(),
         }
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from where `state` was taken."""
+        """Restore a state."""
         self.step = state["step"]
-        self.number_type = torch.float32 if state.get("float32") else torch.bfloat16
+        self.dtype = torch.float32 if state.get("float32") else torch.bfloat16
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
 
-    def _to_learning(self) -> None:
+    def _set_training_mode(self) -> None:
         self.net.train()
-        if self.settings.keep_statistics:
+        if self.settings.freeze_statistics:
             for part in self.net.modules():
                 if isinstance(part, torch.nn.BatchNorm2d):
                     part.eval()
@@ -200,28 +200,28 @@ def run_training(
     on_step: Callable[[Trainer, float], None],
     on_progress: OnProgress = no_progress,
 ) -> None:
-    """Learn from batches until the settings' steps are done.
+    """Train until the number of steps in the settings is reached.
 
     Parameters
     ----------
     trainer : Trainer
-        Goes on from its own step.
+        Continues from its present step.
     batches : iterator of (images, targets)
-        Tensors as `Trainer.learn` takes them, without end.
+        Endless tensors as for `Trainer.train_step`.
     on_step : callable
-        Called with the trainer and the loss after every step: to log, validate and keep.
+        Called with the trainer and the loss after every step, to log, validate and save.
     on_progress : callable
-        Told (steps done, steps in all); raising in it stops the training after a whole step.
+        Called with (steps done, number of steps); an exception ends the training after a step.
     """
     torch.set_num_threads(trainer.settings.threads or torch.get_num_threads())
     while trainer.step < trainer.settings.steps:
-        value = trainer.learn(*next(batches))
+        value = trainer.train_step(*next(batches))
         on_step(trainer, value)
         on_progress(trainer.step, trainer.settings.steps)
 
 
-def _fastest_type(device: torch.device) -> torch.dtype:
-    """Return bfloat16 where the processor computes with it; elsewhere it would be emulated."""
+def _fastest_dtype(device: torch.device) -> torch.dtype:
+    """Return bfloat16 if the processor has instructions for it; elsewhere it would be emulated."""
     if device.type == "cuda":
         return torch.bfloat16
     if device.type != "cpu":
@@ -232,13 +232,13 @@ def _fastest_type(device: torch.device) -> torch.dtype:
 @lru_cache(maxsize=1)
 def _fastest_on_processor() -> torch.dtype:
     times = {}
-    for kind in (torch.float32, torch.bfloat16):
-        layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(kind)
-        tile = torch.zeros((2, 64, 96, 96), dtype=kind)
+    for dtype in (torch.float32, torch.bfloat16):
+        layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(dtype)
+        tile = torch.zeros((2, 64, 96, 96), dtype=dtype)
         with torch.inference_mode():
             layer(tile)
             start = time.perf_counter()
             for _ in range(3):
                 layer(tile)
-        times[kind] = time.perf_counter() - start
+        times[dtype] = time.perf_counter() - start
     return min(times, key=times.__getitem__)

@@ -1,8 +1,7 @@
-"""A training set -> a better model: learn, validate, keep the best, stop, go on."""
+"""Tuning of a model to a training set: learn, validate, keep the best weights, stop, resume."""
 
 from __future__ import annotations
 
-import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,45 +12,50 @@ import torch
 from grainsmith.errors import GrainsmithError, Hint, ModelError, WriteError
 from grainsmith.models.device import choose_device
 from grainsmith.models.finetune import load_tunable
-from grainsmith.train.dataset import Fields, prepare
+from grainsmith.train.budget import ESTIMATE_AFTER, Budget
+from grainsmith.train.checkpoints import BestScore, Checkpoints
+from grainsmith.train.dataset import FieldCache, load_training_data
 from grainsmith.train.model_card import run_record, save_model, start_notes
 from grainsmith.train.run_folder import RunFolder, ignore_event
-from grainsmith.train.run_setup import asked_before, find_start, pace, refuse_changed
-from grainsmith.train.sampling import Batches
+from grainsmith.train.run_setup import (
+    check_unchanged,
+    find_start_model,
+    recorded_request,
+    train_settings,
+)
+from grainsmith.train.sampling import BatchSampler
 from grainsmith.train.settings import TuneSettings, default_steps
-from grainsmith.train.trainer import Trainer, TrainSettings
-from grainsmith.train.validation import Cancelled, Validator
+from grainsmith.train.trainer import Trainer
+from grainsmith.train.validation import StopRequested, Validator
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from grainsmith.models.finetune import Tunable
+    from grainsmith.models.registry import ModelEntry
+    from grainsmith.train.dataset import TrainingData
     from grainsmith.train.run_folder import OnEvent
+    from grainsmith.train.trainer import TrainSettings
 
-_VALIDATIONS, _FEWEST_VALIDATIONS = 8, 2
-_VALIDATING = 0.2
-"""Share of the time that is there for validations: where they take long, there are fewer."""
-_STATE_EVERY = 50
-_PACE_KNOWN = (20, 40, 80)
-"""Steps after which it is known, better each time, how many the time allows: the first ones are
-slower, as made fields are yet to be made."""
-_LOST_STEPS = 5
-"""Batches in a row without a finite gradient after which nothing more can be hoped for."""
+_SAVE_EVERY = 50
+_MAX_SKIPPED_STEPS = 5
+"""Consecutive batches without a finite gradient after which the run fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningResult:
-    """How a run ended.
+    """Outcome of a run.
 
     Attributes
     ----------
     model : Path or None
-        The weights; None where it was stopped before the first step.
+        The weights; None if it was stopped before the first step.
     kind : str
         "done" or "stopped".
     reason : str
-        In the user's words.
+        Why it ended, for the user.
     best_step, steps : int
-        Step of the weights that were kept, and steps in all.
+        Step of the weights that were kept, and number of steps.
     before, after : float
         Mean AP@0.5 on the validation fields.
     """
@@ -81,26 +85,32 @@ def tune(
         The training set.
     settings : TuneSettings
     run_folder : str or Path
-        `NAME.run`; the model goes beside it as `NAME.pt` with its card `NAME.json`, at the end.
+        `NAME.run`; the model is written beside it as `NAME.pt` with its card `NAME.json` at the
+        end.
     resume : bool
-        Go on with the unfinished run of that folder, with its own settings.
+        Continue the unfinished run in that folder, with its own set and settings.
     on_event : callable
-        Told what is written to `events.jsonl`. Raising in it ends the run, which can be resumed.
+        Called with every event that is written to `events.jsonl`. An exception raised in it ends
+        the run, which can be resumed.
+
+    Returns
+    -------
+    TuningResult
 
     Raises
     ------
     ReadError, MismatchError
-        The set cannot be learnt from.
+        The training set cannot be used.
     ModelError
-        The start cannot be tuned, the loss is no number, or there is nothing to resume.
+        The start model cannot be tuned, the loss is not finite, or there is nothing to resume.
     WriteError
-        The disk is full. The model that was there before is untouched, as by every failure.
+        The disk is full. As after every failure, an earlier model of that name is untouched.
     """
     run = RunFolder(run_folder, on_event)
-    run.forget_stop()
+    run.clear_stop_request()
     try:
-        return _Tuning(str(folder), settings, run, resume=resume).go()
-    except Cancelled:
+        return _start(str(folder), settings, run, resume=resume).run()
+    except StopRequested:
         return _stopped_early(run)
     except GrainsmithError as error:
         with suppress(WriteError):
@@ -127,217 +137,224 @@ def _stopped_early(run: RunFolder) -> TuningResult:
     )
 
 
-class _Tuning:
-    """One run, from its record to the model."""
+def _start(folder: str, settings: TuneSettings, run: RunFolder, *, resume: bool) -> _TuningLoop:
+    """Check and record the request, or the recorded one of a run that is resumed."""
+    if resume:
+        folder, settings = recorded_request(run)
+    start = find_start_model(settings)
+    data = load_training_data(
+        folder, settings.validation, on_progress=lambda *_: _raise_if_stopped(run)
+    )
+    record = run_record(settings, folder, data, start)
+    record["notes"] = [*record["notes"], *start_notes(start)]
+    if resume:
+        check_unchanged(run.record(), record)
+    else:
+        run.begin(record)
+        for note in record["notes"]:
+            run.event("note", text=note)
+    loop = _TuningLoop(run, settings, data, start)
+    if resume:
+        loop.restore()
+    return loop
+
+
+def _raise_if_stopped(run: RunFolder) -> None:
+    if run.stop_requested:
+        raise StopRequested
+
+
+class _TuningLoop:
+    """Steps and validations of one run."""
 
     def __init__(
-        self, folder: str, settings: TuneSettings, run: RunFolder, *, resume: bool
+        self, run: RunFolder, settings: TuneSettings, data: TrainingData, start: ModelEntry
     ) -> None:
-        self.run = run
-        if resume:
-            folder, settings = asked_before(run)
-        self.start = find_start(settings)
-        self.study = prepare(folder, settings.validation, on_progress=self._look_up)
-        record = run_record(settings, folder, self.study, self.start)
-        record["notes"] = [*record["notes"], *start_notes(self.start)]
-        if resume:
-            refuse_changed(run.record(), record)
-        else:
-            run.begin(record)
-            for note in record["notes"]:
-                run.event("note", text=note)
         device = choose_device(settings.device)
-        tunable = load_tunable(self.start.path, device)
+        tunable = load_tunable(start.path, device)
         settings = replace(settings, tile_px=tunable.tile_px or settings.tile_px)
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        self.settings, self.rate = settings, tunable.rate
-        self.batches = Batches(
-            self.study,
-            Fields(self.study),
-            settings,
-            diameter_px=tunable.diameter_px,
-            channels=tunable.inputs,
-            grey_in_all=tunable.grey_in_all,
-        )
-        steps = default_steps(len(self.study.train))
+        self._run_folder, self._settings, self._data, self._start = run, settings, data, start
+        self._rate = tunable.rate
+        self._sampler = _sampler(data, settings, tunable)
+        self._checkpoints = Checkpoints(run)
+        self._best = BestScore()
+        steps = default_steps(len(data.train))
         if settings.epochs:
-            steps = settings.epochs * self.batches.steps_per_epoch()
-        self.standing = {"best": -1.0, "best_loss": math.inf, "best_step": 0, "no_gain": 0}
-        self.wanted = steps
-        self.trainer = Trainer(tunable.net, self._pace(steps), device=device)
-        self.validator = Validator(
-            self.study, self.batches, tunable.as_model, wants_stop=lambda: run.stop_wanted
+            steps = settings.epochs * self._sampler.steps_per_epoch()
+        self._budget = Budget(
+            limit_s=60 * settings.minutes,
+            requested_steps=steps,
+            few_validations=data.validates_on_training,
         )
-        self.used_s = 0.0
-        if resume:
-            self._take_up()
-        self.clock = time.monotonic() - self.used_s
+        self._trainer = Trainer(tunable.net, self._train_settings(steps), device=device)
+        self._validator = Validator(
+            data, self._sampler, tunable.as_model, stop_requested=lambda: run.stop_requested
+        )
 
     @property
     def steps(self) -> int:
-        """Steps in all."""
-        return self.trainer.settings.steps
+        """Number of steps of the whole run."""
+        return self._trainer.settings.steps
 
-    def go(self) -> TuningResult:
-        """Learn until done, stopped, out of time or out of gain."""
+    def run(self) -> TuningResult:
+        """Learn until all steps are done, the run is stopped, or time or gains run out."""
         kind = "done"
         try:
-            if self.trainer.step == 0:
+            if self._trainer.step == 0:
                 self._validate()
             reason = self._learn()
-        except Cancelled:
-            kind, reason = "stopped", "stopped as asked; the best weights so far were kept"
-            if self.trainer.step and (self.study.seen or not self.standing["best_step"]):
-                self._keep(self.trainer.best_guess())
-                reason = "stopped as asked; the last weights were kept"
+        except StopRequested:
+            kind, reason = "stopped", self._keep_what_was_learnt()
         return self._finish(kind, reason)
+
+    def restore(self) -> None:
+        """Continue from the saved state."""
+        state = self._checkpoints.load_state()
+        self._best = BestScore(**state["best_score"])
+        self._budget.used_s = state["used_s"]
+        self._budget.validation_s = state["validation_s"]
+        self._trainer.settings = self._train_settings(state["steps"])
+        self._trainer.resume(state["trainer"])
+        self._run_folder.drop_events_after(self._trainer.step)
 
     def _learn(self) -> str:
         """Take the steps; return why they ended."""
-        source = self.batches.from_step(self.trainer.step)
-        lost, learning_s = 0, 0.0
-        first = self.trainer.step
-        while self.trainer.step < self.steps:
-            self._look_up()
-            skipped, begun = self.trainer.skipped, time.monotonic()
-            loss = self.trainer.learn(*next(source))
-            learning_s += time.monotonic() - begun
-            lost = lost + 1 if self.trainer.skipped > skipped else 0
-            self._refuse_nonsense(lost)
-            step = self.trainer.step
-            each = learning_s / (step - first)
-            if step in _PACE_KNOWN:
-                self._fit_time(each)
+        batches = self._sampler.batches_from(self._trainer.step)
+        n_skipped, learning_s = 0, 0.0
+        first = self._trainer.step
+        while self._trainer.step < self.steps:
+            _raise_if_stopped(self._run_folder)
+            skipped, begin = self._trainer.skipped, time.monotonic()
+            loss = self._trainer.train_step(*next(batches))
+            learning_s += time.monotonic() - begin
+            n_skipped = n_skipped + 1 if self._trainer.skipped > skipped else 0
+            self._check_finite(n_skipped)
+            step = self._trainer.step
+            step_s = learning_s / (step - first)
+            if step in ESTIMATE_AFTER:
+                self._fit_steps(step_s)
                 first, learning_s = step, 0.0
-            left = min(each * (self.steps - step), self._time_left)
-            self.run.event("step", step=step, steps=self.steps, loss=loss, seconds_left=left)
-            ended = self._look_round(step)
-            if ended:
-                return ended
+            left_s = min(step_s * (self.steps - step), self._budget.remaining_s)
+            self._run_folder.event(
+                "step", step=step, steps=self.steps, loss=loss, seconds_left=left_s
+            )
+            if reason := self._after_step(step):
+                return reason
         return "all steps were done"
 
-    def _look_round(self, step: int) -> str:
-        """Validate and save where it is time; return why the run ends now, "" where it goes on."""
-        last = step == self.steps or self._time_left <= 0
-        if last or step % -(-self.steps // self._validations) == 0:
+    def _after_step(self, step: int) -> str:
+        """Validate and save when due; return why the run ends now, or ""."""
+        last = step == self.steps or self._budget.remaining_s <= 0
+        if last or self._budget.validates_at(step, self.steps):
             self._validate()
             self._save_state()
-            patience = self.settings.patience
-            if patience and not self.study.seen and self.standing["no_gain"] >= patience:
-                return f"no gain in {patience} validations"
-        elif step % _STATE_EVERY == 0:
+            if self._patience_is_over():
+                return f"no gain in {self._settings.patience} validations"
+        elif step % _SAVE_EVERY == 0:
             self._save_state()
         if last and step < self.steps:
-            return f"the time of {self.settings.minutes:g} minutes is over"
+            return f"the time of {self._settings.minutes:g} minutes is over"
         return ""
 
-    def _look_up(self, *_: int) -> None:
-        if self.run.stop_wanted:
-            raise Cancelled
+    def _patience_is_over(self) -> bool:
+        patience = self._settings.patience
+        decides = patience and not self._data.validates_on_training
+        return bool(decides) and self._best.validations_without_gain >= patience
 
-    def _refuse_nonsense(self, lost: int) -> None:
-        if lost >= _LOST_STEPS:
-            first = self.trainer.step - lost + 1
-            cure = "start from another model" if first == 1 else "give a lower learning rate"
+    def _check_finite(self, n_skipped: int) -> None:
+        if n_skipped >= _MAX_SKIPPED_STEPS:
+            first = self._trainer.step - n_skipped + 1
+            remedy = "start from another model" if first == 1 else "lower the learning rate"
             raise ModelError(
-                f"the loss is no number since step {first}: {cure}. The model that was there "
-                "before is untouched"
+                f"the loss has not been finite since step {first}: {remedy}. An earlier model of "
+                "this name is untouched"
             )
 
-    @property
-    def _validations(self) -> int:
-        # Fields that are trained on decide nothing: looking at them more often only costs time.
-        if self.study.seen:
-            return _FEWEST_VALIDATIONS
-        limit, each_s = 60 * self.settings.minutes, self.standing.get("validation_s", 0.0)
-        if not limit or each_s * _VALIDATIONS <= _VALIDATING * limit:
-            return _VALIDATIONS
-        return max(_FEWEST_VALIDATIONS, int(_VALIDATING * limit / each_s))
-
-    @property
-    def _time_left(self) -> float:
-        limit = 60 * self.settings.minutes
-        return limit - (time.monotonic() - self.clock) if limit else float("inf")
-
-    def _fit_time(self, each_s: float) -> None:
-        """Take fewer steps where the time allows no more: the learning rate must come to rest."""
-        allowed = self._time_left - self._validations * self.standing.get("validation_s", 0.0)
-        if math.isinf(allowed):
-            return
-        fitting = max(self.trainer.step + int(allowed / each_s), 2 * _PACE_KNOWN[0])
-        steps = min(self.wanted, fitting)
+    def _fit_steps(self, step_s: float) -> None:
+        """Shorten the run to the time limit, so that the learning rate falls to its end."""
+        steps = self._budget.fitting_steps(self._trainer.step, step_s)
         if steps != self.steps:
-            self.run.event(
-                "note", text=f"{steps} of {self.wanted} steps fit into the time on this machine"
+            requested = self._budget.requested_steps
+            self._run_folder.event(
+                "note", text=f"{steps} of {requested} steps fit into the time on this machine"
             )
-            self.trainer.settings = self._pace(steps)
+            self._trainer.settings = self._train_settings(steps)
 
     def _validate(self) -> None:
-        """Judge the running mean of the weights and keep it where it is the best so far."""
-        step, begun = self.trainer.step, time.monotonic()
-        net = self.trainer.best_guess()
-        facts = self.validator.judge(net)
-        self.standing["validation_s"] = time.monotonic() - begun
-        # On fields that are trained on, later always looks better: the last weights are kept.
-        value = float(step) if self.study.seen else facts["ap50"]
-        gained = self._better(value, facts["loss"])
+        """Score the averaged weights and keep them if they are the best so far."""
+        step, begin = self._trainer.step, time.monotonic()
+        net = self._trainer.averaged_network()
+        scores = self._validator.validate(net)
+        self._budget.validation_s = time.monotonic() - begin
+        # On training fields, later weights always look better: the last ones are kept.
+        value = float(step) if self._data.validates_on_training else scores["ap50"]
+        gained = self._best.is_exceeded_by(value, scores["loss"])
         if step == 0:
-            self.standing |= {"before": facts["ap50"], "best": value, "best_loss": facts["loss"]}
-            self.trainer.settings = self._pace(self.steps)
-        elif gained or not self.standing["best_step"]:
+            self._best.before = scores["ap50"]
+            self._best.value, self._best.loss = value, scores["loss"]
+            self._trainer.settings = self._train_settings(self.steps)
+        elif gained or not self._best.step:
             self._keep(net)
-            self.standing |= {"best": value, "best_loss": facts["loss"], "after": facts["ap50"]}
+            self._best.value, self._best.loss = value, scores["loss"]
+            self._best.after = scores["ap50"]
         if step:
-            self.standing["no_gain"] = 0 if gained else self.standing["no_gain"] + 1
-        best = step > 0 and self.standing["best_step"] == step
-        self.run.event("validation", step=step, **facts, best=best)
+            waited = self._best.validations_without_gain
+            self._best.validations_without_gain = 0 if gained else waited + 1
+        best = step > 0 and self._best.step == step
+        self._run_folder.event("validation", step=step, **scores, best=best)
 
-    def _better(self, value: float, loss: float) -> bool:
-        """Of equal scores the lower loss is the better: few grains give few different scores."""
-        best = self.standing["best"]
-        return value > best or (value == best and loss < self.standing["best_loss"])
-
-    def _pace(self, steps: int) -> TrainSettings:
-        before = self.standing.get("before", 1.0)
-        return pace(self.settings, steps, rate=self.rate, before=before)
+    def _train_settings(self, steps: int) -> TrainSettings:
+        return train_settings(self._settings, steps, rate=self._rate, start_ap50=self._best.before)
 
     def _keep(self, net: torch.nn.Module) -> None:
-        self.run.save("best.pt", net.state_dict())
-        self.standing["best_step"] = self.trainer.step
+        self._checkpoints.save_best(net)
+        self._best.step = self._trainer.step
+
+    def _keep_what_was_learnt(self) -> str:
+        """Keep the last weights of a stopped run if no others are kept; return the reason."""
+        if self._trainer.step and (self._data.validates_on_training or not self._best.step):
+            self._keep(self._trainer.averaged_network())
+            return "stopped as asked; the last weights were kept"
+        return "stopped as asked; the best weights so far were kept"
 
     def _save_state(self) -> None:
-        state = {
-            "trainer": self.trainer.state(),
-            "steps": self.steps,
-            "standing": self.standing,
-            "used_s": time.monotonic() - self.clock,
-        }
-        self.run.save("state.pt", state)
-
-    def _take_up(self) -> None:
-        state = self.run.load("state.pt")
-        self.standing |= state["standing"]
-        self.trainer.settings = self._pace(state["steps"])
-        self.trainer.resume(state["trainer"])
-        self.used_s = state["used_s"]
-        self.run.forget_after(self.trainer.step)
+        self._checkpoints.save_state(
+            self._trainer,
+            self._best,
+            elapsed_s=self._budget.elapsed_s,
+            validation_s=self._budget.validation_s,
+        )
 
     def _finish(self, kind: str, reason: str) -> TuningResult:
-        best_step = int(self.standing["best_step"])
-        scores = {side: self.standing.get(side, float("nan")) for side in ("before", "after")}
-        if best_step:
-            ended = {"ended": reason, "best_step": best_step, "validation_ap50": scores}
-            save_model(self.run, self.run.load("best.pt"), self.start, ended)
+        best = self._best
+        if best.step:
+            scores = {"before": best.before, "after": best.after}
+            outcome = {"ended": reason, "best_step": best.step, "validation_ap50": scores}
+            save_model(self._run_folder, self._checkpoints.load_best(), self._start, outcome)
         else:
             reason = "stopped before the first step, so there is no model"
-        self.run.event(kind, reason=reason, step=self.trainer.step, best_step=best_step)
-        (self.run.path / "state.pt").unlink(missing_ok=True)
+        step = self._trainer.step
+        self._run_folder.event(kind, reason=reason, step=step, best_step=best.step)
+        self._checkpoints.discard_state()
         return TuningResult(
-            model=self.run.model_path if best_step else None,
+            model=self._run_folder.model_path if best.step else None,
             kind=kind,
             reason=reason,
-            best_step=best_step,
-            steps=self.trainer.step,
-            **scores,
+            best_step=best.step,
+            steps=step,
+            before=best.before,
+            after=best.after,
         )
+
+
+def _sampler(data: TrainingData, settings: TuneSettings, tunable: Tunable) -> BatchSampler:
+    return BatchSampler(
+        data,
+        FieldCache(data),
+        settings,
+        diameter_px=tunable.diameter_px,
+        channels=tunable.inputs,
+        grey_in_all=tunable.grey_in_all,
+    )

@@ -6,7 +6,7 @@ import torch
 from grainsmith.io.dataset import Origin, add_field, polygons_to_mask, read_dataset
 from grainsmith.io.exchange import LabelledField
 from grainsmith.segment.normalize import MARGIN_PX
-from grainsmith.train import Tile, loss, targets
+from grainsmith.train import Tile, loss, training_targets
 
 
 def _labels():
@@ -20,8 +20,8 @@ def _loss(folder, labels, output, **trust):
     field = LabelledField(labels=labels, name="f", image=image)
     add_field(folder, field, Origin(states={1: "accepted", 2: "accepted"}), **trust)
     planes = read_dataset(folder).fields[0].load()
-    tile = Tile.of(planes.image.astype(np.float32), planes.labels, planes.weight)
-    return float(loss(output, torch.from_numpy(targets(tile))[None]))
+    tile = Tile.from_field(planes.image.astype(np.float32), planes.labels, planes.weight)
+    return float(loss(output, torch.from_numpy(training_targets(tile))[None]))
 
 
 def test_garbage_outside_what_is_trusted_changes_no_loss(tmp_path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
-from grainsmith.train.runs import judged_field, keep_model
+from grainsmith.train.runs import comparison_field, keep_model
 from grainsmith.ui.layers.model_comparison import COLORS, ModelComparisonLayers
 from grainsmith.ui.widgets.background import run_in_background
 from grainsmith.ui.widgets.controls import button, label
@@ -118,7 +118,7 @@ class ModelEvaluation(QWidget):
             self._layers.hide()
             return
         run_in_background(
-            judged_field,
+            comparison_field,
             self._run,
             field.name,
             busy=self._field,

@@ -59,7 +59,7 @@ class TrainingProcess(QObject):
             self._is_stopping = True
             self._process.kill()
         else:
-            self.run.ask_to_stop()
+            self.run.request_stop()
 
     def kill(self) -> None:
         """End the process at once; the run can be resumed."""

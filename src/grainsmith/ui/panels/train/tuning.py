@@ -21,7 +21,7 @@ from grainsmith.pipeline import settings_dict
 from grainsmith.plots import draw_losses, draw_scores
 from grainsmith.segment import SegmentSettings
 from grainsmith.train.run_folder import ENDED
-from grainsmith.train.runs import begin_run, free_name, judge_run, unfinished_runs
+from grainsmith.train.runs import compare_run, free_name, start_run, unfinished_runs
 from grainsmith.train.settings import TuneSettings
 from grainsmith.ui.editing.segmentation_result import add_or_update_grains
 from grainsmith.ui.layers.images import image_layer
@@ -165,7 +165,7 @@ class TuningPanel(Panel):
         settings = self.form.settings(model=self.model.name)
         self.evaluation.end()
         self.run_job(
-            begin_run,
+            start_run,
             self.name.text().strip(),
             self.folder,
             settings,
@@ -244,7 +244,7 @@ class TuningPanel(Panel):
         if self.process is None or kind == "failed" or not self.process.run.model_path.is_file():
             return
         self.run_job(
-            judge_run,
+            compare_run,
             self.process.run,
             busy=self._train,
             then=self._show_comparison,
