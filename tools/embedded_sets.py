@@ -186,6 +186,18 @@ def read_pair(
     return image, labels, _weight(member, labels)
 
 
+def grain_textures(data: Path) -> dict[str, list[npt.NDArray[np.float32]]]:
+    """Read the inner parts of photographs of single grains, in plane light and between polars."""
+    folder = data / "thinsection_grain_cutouts"
+    return {
+        light: [
+            _inner_part(to_grey(read_image(path).image)[0].clip(0, 1))
+            for path in sorted(folder.glob(f"*/*_{light}.*"))
+        ]
+        for light in ("ppl", "xpl")
+    }
+
+
 def grain_diameters_px(labels: LabelImage) -> npt.NDArray[np.float64]:
     """Return the diameters of the circles of equal area."""
     areas = np.bincount(labels.ravel())[1:]
@@ -228,6 +240,12 @@ def _capped(
         spare = max(0.0, 1 - cap[capped].sum())
         shares = np.where(capped, cap, free / max(free.sum(), 1e-9) * spare)
     return shares
+
+
+def _inner_part(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the middle of a photograph, whose corners show other grains."""
+    top, left = (round(0.15 * n) for n in image.shape)
+    return image[top : image.shape[0] - top, left : image.shape[1] - left]
 
 
 def _validates(source: ImageSet, stem: str, folder: Path) -> bool:

@@ -31,19 +31,11 @@ class Validation:
     Parameters
     ----------
     members : list of LabeledImage
-        Of each set the first ones by name are used.
+        Up to eight of each set are used.
     """
 
     def __init__(self, members: list[LabeledImage]) -> None:
-        names = list(dict.fromkeys(member.set_name for member in members))
-        groups = {name: [one for one in members if one.set_name == name] for name in names}
-        # Evenly spread, as neighbours in a listing are of one series.
-        self._groups = {
-            name: [group[k] for k in np.linspace(0, len(group) - 1, _PER_SET).astype(int)]
-            if len(group) > _PER_SET
-            else group
-            for name, group in groups.items()
-        }
+        self._groups = images_by_set(members)
 
     def score(self, net: GrainNet, *, device: str) -> list[dict[str, Any]]:
         """Return one row of mean scores per set."""
@@ -57,6 +49,21 @@ class Validation:
             row["abs_d50_error_pct"] = round(mean([abs(one.d50_error_pct) for one in scores]), 2)
             rows.append(row)
         return rows
+
+
+def images_by_set(
+    members: list[LabeledImage], per_set: int = _PER_SET
+) -> dict[str, list[LabeledImage]]:
+    """Return up to `per_set` images of each set, evenly spread, as neighbours are of one series."""
+    groups: dict[str, list[LabeledImage]] = {}
+    for member in members:
+        groups.setdefault(member.set_name, []).append(member)
+    return {
+        name: [group[k] for k in np.linspace(0, len(group) - 1, per_set).astype(int)]
+        if len(group) > per_set
+        else group
+        for name, group in groups.items()
+    }
 
 
 def _score(member: LabeledImage, model: GrainNetModel) -> Any:

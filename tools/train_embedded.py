@@ -31,14 +31,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from embedded_sets import LabeledImage, RealField, labeled_images, read_field, sampling_shares
+from embedded_sets import (
+    LabeledImage,
+    RealField,
+    grain_textures,
+    labeled_images,
+    read_field,
+    sampling_shares,
+)
 from embedded_validation import Validation
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from grainsmith.io.files.atomic_write import atomic_write
 from grainsmith.models.grainnet import GrainNet, load_grainnet
 from grainsmith.models.registry import find_weights
-from grainsmith.samples import training_field
+from grainsmith.samples import textured_field, training_field
 from grainsmith.segment.normalize import to_grey
 from grainsmith.segment.prediction import MAX_SCALE
 from grainsmith.train import Tile, Trainer, TrainSettings, augment, cut_tile, training_targets
@@ -58,6 +65,8 @@ _USUAL_SHARE = 0.7
 _SMALL_GRAINS_SHARE = 0.3
 """Share of the tiles in which a pixel of a small grain counts more (docs/decisions/0021)."""
 _STRONG_NOISE = 0.2
+_TEXTURED_SHARE = 0.1
+"""Share of the synthetic fields that are thin sections of photographed grains."""
 _POOL = 256
 _FIELD_PX = 288
 _HARDEST = 2.5
@@ -108,10 +117,14 @@ class Tiles(IterableDataset):
     seed : int
     losses : (N,) shared tensor
         Mean loss of each image so far, relative to its set; 1 where unknown.
+    data : Path
+        Folder of the sets, which holds the photographs of single grains.
     """
 
-    def __init__(self, members: list[LabeledImage], seed: int, losses: torch.Tensor) -> None:
-        self._members, self._seed, self._losses = members, seed, losses
+    def __init__(
+        self, members: list[LabeledImage], seed: int, losses: torch.Tensor, data: Path
+    ) -> None:
+        self._members, self._seed, self._losses, self._data = members, seed, losses, data
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
         """Yield (image, targets, number of the image; -1 for synthetic fields)."""
@@ -120,6 +133,7 @@ class Tiles(IterableDataset):
         shares = sampling_shares(self._members)
         fields: dict[int, RealField] = {}
         pool: list[Tile] = []
+        textures = [lights for lights in grain_textures(self._data).values() if lights]
         while True:
             number = -1
             if rng.random() < _REAL_SHARE:
@@ -128,7 +142,7 @@ class Tiles(IterableDataset):
                     fields[number] = read_field(self._members[number])
                 tile = real_tile(rng, fields[number])
             else:
-                tile = synthetic_tile(rng, pool)
+                tile = synthetic_tile(rng, pool, textures)
             wanted = training_targets(tile)
             if rng.random() >= _SMALL_GRAINS_SHARE:
                 wanted[3] = np.where((tile.labels > 0) & (tile.weight > 0), 1, tile.weight)
@@ -152,10 +166,16 @@ def real_tile(rng: np.random.Generator, field: RealField) -> Tile:
     return max(tiles, key=lambda tile: min(tile.trusted_share, 0.3) + 0.2 * bool(tile.labels.any()))
 
 
-def synthetic_tile(rng: np.random.Generator, pool: list[Tile]) -> Tile:
+def synthetic_tile(
+    rng: np.random.Generator, pool: list[Tile], textures: list[list[np.ndarray]]
+) -> Tile:
     """Cut a tile of a pool of synthetic fields, each of which serves about four times."""
     if len(pool) < _POOL // 4 or rng.random() < 0.25:
-        image, labels = training_field(tuple(rng.integers(2**31, size=2)), _FIELD_PX)
+        seed = tuple(rng.integers(2**31, size=2))
+        if textures and rng.random() < _TEXTURED_SHARE:
+            image, labels = textured_field(seed, textures[rng.integers(len(textures))], _FIELD_PX)
+        else:
+            image, labels = training_field(seed, _FIELD_PX)
         field = Tile.from_field(to_grey(image)[0], labels)
         if len(pool) < _POOL:
             pool.append(field)
@@ -239,7 +259,7 @@ class Session:
     def _loader(self) -> DataLoader:
         # Spawned: a forked process would hang in OpenMP, whose threads do not come along.
         return DataLoader(
-            Tiles(self.members, self.trainer.step, self.losses),
+            Tiles(self.members, self.trainer.step, self.losses, self.args.data),
             batch_size=self.args.batch,
             num_workers=self.args.workers,
             prefetch_factor=3 if self.args.workers else None,

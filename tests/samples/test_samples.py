@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from grainsmith.samples import arrangements, sample_field, textures, training_field
+from grainsmith.samples import arrangements, sample_field, textured_field, textures, training_field
 from grainsmith.samples.artefacts import add_frame, burn_in, record
 from grainsmith.samples.scene import Scene
 from grainsmith.samples.shapes import Packing, generate_grains, pack_grains
@@ -84,6 +84,17 @@ def test_shares_of_modalities_and_arrangements_add_up():
     assert sum(modality.share for modality in MODALITIES.values()) == pytest.approx(1)
     for modality in MODALITIES.values():
         assert sum(modality.arrangements.values()) == pytest.approx(1)
+
+
+def test_textured_fields_show_the_textures_inside_the_grains():
+    rows = np.linspace(0, 1, 50, dtype=np.float32)
+    textures = [np.tile(rows, (40, 1)), np.full((30, 30), 0.7, np.float32)]
+    image, labels = textured_field((1, 4), textures, 128)
+    again, _ = textured_field((1, 4), textures, 128)
+    np.testing.assert_array_equal(image, again)
+    assert image.shape == labels.shape == (128, 128)
+    assert labels.max() > 3
+    assert np.isfinite(image).all()
 
 
 def test_two_size_classes_differ_in_width_and_keep_apart():

@@ -5,7 +5,7 @@ from tests.train.quick import quick_settings
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Three small fields without a manifest, as Cellpose would have them."""
+    """Three small fields without a manifest, as for Cellpose."""
     folder = tmp_path / "set"
     for k in range(3):
         write_pair(folder, f"f{k}", k)

@@ -4,7 +4,7 @@ from grainsmith.train.settings import TuneSettings
 
 
 def quick_settings(**more):
-    """Few small tiles a step on one thread, none of made fields, and nothing of the start kept."""
+    """Few small tiles per step, one thread, no synthetic fields, no share of the start model."""
     few = {
         "epochs": 1,
         "minutes": 0,

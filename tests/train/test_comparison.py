@@ -25,9 +25,9 @@ def test_grains_gained_lost_and_changed(truth):
     square(before, 1, 2, 2, 12), square(before, 2, 2, 22, 12), square(before, 3, 22, 2, 9)
     square(after, 1, 2, 2, 12), square(after, 8, 22, 2, 12), square(after, 2, 40, 40, 12)
     loaded = LoadedField(truth, truth, np.ones(truth.shape, np.float32))
-    found = compare_labels("f", "test", loaded, before, after)
-    assert (found.gained, found.lost, found.changed) == ([9], [5], [7])
-    assert found.before.ap50 == found.after.ap50 == pytest.approx(3 / 4)
+    comparison = compare_labels("f", "test", loaded, before, after)
+    assert (comparison.gained, comparison.lost, comparison.changed) == ([9], [5], [7])
+    assert comparison.before.ap50 == comparison.after.ap50 == pytest.approx(3 / 4)
     assert match_labels(truth, before) == pytest.approx({3: 1, 5: 1, 7: 81 / 144})
 
 
@@ -37,8 +37,8 @@ def test_what_is_not_trusted_does_not_count(truth):
     labels = np.where(truth == 9, 0, truth)
     square(labels, 50, 45, 2, 8)
     loaded = LoadedField(truth, truth, weight)
-    found = compare_labels("f", "test", loaded, labels, labels)
-    assert found.before.ap50 == 1.0
+    comparison = compare_labels("f", "test", loaded, labels, labels)
+    assert comparison.before.ap50 == 1.0
     assert score_labels(truth, labels).ap50 < 1
 
 
@@ -60,12 +60,12 @@ class Blind:
         return np.full((3, *tile.shape), -9, np.float32)
 
 
-def test_two_models_are_judged_and_the_outcome_is_kept(truth, tmp_path):
-    found = evaluate_models(Blind(), BrightIsGrain(0.0), [Field(truth)], made=False)
-    assert found.fields[0].gained == [3, 5, 7, 9]
-    assert found.summary()["ap50"] == {"validation": {"before": 0.0, "after": 1.0}}
-    found.write(tmp_path)
+def test_a_comparison_of_two_models_is_written_and_read(truth, tmp_path):
+    comparison = evaluate_models(Blind(), BrightIsGrain(0.0), [Field(truth)], synthetic=False)
+    assert comparison.fields[0].gained == [3, 5, 7, 9]
+    assert comparison.summary()["ap50"] == {"validation": {"before": 0.0, "after": 1.0}}
+    comparison.write(tmp_path)
     again = read_comparison(tmp_path)
     assert again.summary()["fields"][0]["gained"] == [3, 5, 7, 9]
-    np.testing.assert_array_equal(again.fields[0].labels_after, found.fields[0].labels_after)
+    np.testing.assert_array_equal(again.fields[0].labels_after, comparison.fields[0].labels_after)
     assert np.isnan(again.fields[0].before.d50_error_pct)

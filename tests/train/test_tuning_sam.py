@@ -16,7 +16,7 @@ pytest.importorskip("segment_anything")
 
 
 @pytest.fixture(autouse=True)
-def _no_made_fields(monkeypatch):
+def _no_synthetic_fields(monkeypatch):
     monkeypatch.setattr(validation, "held_out_synthetic_fields", lambda: ())
 
 
@@ -71,5 +71,5 @@ def test_it_is_tuned_at_a_hundredth_of_the_rate_and_comes_out_in_its_own_form(
     model = load_model(str(tuned.model), device="cpu")
     assert model.tile_px == 256
     assert model.predict(np.zeros((256, 256), np.float32)).shape == (3, 256, 256)
-    # It is judged on whole images, as it will be used.
+    # Validation segments whole images, as users do.
     assert {"step", "validation"} <= {one["kind"] for one in heard}

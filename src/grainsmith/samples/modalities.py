@@ -23,6 +23,10 @@ from grainsmith.samples.textures import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
     from grainsmith.samples.scene import GreyImage, Scene
 
 EPOXY_ATOMIC_NUMBER = 6.3
@@ -264,6 +268,41 @@ def crossed_polars(rng: np.random.Generator, scene: Scene) -> GreyImage:
     if rng.random() < 0.5:
         image -= rng.uniform(0, 0.25) * edge_glow(scene, rng.uniform(0.7, 1.5))
     return image
+
+
+def from_textures(
+    rng: np.random.Generator, scene: Scene, textures: Sequence[GreyImage]
+) -> GreyImage:
+    """Draw a thin section whose grains are filled with pieces of photographs of grains.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+    scene : Scene
+    textures : sequence of (Y, X) float32 arrays
+        Photographs of the inside of single grains, 0..1.
+    """
+    shape = scene.labels.shape
+    pores = rng.uniform(0, 0.9) + 0.05 * smooth_noise(rng, shape, rng.uniform(1.5, 20))
+    image = pores.astype(np.float32)
+    for label, box in enumerate(ndimage.find_objects(scene.labels), start=1):
+        texture = textures[int(rng.integers(len(textures)))]
+        texture = np.rot90(texture, int(rng.integers(4)))[:: int(rng.choice([-1, 1]))]
+        step = max(1, min(texture.shape) // max(4, int(3 * scene.radius[label])))
+        mask = scene.labels[box] == label
+        rows, columns = (step * np.arange(n) + rng.integers(1000) for n in mask.shape)
+        piece = texture[np.ix_(_mirrored(rows, len(texture)), _mirrored(columns, texture.shape[1]))]
+        image[box][mask] = piece[mask]
+    line = np.exp(-(((scene.depth - 0.5) / rng.uniform(0.7, 1.5)) ** 2)) * scene.inside
+    image -= rng.uniform(0, 0.4) * line
+    return image.astype(np.float32)
+
+
+def _mirrored(positions: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.int64]:
+    """Reflect positions beyond an axis back into it."""
+    period = 2 * length
+    positions = positions % period
+    return np.minimum(positions, period - 1 - positions)
 
 
 def _lamellae(rng: np.random.Generator, shape: tuple[int, ...]) -> GreyImage:

@@ -13,7 +13,7 @@ from grainsmith.samples.scene import GreyImage, Scene
 from grainsmith.samples.textures import INTERIORS, add_film, weaken_contacts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from grainsmith.data import LabelImage
 
@@ -173,6 +173,30 @@ def training_field(seed: int | tuple[int, ...], size_px: int = 256) -> tuple[Gre
     if rng.random() < _FRAME_SHARE:
         add_frame(rng, image, labels)
     return image, labels
+
+
+def textured_field(
+    seed: int | tuple[int, ...], textures: Sequence[GreyImage], size_px: int = 256
+) -> tuple[GreyImage, LabelImage]:
+    """Make one synthetic thin section from photographs of single grains.
+
+    Parameters
+    ----------
+    seed, size_px
+        As for `training_field`.
+    textures : sequence of (Y, X) float32 arrays
+        Photographs of the inside of single grains, 0..1, all in one kind of light.
+
+    Returns
+    -------
+    image, labels
+        As for `training_field`.
+    """
+    rng = np.random.default_rng(seed)
+    arrange = arrangements.packed if rng.random() < 0.6 else arrangements.scattered
+    scene = Scene.of(arrange(rng, (size_px, size_px)))
+    image = expose(rng, modalities.from_textures(rng, scene, textures), scene)
+    return image, scene.labels
 
 
 def _arrange(rng: np.random.Generator, modality: Modality, shape: tuple[int, int]) -> LabelImage:

@@ -59,7 +59,7 @@ class TuneSettings:
     start_share_pct: float = field(
         default=50.0,
         metadata={
-            "label": "Of the start (%)",
+            "label": "Start model kept (%)",
             "min": 0.0,
             "max": 90.0,
             "step": 5.0,
