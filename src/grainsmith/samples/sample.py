@@ -1,4 +1,4 @@
-"""The sample fields that ship as code: a BSE image with element maps, and the whole truth."""
+"""Synthetic sample fields: a BSE image with element maps, true labels, minerals and transforms."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ _SHARES = {
     "ilmenite": 0.07,
     "zircon": 0.08,
 }
-_STRANGERS = ("titanite", "monazite")
+_UNCOMMON = ("titanite", "monazite")
 Contact = Literal["straight", "curved", "rim"]
 _PASSES = (("Si", "Al", "K", "Na", "Fe"), ("Mg", "Ca", "Ti", "P", "Zr"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleField:
-    """A made field of view and all that is true of it.
+    """Synthetic field of view with its ground truth.
 
     Attributes
     ----------
     image : SemImage
-        16-bit BSE image; the hard one has a data bar.
+        16-bit BSE image; that of the hard field has a data bar.
     maps : tuple of ElementMap
-        Counts of ten elements, taken in two passes; they cover the field without the data bar.
+        Counts of ten elements, acquired in two passes; they cover the field without the data bar.
     labels : (Y, X) int32 array
-        True grains, of the image's shape.
+        True grains, in the shape of the image.
     minerals : DataFrame
-        Index `label`; columns `mineral`, `second_mineral` ("" but in grains of two) and `planted`
-        ("", "unknown" or "mixed").
+        Index `label`; columns `mineral`, `second_mineral` ("" except in grains of two minerals) and
+        `planted` ("", "unknown" for minerals outside the common eight, or "mixed").
     transforms : dict of str to Transform
-        Element -> true place of its map on the image (map px -> image px).
+        True transform of each element's map (map px -> image px).
     """
 
     image: SemImage
@@ -74,7 +74,7 @@ class _Recipe:
     passes: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
-def _placed(dy: float, dx: float, angle_deg: float, scale: float) -> npt.NDArray[np.float64]:
+def _similarity(dy: float, dx: float, angle_deg: float, scale: float) -> npt.NDArray[np.float64]:
     turn = np.deg2rad(angle_deg)
     matrix = np.eye(3)
     matrix[:2, :2] = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
@@ -93,7 +93,7 @@ _RECIPES = {
         shading=0.02,
         data_bar_rows=0,
         binning=1,
-        passes=(_placed(1.6, -2.3, 0, 1), _placed(-3.2, 4.1, 0, 1)),
+        passes=(_similarity(1.6, -2.3, 0, 1), _similarity(-3.2, 4.1, 0, 1)),
     ),
     "hard": _Recipe(
         size_px=1024,
@@ -105,7 +105,7 @@ _RECIPES = {
         shading=0.07,
         data_bar_rows=64,
         binning=2,
-        passes=(_placed(3.4, -2.2, 0.4, 1.004), _placed(-5.3, 6.7, -0.3, 0.997)),
+        passes=(_similarity(3.4, -2.2, 0.4, 1.004), _similarity(-5.3, 6.7, -0.3, 0.997)),
     ),
 }
 
@@ -120,22 +120,21 @@ def sample_field(
     contact: Contact = "straight",
     map_blur_px: float = 0.8,
 ) -> SampleField:
-    """Make a sample field; the same seed gives the same field on every machine.
+    """Make a synthetic sample field; the same seed gives the same field on every machine.
 
     Parameters
     ----------
     difficulty : "plain" or "hard"
-        Plain: some 300 grains, maps as fine as the image, shifted. Hard: mixed sizes, noise,
-        shading, a data bar, maps of half the pixels which are shifted, turned and stretched.
+        "plain": about 300 grains; maps with the pixels of the image, shifted. "hard": mixed sizes,
+        noise, shading, a data bar; maps with pixels twice as wide, shifted, rotated and scaled.
     seed : int
-        Another seed, another field.
+        Seed of the random generator.
     counts_per_px : float
-        Expected counts in a map pixel where the element makes 100 at% (without O, H and C).
+        Expected counts per map pixel at 100 at% of the element (without O, H and C).
     unknown_share, mixed_share : float
-        Share of grains of minerals that are not among the common eight, and of grains of two
-        minerals.
+        Share of grains of uncommon minerals, and of grains of two minerals.
     contact : "straight", "curved" or "rim"
-        How the two minerals of a grain meet: along a line, along a bow, or one around the other.
+        Contact of the two minerals of a grain: a line, an arc, or one mineral around the other.
     map_blur_px : float
         Standard deviation of the blur of the element maps, in their pixels.
     """
@@ -152,11 +151,11 @@ def sample_field(
     image = _bse(rng, recipe, labels, minerals, second_half)
     maps, transforms = [], {}
     for elements, matrix in zip(_PASSES, recipe.passes, strict=True):
-        placed = matrix @ _binning(recipe.binning)
+        transform = matrix @ _binning(recipe.binning)
         for element in elements:
             expected = _expected(element, labels, minerals, second_half) * counts_per_px
-            maps.append(_measured_map(rng, element, expected, placed, recipe, map_blur_px))
-            transforms[element] = Transform(matrix=placed, verdict="aligned")
+            maps.append(_measured_map(rng, element, expected, transform, recipe, map_blur_px))
+            transforms[element] = Transform(matrix=transform, verdict="aligned")
     bar = np.zeros((recipe.data_bar_rows, recipe.size_px), np.int32)
     return SampleField(
         image=image,
@@ -176,9 +175,9 @@ def _name_grains(
     planted = np.full(n, "", dtype=object)
     shuffled = rng.permutation(n)
     n_unknown, n_mixed = round(unknown_share * n), round(mixed_share * n)
-    strangers, mixed = shuffled[:n_unknown], shuffled[n_unknown : n_unknown + n_mixed]
-    mineral[strangers] = rng.choice(_STRANGERS, n_unknown)
-    planted[strangers], planted[mixed] = "unknown", "mixed"
+    uncommon, mixed = shuffled[:n_unknown], shuffled[n_unknown : n_unknown + n_mixed]
+    mineral[uncommon] = rng.choice(_UNCOMMON, n_unknown)
+    planted[uncommon], planted[mixed] = "unknown", "mixed"
     second[mixed] = [rng.choice([name for name in names if name != mineral[i]]) for i in mixed]
     return pd.DataFrame(
         {"mineral": mineral.astype(object), "second_mineral": second, "planted": planted},
@@ -189,7 +188,7 @@ def _name_grains(
 def _second_halves(
     rng: np.random.Generator, labels: LabelImage, minerals: pd.DataFrame, contact: Contact
 ) -> npt.NDArray[np.bool_]:
-    """Pixels of the second mineral: about half of a grain."""
+    """Return the pixels of the second mineral: about half of each mixed grain."""
     half = np.zeros(labels.shape, bool)
     boxes = ndimage.find_objects(labels)
     for label in minerals.index[minerals["planted"] == "mixed"]:
@@ -223,7 +222,7 @@ def _spread(
     value: dict[str, float],
     background: float,
 ) -> npt.NDArray[np.float32]:
-    """Image of a property of the minerals."""
+    """Return an image of a property of the minerals."""
     first = np.array([background, *(value[m] for m in minerals["mineral"])], np.float32)
     second = np.array(
         [background, *(value[m] if m else 0.0 for m in minerals["second_mineral"])], np.float32
@@ -242,20 +241,20 @@ def _bse(
     grey = (_spread(labels, minerals, second_half, z, EPOXY_ATOMIC_NUMBER) - 4.5) / 21
     scene = Scene.of(labels)
     grey += scene.inside * 0.012 * smooth_noise(rng, labels.shape, 6)
-    # Polish relief: softer rims, the only trace of a boundary between two grains of one mineral.
+    # Polish relief: darker rims, the only trace of a contact between two grains of one mineral.
     grey -= 0.12 * np.exp(-scene.depth / 1.2) * scene.inside * np.clip(grey, 0.1, 1)
     grey += recipe.shading * smooth_noise(rng, labels.shape, 500)
     grey = ndimage.gaussian_filter(np.clip(grey, 0.005, 1), recipe.blur_px)
     counts = rng.poisson(np.clip(grey, 0, None) * recipe.bse_counts)
-    picture = np.clip(counts / recipe.bse_counts * 40000 + 2000, 0, 65535).astype(np.uint16)
+    image = np.clip(counts / recipe.bse_counts * 40000 + 2000, 0, 65535).astype(np.uint16)
     bar = np.full((recipe.data_bar_rows, recipe.size_px), 1500, np.uint16)
     if recipe.data_bar_rows:  # a scale bar of 100 µm
         middle = recipe.data_bar_rows // 2
         bar[middle - 2 : middle + 2, 40 : 40 + round(100 / PIXEL_SIZE_UM)] = 60000
     return SemImage(
-        image=np.concatenate([picture, bar]),
+        image=np.concatenate([image, bar]),
         pixel_size_um=PIXEL_SIZE_UM,
-        pixel_size_source="made by code",
+        pixel_size_source="synthetic",
         data_bar_rows=recipe.data_bar_rows,
         source="Grainsmith sample",
     )
@@ -264,7 +263,7 @@ def _bse(
 def _expected(
     element: str, labels: LabelImage, minerals: pd.DataFrame, second_half: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float32]:
-    """Share of the atoms (without O, H, C) that are this element, and 1 % of background."""
+    """Return the atomic share of an element (without O, H, C) plus 1 % of background."""
     share = {name: m.atomic_pct.get(element, 0.0) / 100 for name, m in LIBRARY.items()}
     return _spread(labels, minerals, second_half, share, 0.0) + np.float32(0.01)
 
@@ -273,18 +272,23 @@ def _measured_map(
     rng: np.random.Generator,
     element: str,
     expected: npt.NDArray[np.float32],
-    placed: npt.NDArray[np.float64],
+    transform: npt.NDArray[np.float64],
     recipe: _Recipe,
     blur_px: float,
 ) -> ElementMap:
     shape = tuple(n // recipe.binning for n in expected.shape)
     # The X-rays of a pixel come from a volume wider than the beam.
     blurred = ndimage.gaussian_filter(expected, blur_px * recipe.binning)
-    seen = ndimage.affine_transform(
-        blurred, placed[:2, :2], offset=placed[:2, 2], output_shape=shape, order=1, mode="nearest"
+    rates = ndimage.affine_transform(
+        blurred,
+        transform[:2, :2],
+        offset=transform[:2, 2],
+        output_shape=shape,
+        order=1,
+        mode="nearest",
     )
     return ElementMap(
-        values=rng.poisson(seen).astype(np.uint16),
+        values=rng.poisson(rates).astype(np.uint16),
         element=element,
         line="Ka1" if element != "Zr" else "La1",
         kind="counts",
@@ -294,7 +298,7 @@ def _measured_map(
 
 
 def _binning(n: int) -> npt.NDArray[np.float64]:
-    """Map pixel centres on the image, where a map pixel covers n x n image pixels."""
+    """Return the transform of a map whose pixels cover n x n image pixels."""
     matrix = np.diag([float(n), float(n), 1.0])
     matrix[:2, 2] = (n - 1) / 2
     return matrix

@@ -1,4 +1,4 @@
-"""Outlines and packings of synthetic grains: label images, drawn by code, the same everywhere."""
+"""Outlines and packings of synthetic grains, as reproducible label images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Outline = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packing:
-    """How grains lie in a field.
+    """Sizes and density of the grains of a field.
 
     Attributes
     ----------
@@ -30,13 +30,13 @@ class Packing:
     spread : float
         Standard deviation of the natural logarithm of the radii.
     coverage : float
-        Share of the field that grains aim to cover.
+        Share of the field to be covered by grains.
     overlap : float
-        Largest share of a grain that may lie on others; 0 keeps grains apart.
+        Largest share of a grain that may overlap others; 0 keeps grains apart.
     clustering : float
-        Share of the grains that are put against one that is there already.
+        Share of the grains that are placed against another grain.
     alignment : float
-        0 lets grains lie in any direction, 1 lays them all along the rows.
+        0: random directions; 1: all grains parallel to the rows.
     """
 
     median_radius_px: float
@@ -96,18 +96,18 @@ def generate_grains(
     outlines: tuple[str, ...] = ("smooth",),
     elongation: float = 0.3,
 ) -> LabelImage:
-    """Scatter grains over a field, apart, touching or over one another.
+    """Scatter grains over a field: apart, touching or overlapping.
 
     Parameters
     ----------
     rng : numpy Generator
-        Says everything that is left to chance.
+        Random generator.
     shape : (Y, X)
         Size of the field.
     packing : Packing
         Sizes and density.
     outlines : tuple of str
-        Names in `OUTLINES` to draw from.
+        Names in `OUTLINES`, chosen at random.
     elongation : float
         Standard deviation of the natural logarithm of the aspect ratio.
 
@@ -162,7 +162,7 @@ def pack_grains(
 
 
 def tidy(labels: LabelImage, *, min_area_px: int = 12) -> LabelImage:
-    """Make every piece a grain of its own, drop crumbs, number 1..n."""
+    """Relabel every connected piece of at least `min_area_px` as a grain, 1..n."""
     pieces = connected(labels, connectivity=1)
     areas = np.bincount(pieces.ravel())
     keep = areas >= min_area_px
@@ -177,7 +177,7 @@ def smooth_noise(
 ) -> npt.NDArray[np.float32]:
     """Return value noise of zero mean and unit spread whose features are `scale_px` across."""
     scale_px = max(scale_px, 1.0)
-    # A turned grid, so that its axes never run along the image's.
+    # The grid is rotated, so that its axes are not those of the image.
     reach = int(np.hypot(*shape) / scale_px) + 4
     grid = rng.standard_normal((reach, reach), dtype=np.float32)
     angle = rng.uniform(0, 2 * np.pi)
@@ -195,14 +195,14 @@ def _harmonics(rng: np.random.Generator, *, strength: float, highest: int) -> Ou
 
 
 def _polygon(corners: npt.NDArray[np.float64], radii: npt.NDArray[np.float64]) -> Outline:
-    """Radii of the straight sides between corners given in polar coordinates."""
+    """Return the radii of the straight sides between corners in polar coordinates."""
     closed = np.append(corners, corners[0] + 2 * np.pi)
     closed_radii = np.append(radii, radii[0])
     angles = np.where(corners[0] > _ANGLES, _ANGLES + 2 * np.pi, _ANGLES)
     side = np.clip(np.searchsorted(closed, angles, side="right") - 1, 0, len(corners) - 1)
     a, b = closed[side], closed[side + 1]
     ra, rb = closed_radii[side], closed_radii[side + 1]
-    # A gap of half a turn or more between corners has no straight side: the arc stays.
+    # Corners half a turn or more apart have no straight side between them: an arc stays.
     chord = ra * np.sin(angles - a) + rb * np.sin(b - angles)
     with np.errstate(divide="ignore", invalid="ignore"):
         straight = ra * rb * np.sin(b - a) / (ra * np.sin(angles - a) + rb * np.sin(b - angles))
@@ -239,7 +239,7 @@ def _place(
 
 @nb.njit(cache=True, nogil=True)
 def _paint(labels, number, y, x, radius, aspect, angle, outline, allowed, behind):  # type: ignore[no-untyped-def]  # noqa: C901
-    """Draw one grain; False (and nothing drawn) where it would lie too much on others."""
+    """Draw a grain, unless it would overlap others too much; return whether it was drawn."""
     stretch = np.sqrt(aspect)
     reach = radius * 1.4 * max(stretch, 1 / stretch)
     y0, y1 = max(0, int(y - reach)), min(labels.shape[0], int(y + reach) + 2)
@@ -272,7 +272,7 @@ def _paint(labels, number, y, x, radius, aspect, angle, outline, allowed, behind
 
 @nb.njit(cache=True, nogil=True)
 def _throw_discs(darts, radii, height, width):  # type: ignore[no-untyped-def]
-    """Discs (y, x, r) thrown until they find room; a disc that finds none in 12 throws is left."""
+    """Place discs (y, x, r) at random without overlap; give up on a disc after 12 attempts."""
     seeds = np.empty((len(radii), 3))
     n = 0
     for k in range(len(radii)):
@@ -309,13 +309,13 @@ def _power_diagram(seeds, warp_y, warp_x, gap):  # type: ignore[no-untyped-def]
                     best, second, winner, runner = power, best, k, winner
                 elif power < second:
                     second, runner = power, k
-            # Distance to the face between the two nearest cells.
+            # Distance to the boundary between the two nearest cells.
             apart = np.sqrt(
                 (seeds[winner, 0] - seeds[runner, 0]) ** 2
                 + (seeds[winner, 1] - seeds[runner, 1]) ** 2
             )
             to_face = (second - best) / (2 * max(apart, 1e-6))
-            # Where discs are sparse the pores between them stay open.
+            # Where discs are sparse, pores between them stay open.
             open_pore = best > (0.9 * seeds[winner, 2]) ** 2
             if to_face >= gap / 2 and not open_pore:
                 labels[v, u] = winner + 1
