@@ -28,7 +28,7 @@ PHRASES = {
     r"\bwhere there (is|are) none\b": "if there is none",
     r"\bis had\b": "is obtained",
     r"\bmend(s|ed|ing)?\b": "repair, or correct",
-    r"\b(is|are) no (folder|file|image|number|model|name|grain|map)\b": "is not a ...",
+    r"(?<!there )\b(is|are) no (folder|file|image|number|model|name|grain|map)\b": "is not a ...",
     r"\bmade (fields?|images?|samples?)\b": "synthetic ...",
     r"\bone (row|file|line|value) a\b": "one ... per",
     r"\bwhich see\b": "see",
