@@ -92,7 +92,7 @@ def test_a_grain_over_the_seam_of_two_blocks_is_split_and_written_back(viewer, q
     assert np.array_equal(np.asarray(shown.data[0]), now)
     assert [layer.name for layer in viewer.layers] == ["m", "m grains"]
     panel.undo()
-    qtbot.waitUntil(lambda: "taken back" in panel.message, timeout=20_000)
+    qtbot.waitUntil(lambda: "was undone" in panel.message, timeout=20_000)
     assert np.array_equal(_labels(mosaic), mosaic[1])
     assert np.array_equal(np.asarray(shown.data[0]), mosaic[1])
 
@@ -100,18 +100,18 @@ def test_a_grain_over_the_seam_of_two_blocks_is_split_and_written_back(viewer, q
 def test_what_is_too_large_or_missing_is_said(viewer, qtbot, mosaic, monkeypatch):
     panel = RegionPanel(viewer)
     qtbot.addWidget(panel)
-    assert "No mosaic with grains is open" in panel._what.text()
+    assert "No mosaic with grains is open" in panel.status
     assert not panel.edit_button.isEnabled()
     viewer.open(str(mosaic[0]), plugin="grainsmith")
     monkeypatch.setattr("grainsmith.ui.panels.mosaic_region.MOST_PX", 100)
     _look_at(viewer, (500, 500), 400)
     panel.refresh()
-    assert "zoom in to at most 100" in panel._what.text()
+    assert "zoom in to at most 100" in panel.status
     assert panel.edit_button.isEnabled()
     for beside in ((90_000, 500), (-90_000, 500), (500, 90_000), (500, -90_000)):
         _look_at(viewer, beside, 400)
         panel.refresh()
-        assert panel._what.text().endswith("The window does not show it.")
+        assert panel.status.endswith("The window does not show it.")
 
 
 def test_the_dock_shows_it_only_with_a_mosaic(viewer, qtbot, mosaic):

@@ -117,3 +117,12 @@ def test_attribute_docs_stop_at_the_next_section():
         """
 
     assert attribute_docs(Thing) == {"a": "First."}
+
+
+def test_choices_are_shown_by_their_texts(qtbot):
+    form = Form(Settings, choice_texts={"kind": {"rye": "dark", "wheat": "light"}})
+    qtbot.addWidget(form)
+    assert form["kind"].native.currentText() == "dark"
+    form["kind"].value = "wheat"
+    assert form["kind"].native.currentText() == "light"
+    assert form.settings().kind == "wheat"

@@ -1,4 +1,4 @@
-"""Panel: a piece of a mosaic at full resolution, as ordinary layers, and its way back."""
+"""Panel: edit a region of a mosaic at full resolution, and write it back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from napari.layers import Image, Labels
 from qtpy.QtCore import QTimer
 
-from grainsmith.errors import GrainsmithError
 from grainsmith.pipeline.mosaic.region import MOST_PX, open_region, reopen_region
 from grainsmith.pipeline.mosaic.write_back import undo_write, write_region
 from grainsmith.ui.editing.autosave import AutosaveManager
@@ -24,11 +23,10 @@ from grainsmith.ui.layers.mosaics import (
     mosaic_shape,
     reload_labels,
 )
-from grainsmith.ui.panels.base import Panel
+from grainsmith.ui.panels.base import Panel, reports_errors
 from grainsmith.ui.session.mosaic_piece import MosaicPiece
 from grainsmith.ui.widgets.background import run_in_background
 from grainsmith.ui.widgets.controls import button, label
-from grainsmith.ui.widgets.hints import message_of
 from grainsmith.ui.widgets.layouts import row_of
 from grainsmith.ui.widgets.lifetime import connect_while_alive
 
@@ -38,19 +36,19 @@ if TYPE_CHECKING:
     from grainsmith.pipeline.mosaic.region import Region
     from grainsmith.pipeline.mosaic.write_back import WriteBackResult
 
-_EMPTY = "No mosaic with grains is open: drop the folder that <i>grainsmith mosaic</i> has made."
+_NO_MOSAIC = "No mosaic with grains is open: drop a folder of <i>grainsmith mosaic</i> here."
 _DELAY_MS = 150
-"""The view sends many events while it moves."""
+"""A moving view sends many events."""
 
 
 class RegionPanel(Panel):
-    """Edit what the window shows of a mosaic; write it back; take that back.
+    """Edit what the window shows of a mosaic, write it back, and undo that.
 
     Parameters
     ----------
     viewer : napari viewer
     only_with_mosaic : bool
-        Hide where no mosaic is open: as a part of the dock.
+        Hide the panel while no mosaic is open.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer, *, only_with_mosaic: bool = False) -> None:
@@ -59,34 +57,34 @@ class RegionPanel(Panel):
 
     def build(self) -> None:
         """Create the widgets and lay them out."""
-        self._pieces = self.session.mosaic_piece
-        self._what = label("")
+        self._open_piece = self.session.mosaic_piece
+        self._status = label("")
         self.edit_button = button(
             "Edit this region",
             self.edit,
-            tip=f"Open what the window shows, at most {MOST_PX} x {MOST_PX} px, at full "
-            "resolution with every cleaning tool; grains at its edge are opened whole or locked",
+            tip=f"Open what the window shows, at most {MOST_PX} x {MOST_PX} px, at full resolution "
+            "to correct it; grains cut by its edge are locked",
             key="Ctrl+Shift+R",
             main=True,
         )
         self.write_button = button(
             "Write back",
             self.write_back,
-            tip="Put the corrected grains into the mosaic: all its levels, table and statistics",
+            tip="Write the corrected grains into the mosaic and update its table and statistics",
             key="Ctrl+Shift+R",
             main=True,
         )
         self.close_button = button(
-            "Close", self.close_piece, tip="Close this piece; the mosaic stays as it is"
+            "Close", self.close_piece, tip="Close this region without changing the mosaic"
         )
         self.undo_button = button(
             "Undo last write-back",
             self.undo,
-            tip="Give the mosaic the grains back that it had before; may be done again and again",
+            tip="Restore the grains that the mosaic had before; press again to undo earlier ones",
         )
         self._buttons = row_of(self.edit_button, self.write_button)
         self._more = row_of(self.close_button, self.undo_button)
-        self.add(self._what, self._buttons, self._more)
+        self.add(self._status, self._buttons, self._more)
         self._timer = QTimer(self, singleShot=True, interval=_DELAY_MS)
 
     def connect_signals(self) -> None:
@@ -96,14 +94,14 @@ class RegionPanel(Panel):
         for event in (camera.zoom, camera.center):
             event.connect(self._on_view)
             self.destroyed.connect(lambda *_, event=event: event.disconnect(self._on_view))
-        connect_while_alive(self, self._pieces.changed, self.refresh)
+        connect_while_alive(self, self._open_piece.changed, self.refresh)
 
     def refresh(self) -> None:
-        """Show which mosaic is open and what can be done with it."""
-        mosaic, piece = self._mosaic, self._pieces.piece
+        """Show which mosaic is open, and the buttons for it."""
+        mosaic, piece = self._mosaic, self._open_piece.piece
         if self._only_with_mosaic:
             self.setVisible(mosaic is not None)
-        self._what.setText(self._text(mosaic, piece))
+        self._status.setText(self._text(mosaic, piece))
         self.edit_button.setVisible(piece is None)
         self.edit_button.setEnabled(mosaic is not None)
         self.write_button.setVisible(piece is not None)
@@ -111,8 +109,13 @@ class RegionPanel(Panel):
         self.undo_button.setVisible(piece is None)
         self.undo_button.setEnabled(mosaic is not None)
 
+    @property
+    def status(self) -> str:
+        """Which mosaic and region are open, as HTML."""
+        return str(self._status.text())
+
     def edit(self) -> None:
-        """Open what the window shows; or the work on a piece that was restored after a crash."""
+        """Open what the window shows, or a region that was restored after a crash."""
         mosaic = self._mosaic
         if mosaic is None:
             return
@@ -125,12 +128,16 @@ class RegionPanel(Panel):
             run_in_background(reopen_region, address, busy=self, then=show)
             return
         run_in_background(
-            open_region, source, self._seen(mosaic), busy=self, then=partial(self._show, mosaic)
+            open_region,
+            source,
+            self._visible_window(mosaic),
+            busy=self,
+            then=partial(self._show, mosaic),
         )
 
     def write_back(self) -> None:
-        """Write the corrected grains into the mosaic and close the piece."""
-        piece = self._pieces.piece
+        """Write the corrected grains into the mosaic and close the region."""
+        piece = self._open_piece.piece
         if piece is None:
             return
         self.show_message("")
@@ -146,7 +153,7 @@ class RegionPanel(Panel):
         )
 
     def undo(self) -> None:
-        """Take the last write-back back."""
+        """Undo the last write-back."""
         mosaic = self._mosaic
         if mosaic is None:
             return
@@ -157,43 +164,43 @@ class RegionPanel(Panel):
             busy=self,
             then=partial(self._on_undone, mosaic),
             progress=self.progress,
-            title="Taking back",
+            title="Undoing the write-back",
         )
 
     def close_piece(self) -> None:
-        """Close the piece without writing it back, after asking where something was edited."""
-        piece = self._pieces.piece
+        """Close the region without writing it back; asks if it has unsaved edits."""
+        piece = self._open_piece.piece
         if piece is None:
             return
         if not history_of(piece.grains).is_saved and not self.may_discard():
             return
-        self._settle(piece)
+        self._discard_autosave(piece)
         self._remove(piece)
 
     def may_discard(self) -> bool:
-        """Ask the user whether edits may be dropped."""
+        """Ask the user whether the edits may be discarded."""
         from qtpy.QtWidgets import QMessageBox
 
         answer = QMessageBox.question(
             self,
             "Close without writing back",
-            "Edits of this piece were not written back to the mosaic. Drop them?",
+            "The edits of this region were not written back to the mosaic. Discard them?",
         )
         return bool(answer == QMessageBox.StandardButton.Yes)
 
-    # --- how
+    # --- the region
 
     @property
     def _mosaic(self) -> Labels | None:
         return editable_mosaic(self.viewer.layers)
 
     def _on_view(self, _event: object = None) -> None:
-        if self._pieces.piece is None and self.isVisible():
+        if self._open_piece.piece is None and self.isVisible():
             self._timer.start()
 
     def _text(self, mosaic: Labels | None, piece: MosaicPiece | None) -> str:
         if mosaic is None:
-            return _EMPTY
+            return _NO_MOSAIC
         name = Path(MosaicMetadata.of(mosaic).source).name
         if piece is not None:
             y0, y1, x0, x1 = piece.region.window
@@ -204,16 +211,16 @@ class RegionPanel(Panel):
                 f"{'are' if n_locked != 1 else 'is'} locked."
             )
         height, width = mosaic_shape(mosaic)
-        y0, y1, x0, x1 = self._seen(mosaic)
+        y0, y1, x0, x1 = self._visible_window(mosaic)
         if min(y1 - y0, x1 - x0) <= 0:
             return f"Mosaic <b>{name}</b>, {width} × {height} px. The window does not show it."
-        seen = f"The window shows {x1 - x0} × {y1 - y0} px"
+        visible = f"The window shows {x1 - x0} × {y1 - y0} px"
         if max(y1 - y0, x1 - x0) > MOST_PX:
-            seen += f": zoom in to at most {MOST_PX} × {MOST_PX} px to edit"
-        return f"Mosaic <b>{name}</b>, {width} × {height} px. {seen}."
+            visible += f": zoom in to at most {MOST_PX} × {MOST_PX} px to edit"
+        return f"Mosaic <b>{name}</b>, {width} × {height} px. {visible}."
 
-    def _seen(self, mosaic: Labels) -> tuple[int, int, int, int]:
-        """Return the pixels of the mosaic that the window shows."""
+    def _visible_window(self, mosaic: Labels) -> tuple[int, int, int, int]:
+        """Return the rows and columns of the mosaic that the window shows."""
         camera = self.viewer.scene.camera
         centre = np.asarray(camera.center, dtype=float)[-2:]
         half = np.asarray(self.viewer.canvas.size, dtype=float) / (2 * camera.zoom)
@@ -226,16 +233,16 @@ class RegionPanel(Panel):
     def _show(self, mosaic: Labels, region: Region, restored: Labels | None = None) -> None:
         name = f"piece of {Path(region.folder).stem}"
         place = _place(mosaic, region)
-        picture = image_of_mosaic(mosaic, self.viewer.layers)
-        look = {}
-        if picture is not None and not picture.rgb:
-            look = {"contrast_limits": picture.contrast_limits, "colormap": "gray"}
+        mosaic_image = image_of_mosaic(mosaic, self.viewer.layers)
+        style = {}
+        if mosaic_image is not None and not mosaic_image.rgb:
+            style = {"contrast_limits": mosaic_image.contrast_limits, "colormap": "gray"}
         metadata = ImageMetadata(
             source=region.address,
             pixel_size_um=region.pixel_size_um,
             pixel_size_source="the mosaic" if region.pixel_size_um else "",
         )
-        image = Image(region.image, name=name, metadata=metadata.for_layer(), **look, **place)
+        image = Image(region.image, name=name, metadata=metadata.for_layer(), **style, **place)
         self.viewer.add_layer(image)
         if restored is not None:
             self.viewer.layers.remove(restored)
@@ -243,7 +250,7 @@ class RegionPanel(Panel):
         grains = self._add_grains(region, image.name, place, restored)
         mosaic.visible = False
         self.roles.image, self.roles.grains = image, grains
-        self._pieces.piece = MosaicPiece(region, image, grains, mosaic)
+        self._open_piece.piece = MosaicPiece(region, image, grains, mosaic)
 
     def _add_grains(
         self, region: Region, name: str, place: dict[str, Any], restored: Labels | None
@@ -265,43 +272,41 @@ class RegionPanel(Panel):
         return grains
 
     def _on_written(self, piece: MosaicPiece, pixels: int, written: WriteBackResult) -> None:
-        # Not by the place in the history: another edit may have come to the same place.
+        # By the pixels: the history may have come to the same position by another edit.
         if crc32(np.ascontiguousarray(piece.grains.data).data) != pixels:
-            self._pieces.piece = None
+            self._open_piece.piece = None
             piece.mosaic.visible = True
-            late = f" '{piece.grains.name}' was edited meanwhile and stays open: that is not in it."
+            late = f" '{piece.grains.name}' was edited meanwhile and stays open."
         else:
-            self._settle(piece)
+            self._discard_autosave(piece)
             self._remove(piece)
             late = ""
-        self._read_again(piece.mosaic)
-        self.show_message(_told(written) + late)
+        self._reload(piece.mosaic)
+        self.show_message(_summary(written) + late)
 
-    def _settle(self, piece: MosaicPiece) -> None:
-        """Let go of what was kept of a piece for a crash: nothing of it is unsaved any more."""
+    def _discard_autosave(self, piece: MosaicPiece) -> None:
+        """Delete the autosave of a region, of which nothing is unsaved any more."""
         history_of(piece.grains).mark_saved()
         kept = self.session.part(AutosaveManager).of_layer(piece.grains)
         if kept is not None:
             kept.save()
 
     def _on_undone(self, mosaic: Labels, written: WriteBackResult) -> None:
-        self._read_again(mosaic)
-        self.show_message(f"The last write-back was taken back: {_changes(written)}.")
+        self._reload(mosaic)
+        self.show_message(f"The last write-back was undone: {_changes(written)}.")
 
     def _remove(self, piece: MosaicPiece) -> None:
         for layer in (piece.grains, piece.image):
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
 
-    def _read_again(self, mosaic: Labels) -> None:
-        try:
-            reload_labels(mosaic)
-        except GrainsmithError as error:
-            self.show_message(message_of(error))
+    @reports_errors
+    def _reload(self, mosaic: Labels) -> None:
+        reload_labels(mosaic)
 
 
 def _place(mosaic: Labels, region: Region) -> dict[str, Any]:
-    """Return scale, units and place of a piece: it lies where it was cut from."""
+    """Return scale, units and translation that place a region where it was cut from."""
     scale = np.asarray(mosaic.scale)[-2:]
     first = np.array([region.window[0], region.window[2]])
     return {
@@ -316,19 +321,19 @@ def _changes(written: WriteBackResult) -> str:
     return f"{n} grain{'s' if n != 1 else ''} changed or new, {gone} gone"
 
 
-def _told(written: WriteBackResult) -> str:
+def _summary(written: WriteBackResult) -> str:
     kept = (
-        f" {written.n_kept_px} px of locked grains had been drawn over and stay as they were."
+        f" {written.n_kept_px} px of locked grains had been painted over; they were left unchanged."
         if written.n_kept_px
         else ""
     )
     if not (written.n_changed or written.n_gone):
         return f"Nothing was changed, so nothing was written.{kept}"
     numbers = sorted(written.new_labels.values())
-    new = f" New numbers: {_listed(numbers)}." if numbers else ""
+    new = f" New numbers: {_list_numbers(numbers)}." if numbers else ""
     return f"Written back: {_changes(written)}.{new}{kept}"
 
 
-def _listed(numbers: list[int]) -> str:
+def _list_numbers(numbers: list[int]) -> str:
     shown = ", ".join(map(str, numbers[:5]))
     return f"{shown} … {numbers[-1]}" if len(numbers) > 5 else shown

@@ -43,6 +43,25 @@ _KINDS = ("Cumulative curve", "Histogram", "Rose of long axes", "Scatter", "Tern
 
 _ALL = "all grains"
 
+_CHOICE_TEXTS = {
+    "size": {
+        "ecd": "equivalent circular diameter",
+        "feret_min": "smallest width (Feret)",
+        "feret_max": "greatest length (Feret)",
+        "best_short": "short axis",
+        "best_long": "long axis",
+        "minor": "minor axis of the ellipse",
+        "major": "major axis of the ellipse",
+    },
+    "edge_rule": {
+        "weights": "weight whole grains (unbiased)",
+        "guard": "guard frame (unbiased)",
+        "drop": "leave out cut grains",
+        "count all": "count cut grains as seen",
+    },
+}
+"""Texts of the choices in the form, by setting."""
+
 _DELAY_MS = 800
 """The bootstrap waits until the edits pause."""
 
@@ -58,10 +77,11 @@ class StatisticsPanel(Panel):
         self._labels = np.empty(0, int)
         self._form = Form(
             StatisticsSettings,
+            choice_texts=_CHOICE_TEXTS,
             folded=("guard_px", "drop_below_resolution", "n_bootstrap", "scale_error_pct", "seed"),
         )
         self._mineral = combo_box("All grains, or those of one mineral")
-        self._mineral.setMinimumWidth(96)
+        self._mineral.addItem(_ALL, _ALL)
         self._kind = combo_box("Kind of plot")
         self._kind.addItems(_KINDS)
         self._axes = [combo_box("Column of the grain table") for _ in range(3)]
@@ -90,7 +110,7 @@ class StatisticsPanel(Panel):
     def _lay_out(self) -> None:
         self.add(
             self._compute,
-            row_of(self._kind, label("of"), self._mineral, stretch=0),
+            row_of(self._kind, self._mineral),
             row_of(*self._axes),
             self.plot,
             self._summary,

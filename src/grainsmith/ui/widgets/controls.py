@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QSizePolicy
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from qtpy.QtWidgets import QWidget
+
+_PADDING_PX = 10
+"""Space that napari's style adds around the text of a label."""
 
 
 def button(
@@ -82,8 +85,18 @@ class FixedLabel(QLabel):
 
     def __init__(self, lines: int) -> None:
         super().__init__()
+        self._lines = lines
         self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + 2)
+        self._fix_height()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802  (Qt's name)
+        """Follow the font of the window, which its style sets after the label is made."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.StyleChange, QEvent.Type.FontChange):
+            self._fix_height()
+
+    def _fix_height(self) -> None:
+        self.setFixedHeight(self._lines * self.fontMetrics().lineSpacing() + _PADDING_PX)
 
     def setText(self, text: str) -> None:  # noqa: N802  (Qt's name)
         """Show a text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 from magicgui.widgets import Container, create_widget
@@ -13,7 +14,7 @@ from grainsmith.settings import attribute_docs, default_of
 from grainsmith.ui.widgets.layouts import Collapsible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from dataclasses import Field
 
 T = TypeVar("T")
@@ -48,12 +49,19 @@ class Form(QWidget, Generic[T]):
         Further fields under *More settings*.
     hidden : tuple of str
         Further fields without a row.
+    choice_texts : mapping, optional
+        Setting -> choice -> text that is shown instead of it.
     """
 
     changed = Signal()
 
     def __init__(
-        self, settings_type: type[T], *, folded: tuple[str, ...] = (), hidden: tuple[str, ...] = ()
+        self,
+        settings_type: type[T],
+        *,
+        folded: tuple[str, ...] = (),
+        hidden: tuple[str, ...] = (),
+        choice_texts: Mapping[str, Mapping[Any, str]] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self._type = settings_type
@@ -64,7 +72,8 @@ class Form(QWidget, Generic[T]):
             if field.name in hidden or field.metadata.get("hidden", False):
                 self._hidden[field.name] = default_of(field)
                 continue
-            row = _row(field, hints[field.name], tips.get(field.name, ""))
+            texts = choice_texts.get(field.name, {})
+            row = _row(field, hints[field.name], tips.get(field.name, ""), texts)
             rows[field.name in folded or field.metadata.get("folded", False)].append(row)
         self._rows = {row.name: row for row in (*rows[False], *rows[True])}
         self._lay_out(rows[False], rows[True])
@@ -132,8 +141,10 @@ def _words(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def _row(field: Field[Any], hint: Any, tip: str) -> Any:
+def _row(field: Field[Any], hint: Any, tip: str, texts: Mapping[Any, str]) -> Any:
     options: dict[str, Any] = dict(field.metadata)
+    if texts:
+        options["choices"] = [(text, choice) for choice, text in texts.items()]
     label = options.pop("label", "") or label_of(field.name)
     options.setdefault("tooltip", tip)
     for name in ("folded", "hidden"):

@@ -241,6 +241,14 @@ def test_times_are_said_as_people_would(seconds, said):
     assert duration_text(seconds) == said
 
 
+def test_a_run_that_uses_up_its_time_is_finishing(panel):
+    step = {"kind": "step", "step": 4, "steps": 400, "loss": 1.0, "seconds_left": -2.0}
+    panel.show_events([step])
+    assert panel.progress_text == "4 of 400, finishing"
+    panel.show_events([step, {**step, "step": 5, "seconds_left": 30.0}])
+    assert panel.progress_text == "5 of 400, 30 s left"
+
+
 def test_a_name_is_free_once(tmp_path):
     (tmp_path / "models" / "runs").mkdir(parents=True)
     assert free_name("my sand") == "my-sand-1"

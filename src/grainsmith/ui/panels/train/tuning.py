@@ -150,6 +150,11 @@ class TuningPanel(Panel):
         return bool(self._train.isEnabled())
 
     @property
+    def progress_text(self) -> str:
+        """The text of the progress bar."""
+        return str(self._bar.format())
+
+    @property
     def model_note(self) -> str:
         """Advice on the model to start from."""
         return str(self._model_note.text())
@@ -202,7 +207,7 @@ class TuningPanel(Panel):
 
     def _start(self, run: RunFolder, arguments: list[str]) -> None:
         self.process = TrainingProcess(self, run)
-        self.process.progressed.connect(self._show_events)
+        self.process.progressed.connect(self.show_events)
         self.process.ended.connect(self._on_ended)
         self.destroyed.connect(self.process.kill)
         self.process.start(arguments)
@@ -218,7 +223,8 @@ class TuningPanel(Panel):
         if running:
             self._unfinished.hide()
 
-    def _show_events(self, events: list[dict[str, Any]]) -> None:
+    def show_events(self, events: list[dict[str, Any]]) -> None:
+        """Show the progress and the curves of a run."""
         step = next((event for event in reversed(events) if event["kind"] == "step"), None)
         if events[-1]["kind"] in ENDED:
             self._bar.setRange(0, 0)
@@ -226,8 +232,9 @@ class TuningPanel(Panel):
         elif step is not None and self._stop.isEnabled():
             self._bar.setRange(0, step["steps"])
             self._bar.setValue(step["step"])
-            left = duration_text(step["seconds_left"])
-            self._bar.setFormat(f"{step['step']} of {step['steps']}, {left} left")
+            left_s = step["seconds_left"]
+            left = f"{duration_text(left_s)} left" if left_s > 0 else "finishing"
+            self._bar.setFormat(f"{step['step']} of {step['steps']}, {left}")
         notes = [event["text"] for event in events if event["kind"] == "note"]
         self.show_message("\n".join(notes))
         for plot, draw in ((self.losses, draw_losses), (self.scores, draw_scores)):
