@@ -55,3 +55,49 @@ def test_what_is_no_table_is_said(name, content, message, tmp_path):
         (tmp_path / name).write_text(content)
     with pytest.raises(ReadError, match=message):
         read_table(tmp_path / name)
+
+
+MINERALS = ["Quarz", "Glimmer, hell", "Feldspat ä"]
+
+
+@pytest.mark.parametrize(
+    ("separator", "decimal", "encoding", "head"),
+    [
+        pytest.param(";", ",", "cp1252", "", id="German Excel"),
+        pytest.param(";", ",", "utf-8-sig", "sep=;\n", id="separator line"),
+        pytest.param("\t", ".", "utf-16", "", id="Unicode text"),
+        pytest.param("\t", ",", "utf8", "", id="tabs"),
+        pytest.param(",", ".", "cp1252", "", id="Windows-1252"),
+    ],
+)
+def test_tables_saved_by_excel(tmp_path, separator, decimal, encoding, head):
+    table = pd.DataFrame(
+        {"label": [1, 2, 3], "area_px": [10.5, 20.25, 1234.5], "mineral": MINERALS}
+    )
+    text = head + table.to_csv(sep=separator, decimal=decimal, index=False)
+    path = tmp_path / "t.csv"
+    path.write_bytes(text.encode(encoding))
+    back = read_table(path)
+    assert back.index.tolist() == [1, 2, 3]
+    assert back["area_px"].tolist() == [10.5, 20.25, 1234.5]
+    assert back["mineral"].tolist() == MINERALS
+
+
+def test_minerals_are_no_formulas_in_excel(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    names = ["=cmd|' /C calc'!A1", "=1+1", "quartz"]
+    write_table(tmp_path / "t.xlsx", pd.DataFrame({"mineral": names}, index=[1, 2, 3]))
+    sheet = openpyxl.load_workbook(tmp_path / "t.xlsx").active
+    assert {cell.data_type for cell in sheet["B"]} == {"s"}
+    assert read_table(tmp_path / "t.xlsx")["mineral"].tolist() == names
+
+
+@pytest.mark.parametrize("cut", [0, 10, 300, 2000])
+def test_damaged_excel_files_are_refused(tmp_path, cut):
+    pytest.importorskip("openpyxl")
+    path = tmp_path / "t.xlsx"
+    write_table(path, pd.DataFrame({"area_px": np.arange(50.0)}, index=range(1, 51)))
+    content = path.read_bytes()
+    path.write_bytes(content[:-cut] if cut else content.replace(b"xl/", b"\xff\xfe/"))
+    with pytest.raises(ReadError, match=r"t\.xlsx"):
+        read_table(path)
