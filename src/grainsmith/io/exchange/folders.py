@@ -15,7 +15,7 @@ from grainsmith.io.exchange.masks import read_masks
 from grainsmith.io.exchange.outlines import Polygon, join_rings, parse_ring, trace_outlines
 from grainsmith.io.files.atomic_write import atomic_folder
 from grainsmith.io.files.integrity import reading
-from grainsmith.io.files.limits import read_text, read_yaml
+from grainsmith.io.files.limits import check_coordinates, read_text, read_yaml
 from grainsmith.io.images.reader import SUFFIXES, read_image, write_image
 from grainsmith.io.labels.label_image import write_labels
 
@@ -244,7 +244,8 @@ def _yolo_polygons(words: list[str], shape: tuple[int, int]) -> list[Polygon]:
     numbers = [float(word) for word in words]
     if len(numbers) % 2:  # predictions end with their confidence
         numbers = numbers[:-1]
-    return [Polygon(parse_ring(np.reshape(numbers, (-1, 2)) * (shape[1], shape[0])))]
+    ring = parse_ring(np.reshape(numbers, (-1, 2))) * shape
+    return [Polygon(check_coordinates(ring))]
 
 
 def _image_path(folder: Path, stem: str) -> Path:

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _ARRAY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray", "numpy._core.numeric", "numpy")
+_EMPTY: dict[tuple[str, str], Callable[[], Any]] = {
+    ("collections", "OrderedDict"): dict,
+    ("builtins", "bytes"): bytes,
+    ("__builtin__", "bytes"): bytes,
+}
+"""Constructors that are called without arguments."""
+
 _MARK = object()
 _MAX_ARRAY_BYTES = 1 << 32
 
@@ -213,8 +220,8 @@ def _construct(function: _Name, arguments: tuple[Any, ...]) -> Any:
         if encoding != "latin1":
             raise ValueError(f"the pickle encodes bytes as {encoding!r}")
         return str(text).encode("latin1")
-    if (function.module, function.name) == ("collections", "OrderedDict") and not arguments:
-        return {}
+    if (function.module, function.name) in _EMPTY and not arguments:
+        return _EMPTY[function.module, function.name]()
     if function.module.split(".")[0] == "pathlib":
         return "/".join(part for part in arguments if isinstance(part, str))
     raise ValueError(f"the pickle wants to call {function.module}.{function.name}")
