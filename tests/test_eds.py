@@ -87,7 +87,10 @@ def test_broken_cubes_are_refused(tmp_path):
     (tmp_path / "a.hspy").write_bytes(b"")
     with pytest.raises(ReadError, match=r"a\.hspy is empty \(0 bytes\)"):
         open_cube(tmp_path / "a.hspy")
-    with pytest.raises(ReadError, match=r"wanted .rpl or .hspy"):
+    with pytest.raises(
+        ReadError,
+        match=r"a\.bcf is not a supported cube of spectra: Bruker \.bcf: save it as \.hspy",
+    ):
         open_cube(tmp_path / "a.bcf")
 
 

@@ -166,7 +166,7 @@ def test_limits_in_um2_and_px_agree():
     [
         (clean.CleanSettings(min_area_um2=1), "needs the pixel size"),
         (clean.CleanSettings(min_confidence=0.5), "carry no confidence"),
-        (clean.CleanSettings(drop_data_bar=True), "no data bar is known"),
+        (clean.CleanSettings(drop_data_bar=True), "the data bar of this image is unknown"),
     ],
 )
 def test_what_is_not_known_is_asked_for(wanted, message):

@@ -149,7 +149,7 @@ def test_the_library_and_what_the_elements_tell_apart():
     printed = run("minerals").stdout
     assert "KAlSi3O8" in printed
     assert "one name for: albite, oligoclase, labradorite, anorthite" in printed
-    with pytest.raises(GrainsmithError, match="'Xx' is no element"):
+    with pytest.raises(GrainsmithError, match="'Xx' is not an element of the library"):
         run("minerals", "--elements", "Si,Xx")
 
 

@@ -1,4 +1,3 @@
-import inspect
 import json
 import subprocess
 import sys
@@ -8,10 +7,8 @@ import pytest
 import tifffile
 import torch
 
-from grainsmith.cli.segment import segment
 from grainsmith.io.labels.label_image import read_labels
 from grainsmith.models.grainnet import GrainNet
-from grainsmith.segment import SegmentSettings
 
 
 def run(*arguments, **environment):
@@ -129,14 +126,6 @@ def test_models_are_listed_added_inspected_and_removed(weights, tmp_path):
 
 def test_version_is_printed():
     assert run("--version").stdout.startswith("grainsmith ")
-
-
-def test_the_shell_takes_the_thresholds_of_the_window_for_its_own():
-    asked = {name: p.default for name, p in inspect.signature(segment).parameters.items()}
-    settings = SegmentSettings()
-    assert asked["probability"] == settings.probability_threshold
-    assert asked["flow_error"] == settings.flow_threshold
-    assert asked["model"] == settings.model
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ import pytest
 PROGRAM = """
 import resource, sys
 import numpy as np
-from grainsmith.pipeline.batch.malloc import keep_freed_memory
+from grainsmith.pipeline.batch.malloc import disable_malloc_trim
 
 def planes():
     for _ in range(5):
         [np.ones(2_000_000) for _ in range(10)]
 
 if sys.argv[1] == "kept":
-    keep_freed_memory()
+    disable_malloc_trim()
 planes()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 planes()

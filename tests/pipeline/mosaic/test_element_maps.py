@@ -177,12 +177,12 @@ def test_maps_below_a_mosaic_stay_on_disk_where_that_is_simple(
 ):
     path, values = tmp_path / "Si Ka.tif", np.arange(4096).reshape(64, 64).astype(dtype)
     tifffile.imwrite(path, values, photometric="minisblack", **how)
-    monkeypatch.setattr(lazy_maps, "HELD_PX", 2000)
+    monkeypatch.setattr(lazy_maps, "IN_MEMORY_PX", 2000)
     (one,) = open_lazy_maps([path])
     assert hasattr(one.mosaic.levels[0], "compute") == is_left
     assert np.array_equal(one.mosaic.window(10, 50, 5, 64), values[10:50, 5:64])
     assert (one.name, one.kind) == ("Si Ka", "picture" if dtype == "u1" else "counts")
-    monkeypatch.setattr(lazy_maps, "HELD_PX", 5000)
+    monkeypatch.setattr(lazy_maps, "IN_MEMORY_PX", 5000)
     (held,) = open_lazy_maps([path])
     assert isinstance(held.mosaic.levels[0], np.ndarray)
     assert (held.name, held.kind) == (one.name, one.kind)
