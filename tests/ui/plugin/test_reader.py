@@ -6,6 +6,7 @@ import tifffile
 
 pytest.importorskip("napari")
 
+from grainsmith.io.labels.label_image import write_labels
 from grainsmith.ui.layers.geometry import pixel_size_um_of
 from grainsmith.ui.layers.metadata import ImageMetadata
 from grainsmith.ui.plugin import reader
@@ -73,6 +74,18 @@ def test_label_file_opens_as_grains_of_its_image(viewer, tmp_path, messages, fir
     assert active.belongs(active.grains, active.image)
     np.testing.assert_array_equal(active.grains.scale, (0.5, 0.5))
     assert pixel_size_um_of(active.grains) == 0.5
+
+
+def test_label_file_opens_with_its_pixel_size_and_notes(viewer, tmp_path, messages):
+    mask = np.zeros((40, 60), np.uint8)
+    for row in range(2, 40, 10):
+        mask[row : row + 5, 5:50:2] = 255  # a binary mask: split into its pieces
+    write_labels(tmp_path / "a_masks.tif", mask.astype(np.int32), pixel_size_um=0.5)
+    (layer,) = viewer.open(tmp_path / "a_masks.tif", plugin="grainsmith")
+    assert layer.data.max() > 1
+    assert pixel_size_um_of(layer) == pytest.approx(0.5)
+    assert len(messages) == 1
+    assert messages[0].startswith("a_masks.tif: ")
 
 
 @pytest.mark.parametrize("name", ["x.czi", "x.npy", "folder"])

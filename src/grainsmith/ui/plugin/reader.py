@@ -11,7 +11,7 @@ from napari.utils.notifications import show_error, show_info
 from grainsmith.errors import GrainsmithError
 from grainsmith.io.images.reader import SUFFIXES as IMAGE_SUFFIXES
 from grainsmith.io.images.reader import read_image
-from grainsmith.io.labels.label_image import read_labels
+from grainsmith.io.labels.label_image import read_label_file
 from grainsmith.io.labels.review_states import read_naming, read_states
 from grainsmith.io.maps.filenames import parse_map_name
 from grainsmith.io.maps.reader import SUFFIXES as MAP_SUFFIXES
@@ -19,6 +19,7 @@ from grainsmith.io.maps.reader import guess_maps, open_maps
 from grainsmith.io.mosaics.reader import is_mosaic
 from grainsmith.ui.layers.data_bar import data_bar_layer
 from grainsmith.ui.layers.element_maps import map_folder_layers
+from grainsmith.ui.layers.geometry import scale_options
 from grainsmith.ui.layers.images import image_layer
 from grainsmith.ui.layers.label_colors import grain_colormap
 from grainsmith.ui.layers.labels import features_of
@@ -110,16 +111,20 @@ def _read_file(path: Path) -> list[LayerData]:
 
 
 def _read_labels(path: Path) -> LayerData:
+    file = read_label_file(path)
+    if file.notes:
+        show_info(" ".join((f"{path.name}:", *file.notes)))
     naming, examples = read_naming(path)
     metadata = GrainsMetadata(source=str(path), states=read_states(path), examples=examples)
     options: dict[str, Any] = {
         "name": path.stem,
         "metadata": metadata.for_layer(),
         "colormap": grain_colormap(),
+        **scale_options(file.metadata.pixel_size_um),
     }
     if len(naming):
         options["features"] = features_of(naming)
-    return read_labels(path), options, "labels"
+    return file.labels, options, "labels"
 
 
 def _is_named_as_map(path: Path) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from grainsmith.io.images.reader import write_image
 from grainsmith.io.labels.label_image import write_labels
+from grainsmith.io.labels.label_metadata import LabelMetadata
 from grainsmith.io.labels.review_states import write_states
 from grainsmith.ui.editing.history import mark_saved
 from grainsmith.ui.layers.geometry import length_um
@@ -17,8 +18,9 @@ from grainsmith.ui.session.gallery_field import named_rows
 
 def write_labels_layer(path: str, data: Any, options: dict[str, Any]) -> list[str]:
     """Write a labels layer as a TIFF; states, minerals and examples go into a file beside it."""
-    write_labels(path, np.asarray(data), pixel_size_um=_pixel_size_um(options))
     metadata = GrainsMetadata.from_options(options)
+    file_metadata = LabelMetadata(pixel_size_um=_pixel_size_um(options), source=metadata.image)
+    write_labels(path, np.asarray(data), metadata=file_metadata)
     naming = named_rows(options.get("features"))
     written = [
         path,
