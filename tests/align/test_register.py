@@ -248,15 +248,33 @@ def test_no_maps_give_an_empty_table(field):
     assert align_maps(field[0], []).table().empty
 
 
-def test_meteorite_passes_are_found(shared_data):
+@pytest.fixture(scope="module")
+def meteorite(shared_data):
+    """Ten maps of a meteorite, five of each of two passes."""
     from grainsmith.io.images.reader import read_image
 
     folder = shared_data / "sem_eds_meteorite"
     elements = ["Si", "Fe", "S", "Cr", "P", "Mg", "Ca", "Al", "Ni", "Ti"]
-    maps = [
-        ElementMap(values=read_image(folder / f"obj1_{one}_counts.tif").image, element=one)
-        for one in elements
+    return [
+        ElementMap(values=read_image(folder / f"obj1_{element}_counts.tif").image, element=element)
+        for element in elements
     ]
+
+
+def test_blurred_sum_of_all_maps_as_reference_gives_the_two_passes(meteorite):
+    total = sum(ndimage.gaussian_filter(one.values.astype(float), 3) for one in meteorite)
+    rows = align_maps(ElementMap(values=total, element="Xx"), meteorite).rows
+    assert [row.group for row in rows] == ["pass 1"] * 5 + ["pass 2"] * 5
+    for row in rows:
+        assert row.transform.verdict == "aligned"
+        assert row.residual_px < 1.5
+        # Both passes differ by a shift of about a pixel: no rotation or scale is fitted.
+        assert (row.model, row.scale, row.rotation_deg) == ("shift", 1, 0)
+        assert np.hypot(*row.shift_px) < 1
+
+
+def test_meteorite_passes_are_found(meteorite):
+    maps = meteorite
     rows = align_maps(maps[0], maps).rows
     assert len({row.group for row in rows[:5]}) == len({row.group for row in rows[5:]}) == 1
     offset = np.subtract(rows[0].shift_px, rows[5].shift_px)
