@@ -73,15 +73,15 @@ def test_every_mineral_is_whole(mineral):
     assert sum(mineral.atomic_pct.values()) == pytest.approx(100)
     assert sum(mineral.weight_pct.values()) == pytest.approx(100)
     assert 2 < mineral.density_g_cm3 < 6
-    assert re.fullmatch("#[0-9a-f]{6}", mineral.colour)
+    assert re.fullmatch("#[0-9a-f]{6}", mineral.color)
 
 
 def test_colours_are_distinct():
-    colours = [tuple(int(m.colour[i : i + 2], 16) for i in (1, 3, 5)) for m in LIBRARY.values()]
+    colors = [tuple(int(m.color[i : i + 2], 16) for i in (1, 3, 5)) for m in LIBRARY.values()]
     distances = [
         sum(abs(a - b) for a, b in zip(one, other, strict=True))
-        for n, one in enumerate(colours)
-        for other in colours[:n]
+        for n, one in enumerate(colors)
+        for other in colors[:n]
     ]
     assert min(distances) >= 24
 
@@ -115,7 +115,7 @@ def test_which_minerals_the_elements_tell_apart(elements, together, apart):
 
 def test_own_minerals_take_part():
     own = Mineral(
-        name="wustite", formula="FeO", group="Fe oxide", density_g_cm3=5.7, colour="#000000"
+        name="wustite", formula="FeO", group="Fe oxide", density_g_cm3=5.7, color="#000000"
     )
     assert distinguishable_groups(("Fe", "Si"), [LIBRARY["quartz"], own, LIBRARY["hematite"]]) == [
         ["quartz"],
@@ -125,8 +125,8 @@ def test_own_minerals_take_part():
 
 def test_every_name_gets_a_colour_of_its_own():
     names = ["quartz", "plagioclase", "cluster 1", "cluster 2", "glass", "unknown"]
-    colours = colors_of(names, {"quartz": "#123456", "glass": ""})
-    assert colours["quartz"] == "#123456"
-    assert colours["plagioclase"] == LIBRARY["albite"].colour
-    assert len(set(colours.values())) == len(names)
-    assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours.values())
+    colors = colors_of(names, {"quartz": "#123456", "glass": ""})
+    assert colors["quartz"] == "#123456"
+    assert colors["plagioclase"] == LIBRARY["albite"].color
+    assert len(set(colors.values())) == len(names)
+    assert all(re.fullmatch("#[0-9a-f]{6}", color) for color in colors.values())

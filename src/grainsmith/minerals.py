@@ -104,7 +104,7 @@ class Mineral:
         Name for grains that cannot be assigned to one member of the group.
     density_g_cm3 : float
         Density, for weight per cent from areas.
-    colour : str
+    color : str
         "#rrggbb", for maps and legends.
     """
 
@@ -112,7 +112,7 @@ class Mineral:
     formula: str
     group: str
     density_g_cm3: float
-    colour: str
+    color: str
 
     @property
     def atomic_pct(self) -> dict[str, float]:
@@ -218,10 +218,10 @@ def colors_of(names: Iterable[str], own: Mapping[str, str] | None = None) -> dic
     dict of str to str
         Names that are not in the library get distinct hues, by their position in `names`.
     """
-    known = {mineral.group: mineral.colour for mineral in reversed(LIBRARY.values())}
-    known |= {name: mineral.colour for name, mineral in LIBRARY.items()}
+    known = {mineral.group: mineral.color for mineral in reversed(LIBRARY.values())}
+    known |= {name: mineral.color for name, mineral in LIBRARY.items()}
     known |= {"unknown": "#8f8f8f", "unmapped": "#383838"}
-    known |= {name: colour for name, colour in (own or {}).items() if colour}
+    known |= {name: color for name, color in (own or {}).items() if color}
     return {name: known.get(name) or _hue(place) for place, name in enumerate(names)}
 
 
@@ -286,8 +286,8 @@ def _as_pct(amounts: Mapping[str, float]) -> dict[str, float]:
 
 def _library(*rows: tuple[str, str, str, float, str]) -> dict[str, Mineral]:
     return {
-        name: Mineral(name=name, formula=formula, group=group, density_g_cm3=density, colour=colour)
-        for name, formula, group, density, colour in rows
+        name: Mineral(name=name, formula=formula, group=group, density_g_cm3=density, color=color)
+        for name, formula, group, density, color in rows
     }
 
 

@@ -216,8 +216,8 @@ def test_turn_and_zoom_are_found(degrees, zoom, settings):
 
 def test_colour_pictures_are_matched_by_their_outlines():
     kinds = blobs(6)
-    colours = np.random.default_rng(1).uniform(0, 255, (2, 3, 3))
-    ppl, xpl = (np.moveaxis(np.tensordot(colours[n].T, kinds, 1), 0, -1) for n in (0, 1))
+    colors = np.random.default_rng(1).uniform(0, 255, (2, 3, 3))
+    ppl, xpl = (np.moveaxis(np.tensordot(colors[n].T, kinds, 1), 0, -1) for n in (0, 1))
     xpl = ndimage.shift(xpl, (2.5, -1.5, 0), order=1)
     crop = np.s_[16:-16, 16:-16]
     row = register_images(

@@ -88,7 +88,7 @@ def test_grains_keep_their_size_on_the_sheet(made, upright):
     sheet = contact_sheet(
         made,
         SheetSettings(width_px=600, magnification=1, upright=upright),
-        colours={"zircon": "#010203"},
+        colors={"zircon": "#010203"},
     )
     inside = (sheet == made.labels.dtype.type(0)).all(axis=2)
     outline = (sheet == (1, 2, 3)).all(axis=2)
@@ -107,12 +107,12 @@ def test_bad_settings_are_refused(wrong):
 def test_text_is_cut_to_its_width_and_to_the_image():
     picture = np.zeros((20, 60, 3), np.uint8)
     write(
-        picture, "a long line of text", at=(15, 2), size_px=12, colour=(255, 0, 0), max_width_px=40
+        picture, "a long line of text", at=(15, 2), size_px=12, color=(255, 0, 0), max_width_px=40
     )
     assert picture[..., 0].any()
     assert not picture[:, 46:].any()
     assert not picture[..., 1:].any()
-    write(picture, "µσ±▲", at=(-2, 55), size_px=12, colour=(0, 255, 0))
+    write(picture, "µσ±▲", at=(-2, 55), size_px=12, color=(0, 255, 0))
     assert width_of("wide", 12) > width_of("w", 12) > width_of("", 12) == 0
 
 

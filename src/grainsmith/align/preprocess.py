@@ -28,9 +28,9 @@ def comparison_views(image: Image) -> list[npt.NDArray[Any]]:
     """
     if image.ndim == 2:
         return [image]
-    colours = image[..., :3].astype(np.float32)
-    edges = np.max([_gradient(colours[..., channel]) for channel in range(3)], axis=0)
-    return [colours.mean(-1), edges]
+    colors = image[..., :3].astype(np.float32)
+    edges = np.max([_gradient(colors[..., channel]) for channel in range(3)], axis=0)
+    return [colors.mean(-1), edges]
 
 
 def _gradient(channel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

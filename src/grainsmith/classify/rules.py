@@ -53,7 +53,7 @@ class Rule:
         wt%, above a tenth of the richest grain in counts and grey values.
     group : str
         Name for grains between two minerals of the same group; "" for none.
-    colour : str
+    color : str
         "#rrggbb".
     density_g_cm3 : float
         0 = unknown, which excludes the mineral from weight per cent.
@@ -64,7 +64,7 @@ class Rule:
     require: tuple[str, ...] = ()
     forbid: tuple[str, ...] = ()
     group: str = ""
-    colour: str = ""
+    color: str = ""
     density_g_cm3: float = 0.0
 
     @property
@@ -218,7 +218,7 @@ def _rule_of(members: Sequence[Mineral], elements: Collection[str], within: floa
         mineral=members[0].name if len(members) == 1 else _name_of_set(groups, seen),
         conditions=conditions,
         group=members[0].group if len(groups) == 1 else "",
-        colour=members[0].colour,
+        color=members[0].color,
         density_g_cm3=sum(mineral.density_g_cm3 for mineral in members) / len(members),
     )
 
@@ -274,7 +274,7 @@ def _parse_rule(name: str, body: Any, units: str, faults: list[str]) -> Rule:
         require=_element_list(body, "require", name, faults),
         forbid=_element_list(body, "forbid", name, faults),
         group=str(body.get("group", known.group if known else "")),
-        colour=_colour(body.get("colour", known.colour if known else ""), name, faults),
+        color=_colour(body.get("colour", known.color if known else ""), name, faults),
         density_g_cm3=_number(
             body.get("density", known.density_g_cm3 if known else 0.0), name, faults
         ),

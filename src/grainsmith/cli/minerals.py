@@ -75,5 +75,5 @@ def _facts(mineral: Mineral) -> dict[str, Any]:
         "mean_atomic_number": mineral.mean_atomic_number,
         "atomic_pct": mineral.atomic_pct,
         "weight_pct": mineral.weight_pct,
-        "colour": mineral.colour,
+        "colour": mineral.color,
     }

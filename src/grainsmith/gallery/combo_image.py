@@ -60,11 +60,11 @@ def draw_combo(combo: Combo) -> ImageRGB:
     )
     image[:] = _PAPER
     width = image.shape[1] - 2 * sheet.gap
-    write(image, combo.title, at=(17, 6), size_px=14, colour=_INK, bold=True, max_width_px=width)
-    write(image, combo.subtitle, at=(33, 6), size_px=11, colour=_DIM, max_width_px=width)
+    write(image, combo.title, at=(17, 6), size_px=14, color=_INK, bold=True, max_width_px=width)
+    write(image, combo.subtitle, at=(33, 6), size_px=11, color=_DIM, max_width_px=width)
     for number, line in enumerate(lines):
         base = _HEAD + _LINE * number + 7
-        write(image, line, at=(base, 6), size_px=_SMALL, colour=_BRIGHT, max_width_px=width)
+        write(image, line, at=(base, 6), size_px=_SMALL, color=_BRIGHT, max_width_px=width)
     for place in range(places):
         top = sheet.head + place // columns * sheet.step_y
         left = sheet.gap + place % columns * sheet.step_x
@@ -77,9 +77,7 @@ def draw_combo(combo: Combo) -> ImageRGB:
 
 
 def _draw_tile(block: ImageRGB, tile: ComboTile, sheet: _Sheet) -> None:
-    write(
-        block, tile.title, at=(11, 0), size_px=12, colour=_INK, bold=True, max_width_px=sheet.tile
-    )
+    write(block, tile.title, at=(11, 0), size_px=12, color=_INK, bold=True, max_width_px=sheet.tile)
     shown = block[sheet.title : sheet.title + sheet.tile]
     shown[:] = tile.image
     if tile.scale_bar:
@@ -89,12 +87,12 @@ def _draw_tile(block: ImageRGB, tile: ComboTile, sheet: _Sheet) -> None:
     if tile.warning:
         shown[:14] = shown[:14] // 4
         write(
-            shown, tile.warning, at=(10, 3), size_px=9, colour=_WARNING, max_width_px=sheet.tile - 6
+            shown, tile.warning, at=(10, 3), size_px=9, color=_WARNING, max_width_px=sheet.tile - 6
         )
     base = sheet.title + sheet.tile
-    write(block, tile.caption, at=(base + 12, 0), size_px=10, colour=_INK, max_width_px=sheet.tile)
-    colour = _BRIGHT if "▲" in tile.note else _DIM
-    write(block, tile.note, at=(base + 25, 0), size_px=9, colour=colour, max_width_px=sheet.tile)
+    write(block, tile.caption, at=(base + 12, 0), size_px=10, color=_INK, max_width_px=sheet.tile)
+    color = _BRIGHT if "▲" in tile.note else _DIM
+    write(block, tile.note, at=(base + 25, 0), size_px=9, color=color, max_width_px=sheet.tile)
 
 
 def _draw_bars(block: ImageRGB, combo: Combo, sheet: _Sheet) -> None:
@@ -104,7 +102,7 @@ def _draw_bars(block: ImageRGB, combo: Combo, sheet: _Sheet) -> None:
         combo.bars_title,
         at=(11, 0),
         size_px=11,
-        colour=_INK,
+        color=_INK,
         bold=True,
         max_width_px=sheet.tile,
     )
@@ -122,18 +120,18 @@ def _draw_bars(block: ImageRGB, combo: Combo, sheet: _Sheet) -> None:
             for sign in (-1, 1)
         )
         chart[high : low + 1, left + half + half // 2] = _INK
-        write(block, bar.element, at=(sheet.title + height + 11, left), size_px=9, colour=_DIM)
+        write(block, bar.element, at=(sheet.title + height + 11, left), size_px=9, color=_DIM)
     base = sheet.title + sheet.tile
     text = "colour: grain · grey: group ± sd"
-    write(block, text, at=(base + 12, 0), size_px=9, colour=_DIM, max_width_px=sheet.tile)
+    write(block, text, at=(base + 12, 0), size_px=9, color=_DIM, max_width_px=sheet.tile)
     write(
-        block, "100 % = richest grain", at=(base + 25, 0), size_px=9, colour=_DIM,
+        block, "100 % = richest grain", at=(base + 25, 0), size_px=9, color=_DIM,
         max_width_px=sheet.tile,
     )  # fmt: skip
 
 
 def _column(
-    chart: ImageRGB, left: int, width: int, share: float, colour: tuple[int, int, int]
+    chart: ImageRGB, left: int, width: int, share: float, color: tuple[int, int, int]
 ) -> None:
     top = len(chart) - round(len(chart) * float(np.clip(np.nan_to_num(share), 0, 1)))
-    chart[top:, left : left + width] = colour
+    chart[top:, left : left + width] = color

@@ -135,8 +135,8 @@ def _plot_bars(axis: Axes, combo: Combo) -> None:
 
     axis.set_axis_on()
     place = np.arange(len(combo.bars))
-    colours = [np.array(hue_of(bar.element)) / 255 for bar in combo.bars]
-    axis.bar(place - 0.2, [bar.grain for bar in combo.bars], 0.4, color=colours)
+    colors = [np.array(hue_of(bar.element)) / 255 for bar in combo.bars]
+    axis.bar(place - 0.2, [bar.grain for bar in combo.bars], 0.4, color=colors)
     axis.bar(
         place + 0.2,
         [bar.group for bar in combo.bars],

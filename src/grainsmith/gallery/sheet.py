@@ -74,7 +74,7 @@ def contact_sheet(
     field_of_view: GalleryField,
     settings: SheetSettings = SheetSettings(),
     *,
-    colours: Mapping[str, str] | None = None,
+    colors: Mapping[str, str] | None = None,
     on_progress: OnProgress = no_progress,
 ) -> ImageRGB:
     """Draw the contact sheet of a field.
@@ -85,7 +85,7 @@ def contact_sheet(
         From `prepare_field`; grains without a mineral are one group.
     settings : SheetSettings
         Layout.
-    colours : mapping of str to str
+    colors : mapping of str to str
         Mineral -> "#rrggbb" of the outlines; by default from the library.
     on_progress : OnProgress
         Called with (grains drawn, total).
@@ -107,7 +107,7 @@ def contact_sheet(
     totals = {name: len(members) for name, members in _groups(field_of_view, measured).items()}
     largest = max(float(grain.extent.max()) for grain in grains)
     zoom = settings.magnification or min(3.0, settings.width_px / 5 / largest)
-    outlines = {**colors_of(groups, colours), "grains": _PLAIN}
+    outlines = {**colors_of(groups, colors), "grains": _PLAIN}
     strips, done = [], 0
     for mineral, members in groups.items():
         shown = members[: settings.most_per_mineral]
@@ -151,7 +151,7 @@ def _groups(field_of_view: GalleryField, grains: list[_Grain]) -> dict[str, list
 
 
 def _cut_out(
-    field_of_view: GalleryField, grain: _Grain, zoom: float, colour: str, upright: bool
+    field_of_view: GalleryField, grain: _Grain, zoom: float, color: str, upright: bool
 ) -> ImageRGB:
     down = grain.axis if upright else np.array([1.0, 0.0])
     across = np.array([down[1], -down[0]])
@@ -169,7 +169,7 @@ def _cut_out(
     if image.ndim == 2:
         image = np.repeat(image[..., np.newaxis], 3, axis=2)
     image[~mask] = _PAPER
-    image[mask & ~ndimage.binary_erosion(mask)] = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    image[mask & ~ndimage.binary_erosion(mask)] = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
     return image
 
 
@@ -198,13 +198,13 @@ def _shelves(images: list[ImageRGB], width_px: int) -> ImageRGB:
 def _heading(mineral: str, shown: int, total: int, width_px: int) -> ImageRGB:
     strip = np.full((_HEAD, width_px, 3), _PAPER, np.uint8)
     count = f"{total}" if shown == total else f"the largest {shown} of {total}"
-    write(strip, mineral, at=(18, _GAP), size_px=14, colour=_INK, bold=True)
+    write(strip, mineral, at=(18, _GAP), size_px=14, color=_INK, bold=True)
     write(
         strip,
         f"{count} grains" if mineral != "grains" else count,
         at=(18, 220),
         size_px=11,
-        colour=_DIM,
+        color=_DIM,
     )
     return strip
 
@@ -214,5 +214,5 @@ def _footer(field_of_view: GalleryField, zoom: float, width_px: int) -> ImageRGB
     share, text = bar_of(field_of_view.pixel_size_um, width_px / 4 / zoom)
     length = round(share * width_px / 4)
     strip[12:15, _GAP : _GAP + length] = _INK
-    write(strip, f"{text}, all at one scale", at=(18, 2 * _GAP + length), size_px=11, colour=_DIM)
+    write(strip, f"{text}, all at one scale", at=(18, 2 * _GAP + length), size_px=11, color=_DIM)
     return strip

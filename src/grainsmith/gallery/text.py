@@ -24,7 +24,7 @@ def write(
     *,
     at: tuple[int, int],
     size_px: int,
-    colour: Color,
+    color: Color,
     bold: bool = False,
     max_width_px: int = 0,
 ) -> None:
@@ -40,7 +40,7 @@ def write(
         Row of the baseline, column of the first letter.
     size_px : int
         Font size.
-    colour : (int, int, int)
+    color : (int, int, int)
         Red, green, blue.
     bold : bool
         Use the bold font.
@@ -57,7 +57,7 @@ def write(
     window = ink[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     under = image[rows, columns].astype(np.float32)
     share = window[..., np.newaxis].astype(np.float32) / 255
-    image[rows, columns] = (under + share * (np.array(colour) - under)).astype(np.uint8)
+    image[rows, columns] = (under + share * (np.array(color) - under)).astype(np.uint8)
 
 
 def width_of(text: str, size_px: int, *, bold: bool = False) -> int:

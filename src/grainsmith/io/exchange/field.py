@@ -75,7 +75,7 @@ def class_names(fields: Iterable[LabelledField]) -> list[str]:
 
 def class_color(name: str) -> str:
     """Return the color of a class as "#rrggbb": that of the mineral library, else gray."""
-    return LIBRARY[name].colour if name in LIBRARY else _GRAY
+    return LIBRARY[name].color if name in LIBRARY else _GRAY
 
 
 def class_rgb(name: str) -> tuple[int, int, int]:

@@ -42,12 +42,12 @@ def write_overlay_image(path: str | Path, field: LabelledField) -> None:
         raise MismatchError(f"'{field.name}' has no image to draw its grains on")
     grey = as_8bit(field.image)
     rgb = np.dstack([grey] * 3) if grey.ndim == 2 else grey.copy()
-    colours = np.full((int(field.labels.max(initial=0)) + 1, 3), _PLAIN, np.uint8)
+    colors = np.full((int(field.labels.max(initial=0)) + 1, 3), _PLAIN, np.uint8)
     for label, name in field.minerals.items():
-        if name != UNNAMED and label < len(colours):
-            colours[label] = class_rgb(name)
+        if name != UNNAMED and label < len(colors):
+            colors[label] = class_rgb(name)
     edge = find_boundaries(field.labels, mode="inner")
-    rgb[edge] = colours[field.labels[edge]]
+    rgb[edge] = colors[field.labels[edge]]
     picture = Image.fromarray(rgb)
     if field.pixel_size_um > 0:
         _draw_bar(picture, field.pixel_size_um)

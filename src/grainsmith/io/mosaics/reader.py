@@ -261,10 +261,10 @@ def _plane(array: Any, axes: list[str], path: Path) -> Any:
         raise ReadError(f"{path} names {len(axes)} axes for an array of {array.ndim}: {axes}")
     if "y" not in axes or "x" not in axes:
         raise ReadError(f"{path} has the axes {axes}: an image has y and x")
-    colour = [a for a in axes if a in ("s", "c") and array.shape[axes.index(a)] in (3, 4)]
+    color = [a for a in axes if a in ("s", "c") and array.shape[axes.index(a)] in (3, 4)]
     for axis in reversed(axes):
         n = array.shape[axes.index(axis)]
-        if axis in ("y", "x") or axis in colour[:1]:
+        if axis in ("y", "x") or axis in color[:1]:
             continue
         if n != 1:
             raise ReadError(
@@ -273,7 +273,7 @@ def _plane(array: Any, axes: list[str], path: Path) -> Any:
             )
         array = array[(slice(None),) * axes.index(axis) + (0,)]
         axes = [a for a in axes if a != axis]
-    order = [axes.index("y"), axes.index("x")] + [axes.index(c) for c in colour[:1]]
+    order = [axes.index("y"), axes.index("x")] + [axes.index(c) for c in color[:1]]
     array = array.transpose(order)
     return array[..., :3] if array.ndim == 3 else array
 

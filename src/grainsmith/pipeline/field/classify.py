@@ -179,7 +179,7 @@ def rule_classifier(
         return ClassificationResult(
             naming=classify_by_rules(table, applied, kind=units),
             notes=tuple(notes),
-            colors={rule.mineral: rule.colour for rule in applied.rules},
+            colors={rule.mineral: rule.color for rule in applied.rules},
             densities=densities_of(applied),
             standards=calibration,
         )

@@ -171,9 +171,9 @@ def test_one_mineral_can_be_shown_alone_and_a_row_leads_to_its_grain(panel, grai
     panel.minerals._on_row("magnetite")
     layer = mineral_layer_of(viewer, grains)
     minerals = dict(zip(layer.features["mineral"], layer.features["index"], strict=True))
-    colours = layer.colormap.color_dict
-    assert colours[minerals["magnetite"]][3] == 1
-    assert colours[minerals["quartz"]][3] < 0.2
+    colors = layer.colormap.color_dict
+    assert colors[minerals["magnetite"]][3] == 1
+    assert colors[minerals["quartz"]][3] < 0.2
     panel.minerals._on_row(24)
     assert grains.selected_label == 24
     assert panel.minerals.grain_text.startswith("Grain 24: unknown")
