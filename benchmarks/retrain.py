@@ -1,15 +1,15 @@
-"""Tune a model to labelled fields; judge before and after on held-out ones and on everything else.
+"""Tune a model to labelled fields; score it before and after on held-out fields and other sets.
 
     python benchmarks/retrain.py [--set gravel|powder] [--start grains FILE] [--minutes 8] [--json]
 
-The fields that are tuned to and those that are judged on never mix; no checkpoint, threshold or
+Fields that are trained on and fields that are scored never mix, and no checkpoint, threshold or
 stop is chosen on the latter (`validation="none"`: the last weights are kept). The embedded model
 was trained on the same training fields, never on the held-out ones; `benchmarks/weights/
-synthetic.pt` has seen made fields only. "Forgotten" is the change on held-out images of the other
-sets. Seconds are those of the tuning, reading of the fields included.
+synthetic.pt` was trained on synthetic fields only. "Forgotten" is the change of AP on held-out
+images of the other sets. Seconds are those of the tuning, including the reading of the fields.
 
-Beside AP stands how many of the true grains of some width were found, and how many of the drawn
-ones are true: what an annotator has labelled of the smallest pebbles is a matter of chance.
+Recall and precision of the wider grains are printed beside AP, as which of the smallest pebbles
+are labelled is a matter of chance.
 """
 
 from __future__ import annotations
@@ -46,33 +46,33 @@ WIDE_PX = 22
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What was found on an image; of grains at least `WIDE_PX` wide, found and right ones in %."""
+class ImageScore:
+    """Score of an image, with recall and precision (%) of grains at least `WIDE_PX` wide."""
 
     ap50: float
     diameter_px: float
     d50_error_pct: float
-    wide_found_pct: float
-    wide_right_pct: float
+    wide_recall_pct: float
+    wide_precision_pct: float
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A held-out image under the start and the tuned model."""
+    """Scores of a held-out image with the start model and the tuned model."""
 
     image: str
     kind: str
-    before: Judged
-    after: Judged
+    before: ImageScore
+    after: ImageScore
 
     @property
     def gain(self) -> float:
-        """Of AP@0.5."""
+        """Gain of AP@0.5."""
         return self.after.ap50 - self.before.ap50
 
 
 def training_set(name: str, folder: Path) -> Path:
-    """Copy the training fields of a set into a folder as a user would have them."""
+    """Copy the training fields of a set into a folder."""
     folder.mkdir()
     for stem in SETS[name]:
         for file in (DATA / FOLDERS[name]).glob(f"{stem}_*"):
@@ -80,10 +80,10 @@ def training_set(name: str, folder: Path) -> Path:
     return folder
 
 
-def judge(model_name: str) -> dict[str, Judged]:
-    """Judge a model on every held-out image."""
+def evaluate(model_name: str) -> dict[str, ImageScore]:
+    """Score a model on every held-out image."""
     model, settings = load_model(model_name), SegmentSettings()
-    found = {}
+    scores = {}
     for set_name, stem, image_path, labels_path in labelled_images():
         if stem not in VALIDATION:
             continue
@@ -92,74 +92,74 @@ def judge(model_name: str) -> dict[str, Judged]:
         prediction = predict(image, settings, model=model)
         labels = draw_grains(prediction, settings).labels
         score = score_labels(truth, labels, ignore_border=set_name in IGNORE_BORDER)
-        found[stem] = Judged(
+        scores[stem] = ImageScore(
             score.ap50,
             prediction.diameter_px,
             score.d50_error_pct,
-            wide_found_pct=matched_pct(truth, labels),
-            wide_right_pct=matched_pct(labels, truth),
+            wide_recall_pct=matched_pct(truth, labels),
+            wide_precision_pct=matched_pct(labels, truth),
         )
-    return found
+    return scores
 
 
 def matched_pct(labels: LabelImage, others: LabelImage) -> float:
-    """Return the percentage of the wide grains of a label image that the other one has too."""
+    """Return the percentage of the wide grains of a label image that another one matches."""
     least = np.pi / 4 * WIDE_PX**2
     wide = np.flatnonzero(np.bincount(labels.ravel())[1:] >= least) + 1
     matched = match_labels(labels, others)
-    return 100 * float(np.mean([one in matched for one in wide])) if len(wide) else float("nan")
+    return 100 * float(np.mean([label in matched for label in wide])) if len(wide) else float("nan")
 
 
-def tuned(name: str, start: str, minutes: float, out: Path) -> dict[str, Any]:
-    """Tune once and judge before and after."""
+def tune_and_score(name: str, start: str, minutes: float, out: Path) -> dict[str, Any]:
+    """Tune once and score before and after."""
     folder = training_set(name, out / "set")
     settings = TuneSettings(model=start, minutes=minutes, validation="none")
     clock = time.perf_counter()
-    ended = tune(folder, settings, out / f"{name}.run")
+    result = tune(folder, settings, out / f"{name}.run")
     seconds = time.perf_counter() - clock
-    before, after = judge(start), judge(str(ended.model))
+    before, after = evaluate(start), evaluate(str(result.model))
     own = {path.name.removesuffix("_masks.tif") for path in (DATA / FOLDERS[name]).glob("*_masks*")}
     rows = [
-        Row(stem, "held out" if stem in own else "other", then, after[stem])
-        for stem, then in before.items()
+        Row(stem, "held out" if stem in own else "other", score, after[stem])
+        for stem, score in before.items()
     ]
-    held = [one for one in rows if one.kind == "held out"]
+    held_out = [row for row in rows if row.kind == "held out"]
     return {
         "set": name,
         "start": start,
-        "steps": ended.steps,
+        "steps": result.steps,
         "seconds": seconds,
-        "before": float(np.mean([one.before.ap50 for one in held])),
-        "after": float(np.mean([one.after.ap50 for one in held])),
-        "most_forgotten": max(-one.gain for one in rows if one.kind == "other"),
+        "before": float(np.mean([row.before.ap50 for row in held_out])),
+        "after": float(np.mean([row.after.ap50 for row in held_out])),
+        "most_forgotten": max(-row.gain for row in rows if row.kind == "other"),
         "images": rows,
     }
 
 
-def print_table(found: dict[str, Any]) -> None:
-    """Print one training."""
+def print_table(run: dict[str, Any]) -> None:
+    """Print the scores of one run."""
     print(
-        f"{found['set']} from {found['start']}: AP@0.5 {found['before']:.3f} > "
-        f"{found['after']:.3f}, most forgotten {found['most_forgotten']:+.3f}, "
-        f"{found['steps']} steps, {found['seconds']:.0f} s"
+        f"{run['set']} from {run['start']}: AP@0.5 {run['before']:.3f} > "
+        f"{run['after']:.3f}, most forgotten {run['most_forgotten']:+.3f}, "
+        f"{run['steps']} steps, {run['seconds']:.0f} s"
     )
-    for one in found["images"]:
+    for row in run["images"]:
         print(
-            f"  {one.image:22} {one.kind:9} AP50 {one.before.ap50:.3f} > {one.after.ap50:.3f} "
-            f"({one.gain:+.3f})  D50 {one.before.d50_error_pct:+5.1f} > "
-            f"{one.after.d50_error_pct:+5.1f} %  from {WIDE_PX} px: found "
-            f"{one.before.wide_found_pct:.0f} > {one.after.wide_found_pct:.0f} %, right "
-            f"{one.before.wide_right_pct:.0f} > {one.after.wide_right_pct:.0f} %"
+            f"  {row.image:22} {row.kind:9} AP50 {row.before.ap50:.3f} > {row.after.ap50:.3f} "
+            f"({row.gain:+.3f})  D50 {row.before.d50_error_pct:+5.1f} > "
+            f"{row.after.d50_error_pct:+5.1f} %  from {WIDE_PX} px: recall "
+            f"{row.before.wide_recall_pct:.0f} > {row.after.wide_recall_pct:.0f} %, precision "
+            f"{row.before.wide_precision_pct:.0f} > {row.after.wide_precision_pct:.0f} %"
         )
 
 
 def main() -> None:
-    """Tune, judge and print."""
+    """Tune, score and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--set", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--start", nargs="+", default=["grains", str(SYNTHETIC)])
     parser.add_argument("--minutes", type=float, default=TuneSettings().minutes)
-    parser.add_argument("--keep", type=Path, help="folder for the tuned models; else thrown away")
+    parser.add_argument("--keep", type=Path, help="folder to keep the tuned models in")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     if not DATA.is_dir():
@@ -168,7 +168,7 @@ def main() -> None:
     for name in args.set:
         for start in args.start:
             with tempfile.TemporaryDirectory() as folder:
-                runs.append(tuned(name, start, args.minutes, Path(folder)))
+                runs.append(tune_and_score(name, start, args.minutes, Path(folder)))
                 if args.keep:
                     args.keep.mkdir(parents=True, exist_ok=True)
                     target = args.keep / f"{name}-from-{Path(start).stem}.pt"

@@ -1,10 +1,10 @@
-"""Make tests/models/data/cellpose3_output.json: what Cellpose 3's own network says.
+"""Make tests/models/data/cellpose3_output.json: the output of the network of Cellpose 3.
 
-Run it in an environment of its own, with cellpose==3.1.1.3:
+Run it in a separate environment with cellpose==3.1.1.3:
 
     python tools/make_cellpose3_fixture.py tests/models/data/cellpose3_output.json
 
-The weights are not stored: both sides draw them from the same seeded numbers.
+The weights are not stored; script and test draw them from the same seeded numbers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CHANNELS = (2, 32, 64, 128, 256)
 
 
 def drawn_weights(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Fill a state dict with numbers that depend on nothing but its names and shapes."""
+    """Fill a state dict with numbers that depend only on its names and shapes."""
     rng = np.random.default_rng(20261123)
     drawn = {}
     for key in sorted(state):

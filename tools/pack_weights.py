@@ -1,10 +1,10 @@
-r"""Put trained weights into the package: 16-bit numbers, and a card beside them.
+r"""Write trained weights to the package as 16-bit numbers, with their card.
 
-    python tools/pack_weights.py build/embedded/even_more.pt:0.3 build/embedded/plain.pt:0.7 \
+    python tools/pack_weights.py build/embedded/average.pt:0.4 build/embedded/finished.pt:0.6 \
         src/grainsmith/models/weights/grains.pt --card tools/grains_card.json
 
-Several files of one training are mixed by the shares that are given: the mean of their weights
-keeps what each has learnt last (Wortsman et al. 2022, "Model soups").
+Several files of one training are averaged with the given shares: the mean of their weights keeps
+what each of them learnt last (Wortsman et al. 2022, "Model soups").
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import torch
 from grainsmith.io.files.atomic_write import atomic_write, fingerprint
 
 
-def mixed(sources: list[str]) -> dict[str, torch.Tensor]:
-    """Return the mean of the weights in files, by their shares; counters are the last one's."""
+def average(sources: list[str]) -> dict[str, torch.Tensor]:
+    """Return the mean of the weights in files, by their shares; counters are the last ones."""
     states, shares = [], []
     for source in sources:
         # The share follows the last colon: a path may begin with the letter of a drive.
@@ -38,13 +38,13 @@ def mixed(sources: list[str]) -> dict[str, torch.Tensor]:
 
 
 def main() -> None:
-    """Convert and write."""
+    """Average, convert and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sources", nargs="+", metavar="SOURCE[:SHARE]")
     parser.add_argument("target", type=Path)
-    parser.add_argument("--card", type=Path, help="JSON with what is to be said of the model")
+    parser.add_argument("--card", type=Path, help="JSON file with the other entries of the card")
     args = parser.parse_args()
-    state = mixed(args.sources)
+    state = average(args.sources)
     halves = {
         key: value.half() if value.is_floating_point() else value for key, value in state.items()
     }
