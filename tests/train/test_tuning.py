@@ -240,7 +240,7 @@ def test_a_validation_folder_of_its_own(dataset, settings, tmp_path):
     other.mkdir()
     for path in dataset.glob("f2*"):
         (other / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(MismatchError, match="f2: both to train and to validate on"):
+    with pytest.raises(MismatchError, match="f2: in both the training and the validation set"):
         load_training_data(dataset, str(other))
     for path in dataset.glob("f2*"):
         path.unlink()
@@ -418,7 +418,9 @@ def test_a_damaged_state_is_refused(tmp_path):
     whole = (run.path / "state.pt").read_bytes()
     for broken in (whole[: len(whole) // 2], b"", b"no tensors"):
         (run.path / "state.pt").write_bytes(broken)
-        with pytest.raises(ModelError, match=r"state.pt cannot be read, .*: start it anew"):
+        with pytest.raises(
+            ModelError, match=r"state.pt cannot be read, .* resumed: start a new run"
+        ):
             run.load("state.pt")
 
 

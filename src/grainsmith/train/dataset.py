@@ -186,8 +186,8 @@ def _split(
         shared = {field.name for field in train} & {field.name for field in other}
         if shared:
             raise MismatchError(
-                f"{', '.join(sorted(shared))}: both to train and to validate on; leave them out of "
-                "one of the two folders"
+                f"{', '.join(sorted(shared))}: in both the training and the validation set. Remove "
+                "them from one of the two"
             )
         return train, list(other), []
     if by_role["validation"] or not by_role["train"]:

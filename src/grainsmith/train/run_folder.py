@@ -172,7 +172,8 @@ class RunFolder:
             return read_state(self.path / name)
         except ModelError as error:
             raise ModelError(
-                f"{self.path / name} cannot be read, so the run cannot go on: start it anew"
+                f"{self.path / name} cannot be read, so the run cannot be resumed",
+                hint=Hint.START_NEW_TRAINING,
             ) from error
 
     def _remove_partial_files(self) -> None:

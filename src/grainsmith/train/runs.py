@@ -58,14 +58,14 @@ def start_run(name: str, folder: str | Path, settings: TuneSettings) -> RunFolde
     from grainsmith.train.run_setup import find_start_model
 
     if not re.fullmatch(r"\w[\w.+-]*", name):
-        raise ModelError(f"{name!r} is no name for a model: letters, digits, . _ + - only")
+        raise ModelError(f"{name!r} is not a valid model name: use letters, digits, . _ + -")
     if _is_taken(name):
-        raise ModelError(f"there is a model or a run called '{name}': give another name")
+        raise ModelError(f"a model or run named '{name}' exists: choose another name")
     dataset = read_dataset(folder)
     if not dataset.fields:
         raise MismatchError(f"{folder} holds no field", hint=Hint.ADD_FIELDS)
     if not dataset.of_role("train"):
-        raise MismatchError("no field of the set has the role 'train': give one that role first")
+        raise MismatchError("the set has no training field: give a field the role 'train'")
     find_start_model(settings)
     run = RunFolder(runs_folder() / f"{name}.run")
     run.begin({"folder": str(folder), "settings": asdict(settings)})

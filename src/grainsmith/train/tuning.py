@@ -334,7 +334,7 @@ class _TuningLoop:
             outcome = {"ended": reason, "best_step": best.step, "validation_ap50": scores}
             save_model(self._run_folder, self._checkpoints.load_best(), self._start, outcome)
         else:
-            reason = "stopped before the first step, so there is no model"
+            reason = "stopped before the first step; no model was written"
         step = self._trainer.step
         self._run_folder.event(kind, reason=reason, step=step, best_step=best.step)
         self._checkpoints.discard_state()

@@ -218,7 +218,7 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(panel, dataset, tmp_p
     panel.name.setText("grains")
     assert "another name" in _refusal(panel, qtbot)
     panel.name.setText("a/b")
-    assert "no name for a model" in _refusal(panel, qtbot)
+    assert "not a valid model name" in _refusal(panel, qtbot)
     panel.name.setText("x")
     panel.model.choose("cpsam_v2")
     assert "models download cpsam_v2" in _refusal(panel, qtbot)
