@@ -239,7 +239,7 @@ def test_a_process_that_is_killed_leaves_nothing_half_written(mosaic):
         region.GROWTH_PX = 60
         def die(*args, **kwargs):
             os.kill(os.getpid(), signal.SIGKILL)
-        edit_replay.fill_coarser = die
+        edit_replay.build_coarser_levels = die
         piece = region.open_region({str(mosaic)!r}, {ASKED!r})
         labels = piece.labels.copy()
         label = max(set(labels.ravel().tolist()) - piece.locked)
@@ -278,7 +278,7 @@ def test_a_full_disk_changes_nothing_before_and_is_finished_after_the_note(mosai
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(edit_replay, "fill_coarser", full)
+    monkeypatch.setattr(edit_replay, "build_coarser_levels", full)
     monkeypatch.setattr(region, "GROWTH_PX", 60)
     with pytest.raises(WriteError) as raised:
         write_region(piece, labels)
@@ -306,7 +306,7 @@ def test_a_damaged_file_under_a_noted_change_is_named_with_the_note(mosaic, monk
     chunk = grains_folder(mosaic) / "1" / "c" / "0" / "0"
     whole = chunk.read_bytes()
     chunk.write_bytes(whole[:40])
-    with pytest.raises(ReadError, match=r"labels.grains is damaged .* noted in .*edit_replay.0001"):
+    with pytest.raises(ReadError, match=r"labels.grains is damaged .* noted in .*edits.0001"):
         write_region(piece, _edited(piece)[0])
     with pytest.raises(ReadError, match="is damaged"):
         finish_interrupted(mosaic)
@@ -354,7 +354,7 @@ def test_bad_pieces_are_refused_with_a_reason(mosaic, tmp_path, monkeypatch):
     with pytest.raises(MismatchError, match="beside the mosaic"):
         open_region(mosaic, (5000, 5100, 0, 10))
     monkeypatch.setattr(region, "MOST_PX", 100)
-    with pytest.raises(MismatchError, match="zoom in until"):
+    with pytest.raises(MismatchError, match="open at most 100 x 100 px"):
         open_region(mosaic, ASKED)
     monkeypatch.undo()
     piece = open_region(mosaic, ASKED)
@@ -363,7 +363,7 @@ def test_bad_pieces_are_refused_with_a_reason(mosaic, tmp_path, monkeypatch):
     with pytest.raises(MismatchError, match="does not name a piece"):
         reopen_region("somewhere")
     (mosaic / "grains.csv").unlink()
-    with pytest.raises(ReadError, match=r"no grains\.csv: only mosaics made by"):
+    with pytest.raises(ReadError, match=r"no grains\.csv: only mosaics segmented by"):
         open_region(mosaic, ASKED)
 
 

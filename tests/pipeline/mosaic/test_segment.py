@@ -104,7 +104,7 @@ def test_a_second_run_into_one_folder_is_refused_and_disturbs_nothing(tmp_path, 
     def again(done, total):
         if done < total:
             for resume in (False, True):
-                with pytest.raises(WriteError, match=r"another run is making .*o\.zarr: wait"):
+                with pytest.raises(WriteError, match=r"another run is writing .*o\.zarr: wait"):
                     segment_mosaic(tmp_path / "m.tif", target, SETTINGS, resume=resume)
 
     target = tmp_path / "o.zarr"
@@ -128,7 +128,7 @@ def test_other_blocks_give_the_same_numbers(tmp_path, picture, model):
 
 def test_what_is_there_is_not_overwritten(tmp_path, picture, model):
     (tmp_path / "o.zarr").mkdir()
-    with pytest.raises(WriteError, match="there already"):
+    with pytest.raises(WriteError, match="exists already"):
         segment_mosaic(tmp_path / "m.tif", tmp_path / "o.zarr", SETTINGS)
 
 
