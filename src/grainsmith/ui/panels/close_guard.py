@@ -54,11 +54,12 @@ class CloseGuard(QObject):
         if not self.may_close(unsaved, self._autosave.flush()):
             event.ignore()
             return True
-        if event.spontaneous():
+        window = self._window()
+        if window is not None and event.spontaneous():
             # napari would ask again; closed by a call it does not.
             event.ignore()
             self._is_answered = True
-            QTimer.singleShot(0, watched.close)
+            QTimer.singleShot(0, window.close)
             return True
         return False
 
