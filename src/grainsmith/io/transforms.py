@@ -1,4 +1,4 @@
-"""Save and load transforms: our JSON, and the plain text of affinder and elastix."""
+"""Write and read transforms: JSON, and the text files of affinder and elastix."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ import grainsmith
 from grainsmith.data import Transform
 from grainsmith.errors import ReadError
 from grainsmith.io.files.atomic_write import atomic_write
+from grainsmith.io.files.limits import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FORMAT = "grainsmith-transforms"
+_MAX_BYTES = 1 << 26
 
 
 def write_transforms(
@@ -28,25 +30,25 @@ def write_transforms(
     reference: str,
     rows: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Write where maps lie on their reference.
+    """Write the transforms of maps to their reference.
 
     Parameters
     ----------
     path : str or Path
-        Ends in .json (all of them), or in .txt or .csv: affinder's bare matrix, of one map only.
+        Ends in .json (all transforms), or in .txt or .csv (the matrix of one map, for affinder).
     transforms : mapping of str to Transform
-        By the maps' names.
+        Transform by name of the map.
     reference : str
-        File or name of the reference.
+        File or name of the reference image.
     rows : mapping of str to mapping
-        What else is to be kept for each map (group, z, residual, ...).
+        Further values of each map (group, z, residual, ...).
 
     Raises
     ------
     WriteError
-        The file could not be written; one that was there before is untouched.
+        The file could not be written; an existing one is unchanged.
     ValueError
-        Several transforms for a file that holds one.
+        Several transforms for a file of one.
     """
     if Path(path).suffix.lower() in (".txt", ".csv"):
         if len(transforms) != 1:
@@ -58,11 +60,11 @@ def write_transforms(
         {
             **(rows or {}).get(name, {}),
             "name": name,
-            "matrix": one.matrix.tolist(),
-            "z": one.z,
-            "verdict": one.verdict,
+            "matrix": transform.matrix.tolist(),
+            "z": transform.z,
+            "verdict": transform.verdict,
         }
-        for name, one in transforms.items()
+        for name, transform in transforms.items()
     ]
     content = {
         "format": _FORMAT,
@@ -83,39 +85,35 @@ def _plain(value: Any) -> Any:
 
 
 def read_transforms(path: str | Path) -> dict[str, Transform]:
-    """Read transforms of ours, of affinder (.txt, .csv) or of elastix (TransformParameters).
+    """Read transforms of Grainsmith, affinder (.txt, .csv) or elastix (TransformParameters).
 
     Parameters
     ----------
     path : str or Path
-        The file.
 
     Returns
     -------
     dict of str to Transform
-        By the maps' names; "" for a file of one matrix without a name.
+        By name of the map; "" for a file of one unnamed matrix.
 
     Raises
     ------
     ReadError
-        The file is missing or holds no transform that is understood.
+        It is missing, or holds no supported transform.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReadError(f"{path} cannot be read: {error}") from error
+    text = read_text(path, max_bytes=_MAX_BYTES)
     try:
         if text.lstrip().startswith("{"):
             return _from_json(text)
         if "(Transform " in text:
             return {"": _from_elastix(text)}
         return {"": _from_matrix(text)}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:
         raise ReadError(
-            f"{path.name} holds no transform that is understood ({error}). Wanted: transforms "
-            "saved by Grainsmith (.json), a 3 x 3 matrix as affinder writes it, or the affine, "
-            "Euler or translation TransformParameters of elastix."
+            f"{path.name} holds no transform that is understood ({error}). Supported are "
+            "transforms of Grainsmith (.json), a 3 x 3 matrix of affinder, and affine, Euler or "
+            "translation TransformParameters of elastix."
         ) from error
 
 
@@ -124,27 +122,27 @@ def _from_json(text: str) -> dict[str, Transform]:
     if content.get("format") != _FORMAT:
         raise ValueError(f"its format is {content.get('format')!r}, not {_FORMAT!r}")
     return {
-        str(one["name"]): Transform(
-            matrix=_checked(one["matrix"]),
-            z=float(one.get("z") or 0.0),
-            verdict=str(one.get("verdict", "by hand")),
+        str(item["name"]): Transform(
+            matrix=_checked(item["matrix"]),
+            z=float(item.get("z") or 0.0),
+            verdict=str(item.get("verdict", "by hand")),
         )
-        for one in content["maps"]
+        for item in content["maps"]
     }
 
 
 def read_bends(path: str | Path) -> dict[str, dict[str, Any]]:
-    """Return what a file of ours records as bent beside its matrices, by the maps' names.
+    """Return the records of bent maps in a file of Grainsmith, by name of the map.
 
     Parameters
     ----------
     path : str or Path
-        A file that `read_transforms` has read; other kinds than ours hold none.
+        A file that `read_transforms` can read; only .json holds such records.
     """
     if Path(path).suffix.lower() != ".json":
         return {}
     maps = json.loads(Path(path).read_text(encoding="utf-8"))["maps"]
-    return {str(one["name"]): one["bend"] for one in maps if isinstance(one.get("bend"), dict)}
+    return {str(item["name"]): item["bend"] for item in maps if isinstance(item.get("bend"), dict)}
 
 
 def _checked(values: Any) -> npt.NDArray[np.float64]:
@@ -152,34 +150,36 @@ def _checked(values: Any) -> npt.NDArray[np.float64]:
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
         raise ValueError(f"a matrix of shape {matrix.shape}")
     if not np.allclose(matrix[2], (0, 0, 1)) or abs(np.linalg.det(matrix)) < 1e-6:
-        raise ValueError("its matrix is no affine transform")
+        raise ValueError("its matrix is not an affine transform")
     return matrix
 
 
 def _from_matrix(text: str) -> Transform:
-    numbers = [float(one) for one in re.split(r"[,;\s]+", text.strip())]
+    numbers = [float(word) for word in re.split(r"[,;\s]+", text.strip())]
     if len(numbers) != 9:
-        raise ValueError(f"{len(numbers)} numbers where a 3 x 3 matrix has 9")
+        raise ValueError(f"{len(numbers)} numbers instead of the 9 of a 3 x 3 matrix")
     return Transform(matrix=_checked(np.reshape(numbers, (3, 3))), verdict="by hand")
 
 
 def _from_elastix(text: str) -> Transform:
     """Return the transform of an elastix parameter file, moving -> fixed.
 
-    elastix writes x before y, and the way from the fixed to the moving image in physical points:
-    p -> A (p - c) + c + t. Plain means: the same unit spacing and origin 0 for both images.
+    elastix writes x before y, and maps points of the fixed to points of the moving image:
+    p -> A (p - c) + c + t. Only unit spacing and origin 0 are supported.
     """
     kind = _elastix(text, "Transform")[0]
-    numbers = [float(one) for one in _elastix(text, "TransformParameters")]
-    for name, wanted in (("Spacing", {"1", "1.0"}), ("Origin", {"0", "0.0", "-0"})):
-        found = {f"{float(one):g}" for one in _elastix(text, name)}
-        if not found <= {f"{float(one):g}" for one in wanted}:
-            raise ValueError(f"its {name} is {sorted(found)}, only plain pixels are understood")
-    centre = np.array([float(one) for one in _elastix(text, "CenterOfRotationPoint")] or [0.0, 0.0])
+    numbers = [float(word) for word in _elastix(text, "TransformParameters")]
+    for name, expected in (("Spacing", 1.0), ("Origin", 0.0)):
+        values = [float(word) for word in _elastix(text, name)]
+        if any(value != expected for value in values):
+            raise ValueError(f"its {name} is {values}, only {expected:g} is supported")
+    center = np.array(
+        [float(word) for word in _elastix(text, "CenterOfRotationPoint")] or [0.0, 0.0]
+    )
     linear, shift = _elastix_parts(kind, numbers)
     forward = np.eye(3)
     forward[:2, :2] = linear
-    forward[:2, 2] = shift + centre - linear @ centre
+    forward[:2, 2] = shift + center - linear @ center
     swap = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]], dtype=float)
     return Transform(matrix=_checked(swap @ np.linalg.inv(forward) @ swap), verdict="by hand")
 
@@ -199,5 +199,5 @@ def _elastix_parts(
 
 
 def _elastix(text: str, name: str) -> list[str]:
-    found = re.search(rf"^\({name} ([^)]*)\)", text, re.MULTILINE)
-    return [one.strip('"') for one in found.group(1).split()] if found else []
+    match = re.search(rf"^\({name} ([^)]*)\)", text, re.MULTILINE)
+    return [word.strip('"') for word in match.group(1).split()] if match else []

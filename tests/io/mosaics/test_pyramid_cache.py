@@ -47,7 +47,7 @@ def test_pyramids_and_small_pictures_stay_as_they_are(tmp_path, picture):
 
 
 def test_old_overviews_are_forgotten(tmp_path, picture, monkeypatch):
-    monkeypatch.setattr(pyramid_cache, "_KEPT", 2)
+    monkeypatch.setattr(pyramid_cache, "_MAX_PYRAMIDS", 2)
     for number in range(3):
         tifffile.imwrite(tmp_path / f"{number}.tif", picture, tile=(256, 256))
         pyramid_cache.open_with_pyramid(tmp_path / f"{number}.tif")
@@ -64,7 +64,7 @@ def test_stopped_full_or_broken_leaves_nothing_behind(tmp_path, picture, monkeyp
     with monkeypatch.context() as patch:
         usage = type("Usage", (), {"free": 10})
         patch.setattr(pyramid_cache.shutil, "disk_usage", lambda _path: usage)
-        with pytest.raises(WriteError, match="no room for the overview"):
+        with pytest.raises(WriteError, match="no space for the coarser levels"):
             pyramid_cache.open_with_pyramid(tmp_path / "flat.tif")
     whole = (tmp_path / "flat.tif").read_bytes()
     (tmp_path / "flat.tif").write_bytes(whole[: len(whole) // 2])

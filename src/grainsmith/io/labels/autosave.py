@@ -1,9 +1,8 @@
-"""Labels that are being edited, kept safe on disk: tile by tile, never half-written.
+"""Autosave of labels during editing, tile by tile and atomic.
 
-A session has a folder. Every save writes the changed tiles under new names, then one
-`manifest.json` in place of the last one: that is the moment at which the save counts. A process
-that dies before it leaves the save before, whole; tiles that no manifest names are swept away by
-the next save.
+Every session has a folder. A save writes the changed tiles under new names and then replaces
+`manifest.json`, which makes the save valid. A process that dies earlier leaves the previous save
+intact; the next save removes tiles that the manifest does not list.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from platformdirs import user_data_path
 
 from grainsmith.errors import ReadError
 from grainsmith.io.files.atomic_write import atomic_write
+from grainsmith.io.files.limits import is_component
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,18 +39,18 @@ _FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Labels at one moment: copies of the tiles to be written and what belongs to them.
+    """Copy of the changed tiles and their metadata at one moment.
 
     Attributes
     ----------
     tiles : dict of (int, int) to (h, w) int array
-        Row and column of a tile to its pixels.
+        Pixels by row and column of the tile.
     states : dict of int to str
-        State of the grains that have one.
+        State by grain.
     table : DataFrame or None
-        The grain table with its column `index`; None = as it was saved last.
+        The grain table with its column `index`; None = unchanged.
     edits : int
-        How many steps had been done: for the user and for tests.
+        Number of editing steps, shown to the user.
     notes : dict
         Further metadata of the labels, all JSON.
     """
@@ -71,13 +71,13 @@ def snapshot(
     edits: int = 0,
     notes: Mapping[str, Any] | None = None,
 ) -> Snapshot:
-    """Copy what has to be written; quick, so that it can be done between two edits.
+    """Copy the tiles to write; fast enough to run between two edits.
 
     Parameters
     ----------
     labels : (Y, X) int array
     tiles : iterable of (int, int) or None
-        The tiles that changed since the last save; None = all.
+        Tiles changed since the last save; None = all.
     states, table, edits, notes
         As in `Snapshot`.
     """
@@ -89,24 +89,24 @@ def snapshot(
 
 
 def tiles_at(rows: npt.NDArray[Any], columns: npt.NDArray[Any]) -> set[Tile]:
-    """Return the tiles in which pixels lie, given by their rows and columns, (N,) each."""
+    """Return the tiles of pixels given by their rows and columns, (N,) each."""
     pairs = np.unique(np.stack([rows // TILE_PX, columns // TILE_PX], axis=1), axis=0)
     return {(row, column) for row, column in pairs.tolist()}
 
 
 class AutosaveFolder:
-    """The place of one labels layer on disk; used by one process, one thread at a time.
+    """Folder of one labels layer; used by one process, one thread at a time.
 
     Parameters
     ----------
     shape : (int, int)
-        Of the labels.
+        Shape of the labels.
     dtype : numpy dtype
-        Of the labels.
+        Dtype of the labels.
     about : mapping
-        What the user needs to know it again by: `name`, `source` and `pixel_size_um`, all JSON.
+        JSON values that identify it for the user: `name`, `source` and `pixel_size_um`.
     root : Path, optional
-        Where the sessions lie; `autosave_root()` where not given.
+        Folder of all sessions; default `autosave_root()`.
     """
 
     def __init__(
@@ -131,40 +131,40 @@ class AutosaveFolder:
             "pid_started": psutil.Process().create_time(),
         }
 
-    def write(self, taken: Snapshot) -> None:
+    def write(self, snapshot: Snapshot) -> None:
         """Save a snapshot; the first one must hold all tiles.
 
         Raises
         ------
         WriteError
-            The disk is full, the folder read-only, ...; the save before it is still whole.
+            The disk is full, the folder is read-only, ...; the previous save is intact.
         """
         try:
-            self._files, self._table = self._written(taken)
+            self._files, self._table = self._write_files(snapshot)
         finally:
-            # Also what a failed attempt has written: it would keep a full disk full.
-            self._sweep()
+            # Also removes the files of a failed attempt, which would keep a full disk full.
+            self._remove_unlisted()
 
-    def _written(self, taken: Snapshot) -> tuple[dict[str, str], str]:
-        """Write a snapshot; return its files of tiles and its table."""
+    def _write_files(self, snapshot: Snapshot) -> tuple[dict[str, str], str]:
+        """Write a snapshot; return its tile files and its table."""
         self._generation += 1
         files, table = dict(self._files), self._table
-        for (row, column), pixels in taken.tiles.items():
+        for (row, column), pixels in snapshot.tiles.items():
             key = f"{row}-{column}"
             files.pop(key, None)
             if pixels.any():
                 files[key] = f"{key}.{self._generation}.z"
                 with atomic_write(self.folder / files[key]) as temporary:
                     temporary.write_bytes(zlib.compress(pixels.tobytes(), 1))
-        if taken.table is not None:
+        if snapshot.table is not None:
             table = f"table.{self._generation}.csv"
             with atomic_write(self.folder / table) as temporary:
-                taken.table.to_csv(temporary, index=False)
+                snapshot.table.to_csv(temporary, index=False)
         manifest = self._head | {
             "saved_at": time.time(),
-            "edits": taken.edits,
-            "states": {str(label): state for label, state in taken.states.items()},
-            "notes": taken.notes,
+            "edits": snapshot.edits,
+            "states": {str(label): state for label, state in snapshot.states.items()},
+            "notes": snapshot.notes,
             "tiles": files,
             "table": table,
         }
@@ -173,16 +173,16 @@ class AutosaveFolder:
         return files, table
 
     def fits(self, labels: npt.NDArray[Any]) -> bool:
-        """Say whether labels are of the shape and dtype that are saved here."""
+        """Return whether labels have the shape and dtype of this folder."""
         head = list(labels.shape), labels.dtype.name
         return head == (self._head["shape"], self._head["dtype"])
 
     def discard(self) -> None:
-        """Remove the folder: all is saved elsewhere, or given up."""
+        """Remove the folder after the labels were saved elsewhere or discarded."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _sweep(self) -> None:
-        """Remove tiles of earlier saves; what cannot be removed now goes with the folder."""
+    def _remove_unlisted(self) -> None:
+        """Remove tiles of earlier saves; files in use are removed later with the folder."""
         wanted = {*self._files.values(), self._table, _MANIFEST}
         for file in self.folder.iterdir() if self.folder.is_dir() else ():
             if file.name not in wanted:
@@ -198,15 +198,15 @@ class Recovery:
     ----------
     folder : Path
     name : str
-        Of the layer.
+        Name of the layer.
     source : str
-        File of the image it belongs to; "" where unknown.
+        File of its image; "" if unknown.
     pixel_size_um : float
-        0 where unknown.
+        0 if unknown.
     saved_at : float
         Seconds since 1970.
     edits : int
-        Steps that had been done.
+        Number of editing steps.
     image : str
         Name of the image's layer; "" where unknown.
     notes : dict
@@ -223,7 +223,7 @@ class Recovery:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def load(self) -> tuple[npt.NDArray[Any], dict[int, str], pd.DataFrame | None]:
-        """Return labels (Y, X), states by label and the grain table (None where there was none).
+        """Return labels (Y, X), states by label, and the grain table or None.
 
         Raises
         ------
@@ -232,37 +232,40 @@ class Recovery:
         """
         try:
             manifest = _manifest(self.folder)
-            labels = np.zeros(manifest["shape"], manifest["dtype"])
+            shape = tuple(int(side) for side in manifest["shape"])
+            labels = np.zeros(shape, _dtype(manifest["dtype"]))
             for key, file in manifest["tiles"].items():
                 row, column = map(int, key.split("-"))
                 part = labels[_place((row, column))]
-                raw = zlib.decompress((self.folder / file).read_bytes())
+                raw = _decompress((self.folder / _component(file)).read_bytes(), part.nbytes)
                 part[...] = np.frombuffer(raw, labels.dtype).reshape(part.shape)
             states = {int(label): state for label, state in manifest["states"].items()}
-            text = manifest["table"]
-            table = pd.read_csv(self.folder / text) if text else None
-        except (OSError, ValueError, KeyError, zlib.error) as error:
+            file = manifest["table"]
+            table = pd.read_csv(self.folder / _component(file)) if file else None
+        except ReadError:
+            raise
+        except Exception as error:
             raise ReadError(f"the autosave {self.folder} is damaged: {error}") from error
         return labels, states, table
 
     def discard(self) -> None:
-        """Give this work up for good."""
+        """Delete this work."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def find_recoverable(root: Path | None = None) -> list[Recovery]:
-    """Return the sessions whose process is gone, the latest first.
+    """Return the sessions whose process has ended, the latest first.
 
-    Folders that hold no whole save are passed over: nothing in them can be recovered.
+    Folders without a valid save are skipped; one damaged session never hides the others.
     """
-    found = []
+    recoveries = []
     root = root or autosave_root()
     for folder in root.iterdir() if root.is_dir() else ():
         try:
             manifest = _manifest(folder)
             if not _alive(manifest["pid"], manifest["pid_started"]):
                 about = manifest["about"]
-                found.append(
+                recoveries.append(
                     Recovery(
                         folder,
                         str(about.get("name", "grains")),
@@ -274,26 +277,48 @@ def find_recoverable(root: Path | None = None) -> list[Recovery]:
                         dict(manifest.get("notes", {})),
                     )
                 )
-        except (OSError, ValueError, KeyError):
+        except Exception:  # noqa: BLE001  (a damaged manifest may raise anything)
             continue
-    return sorted(found, key=lambda one: -one.saved_at)
+    return sorted(recoveries, key=lambda recovery: -recovery.saved_at)
 
 
 def autosave_root() -> Path:
-    """Return the folder of all sessions; GRAINSMITH_AUTOSAVE names another one."""
-    named = os.environ.get("GRAINSMITH_AUTOSAVE", "")
-    return Path(named) if named else user_data_path("grainsmith") / "autosave"
+    """Return the folder of all sessions; GRAINSMITH_AUTOSAVE replaces the default."""
+    folder = os.environ.get("GRAINSMITH_AUTOSAVE", "")
+    return Path(folder) if folder else user_data_path("grainsmith") / "autosave"
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
     if manifest["format"] != _FORMAT:
-        raise ValueError(f"format {manifest['format']} is not known to this version")
+        raise ValueError(f"format {manifest['format']} is unknown to this version")
     return manifest
 
 
+def _dtype(name: Any) -> np.dtype[Any]:
+    dtype = np.dtype(str(name))
+    if dtype.kind not in "iu":
+        raise ValueError(f"labels of type {dtype}")
+    return dtype
+
+
+def _component(name: Any) -> str:
+    if not is_component(str(name)):
+        raise ValueError(f"{name!r} lies outside the folder")
+    return str(name)
+
+
+def _decompress(raw: bytes, size: int) -> bytes:
+    """Decompress a tile; stop where it is larger than its pixels."""
+    decompressor = zlib.decompressobj()
+    content = decompressor.decompress(raw, size)
+    if len(content) != size or decompressor.unconsumed_tail:
+        raise ValueError("a tile has another size than its pixels")
+    return content
+
+
 def _alive(pid: int, started: float) -> bool:
-    """Say whether the process still runs: a number alone may have gone to another one."""
+    """Return whether the process still runs; its number may belong to another one by now."""
     try:
         return bool(abs(psutil.Process(pid).create_time() - started) < 1)
     except psutil.NoSuchProcess:

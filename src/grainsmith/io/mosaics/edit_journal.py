@@ -1,9 +1,9 @@
-"""What was done to the labels of a mosaic by hand: noted whole before it is done.
+"""Write-ahead journal of manual edits of the labels of a mosaic.
 
-Every edit is a folder `edits/0001`, ... beside the labels: what the pixels and the rows of the
-table were, and what they become. `edit.json` is written last and says how far it has got; a folder
-without it is the rest of an edit that was never noted, and is swept away by the next one. So a
-process that dies while it writes into the mosaic leaves an edit that can be done to its end.
+Every edit is a folder `edits/0001`, ... beside the labels, with the pixels and table rows before
+and after. `edit.json` is written last and holds the state of the edit; the next edit removes
+folders without it. A process that dies while it writes into the mosaic therefore leaves an edit
+that can be completed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Side = Literal["before", "after"]
 
 STATES = ("wanted", "done", "unwanted", "undone")
-"""Noted but perhaps not done; done; to be taken back; taken back."""
+"""Recorded, perhaps not applied; applied; to be undone; undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,15 @@ class Edit:
     Attributes
     ----------
     folder : Path
-        Its own.
+        Folder of the edit.
     state : str
         One of `STATES`.
     window : (y0, y1, x0, x1)
-        The smallest that holds all changed pixels.
+        Bounding window of all changed pixels.
     touched : tuple of int
-        The grains that lost or gained pixels, came or went.
+        Grains that were changed, added or removed.
     next_label : int
-        The first number that no grain has had, after the edit.
+        First unused number after the edit.
     """
 
     folder: Path
@@ -70,8 +70,8 @@ class Edit:
         """
         path = self.folder / "labels.npz"
         try:
-            with np.load(path) as kept:
-                return np.asarray(kept[side], np.int32)
+            with np.load(path) as arrays:
+                return np.asarray(arrays[side], np.int32)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ReadError(f"{path} is damaged: {error}") from error
 
@@ -80,11 +80,11 @@ class Edit:
         return read_table(self.folder / f"{side}.csv")
 
     def mark(self, state: str) -> None:
-        """Note how far the edit has got."""
+        """Record the state of the edit."""
         if state not in STATES:
             raise ValueError(f"state must be one of {', '.join(STATES)}, got {state!r}")
-        said = read_json(self.folder / "edit.json")
-        write_json(self.folder / "edit.json", {**said, "state": state})
+        content = read_json(self.folder / "edit.json")
+        write_json(self.folder / "edit.json", {**content, "state": state})
 
 
 class Journal:
@@ -93,25 +93,26 @@ class Journal:
     Parameters
     ----------
     folder : str or Path
-        Of the mosaic.
+        Folder of the mosaic.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder) / "edits"
 
     def edits(self) -> list[Edit]:
-        """Return all edits that were noted."""
+        """Return all recorded edits."""
         if not self.folder.is_dir():
             return []
-        return [_read(one) for one in sorted(self.folder.glob("[0-9]*")) if _is_noted(one)]
+        folders = sorted(self.folder.glob("[0-9]*"))
+        return [_read(folder) for folder in folders if _is_recorded(folder)]
 
     def interrupted(self) -> list[Edit]:
-        """Return the edits that were begun and perhaps not done to their end."""
-        return [one for one in self.edits() if one.state in ("wanted", "unwanted")]
+        """Return the edits that may not be complete."""
+        return [edit for edit in self.edits() if edit.state in ("wanted", "unwanted")]
 
     def last(self) -> Edit | None:
-        """Return the edit that can be taken back next, None without one."""
-        done = [one for one in self.edits() if one.state == "done"]
+        """Return the edit that can be undone next, or None."""
+        done = [edit for edit in self.edits() if edit.state == "done"]
         return done[-1] if done else None
 
     def note(
@@ -122,7 +123,7 @@ class Journal:
         *,
         next_label: int,
     ) -> Edit:
-        """Write an edit down; it is not done by that.
+        """Record an edit without applying it.
 
         Parameters
         ----------
@@ -133,11 +134,11 @@ class Journal:
         Raises
         ------
         WriteError
-            The disk is full, the folder read-only, ...; no edit was noted.
+            The disk is full, the folder is read-only, ...; no edit was recorded.
         """
-        self._sweep()
-        noted = self.edits()
-        number = int(noted[-1].folder.name) + 1 if noted else 1
+        self._remove_unrecorded()
+        edits = self.edits()
+        number = int(edits[-1].folder.name) + 1 if edits else 1
         folder = self.folder / f"{number:04d}"
         touched = sorted({*rows[0].index.tolist(), *rows[1].index.tolist()})
         try:
@@ -160,12 +161,12 @@ class Journal:
         return _read(folder)
 
     def exclusive_lock(self) -> AbstractContextManager[None]:
-        """Keep other programs from writing into the mosaic while the block runs.
+        """Lock the mosaic against other writers while the block runs.
 
         Raises
         ------
         WriteError
-            Another one is writing, or the folder is read-only.
+            Another program is writing, or the folder is read-only.
         """
         return exclusive_lock(
             self.folder / "lock",
@@ -174,26 +175,26 @@ class Journal:
             ),
         )
 
-    def _sweep(self) -> None:
-        for one in self.folder.glob("[0-9]*") if self.folder.is_dir() else ():
-            if not _is_noted(one):
-                shutil.rmtree(one, ignore_errors=True)
+    def _remove_unrecorded(self) -> None:
+        for folder in self.folder.glob("[0-9]*") if self.folder.is_dir() else ():
+            if not _is_recorded(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_noted(folder: Path) -> bool:
+def _is_recorded(folder: Path) -> bool:
     return (folder / "edit.json").is_file()
 
 
 def _read(folder: Path) -> Edit:
-    said = read_json(folder / "edit.json")
+    content = read_json(folder / "edit.json")
     try:
-        y0, y1, x0, x1 = (int(n) for n in said["window"])
+        y0, y1, x0, x1 = (int(n) for n in content["window"])
         return Edit(
             folder=folder,
-            state=str(said["state"]),
+            state=str(content["state"]),
             window=(y0, y1, x0, x1),
-            touched=tuple(int(n) for n in said["touched"]),
-            next_label=int(said["next_label"]),
+            touched=tuple(int(n) for n in content["touched"]),
+            next_label=int(content["next_label"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ReadError(f"{folder / 'edit.json'} describes no edit: {error!r}") from error
+        raise ReadError(f"{folder / 'edit.json'} does not describe an edit: {error!r}") from error

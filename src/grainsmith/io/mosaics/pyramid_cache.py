@@ -1,7 +1,6 @@
-"""Coarser levels of large TIFFs that have none: made once, kept in the user's cache.
+"""Cache of coarser levels for large TIFFs without a pyramid.
 
-Without them a window that shows the whole of a mosaic would have to read all of its pixels, every
-time it is moved.
+Without them, a view of the whole mosaic would read all of its pixels each time it moves.
 """
 
 from __future__ import annotations
@@ -25,32 +24,32 @@ if TYPE_CHECKING:
     from grainsmith.data import OnProgress
     from grainsmith.io.mosaics.reader import Mosaic
 
-_KEPT = 12
-"""Overviews that are kept, those used last."""
+_MAX_PYRAMIDS = 12
+"""Number of cached pyramids; the least recently used are removed."""
 
 
 def needs_pyramid(mosaic: Mosaic) -> bool:
-    """Say whether a mosaic is large, has no coarser levels, and none are kept for it."""
+    """Return whether a mosaic is large and has neither its own nor cached coarser levels."""
     rows, columns = mosaic.shape
     is_large = rows * columns > LARGE_PX and len(mosaic.levels) == 1
     return is_large and not _place(mosaic).is_dir()
 
 
 def open_with_pyramid(path: str | Path, *, on_progress: OnProgress = no_progress) -> Mosaic:
-    """Open a mosaic; where it is large and has no coarser levels, make them or take those kept.
+    """Open a mosaic; compute and cache coarser levels if it is large and has none.
 
     Parameters
     ----------
     path : str or Path
     on_progress : callable
-        Told (levels made, levels in all); raising in it leaves nothing behind.
+        Called as on_progress(levels done, total levels); an exception leaves nothing behind.
 
     Raises
     ------
     ReadError
         See `open_mosaic`.
     WriteError
-        There is no room for the coarser levels, a third of the image.
+        There is no space for the coarser levels, a third of the image.
     """
     mosaic = open_mosaic(path)
     rows, columns = mosaic.shape
@@ -75,7 +74,7 @@ def _make(mosaic: Mosaic, place: Path, on_progress: OnProgress) -> None:
         needed = full.size * full.dtype.itemsize // 3
         if shutil.disk_usage(part.parent).free < needed:
             raise WriteError(
-                f"{part.parent} has no room for the overview of {mosaic.source}, "
+                f"{part.parent} has no space for the coarser levels of {mosaic.source}, "
                 f"{needed / 1e6:.0f} MB: free some space, or save the image with a pyramid"
             )
         levels = create_pyramid(
@@ -84,7 +83,7 @@ def _make(mosaic: Mosaic, place: Path, on_progress: OnProgress) -> None:
         build_coarser_levels([_Windows(mosaic), *levels], labels=False, on_progress=on_progress)
         part.rename(place)
     except OSError as error:
-        if not place.is_dir():  # else another process was quicker
+        if not place.is_dir():  # else another process has finished first
             raise WriteError(f"{place} could not be made: {error.strerror or error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -92,7 +91,7 @@ def _make(mosaic: Mosaic, place: Path, on_progress: OnProgress) -> None:
 
 
 class _Windows:
-    """The first level of a mosaic as an array whose broken pieces are named."""
+    """First level of a mosaic as an array that reports which part is damaged."""
 
     def __init__(self, mosaic: Mosaic) -> None:
         self._mosaic = mosaic
@@ -100,24 +99,24 @@ class _Windows:
 
     def __getitem__(self, window: tuple[slice, slice]) -> Any:
         (y0, y1, _), (x0, x1, _) = (
-            one.indices(n) for one, n in zip(window, self.shape, strict=True)
+            part.indices(n) for part, n in zip(window, self.shape, strict=True)
         )
         return self._mosaic.window(y0, y1, x0, x1)
 
 
 def _place(mosaic: Mosaic) -> Path:
     file = Path(mosaic.source).resolve()
-    known = file.stat()
-    said = f"{file}|{known.st_size}|{known.st_mtime_ns}"
-    return _root() / f"{hashlib.sha256(said.encode()).hexdigest()[:24]}.zarr"
+    status = file.stat()
+    key = f"{file}|{status.st_size}|{status.st_mtime_ns}"
+    return _root() / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.zarr"
 
 
 def _root() -> Path:
-    named = os.environ.get("GRAINSMITH_CACHE", "")
-    return (Path(named) if named else user_cache_path("grainsmith")) / "overviews"
+    folder = os.environ.get("GRAINSMITH_CACHE", "")
+    return (Path(folder) if folder else user_cache_path("grainsmith")) / "overviews"
 
 
 def _forget_old(root: Path) -> None:
     kept = sorted(root.glob("*.zarr"), key=lambda one: one.stat().st_mtime)
-    for one in kept[:-_KEPT]:
+    for one in kept[:-_MAX_PYRAMIDS]:
         shutil.rmtree(one, ignore_errors=True)
