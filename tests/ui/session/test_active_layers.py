@@ -13,6 +13,7 @@ from grainsmith.ui.layers.element_maps import element_map_of, map_layer
 from grainsmith.ui.layers.images import image_layer
 from grainsmith.ui.layers.labels import labels_options
 from grainsmith.ui.layers.metadata import GrainsMetadata, OverlayMetadata, Role
+from grainsmith.ui.panels.messages import missing_text
 from grainsmith.ui.session import session_of
 
 SEM = SemImage(
@@ -23,7 +24,7 @@ SEM = SemImage(
     source="field.tif",
     notes=("said",),
 )
-GRAINS = np.pad(np.ones((3, 3), np.int32), 1)
+GRAINS = np.pad(np.ones((3, 3), np.int32), ((1, 6), (1, 16)))
 IRON = ElementMap(values=np.ones((5, 10)), element="Fe", line="Ka1", pixel_size_um=0.5)
 
 
@@ -87,6 +88,64 @@ def test_grains_follow_their_image(model):
     assert roles.grains is grains[0]
     images[0].name = "renamed"
     assert GrainsMetadata.of(grains[0]).image == "renamed"
+
+
+def field_of(model, name, *, pixel_size_um, shape=(10, 20)):
+    """Add an image and return it with the options of grains on it."""
+    pixels = np.zeros(shape, np.uint8)
+    image = _add(model, image_layer(SemImage(image=pixels, pixel_size_um=pixel_size_um), name=name))
+    return image, labels_options(image, name=f"{name} grains")
+
+
+def test_an_image_without_grains_has_none_of_another_field(model):
+    active = session_of(model).active
+    _, options = field_of(model, "first", pixel_size_um=0.25)
+    first_grains = model.add_labels(np.zeros((10, 20), np.int32), **options)
+    assert active.grains is first_grains
+    second, _ = field_of(model, "second", pixel_size_um=1.5)
+    assert (active.image, active.grains) == (second, None)
+
+
+def test_choosing_grains_chooses_their_image_before_anybody_is_told(model):
+    active, pairs = session_of(model).active, []
+    first, options = field_of(model, "first", pixel_size_um=0.25)
+    grains = model.add_labels(np.zeros((10, 20), np.int32), **options)
+    field_of(model, "second", pixel_size_um=1.5)
+    for signal in (active.image_changed, active.grains_changed):
+        signal.connect(lambda _layer: pairs.append((active.image, active.grains)))
+    active.grains = grains
+    assert pairs == [(first, grains), (first, grains)]
+
+
+def test_labels_of_another_size_are_not_taken_for_the_grains_of_an_image(model):
+    active = session_of(model).active
+    image, _ = field_of(model, "small", pixel_size_um=0.25)
+    large = model.add_labels(np.zeros((40, 40), np.int32), name="large")
+    assert (active.image, active.grains) == (image, None)
+    assert active.unmatched_grains == (large,)
+    assert "'large' (40 × 40 px) belong to no open image" in missing_text(active, "none")
+    active.grains = large  # the user's choice: measured in its own pixels, without the image
+    assert (active.image, active.grains) == (None, large)
+
+
+def test_grains_without_an_image_need_the_pixel_size_of_the_image_they_fit(model):
+    active = session_of(model).active
+    field_of(model, "field", pixel_size_um=0.25)
+    shape = (10, 20)
+    model.add_labels(np.zeros(shape, np.int32), scale=(2, 2), units=("um", "um"), name="other")
+    assert active.grains is None
+    same = model.add_labels(np.zeros(shape, np.int32), scale=(250, 250), units=("nm", "nm"))
+    assert active.grains is same
+
+
+def test_removing_an_image_leaves_no_grains_of_it_on_another(model):
+    active = session_of(model).active
+    second, _ = field_of(model, "second", pixel_size_um=1.5)
+    first, options = field_of(model, "first", pixel_size_um=0.25)
+    grains = model.add_labels(np.zeros((10, 20), np.int32), **options)
+    assert active.grains is grains
+    model.layers.remove(first)
+    assert (active.image, active.grains) == (second, None)
 
 
 def test_made_truth_is_not_taken_for_grains(model):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image, Labels
-from psygnal import Signal, SignalInstance
+from psygnal import Signal
 
 from grainsmith.ui.layers.element_maps import element_map_of
-from grainsmith.ui.layers.geometry import transform_of
+from grainsmith.ui.layers.geometry import pixel_size_um_of, transform_of
 from grainsmith.ui.layers.labels import attach_to_image
 from grainsmith.ui.layers.metadata import (
     GrainsMetadata,
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 class ActiveLayers:
     """The active image, grains and maps of one viewer, following its layer list.
+
+    The active grains always belong to the active image: setting one of them sets the other. Grains
+    whose image is not open are active without an image.
 
     Attributes
     ----------
@@ -72,12 +76,8 @@ class ActiveLayers:
     def image(self, layer: Image | None) -> None:
         if layer is not None:
             set_role(layer, Role.IMAGE)
-        self._set("_image", layer, self.image_changed)
+        self._activate(layer, self._grains_on(layer))
         self._update_maps()
-        if layer is not None and self._grains is not None:
-            own_grains = [grains for grains in self.all_grains if self.belongs(grains, layer)]
-            if own_grains and self._grains not in own_grains:
-                self.grains = own_grains[-1]
 
     @property
     def grains(self) -> Labels | None:
@@ -86,15 +86,12 @@ class ActiveLayers:
 
     @grains.setter
     def grains(self, layer: Labels | None) -> None:
-        if layer is not None and not role_of(layer):
+        if layer is None:
+            self._activate(self._image, None)
+            return
+        if not role_of(layer):
             set_role(layer, Role.GRAINS)
-        # Undo sends `set_data` only, a new table `features` only.
-        for event in ("paint", "set_data", "features"):
-            if self._grains is not None:
-                self._grains.events[event].disconnect(self._on_edited)
-            if layer is not None:
-                layer.events[event].connect(self._on_edited)
-        self._set("_grains", layer, self.grains_changed)
+        self._activate(self.image_of(layer), layer)
 
     @property
     def maps(self) -> tuple[Image, ...]:
@@ -136,9 +133,29 @@ class ActiveLayers:
 
     @staticmethod
     def belongs(grains: Labels, image: Image) -> bool:
-        """Return whether grains were found in, or fit, an image."""
+        """Return whether grains were found in, or fit, an image.
+
+        Grains that name no image fit one of their shape, except if both have a pixel size and these
+        differ.
+        """
         name = GrainsMetadata.of(grains).image
-        return bool(name == image.name if name else grains.data.shape == image.data.shape[:2])
+        if name:
+            return bool(name == image.name)
+        sizes_um = pixel_size_um_of(grains), pixel_size_um_of(image)
+        same_size = min(sizes_um) == 0 or np.isclose(*sizes_um)
+        return bool(same_size and grains.data.shape == image.data.shape[:2])
+
+    def image_of(self, grains: Labels) -> Image | None:
+        """Return the image that grains belong to, the active one first; None if it is not open."""
+        for image in self._images_without_maps():
+            if self.belongs(grains, image):
+                return image
+        return None
+
+    @property
+    def unmatched_grains(self) -> tuple[Labels, ...]:
+        """Grains that belong to no open image."""
+        return tuple(grains for grains in self.all_grains if self.image_of(grains) is None)
 
     def element_maps(self) -> tuple[list[ElementMap], dict[str, Transform]]:
         """Return the element maps and their transforms to the image, by element.
@@ -161,11 +178,37 @@ class ActiveLayers:
 
     # --- changes
 
-    def _set(self, name: str, layer: Layer | None, signal: SignalInstance) -> None:
-        if getattr(self, name) is not layer:
-            setattr(self, name, layer)
-            signal.emit(layer)
+    def _activate(self, image: Image | None, grains: Labels | None) -> None:
+        """Make an image and its grains active together, so that two fields are never mixed."""
+        old_image, old_grains = self._image, self._grains
+        self._image, self._grains = image, grains
+        if grains is not old_grains:
+            # Undo sends `set_data` only, a new table `features` only.
+            for event in ("paint", "set_data", "features"):
+                if old_grains is not None:
+                    old_grains.events[event].disconnect(self._on_edited)
+                if grains is not None:
+                    grains.events[event].connect(self._on_edited)
+        if image is not old_image:
+            self.image_changed.emit(image)
+        if grains is not old_grains and grains is self._grains:  # else a slot has set others
+            self.grains_changed.emit(grains)
+        if image is not old_image or grains is not old_grains:
             self.changed.emit()
+
+    def _images_without_maps(self) -> list[Image]:
+        """Return the images that can be active, the active one first."""
+        images = [image for image in self.images if role_of(image) != Role.MAP]
+        return sorted(images, key=lambda image: image is not self._image)
+
+    def _grains_on(self, image: Image | None) -> Labels | None:
+        """Return the grains that become active with an image: the active ones if they fit."""
+        if image is None:
+            return self._grains
+        own_grains = [grains for grains in self.all_grains if self.belongs(grains, image)]
+        if self._grains in own_grains:
+            return self._grains
+        return own_grains[-1] if own_grains else None
 
     def _update_maps(self) -> None:
         maps = tuple(layer for layer in self.images if role_of(layer) == Role.MAP)
@@ -184,9 +227,17 @@ class ActiveLayers:
                     attach_to_image(grains, layer)
                 self.image = layer
             self._update_maps()
-        elif layer in self.all_grains and (role == Role.GRAINS or self._grains is None):
-            if self._image is not None:
-                attach_to_image(layer, self._image)
+        elif layer in self.all_grains:
+            self._add_grains(layer, is_declared=role == Role.GRAINS)
+
+    def _add_grains(self, layer: Labels, *, is_declared: bool) -> None:
+        """Activate new grains if their metadata says so, or if they fit and there are none yet."""
+        for image in self._images_without_maps():
+            attach_to_image(layer, image)
+        image = self.image_of(layer)
+        if image is None and self._image is not None:
+            self.changed.emit()  # they fit no image: a panel can say so
+        elif is_declared or (self._grains is None and image is self._image):
             self.grains = layer
 
     # --- events of the layer list
@@ -199,13 +250,22 @@ class ActiveLayers:
         layer = event.value
         self._names.pop(layer, None)
         layer.events.name.disconnect(self._on_renamed)
-        if layer is self._image:
-            others = [image for image in self.images if role_of(image) != Role.MAP]
-            self.image = others[-1] if others else None
         if layer is self._grains:
-            self.grains = self.all_grains[-1] if self.all_grains else None
+            self._grains_removed()
+        if layer is self._image:
+            others = self._images_without_maps()
+            image = others[-1] if others else None
+            self._activate(image, self._grains_on(image))
         self._update_maps()
         self.changed.emit()
+
+    def _grains_removed(self) -> None:
+        others = [
+            grains
+            for grains in self.all_grains
+            if self._image is None or self.belongs(grains, self._image)
+        ]
+        self._activate(self._image, others[-1] if others else None)
 
     def _on_reordered(self, _event: Any) -> None:
         self._update_maps()
