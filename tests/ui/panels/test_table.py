@@ -252,7 +252,7 @@ def test_empty_viewer_says_what_is_missing_and_no_grains_are_no_crash(viewer, qt
     widget.save()
     layer = viewer.add_labels(np.zeros((50, 50), np.int32))
     layer = getattr(layer, "__wrapped__", layer)
-    qtbot.waitUntil(lambda: session_of(viewer).measurements(layer).known, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: session_of(viewer).measurements(layer).is_complete, timeout=WAIT_MS)
     assert widget.count == "0 grains"
     layer.paint((20, 20), 1)
     qtbot.waitUntil(lambda: widget.model.rowCount() == 1, timeout=WAIT_MS)
