@@ -201,7 +201,7 @@ def test_grains_can_be_changed_and_tell_once(panel, viewer):
     for layer in (other, first, other, first):
         session_of(viewer).active.grains = layer
     assert told == []
-    history_of(first).told.emit("locked")
+    history_of(first).message.emit("locked")
     assert told == ["locked"]
     viewer.layers.remove("grains")
     assert panel.editor.layer is other
