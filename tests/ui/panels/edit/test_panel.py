@@ -11,6 +11,7 @@ from skimage.draw import disk
 from tests.fixtures.labels import disks
 
 from grainsmith.ui.editing.history import history_of
+from grainsmith.ui.editing.mouse import GrainMouse
 from grainsmith.ui.editing.overlays import PREVIEW, SELECTION, UNCOVERED
 from grainsmith.ui.editing.shortcuts import KEYS, keys_text
 from grainsmith.ui.layers.metadata import ImageMetadata
@@ -212,13 +213,14 @@ def test_a_hidden_panel_leaves_no_marks_and_no_mouse(panel, viewer):
     panel.editor.set_mode("cut")
     panel.editor.on_stroke([(10, 40), (60, 40)], done=False)
     assert panel.editor.overlays.is_shown(PREVIEW)
-    callbacks = len(viewer.mouse_drag_callbacks)
+    mouse = panel.session.part(GrainMouse)
+    assert mouse.tool is panel.editor
     panel.hide()
     assert [layer.name for layer in viewer.layers] == ["field", "grains", SELECTION]
     assert not panel.editor.overlays.is_shown(PREVIEW)
-    assert len(viewer.mouse_drag_callbacks) == callbacks - 1
+    assert mouse.tool is None
     panel.show()
-    assert len(viewer.mouse_drag_callbacks) == callbacks
+    assert mouse.tool is panel.editor
 
 
 def test_without_grains_the_panel_says_so(viewer, qtbot):
