@@ -56,10 +56,10 @@ def test_what_is_left_out_keeps_its_default_and_whole_numbers_are_numbers(read):
         ("recipe: 1\nclean: 3\n", "clean must be a section"),
         ("recipe: 0\nsegment:\n", "version 0, older than version 1"),
         ("recipe: 2\n", "newer than version 1"),
-        ("segment:\n  diameter_px: 30\n", "does not say its version"),
+        ("segment:\n  diameter_px: 30\n", "states no version"),
         ("recipe: '1'\n", "version must be a whole number"),
         ("- 1\n- 2\n", "must hold sections"),
-        ("recipe: 1\nsegment: {a: [}\n", "is no YAML"),
+        ("recipe: 1\nsegment: {a: [}\n", "is not YAML"),
     ],
 )  # fmt: skip
 def test_what_a_recipe_cannot_say_is_refused_with_what_to_do(read, text, word):
@@ -107,7 +107,7 @@ def test_the_command_writes_defaults_and_checks(tmp_path):
 def test_what_work_that_only_finds_grains_cannot_use_is_named():
     asked = SegmentSettings(diameter_px=22.0)
     assert segment_only(Recipe(segment=asked)) == asked
-    with pytest.raises(MismatchError, match=r"not clean\.min_area_px, classify\.units: take"):
+    with pytest.raises(MismatchError, match=r"remove clean\.min_area_px, classify\.units"):
         segment_only(
             Recipe(
                 segment=asked,

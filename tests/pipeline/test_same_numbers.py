@@ -13,7 +13,7 @@ from grainsmith.io.labels.label_image import write_labels
 from grainsmith.io.labels.label_metadata import LabelMetadata
 from grainsmith.measure import measure_grains
 from grainsmith.pipeline.batch.discovery import FieldFiles
-from grainsmith.pipeline.batch.outputs import DoneField, write_statistics
+from grainsmith.pipeline.batch.outputs import ProcessedField, write_statistics
 from grainsmith.pipeline.field.measure import field_of, measure_field
 from grainsmith.pipeline.field.segment import SegmentedField
 from grainsmith.pipeline.recipe import Recipe, ReportSettings
@@ -81,7 +81,7 @@ def test_all_ways_give_the_same_numbers(tmp_path, labels, edge_rule):
     for report in (True, False):
         recipe = Recipe(statistics=settings, report=ReportSettings(report=report))
         found = SegmentedField(image=image, labels=labels, table=table, prediction=_Prediction())
-        done = DoneField(
+        done = ProcessedField(
             files=FieldFiles(sample="A", field="1"),
             found=found,
             table=table,

@@ -1,4 +1,4 @@
-"""The settings of all steps as one file: written, read strictly, kept with every result."""
+"""Recipe: the settings of all steps in one YAML file, kept with every result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VERSION = 1
-"""Of the recipe's form; raised when an older one could be misread."""
+"""Version of the file format; increased if older files could be misread."""
 
 _KINDS = ["", "counts", "wt%", "at%", "picture"]
 
@@ -37,7 +37,7 @@ class OpenSettings:
     pixel_size_um : float
         Side of a pixel in µm for all fields; 0 = as the file, or the sheet, says.
     data_bar_rows : int
-        Rows at the bottom that are no image; -1 = found by themselves, 0 = none.
+        Rows of a data bar at the bottom; -1 = detected, 0 = none.
     """
 
     pixel_size_um: float = field(
@@ -56,14 +56,15 @@ class OpenSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifySettings:
-    """How grains get their minerals.
+    """How grains are classified.
 
     Attributes
     ----------
     rules : str
-        "library", a rules file (beside the recipe, or with its whole path), or "" for no minerals.
+        "library", a rules file (beside the recipe, or with its full path), or "" for no minerals.
     units : str
-        What the maps hold: "counts", "wt%", "at%" or "picture"; "" = the units of the rules.
+        Content of the maps: "counts", "wt%", "at%" or "picture" (grey values); "" = the units of
+        the rules.
     """
 
     rules: str = field(default="library", metadata={"label": "Rules"})
@@ -72,14 +73,14 @@ class ClassifySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSettings:
-    """What is drawn besides the tables.
+    """Reports and figures.
 
     Attributes
     ----------
     report : bool
         Write report.html for every field and every sample.
     pictures : bool
-        Write overview.png (outlines) and, where there are maps, sheet.png (grains by mineral).
+        Write overview.png (outlines) and, with maps, sheet.png (grains by mineral).
     """
 
     report: bool = field(default=True, metadata={"label": "Reports"})
@@ -97,15 +98,15 @@ class Recipe:
     segment : SegmentSettings
         How grains are found.
     clean : CleanSettings
-        Which grains are removed and mended; as it stands, none.
+        Which grains are removed and repaired; none by default.
     align : AlignSettings
-        How the element maps are matched to the image.
+        How element maps are registered to the image.
     classify : ClassifySettings
-        How grains get their minerals.
+        How grains are classified.
     statistics : StatisticsSettings
-        How grain-size statistics are made.
+        How grain-size statistics are computed.
     report : ReportSettings
-        What is drawn besides the tables.
+        Reports and figures.
     """
 
     open: OpenSettings = field(default_factory=OpenSettings)
@@ -117,17 +118,17 @@ class Recipe:
     report: ReportSettings = field(default_factory=ReportSettings)
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of all settings, of the rules and of an own model's file."""
+        """Return the SHA-256 of all settings, and of the files of rules and own models."""
         content: dict[str, Any] = {"version": VERSION, **asdict(self)}
         for name, path in (("rules", self.classify.rules), ("model", self.segment.model)):
             if Path(path).suffix and Path(path).is_file():
                 content[f"{name}_sha256"] = fingerprint(path)
-        # Which device does the work does not change what the recipe is.
+        # The device does not change the result.
         content["segment"] = {k: v for k, v in content["segment"].items() if k != "device"}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def as_text(self) -> str:
-        """Return the recipe as YAML, every setting with what it means."""
+        """Return the recipe as YAML with the documentation of every setting."""
         lines = [
             "# A recipe of Grainsmith: the settings of every step of a batch. A setting that is",
             "# left out keeps its default; an unknown name is refused.",
@@ -140,7 +141,7 @@ class Recipe:
         return "\n".join(lines) + "\n"
 
     def write(self, path: str | Path) -> None:
-        """Write the recipe; never half-written."""
+        """Write the recipe atomically."""
         with atomic_write(path) as temporary:
             temporary.write_text(self.as_text(), "utf-8")
 
@@ -151,71 +152,70 @@ def read_recipe(path: str | Path) -> Recipe:
     Raises
     ------
     ReadError
-        The file is missing, is no YAML, is of another version, or says something that no recipe
-        can say; all faults are named at once, misspelt names with the nearest right one.
+        The file is missing, is not YAML, has another version or contains errors. All errors are
+        listed, misspelt names with the most similar valid name.
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ReadError(f"{path} cannot be read: {error}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ReadError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise ReadError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     faults: list[str] = []
     recipe = recipe_from(content, faults)
     if faults:
         raise ReadError(f"{path} cannot be used as a recipe: " + "; ".join(faults))
-    return _with_whole_paths(recipe, Path(path).parent)
+    return _with_absolute_paths(recipe, Path(path).parent)
 
 
 def recipe_from(content: Any, faults: list[str]) -> Recipe:
-    """Make a recipe from what a file holds; each fault is one sentence more in `faults`."""
+    """Return the recipe of a file's content; append a sentence per error to `faults`."""
     if not isinstance(content, dict):
         faults.append("it must hold sections such as 'segment:' with 'name: value' below")
         return Recipe()
-    if said := _version_fault(content.get("recipe")):
-        faults.append(said)
+    if version_fault := _version_fault(content.get("recipe")):
+        faults.append(version_fault)
         return Recipe()
-    sections = {one.name: one for one in fields(Recipe)}
+    sections = {section.name: section for section in fields(Recipe)}
     faults.extend(
         unknown_key(key, [*sections, "recipe"])
         for key in content
         if key not in sections and key != "recipe"
     )
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for name, section in sections.items():
         if name in content:
             kind = type(default_of(section))
-            found[name] = settings_from(kind, content[name], where=name, faults=faults)
-    return Recipe(**{name: value for name, value in found.items() if value is not None})
+            settings[name] = settings_from(kind, content[name], where=name, faults=faults)
+    return Recipe(**{name: value for name, value in settings.items() if value is not None})
 
 
 def segment_only(recipe: Recipe) -> SegmentSettings:
-    """Return how grains are found, for work that does nothing else of a recipe.
+    """Return the segmentation settings of a recipe that sets nothing else.
 
     Raises
     ------
     MismatchError
-        Another setting is not the default; all are named.
+        Settings of other steps differ from their defaults; all are named.
     """
     plain = Recipe()
     others = [
-        f"{section.name}.{one.name}"
+        f"{section.name}.{setting.name}"
         for section in fields(recipe)
         if section.name != "segment"
-        for one in fields(getattr(recipe, section.name))
-        if getattr(getattr(recipe, section.name), one.name)
-        != getattr(getattr(plain, section.name), one.name)
+        for setting in fields(getattr(recipe, section.name))
+        if getattr(getattr(recipe, section.name), setting.name)
+        != getattr(getattr(plain, section.name), setting.name)
     ]
     if others:
         raise MismatchError(
-            f"a mosaic uses the section 'segment' of a recipe only and not {', '.join(others)}: "
-            "take that out"
+            f"a mosaic uses only the section 'segment' of a recipe: remove {', '.join(others)}"
         )
     return recipe.segment
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Fail early on what would fail in every field: rules that cannot be read, a model not there.
+    """Raise early what would fail in every field: unreadable rules, a missing model.
 
     Raises
     ------
@@ -233,7 +233,7 @@ def check_recipe(recipe: Recipe) -> None:
 
 def _version_fault(version: Any) -> str:
     if version is None:
-        return f"it does not say its version; the first line must be 'recipe: {VERSION}'"
+        return f"it states no version; the first line must be 'recipe: {VERSION}'"
     if type(version) is not int:
         return f"its version must be a whole number, got {version!r}"
     if version < VERSION:
@@ -249,8 +249,8 @@ def _version_fault(version: Any) -> str:
     return ""
 
 
-def _with_whole_paths(recipe: Recipe, folder: Path) -> Recipe:
-    """Name files by their whole path: a recipe is kept elsewhere, with each result."""
+def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
+    """Return the recipe with absolute paths, because copies are kept with the results."""
     rules, model = recipe.classify.rules, recipe.segment.model
     if rules not in ("", "library"):
         rules = str((folder / rules).resolve())

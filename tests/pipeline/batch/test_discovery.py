@@ -146,7 +146,7 @@ def test_a_sheet_names_all(tmp_path):
         ("sample,field\na,b\n", ReadError, "no column 'image'"),
         ("image\n", ReadError, "holds no row"),
         ("sample,field,image\na,1,x.tif\nA,1,y.tif\n", MismatchError, "two fields have the name"),
-        ("sample,field,image\na,../1,x.tif\n", MismatchError, "cannot be the name"),
+        ("sample,field,image\na,../1,x.tif\n", MismatchError, "cannot name a sample"),
     ],
 )
 def test_a_bad_sheet_is_refused(tmp_path, text, kind, word):

@@ -217,14 +217,14 @@ def test_a_full_disk_ends_the_batch_and_loses_nothing(tmp_path, monkeypatch):
     root = make_samples(tmp_path / "in", per_sample=3, samples=("A",))
     out = tmp_path / "out"
     fields = find_fields([root / "A"])
-    real = runner.do_field
+    real = runner.process_field
 
     def full(job, on_progress):
         if job.files.field == "f1":
             raise WriteError("no space left on device")
         return real(job, on_progress)
 
-    monkeypatch.setattr(runner, "do_field", full)
+    monkeypatch.setattr(runner, "process_field", full)
     result = run_batch(fields, QUICK, out)
     assert "no space left" in str(result.stopped)
     assert [one.state for one in result.states.values()] == ["done", "failed", "waiting"]

@@ -15,7 +15,12 @@ from grainsmith.io.tables.grain_table import read_table
 from grainsmith.io.transforms import read_transforms
 from grainsmith.measure import measure_maps
 from grainsmith.pipeline.mosaic import blocks, element_maps, summary
-from grainsmith.pipeline.mosaic.element_maps import align_big_maps, map_window, shrunk, write_placed
+from grainsmith.pipeline.mosaic.element_maps import (
+    align_mosaic_maps,
+    map_window,
+    shrunk,
+    write_placed_maps,
+)
 from grainsmith.pipeline.mosaic.segment import segment_mosaic
 from grainsmith.segment import SegmentSettings
 
@@ -69,7 +74,7 @@ def _worst_px(found, true):
 def test_tiles_correct_what_the_coarse_level_found(mapped):
     folder, _, true = mapped
     mosaic, maps = open_mosaic(folder / "m.tif"), open_lazy_maps([folder / "maps"])
-    (found,), (said,) = align_big_maps(mosaic, maps)
+    (found,), (said,) = align_mosaic_maps(mosaic, maps)
     assert said["verdict"] == "aligned"
     assert said["refined"]
     assert said["n_tiles"] >= 6
@@ -85,7 +90,7 @@ def test_parts_of_a_map_read_as_the_whole_map_does(mapped, monkeypatch):
     cut = np.unique(np.concatenate([part[0], part[-1], part[:, 0], part[:, -1]]))
     ids = np.setdiff1d(np.unique(part), np.append(cut, 0))
     placed = [element_maps.PlacedMap(one, transform)]
-    rows = element_maps.measure_big_maps(part, window, placed, ids)
+    rows = element_maps.measure_mosaic_maps(part, window, placed, ids)
     shape = one.mosaic.shape
     whole = ElementMap(values=one.mosaic.window(0, shape[0], 0, shape[1]), element="Si", line="Ka")
     expected = measure_maps(labels, [whole], [transform], only=ids.tolist())
@@ -100,7 +105,7 @@ def test_a_part_beside_the_map_has_one_pixel_and_no_coverage(mapped):
     assert (y1 - y0, x1 - x0) == (1, 1)
     labels = np.ones((50, 50), np.int32)
     placed = [element_maps.PlacedMap(one, far)]
-    rows = element_maps.measure_big_maps(labels, (0, 50, 0, 50), placed, np.array([1]))
+    rows = element_maps.measure_mosaic_maps(labels, (0, 50, 0, 50), placed, np.array([1]))
     assert rows["Si_coverage"].iloc[0] == 0
     assert np.isnan(rows["Si_mean"].iloc[0])
 
@@ -138,7 +143,7 @@ def test_maps_placed_anew_are_read_anew(mapped):
     folder, _, _ = mapped
     opened = open_lazy_maps([folder / "maps"])
     for shift in (0.0, 50.0):
-        write_placed(folder, opened, [Transform.from_shift(shift, 0)], [{}], [folder / "maps"])
+        write_placed_maps(folder, opened, [Transform.from_shift(shift, 0)], [{}], [folder / "maps"])
         (found,) = element_maps.placed_maps(str(folder))
         assert found.transform.matrix[0, 2] == shift
 

@@ -14,13 +14,13 @@ TURNS = [Orientation(u, r, e) for u in (False, True) for r in (False, True) for 
 def test_windows_and_labels_go_to_the_turned_picture_and_back(turn):
     plane = np.random.default_rng(1).random((40, 60)).astype(np.float32)
     turned = turn.apply(plane)
-    assert turned.shape == normalization.turned_shape(turn, plane.shape)
+    assert turned.shape == normalization.oriented_shape(turn, plane.shape)
     window = (3, 17, 20, 55)
-    y0, y1, x0, x1 = normalization.turned_window(turn, window, plane.shape)
+    y0, y1, x0, x1 = normalization.oriented_window(turn, window, plane.shape)
     assert np.array_equal(turned[y0:y1, x0:x1], turn.apply(plane[3:17, 20:55]))
-    assert normalization.window_before(turn, (y0, y1, x0, x1), plane.shape) == window
+    assert normalization.source_window(turn, (y0, y1, x0, x1), plane.shape) == window
     labels = (plane * 100).astype(np.int32)
-    assert np.array_equal(normalization.turned_back(turn, turn.apply(labels)), labels)
+    assert np.array_equal(normalization.revert_labels(turn, turn.apply(labels)), labels)
 
 
 @pytest.mark.parametrize("shape", [(300, 300), (300, 220), (201, 333)])
@@ -32,9 +32,9 @@ def test_greys_and_turn_are_those_of_the_picture_in_one_piece(tmp_path, monkeypa
     pixels = pixels[::-1, ::-1] if flip else pixels
     tifffile.imwrite(tmp_path / "m.tif", pixels, tile=(64, 64))
     mosaic = open_mosaic(tmp_path / "m.tif")
-    low, high = normalization.black_and_white(mosaic)
+    low, high = normalization.gray_limits(mosaic)
     grey, _ = to_grey(pixels)
     assert np.allclose(
-        normalization.normalised(mosaic, (0, shape[0], 0, shape[1]), low, high), grey
+        normalization.normalize_window(mosaic, (0, shape[0], 0, shape[1]), low, high), grey
     )
-    assert normalization.upright(mosaic, low, high) == Orientation.canonical(grey)
+    assert normalization.canonical_orientation(mosaic, low, high) == Orientation.canonical(grey)

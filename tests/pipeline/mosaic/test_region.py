@@ -126,7 +126,7 @@ def test_undo_brings_everything_back_but_numbers_are_never_used_twice(mosaic):
     again = write_region(piece := open_region(mosaic, ASKED), _edited(piece)[0])
     assert not set(first.new_labels.values()) & set(again.new_labels.values())
     undo_write(mosaic)
-    with pytest.raises(MismatchError, match="nothing has been written back"):
+    with pytest.raises(MismatchError, match="there is no write-back to undo"):
         undo_write(mosaic)
 
 
@@ -319,9 +319,9 @@ def test_a_damaged_file_under_a_noted_change_is_named_with_the_note(mosaic, monk
 def test_a_mosaic_that_was_changed_meanwhile_is_not_overwritten(mosaic):
     one, other = open_region(mosaic, ASKED), open_region(mosaic, ASKED)
     write_region(one, _edited(one)[0])
-    with pytest.raises(MismatchError, match="was changed since"):
+    with pytest.raises(MismatchError, match=r"ha(s|ve) (been )?changed since"):
         write_region(other, _edited(other)[0])
-    with pytest.raises(MismatchError, match="was changed since"):
+    with pytest.raises(MismatchError, match=r"ha(s|ve) (been )?changed since"):
         reopen_region(other.address)
     again = open_region(mosaic, ASKED)
     assert np.array_equal(reopen_region(again.address).labels, again.labels)
@@ -353,14 +353,14 @@ def test_a_store_that_cannot_be_written_is_said_and_stays_as_it_is(mosaic, monke
 def test_bad_pieces_are_refused_with_a_reason(mosaic, tmp_path, monkeypatch):
     with pytest.raises(MismatchError, match="beside the mosaic"):
         open_region(mosaic, (5000, 5100, 0, 10))
-    monkeypatch.setattr(region, "MOST_PX", 100)
+    monkeypatch.setattr(region, "MAX_REGION_PX", 100)
     with pytest.raises(MismatchError, match="open at most 100 x 100 px"):
         open_region(mosaic, ASKED)
     monkeypatch.undo()
     piece = open_region(mosaic, ASKED)
-    with pytest.raises(MismatchError, match="write back what was opened"):
+    with pytest.raises(MismatchError, match="write back the opened region"):
         write_region(piece, piece.labels[:-1])
-    with pytest.raises(MismatchError, match="does not name a piece"):
+    with pytest.raises(MismatchError, match="is not the address of a region"):
         reopen_region("somewhere")
     (mosaic / "grains.csv").unlink()
     with pytest.raises(ReadError, match=r"no grains\.csv: only mosaics segmented by"):

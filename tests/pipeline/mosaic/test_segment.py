@@ -192,7 +192,7 @@ def test_a_stopped_run_does_not_go_on_with_anything_else(
         changed = {"model": "own.pt", "maps": "Si Ka.tif", "image written": "m.tif"}[other]
         with (tmp_path / changed).open("ab") as file:
             file.write(b"more")
-    with pytest.raises(MismatchError, match=f"another {other}: give the same"):
+    with pytest.raises(MismatchError, match=f"another {other}: use the same"):
         go_on()
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from grainsmith.pipeline.mosaic.blocks import describe
-from grainsmith.pipeline.mosaic.stitching import join
+from grainsmith.pipeline.mosaic.blocks import describe_grains
+from grainsmith.pipeline.mosaic.stitching import stitch
 
 SIDE = 64
 
@@ -32,7 +32,7 @@ def _blocks(labels, halo, rng):
             present = np.unique(seen[seen > 0])
             own = np.zeros(labels.max() + 1, np.int32)
             own[present] = rng.permutation(len(present)) + 1
-            blocks[i, j] = describe(own[seen], window, core, labels.shape)
+            blocks[i, j] = describe_grains(own[seen], window, core, labels.shape)
     return blocks
 
 
@@ -48,19 +48,19 @@ def _put_together(blocks, joined):
 def test_grains_over_seams_and_corners_are_one_and_numbered_in_reading_order(halo):
     labels = _drawn()
     blocks = _blocks(labels, halo, np.random.default_rng(1))
-    assert np.array_equal(_put_together(blocks, join(blocks)), labels)
+    assert np.array_equal(_put_together(blocks, stitch(blocks)), labels)
 
 
 def test_neither_the_order_of_the_blocks_nor_their_own_numbers_matter():
     labels = _drawn()
     one = _blocks(labels, 16, np.random.default_rng(2))
     other = dict(reversed(_blocks(labels, 16, np.random.default_rng(3)).items()))
-    assert np.array_equal(_put_together(one, join(one)), _put_together(other, join(other)))
+    assert np.array_equal(_put_together(one, stitch(one)), _put_together(other, stitch(other)))
 
 
 def test_the_box_of_a_joined_grain_is_that_of_all_its_parts():
     labels = _drawn()
-    joined = join(_blocks(labels, 4, np.random.default_rng(4)))
+    joined = stitch(_blocks(labels, 4, np.random.default_rng(4)))
     long = int(labels[162, 100])
     assert joined.boxes[long - 1].tolist() == [160, 5, 165, 187]
     assert len(joined.owner) == labels.max()
@@ -70,11 +70,11 @@ def test_grains_that_only_touch_at_a_seam_stay_two():
     labels = np.zeros((192, 192), np.int32)
     labels[20:40, 40:64], labels[20:40, 64:90] = 1, 2
     blocks = _blocks(labels, 16, np.random.default_rng(5))
-    assert np.array_equal(_put_together(blocks, join(blocks)), labels)
+    assert np.array_equal(_put_together(blocks, stitch(blocks)), labels)
 
 
 def test_a_mosaic_without_grains_has_none():
     blocks = _blocks(np.zeros((192, 192), np.int32), 16, np.random.default_rng(6))
-    joined = join(blocks)
+    joined = stitch(blocks)
     assert len(joined.owner) == 0
     assert not _put_together(blocks, joined).any()

@@ -103,7 +103,7 @@ def test_what_is_too_large_or_missing_is_said(viewer, qtbot, mosaic, monkeypatch
     assert "No mosaic with grains is open" in panel.status
     assert not panel.edit_button.isEnabled()
     viewer.open(str(mosaic[0]), plugin="grainsmith")
-    monkeypatch.setattr("grainsmith.ui.panels.mosaic_region.MOST_PX", 100)
+    monkeypatch.setattr("grainsmith.ui.panels.mosaic_region.MAX_REGION_PX", 100)
     _look_at(viewer, (500, 500), 400)
     panel.refresh()
     assert "zoom in to at most 100" in panel.status

@@ -1,4 +1,4 @@
-"""Which images and maps are a field: by folders, by names, or by a sheet."""
+"""Find the images and maps of fields by folders, file names or a sheet."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 SHEET_COLUMNS = ("sample", "field", "image", "maps", "pixel_size_um")
 
 _BACKSCATTERED = re.compile(r"(?<![a-z])(bsed?|bsd|cbs|abs|qbsd|compo|be[ci])(?![a-z])", re.I)
-_NOT_PICTURES = ("_masks", "_labels", "_grains")
+_LABEL_ENDINGS = ("_masks", "_labels", "_grains")
 _FORBIDDEN = set('/\\:*?"<>|')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldFiles:
-    """The files of one field.
+    """Files of one field.
 
     Attributes
     ----------
     sample, field : str
-        Its names; the results go to OUT/<sample>/<field>.
+        Names; the results go to OUT/<sample>/<field>.
     image : str
         The image.
     maps : tuple of str
         Files of its element maps, or folders of them; may be empty.
     pixel_size_um : float
-        Side of a pixel as a sheet says; 0 = as the file says.
+        Pixel size of the sheet; 0 = as the file says.
     problem : GrainsmithError, optional
         Why it cannot be processed.
     """
@@ -58,7 +58,7 @@ class FieldFiles:
         return f"{self.sample}/{self.field}"
 
     def inputs(self) -> list[Path]:
-        """Return all files that it is made from."""
+        """Return all input files."""
         files = [Path(self.image)]
         for one in map(Path, self.maps):
             inside = sorted(one.iterdir()) if one.is_dir() else [one]
@@ -105,7 +105,7 @@ def find_fields(paths: Sequence[str | Path]) -> tuple[FieldFiles, ...]:
         ]
     if not found:
         raise ReadError(
-            f"{', '.join(map(str, paths))}: no image in there; looked for files that end in "
+            f"{', '.join(map(str, paths))}: no image found; looked for files ending in "
             f"{', '.join(IMAGE_SUFFIXES)}"
         )
     return checked(found)
@@ -154,18 +154,18 @@ def read_sheet(path: str | Path) -> tuple[FieldFiles, ...]:
 
 
 def checked(fields: Iterable[FieldFiles]) -> tuple[FieldFiles, ...]:
-    """Refuse two fields of one name, names that cannot be a folder's, and say which are mosaics."""
+    """Return the fields with mosaics marked; raise MismatchError for unusable names."""
     fields = tuple(_no_mosaic(one) for one in fields)
     for name in (part for one in fields for part in (one.sample, one.field)):
         if not name.strip(" .") or _FORBIDDEN & set(name) or name.startswith("."):
             raise MismatchError(
-                f"{name!r} cannot be the name of a sample or field: it becomes a folder; leave out "
+                f"{name!r} cannot name a sample or field, as it becomes a folder: leave out "
                 f"{' '.join(sorted(_FORBIDDEN))} and a dot at its start"
             )
-    # Some disks do not tell capitals from small letters.
-    twice = [k for k, n in Counter(one.name.casefold() for one in fields).items() if n > 1]
-    if twice:
-        both = [one for one in fields if one.name.casefold() == twice[0]]
+    # Some file systems ignore case.
+    duplicates = [k for k, n in Counter(one.name.casefold() for one in fields).items() if n > 1]
+    if duplicates:
+        both = [one for one in fields if one.name.casefold() == duplicates[0]]
         raise MismatchError(
             f"two fields have the name {both[0].name}: {both[0].image} and {both[1].image}; rename "
             "one, or name them in a sheet"
@@ -188,14 +188,14 @@ def _no_mosaic(field: FieldFiles) -> FieldFiles:
 def _in_folder(folder: Path, sample: str) -> list[FieldFiles]:
     files = [file for file in _visible(folder) if file.is_file()]
     folders = [one for one in _visible(folder) if one.is_dir()]
-    pictures, maps = _sorted_out(files)
-    if len(pictures) == 1 and not any(_holds_pictures(one) for one in folders):
-        return [_field(sample, pictures[0], [*maps, *folders])]
+    images, maps = _classify_files(files)
+    if len(images) == 1 and not any(_contains_images(one) for one in folders):
+        return [_field(sample, images[0], [*maps, *folders])]
     found, used = [], set[Path]()
-    for picture in pictures:
-        mine = _named_after(picture, [*maps, *folders])
+    for image in images:
+        mine = _named_after(image, [*maps, *folders])
         used |= set(mine)
-        found.append(_field(sample, picture, mine))
+        found.append(_field(sample, image, mine))
     for one in folders:
         if one not in used:
             found += _subfolder(one, sample)
@@ -203,64 +203,62 @@ def _in_folder(folder: Path, sample: str) -> list[FieldFiles]:
 
 
 def _subfolder(folder: Path, sample: str) -> list[FieldFiles]:
-    """Return a folder below a sample as one field, or as a sample of its own."""
+    """Return the fields of a folder below a sample: one field, or another sample."""
     files = [file for file in _visible(folder) if file.is_file()]
     inside = [one for one in _visible(folder) if one.is_dir()]
-    pictures, maps = _sorted_out(files)
-    own_maps = [one for one in maps if not any(_named_after(p, [one]) for p in pictures)]
-    if len(pictures) > 1 and own_maps:
-        backscattered = [one for one in pictures if _BACKSCATTERED.search(one.stem)]
+    images, maps = _classify_files(files)
+    own_maps = [one for one in maps if not any(_named_after(p, [one]) for p in images)]
+    if len(images) > 1 and own_maps:
+        backscattered = [one for one in images if _BACKSCATTERED.search(one.stem)]
         if len(backscattered) != 1:
-            names = ", ".join(one.name for one in pictures)
+            names = ", ".join(one.name for one in images)
             problem = MismatchError(f"{names} may all be the image: name it in a sheet")
             return [FieldFiles(sample=sample, field=folder.name, problem=problem)]
-        pictures = backscattered
-    if len(pictures) == 1 and not any(_holds_pictures(one) for one in inside):
-        return [replace(_field(sample, pictures[0], [*maps, *inside]), field=folder.name)]
-    if maps and not pictures:
+        images = backscattered
+    if len(images) == 1 and not any(_contains_images(one) for one in inside):
+        return [replace(_field(sample, images[0], [*maps, *inside]), field=folder.name)]
+    if maps and not images:
         problem = MismatchError(f"{folder} holds maps but no image")
         return [FieldFiles(sample=sample, field=folder.name, problem=problem)]
     return _in_folder(folder, folder.name)
 
 
-def _sorted_out(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+def _classify_files(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Return the images and the maps among files, by their names."""
-    pictures, maps = [], []
+    images, maps = [], []
     for file in files:
         kind = file.suffix.lower()
         if kind == ".h5oina":
-            pictures.append(file)
-        elif kind not in MAP_SUFFIXES or file.stem.endswith(_NOT_PICTURES):
+            images.append(file)
+        elif kind not in MAP_SUFFIXES or file.stem.endswith(_LABEL_ENDINGS):
             continue
         elif parse_map_name(file).what == "element":
             maps.append(file)
         elif kind in IMAGE_SUFFIXES and parse_map_name(file).what != "left out":
-            pictures.append(file)
+            images.append(file)
     elements = Counter(parse_map_name(file).element for file in maps)
-    if not pictures and elements and max(elements.values()) > 1:
+    if not images and elements and max(elements.values()) > 1:
         # S1.tif, S2.tif, ...: numbered samples, not maps of sulphur.
         return [one for one in maps if one.suffix.lower() in IMAGE_SUFFIXES], []
-    return pictures, maps
+    return images, maps
 
 
-def _holds_pictures(folder: Path) -> bool:
-    """Return whether there are images in a folder, or in one of its own folders."""
+def _contains_images(folder: Path) -> bool:
+    """Return whether a folder or one of its subfolders contains images."""
     inside = _visible(folder)
-    if _sorted_out([one for one in inside if one.is_file()])[0]:
+    if _classify_files([one for one in inside if one.is_file()])[0]:
         return True
-    return any(_holds_pictures(one) for one in inside if one.is_dir())
+    return any(_contains_images(one) for one in inside if one.is_dir())
 
 
-def _named_after(picture: Path, others: Iterable[Path]) -> list[Path]:
+def _named_after(image: Path, others: Iterable[Path]) -> list[Path]:
     """Return the files and folders whose names begin with the image's."""
-    start = re.compile(rf"{re.escape(picture.stem)}(?:[ _.-].*)?", re.I | re.S)
+    start = re.compile(rf"{re.escape(image.stem)}(?:[ _.-].*)?", re.I | re.S)
     return [one for one in others if start.fullmatch(one.stem if one.is_file() else one.name)]
 
 
-def _field(sample: str, picture: Path, maps: Iterable[Path]) -> FieldFiles:
-    return FieldFiles(
-        sample=sample, field=picture.stem, image=str(picture), maps=tuple(map(str, maps))
-    )
+def _field(sample: str, image: Path, maps: Iterable[Path]) -> FieldFiles:
+    return FieldFiles(sample=sample, field=image.stem, image=str(image), maps=tuple(map(str, maps)))
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -268,7 +266,7 @@ def _visible(folder: Path) -> list[Path]:
         inside = sorted(folder.iterdir())
     except OSError as error:
         raise ReadError(f"{folder} cannot be read: {error}") from error
-    # Results of an earlier batch are no fields, nor are those of mosaics.
+    # Results of batches and mosaics are not fields.
     return [
         one
         for one in inside

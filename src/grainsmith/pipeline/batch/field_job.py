@@ -1,4 +1,4 @@
-"""One field of a batch: all steps of a recipe in a row, written into a folder of its own."""
+"""Process one field of a batch: all steps of a recipe, written into one folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ from grainsmith.io.maps.reader import guess_maps, open_maps
 from grainsmith.io.tables.grain_table import write_table
 from grainsmith.pipeline.batch.malloc import disable_malloc_trim
 from grainsmith.pipeline.batch.manifest import IN_WORK, Entry, write_entry
-from grainsmith.pipeline.batch.outputs import DoneField, facts_of, write_figures, write_statistics
+from grainsmith.pipeline.batch.outputs import (
+    ProcessedField,
+    facts_of,
+    write_figures,
+    write_statistics,
+)
 from grainsmith.pipeline.field.classify import open_rules, rule_classifier
 from grainsmith.pipeline.field.measure import measure_field
 from grainsmith.pipeline.field.registration import alignment_records, write_alignment
@@ -37,20 +42,20 @@ if TYPE_CHECKING:
 
 LABELS, TABLE, TRANSFORMS = "field_masks.tif", "grains.csv", "transforms.json"
 
-_SHARES = {"segment": (0, 60), "align": (60, 75), "measure": (75, 85)}
-"""Of the bar of a field, in per cent."""
+_PROGRESS = {"segment": (0, 60), "align": (60, 75), "measure": (75, 85)}
+"""Part of a field's progress bar per step, in per cent, by the usual share of the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A field to be worked on.
+    """Field to process.
 
     Attributes
     ----------
     files : FieldFiles
     recipe : Recipe
     out : str
-        Folder of the batch; workers must see it too.
+        Folder of the batch, accessible to all workers.
     """
 
     files: FieldFiles
@@ -60,7 +65,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class FieldResult:
-    """A finished field, in the work folder still.
+    """Finished field, still in the work folder.
 
     Attributes
     ----------
@@ -72,8 +77,8 @@ class FieldResult:
     entry: Entry
 
 
-def key_of(files: FieldFiles, recipe: Recipe) -> str:
-    """Return the SHA-256 of all that decides the result: inputs, recipe, version.
+def field_key(files: FieldFiles, recipe: Recipe) -> str:
+    """Return the SHA-256 of inputs, recipe and version, which determine the result.
 
     Raises
     ------
@@ -93,19 +98,19 @@ def key_of(files: FieldFiles, recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def do_field(job: Job, on_progress: OnProgress) -> FieldResult:
-    """Do all steps on one field.
+def process_field(job: Job, on_progress: OnProgress) -> FieldResult:
+    """Run all steps on one field.
 
     Parameters
     ----------
     job : Job
     on_progress : callable
-        Told (per cent done, 100); raising in it stops the work.
+        Receives (per cent done, 100); an exception in it stops the work.
 
     Returns
     -------
-    Made
-        Where it lies; nothing is in its final place yet.
+    FieldResult
+        In the work folder; nothing is in its final place yet.
 
     Raises
     ------
@@ -117,13 +122,15 @@ def do_field(job: Job, on_progress: OnProgress) -> FieldResult:
     if job.files.problem:
         raise job.files.problem
     if not out.is_dir():
-        raise WriteError(f"{out} is not seen from this machine: workers need the same folders")
-    # Of this attempt alone: a worker that was given up for dead may still be writing another.
+        raise WriteError(
+            f"{out} does not exist on this machine: workers need access to the same folders"
+        )
+    # One folder per attempt: a worker given up for dead may still be writing.
     folder = out / IN_WORK / uuid.uuid4().hex
     try:
         folder.mkdir(parents=True)
     except OSError as error:
-        raise WriteError(f"{folder} cannot be made: {error.strerror or error}") from error
+        raise WriteError(f"{folder} cannot be created: {error.strerror or error}") from error
     try:
         return _Field(job, folder, on_progress).make()
     except BaseException:
@@ -132,7 +139,7 @@ def do_field(job: Job, on_progress: OnProgress) -> FieldResult:
 
 
 class _Field:
-    """The steps of one field."""
+    """Steps of one field."""
 
     def __init__(self, job: Job, folder: Path, on_progress: OnProgress) -> None:
         self._files, self._recipe, self._folder = job.files, job.recipe, folder
@@ -142,7 +149,7 @@ class _Field:
     def make(self) -> FieldResult:
         recipe, folder = self._recipe, self._folder
         self._on_progress(0, 100)
-        key = key_of(self._files, recipe)
+        key = field_key(self._files, recipe)
         image, maps = self._open()
         found = segment_field(image, recipe.segment, on_progress=self._step("segment"))
         found = self._cleaned(found)
@@ -159,7 +166,7 @@ class _Field:
         table = self._named(table, maps)
         write_table(folder / TABLE, table)
         recipe.write(folder / "recipe.yaml")
-        field = DoneField(
+        field = ProcessedField(
             files=self._files,
             found=found,
             table=table,
@@ -181,7 +188,7 @@ class _Field:
         return FieldResult(str(folder), write_entry(folder, entry))
 
     def _step(self, name: str) -> OnProgress:
-        first, last = _SHARES[name]
+        first, last = _PROGRESS[name]
 
         def on_progress(done: int, total: int) -> None:
             self._on_progress(first + (last - first) * done // max(total, 1), 100)
@@ -206,7 +213,7 @@ class _Field:
                 f"none of its maps could be read: {'; '.join(self._notes) or self._files.maps[0]}"
             )
         if not maps:
-            self._note("there are no element maps: no elements, no minerals")
+            self._note("no element maps: elements and minerals are unknown")
         return with_pixel_size(image, size), maps
 
     def _cleaned(self, found: SegmentedField) -> SegmentedField:
@@ -229,7 +236,7 @@ class _Field:
         write_alignment(self._folder / TRANSFORMS, found, records, reference=self._files.image)
         unsure = [row.name for row in found.rows if row.transform.verdict != "aligned"]
         if unsure:
-            self._note(f"maps not surely aligned: {', '.join(unsure)}")
+            self._note(f"maps without a sure alignment: {', '.join(unsure)}")
         return {row.name: row.transform for row in found.rows}
 
     def _named(self, table: pd.DataFrame, maps: tuple[ElementMap, ...]) -> pd.DataFrame:
@@ -247,10 +254,10 @@ class _Field:
 
 
 def _opened(path: str, data_bar: str | int) -> tuple[SemImage, tuple[ElementMap, ...]]:
-    """Read an image; a file of Oxford holds the maps too."""
+    """Read an image; an .h5oina file also holds the maps."""
     if Path(path).suffix.lower() != ".h5oina":
         return read_image(path, crop_databar=data_bar), ()
     inside = open_maps(path)
     if not inside.images:
-        raise ReadError(f"{path} holds no electron image to find grains in")
+        raise ReadError(f"{path} holds no electron image")
     return inside.images[0], inside.maps

@@ -1,4 +1,4 @@
-"""Memory that a field has used is kept for the next one."""
+"""Keep freed memory in the process for the next field."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import sys
 from functools import cache
 
-_KEPT = {
+_OPTIONS = {
     -8: 1,  # M_ARENA_MAX: one heap for all threads
     -3: 32 * 2**20,  # M_MMAP_THRESHOLD, its largest value: planes of a field come from the heap
     -1: 2**30,  # M_TRIM_THRESHOLD
@@ -16,16 +16,16 @@ _KEPT = {
 
 @cache
 def disable_malloc_trim() -> None:
-    """Let this process keep freed memory rather than ask the system for it again and again.
+    """Make malloc keep freed memory instead of returning it to the system.
 
-    The system hands out pages of zeros one by one: over the fields of a batch that was a quarter of
-    the time. Only the C library of most Linux systems can be told; elsewhere nothing is done.
+    Fresh zeroed pages took a quarter of the time of a batch. Only glibc has these options; nothing
+    is done elsewhere.
     """
     if sys.platform != "linux":
         return
     try:
-        tell = ctypes.CDLL("libc.so.6").mallopt
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return
-    for option, value in _KEPT.items():
-        tell(option, value)
+    for option, value in _OPTIONS.items():
+        mallopt(option, value)

@@ -1,4 +1,4 @@
-"""What of a batch is done: a file that only grows, and folders that are there whole or not."""
+"""Append-only manifest of the finished fields of a batch."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ NAME = "manifest.jsonl"
 FORMAT = "grainsmith-batch-1"
 
 IN_WORK = ".in-work"
-"""Folder in OUT of what is not done yet; nothing in there counts."""
+"""Folder in OUT for unfinished fields."""
 
-KEPT = "set-aside"
-"""Folder in OUT for results that were changed by hand before they were made anew."""
+SET_ASIDE = "set-aside"
+"""Folder in OUT for results edited by hand before they were computed again."""
 
 FACTS = "field.json"
 
@@ -39,11 +39,11 @@ class Entry:
     ----------
     sample, field : str
     key : str
-        SHA-256 of its inputs, the recipe and the version: the same key, the same result.
+        SHA-256 of inputs, recipe and version; equal keys mean equal results.
     facts : dict
-        What is to be said of it: n_grains, height_px, width_px, notes, ...
+        Summary: n_grains, height_px, width_px, notes, ...
     files : dict of str to list of int
-        Name -> size and time of last change (ns) of each file of the field.
+        Name -> size and modification time (ns) of each file of the field.
     """
 
     sample: str
@@ -64,14 +64,14 @@ def holds_results(out: str | Path) -> bool:
 
 
 def output_folder(out: Path) -> AbstractContextManager[None]:
-    """Make the folder of a batch and give it to one batch at a time.
+    """Create and lock the folder of a batch.
 
     Raises
     ------
     MismatchError
         It is a file.
     WriteError
-        Another batch is writing into it, or it cannot be made.
+        Another batch is writing into it, or it cannot be created.
     """
     if out.is_file():
         raise MismatchError(f"{out} is a file", hint=Hint.CHOOSE_OUTPUT_FOLDER)
@@ -85,14 +85,14 @@ class Manifest:
     Parameters
     ----------
     out : Path
-        To be held by `output_folder` as long as this is in use.
+        Locked by `output_folder` during use.
     resume : bool
-        Whether results of an earlier batch may be there.
+        Whether results of an earlier batch are accepted.
 
     Raises
     ------
     MismatchError
-        There are results, and they were not to be gone on with.
+        There are results, and `resume` is not set.
     """
 
     def __init__(self, out: Path, *, resume: bool) -> None:
@@ -102,14 +102,14 @@ class Manifest:
                 f"{out} holds the results of an earlier batch", hint=Hint.RESUME_OR_CHOOSE_OUTPUT
             )
         shutil.rmtree(out / IN_WORK, ignore_errors=True)
-        self._entries = {one.name: one for one in self._read()}
+        self._entries = {entry.name: entry for entry in self._read()}
 
     def knows(self, name: str) -> bool:
-        """Return whether a field of this name may be done: asking for its key takes time."""
+        """Return whether a field may be finished; cheaper than computing its key."""
         return name in self._entries or (self.out / name / FACTS).exists()
 
     def find(self, name: str, key: str) -> Entry | None:
-        """Return the entry of a field with this key whose files are all there."""
+        """Return the entry of a field with this key if all its files exist."""
         entry = self._entries.get(name) or self._adopted(name)
         if entry is None or entry.key != key:
             return None
@@ -117,14 +117,14 @@ class Manifest:
         return entry if all((folder / file).exists() for file in entry.files) else None
 
     def take(self, work: Path, entry: Entry) -> Entry:
-        """Move a finished field from the work folder to its place and note it.
+        """Move a finished field from the work folder to its place and record it.
 
-        Files that were changed by hand since an earlier batch are set aside, never lost.
+        Files edited by hand since an earlier batch are moved aside, never lost.
 
         Raises
         ------
         WriteError
-            The disk is full, or the like; the field then is not noted and will be made again.
+            The field could not be written; it is not recorded and will be computed again.
         """
         target = self.out / entry.name
         try:
@@ -142,7 +142,7 @@ class Manifest:
         return entry
 
     def _adopted(self, name: str) -> Entry | None:
-        # A field that was put in its place, but whose line got lost, says itself what it is.
+        # A crash between moving and recording leaves a field that describes itself.
         with suppress(ReadError, KeyError, TypeError):
             entry = _entry_in(self.out / name)
             if entry.name == name:
@@ -156,32 +156,32 @@ class Manifest:
             shutil.rmtree(target)
             return
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-        aside = self.out / KEPT / f"{name}-{stamp}"
+        aside = self.out / SET_ASIDE / f"{name}-{stamp}"
         aside.parent.mkdir(parents=True, exist_ok=True)
         target.rename(aside)
 
     def _read(self) -> list[Entry]:
         if not self._path.exists():
             return []
-        found = []
+        entries = []
         try:
             lines = self._path.read_text("utf-8", errors="replace").splitlines()
         except OSError as error:
             raise ReadError(f"{self._path} cannot be read: {error}") from error
         for line in lines:
-            # The last line of a killed process may be cut off: that field was not done.
+            # A killed process may leave a truncated last line: that field is not finished.
             with suppress(ValueError, TypeError, KeyError):
-                found.append(_entry(json.loads(line)))
-        if lines and not found and not any(FORMAT in line for line in lines):
-            raise ReadError(f"{self._path} is no manifest of Grainsmith: choose another folder")
-        return found
+                entries.append(_entry(json.loads(line)))
+        if lines and not entries and not any(FORMAT in line for line in lines):
+            raise ReadError(f"{self._path} is not a manifest of Grainsmith: choose another folder")
+        return entries
 
     def _append(self, entry: Entry) -> None:
         line = json.dumps({"format": FORMAT, **asdict(entry)}, ensure_ascii=False) + "\n"
         with self._path.open("ab") as file:
             start = file.tell()
             try:
-                # Ends what a killed process began.
+                # Ends a line truncated by a killed process.
                 file.write(b"\n" + line.encode() if start else line.encode())
                 file.flush()
                 os.fsync(file.fileno())
@@ -192,15 +192,15 @@ class Manifest:
 
 
 def write_entry(folder: Path, entry: Entry) -> Entry:
-    """Write what a field is into its folder, and return the entry with all its files."""
+    """Write the description of a field into its folder; return the entry with its files."""
     write_json(folder / FACTS, {"format": FORMAT, **asdict(entry)})
     return replace(entry, files=files_of(folder))
 
 
 def files_of(folder: Path) -> dict[str, list[int]]:
-    """Return size and time of last change of each file in a folder."""
-    stats = {one.name: one.stat() for one in sorted(folder.iterdir())}
-    return {name: [one.st_size, one.st_mtime_ns] for name, one in stats.items()}
+    """Return size and modification time (ns) of each file in a folder."""
+    stats = {path.name: path.stat() for path in sorted(folder.iterdir())}
+    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
 
 
 def _entry_in(folder: Path) -> Entry:

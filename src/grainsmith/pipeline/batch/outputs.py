@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoneField:
-    """A field after all steps.
+class ProcessedField:
+    """Field after all steps.
 
     Attributes
     ----------
     files : FieldFiles
     found : SegmentedField
     table : DataFrame
-        Of all grains, with their minerals where they have some.
+        All grains, with minerals if they were classified.
     maps : tuple of ElementMap
     transforms : dict of str to Transform
         By the maps' names.
     notes : list of str
-        What the user should know.
+        Messages for the user.
     """
 
     files: FieldFiles
@@ -46,8 +46,8 @@ class DoneField:
     notes: list[str]
 
 
-def write_statistics(field: DoneField, recipe: Recipe, folder: Path) -> dict[str, Any]:
-    """Write statistics.json and, where the recipe wants it, the report; return the statistics."""
+def write_statistics(field: ProcessedField, recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Write statistics.json and, if the recipe asks for it, the report; return the statistics."""
     from grainsmith.report import read_result, write_report
     from grainsmith.statistics import summarize
 
@@ -58,7 +58,7 @@ def write_statistics(field: DoneField, recipe: Recipe, folder: Path) -> dict[str
             labels=field.found.labels,
             table=field.table,
             image=image.image,
-            facts=_said(field, recipe),
+            facts=_report_facts(field, recipe),
             settings=recipe.statistics,
         )
         statistics: dict[str, Any] = read_result(report.result)["statistics"]
@@ -69,8 +69,8 @@ def write_statistics(field: DoneField, recipe: Recipe, folder: Path) -> dict[str
     return statistics
 
 
-def write_figures(field: DoneField, folder: Path) -> None:
-    """Write the outlines over the image and, of a field with maps, its grains by mineral."""
+def write_figures(field: ProcessedField, folder: Path) -> None:
+    """Write outlines over the image and, with maps, a contact sheet of the grains by mineral."""
     from grainsmith.gallery import contact_sheet, prepare_field
     from grainsmith.io.images.png import write_png
     from grainsmith.report.figures import outline_png
@@ -96,8 +96,8 @@ def write_figures(field: DoneField, folder: Path) -> None:
         field.notes.append(str(error))
 
 
-def facts_of(field: DoneField, statistics: dict[str, Any]) -> dict[str, Any]:
-    """Return what lists and pooled statistics want to know of a field."""
+def facts_of(field: ProcessedField, statistics: dict[str, Any]) -> dict[str, Any]:
+    """Return the summary of a field for lists and pooled statistics."""
     found, unit = field.found, statistics["unit"]
     return {
         "image": field.files.image,
@@ -113,7 +113,7 @@ def facts_of(field: DoneField, statistics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _said(field: DoneField, recipe: Recipe) -> dict[str, Any]:
+def _report_facts(field: ProcessedField, recipe: Recipe) -> dict[str, Any]:
     image, prediction = field.found.image, field.found.prediction
     return {
         "title": field.files.name,

@@ -1,4 +1,4 @@
-"""A recipe over many fields: what is done, what failed and why, and the samples at the end."""
+"""Run a recipe over many fields and summarize the samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from grainsmith.data import no_progress
 from grainsmith.errors import GrainsmithError, Hint, MismatchError, ReadError, WriteError
 from grainsmith.io.files.atomic_write import atomic_write
-from grainsmith.pipeline.batch.field_job import Job, do_field, key_of
+from grainsmith.pipeline.batch.field_job import Job, field_key, process_field
 from grainsmith.pipeline.batch.manifest import IN_WORK, Manifest, output_folder
 from grainsmith.pipeline.batch.sample_summary import Sample, pool_samples
 from grainsmith.pipeline.executors.base import for_each
@@ -36,7 +36,7 @@ ERRORS, FIELDS = "errors.csv", "fields.csv"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldState:
-    """How far a field is.
+    """Progress of a field.
 
     Attributes
     ----------
@@ -45,11 +45,11 @@ class FieldState:
     state : str
         "waiting", "in work", "done", "done before" or "failed".
     percent : int
-        Of the field's own steps.
+        Progress of the steps of this field.
     n_grains : int
-        Of a finished field.
+        Number of grains of a finished field.
     reason : str
-        Why it failed; of a finished one, what the user should know.
+        Reason of a failure; notes of a finished field.
     """
 
     name: str
@@ -63,12 +63,12 @@ OnState = Callable[[FieldState], None]
 
 
 class ProgressEstimator:
-    """How long the rest of a batch will take, judged by what it has done so far.
+    """Estimates the remaining time of a batch from its progress.
 
     Parameters
     ----------
     n_fields : int
-        In all.
+        Number of all fields.
     clock : callable
         Returns seconds.
     """
@@ -78,14 +78,14 @@ class ProgressEstimator:
         self._left, self._clock, self._start_s = n_fields, clock, clock()
 
     def note(self, state: FieldState) -> None:
-        """Take in how far a field is."""
+        """Take the new state of a field into account."""
         if state.state == "done before":
             self._left -= 1
         elif state.state != "waiting":
             self._shares[state.name] = state.percent / 100 if state.state == "in work" else 1.0
 
     def seconds_left(self) -> float:
-        """Return the seconds that the rest will take; NaN before anything can be said."""
+        """Return the remaining time in seconds; NaN before the first progress."""
         done = sum(self._shares.values())
         if done <= 0:
             return math.nan
@@ -94,17 +94,17 @@ class ProgressEstimator:
 
 @dataclass(slots=True, kw_only=True)
 class BatchResult:
-    """What came of a batch.
+    """Result of a batch.
 
     Attributes
     ----------
     out : Path
     states : dict of str to FieldState
-        By the fields' names, in their order.
+        By field name, in order.
     summaries : dict of str to str
-        Sample -> one line.
+        Sample -> one line of text.
     problems : dict of str to str
-        Sample -> why its fields could not be pooled.
+        Sample -> reason why its fields could not be pooled.
     stopped : GrainsmithError, optional
         Why the batch ended before all fields were tried.
     """
@@ -121,7 +121,7 @@ class BatchResult:
 
     @property
     def whole(self) -> bool:
-        """Whether every field is done and every sample pooled."""
+        """Whether every field is done and every sample is pooled."""
         done = self.count("done", "done before") == len(self.states)
         return done and not self.problems and not self.stopped
 
@@ -137,38 +137,38 @@ def run_batch(
     on_state: OnState | None = None,
     on_message: Callable[[str], None] | None = None,
 ) -> BatchResult:
-    """Do all steps of a recipe on every field, and pool the fields of each sample.
+    """Run all steps of a recipe on every field, and pool the fields of each sample.
 
     Parameters
     ----------
     fields : sequence of FieldFiles
-        Of `finding.find_fields` or `finding.read_sheet`.
+        From `discovery.find_fields` or `discovery.read_sheet`.
     recipe : Recipe
     out : str or Path
-        Folder of the results. Fields stand in there whole or not at all.
+        Folder of the results. Fields appear in it complete or not at all.
     scheduler : str
-        none, local, local:N or tcp://HOST:PORT; see `engine.for_each`.
+        none, local, local:N or tcp://HOST:PORT; see `executors.base.for_each`.
     resume : bool
-        Go on with an earlier batch: fields whose inputs and recipe are the same are not made again.
+        Continue an earlier batch: fields with the same inputs and recipe are not computed again.
     on_progress : callable
-        Told (fields done, fields in all), several times a second; raising in it stops the batch.
-        What is done by then stays, and `resume` goes on from there.
+        Receives (finished fields, all fields) several times a second; an exception in it stops the
+        batch. Finished fields stay, and `resume` continues from them.
     on_state : callable, optional
-        Given the new FieldState of a field.
+        Receives the new FieldState of a field.
     on_message : callable, optional
         Receives messages for the user.
 
     Returns
     -------
     BatchResult
-        One bad field stops nobody: it is in there with its reason, and in errors.csv.
+        A failed field stops no other one: its reason is in the result and in errors.csv.
 
     Raises
     ------
     MismatchError, ReadError, ModelError, WriteError
-        The call is at fault; nothing was done.
+        The arguments are wrong; nothing was done.
     GrainsmithError
-        The scheduler does not answer, or a worker has another version.
+        The scheduler does not answer, or a worker has another version of Grainsmith.
     """
     Scheduler.parse(scheduler).check()
     check_recipe(recipe)
@@ -189,7 +189,7 @@ def run_batch(
 
 
 class _Batch:
-    """A batch in work."""
+    """Running batch."""
 
     def __init__(
         self,
@@ -206,14 +206,14 @@ class _Batch:
         )
 
     def left_to_do(self, on_progress: OnProgress) -> list[FieldFiles]:
-        """Return the fields that no earlier batch has done."""
+        """Return the fields that no earlier batch has finished."""
         left = []
         for name, files in self._fields.items():
             on_progress(len(self._entries), len(self._fields))
             entry = None
             if self._manifest.knows(name):
-                with suppress(ReadError):  # told when it is tried
-                    entry = self._manifest.find(name, key_of(files, self._recipe))
+                with suppress(ReadError):  # reported when the field is processed
+                    entry = self._manifest.find(name, field_key(files, self._recipe))
             if entry is None:
                 left.append(files)
             else:
@@ -227,7 +227,7 @@ class _Batch:
         on_progress: OnProgress,
         on_message: Callable[[str], None],
     ) -> None:
-        """Do the fields that are left; those that fail are noted with their reason."""
+        """Process the remaining fields; record failures with their reason."""
         before, total = len(self._entries), len(self._fields)
         jobs = [Job(files=one, recipe=self._recipe, out=str(self._manifest.out)) for one in left]
         if not jobs:
@@ -239,7 +239,7 @@ class _Batch:
 
         started = False
         run = for_each(
-            do_field,
+            process_field,
             jobs,
             scheduler=scheduler,
             on_progress=lambda done, _: on_progress(before + done, total),
@@ -263,10 +263,10 @@ class _Batch:
             made = finished.result()
             self._done(self._manifest.take(Path(made.folder), made.entry), "done")
         except WriteError as error:
-            # The same will befall all others: the folder is full or gone.
+            # All other fields would fail as well: the disk is full or the folder gone.
             self._say(FieldState(name=name, state="failed", reason=str(error)))
             raise
-        except Exception as error:  # noqa: BLE001  (one bad field stops nobody)
+        except Exception as error:  # noqa: BLE001  (a failed field stops no other one)
             reason = str(error) if isinstance(error, GrainsmithError) else f"{error!r}"
             self._say(FieldState(name=name, state="failed", reason=" ".join(reason.split())))
 
@@ -315,7 +315,7 @@ class _Batch:
         )
 
     def write_lists(self) -> None:
-        """Write fields.csv and, where something failed, errors.csv."""
+        """Write fields.csv and, after failures, errors.csv."""
         states = self.result.states
         rows = [
             (files.sample, files.field, states[name].state, states[name].n_grains,
@@ -325,7 +325,7 @@ class _Batch:
         failed = [(row[0], row[1], row[4]) for row in rows if row[2] == "failed"]
         failed += [(name, "", reason) for name, reason in self.result.problems.items()]
         out = self._manifest.out
-        with suppress(WriteError):  # The disk is full: said already.
+        with suppress(WriteError):  # The disk is full, which has been reported.
             _write_rows(
                 out / FIELDS, ("sample", "field", "state", "n_grains", "notes", "image"), rows
             )
@@ -336,14 +336,14 @@ class _Batch:
 
 
 def _check_apart(fields: Sequence[FieldFiles], out: Path) -> None:
-    """Refuse to write results among the inputs of the fields."""
+    """Raise MismatchError if results would be written among the inputs."""
     if not fields:
-        raise MismatchError("there is no field to work on")
-    for one in fields:
-        image = Path(one.image)
-        if one.image and (out / one.name) in (image.parent, *image.parent.parents):
+        raise MismatchError("there is no field to process")
+    for files in fields:
+        image = Path(files.image)
+        if files.image and (out / files.name) in (image.parent, *image.parent.parents):
             raise MismatchError(
-                f"the results of {one.name} would be written among its images in {image.parent}",
+                f"the results of {files.name} would be written among its images in {image.parent}",
                 hint=Hint.CHOOSE_OUTPUT,
             )
 

@@ -1,4 +1,4 @@
-"""All fields of a sample together, and the samples against each other."""
+"""Pool the fields of each sample, and compare the samples."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def pool_samples(
 
 @dataclass(slots=True)
 class _Pool:
-    """The grains of a sample, and what they say together."""
+    """Pooled grains of a sample."""
 
     sample: Sample
     tables: list[pd.DataFrame]
@@ -138,7 +138,7 @@ def _compared(
 ) -> dict[tuple[str, str], SampleComparison]:
     found = {}
     for a, b in combinations(sorted(pools), 2):
-        # What is not comparable says so itself: pixels against µm, or no grains.
+        # Samples in pixels and µm, or without grains, cannot be compared.
         with suppress(MismatchError):
             found[a, b] = compare_samples(pools[a].fields, pools[b].fields, recipe.statistics)
     return found

@@ -1,7 +1,7 @@
-"""What a worker does on a mosaic: one tile, one block, one block's labels, one block's grains.
+"""Tasks of the workers of a mosaic: tiles, blocks, labels of a block, grains of a block.
 
-All are pure functions of files in the folder of the unfinished result: any worker may do any of
-them, in any order and more than once, and the files come out the same.
+They are pure functions of the files in the staging folder: they write the same files in any order,
+on any worker, and when repeated.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from grainsmith.io.mosaics.ome_zarr import open_levels
 from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.measure import measure_grains
 from grainsmith.models.registry import find_weights, load_model
-from grainsmith.pipeline.mosaic.element_maps import measure_big_maps, placed_maps
+from grainsmith.pipeline.mosaic.element_maps import measure_mosaic_maps, placed_maps
 from grainsmith.pipeline.mosaic.normalization import (
-    normalised,
-    turned_back,
-    turned_shape,
-    turned_window,
-    window_before,
+    normalize_window,
+    oriented_shape,
+    oriented_window,
+    revert_labels,
+    source_window,
 )
 from grainsmith.segment import SegmentSettings, draw_grains
 from grainsmith.segment.orientation import Orientation
@@ -45,23 +45,23 @@ if TYPE_CHECKING:
     from grainsmith.segment.tiled import TileId, Window
 
 BlockId = tuple[int, int]
-AROUND_PX = 4  # a grain's core is looked for within its box and one pixel more
+MEASURE_MARGIN_PX = 4
+"""Margin around the boxes of measured grains: shape measures look one pixel beyond the box."""
 _FACTS = ("confidence", "flow_error", "probability")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A mosaic being segmented: all that its workers must agree on.
+    """Mosaic in segmentation: parameters shared by all workers.
 
-    The network sees the mosaic turned, as it would see it in one piece: `layout` is that of the
-    turned image.
+    The network sees the mosaic in its canonical orientation, to which `layout` refers.
     """
 
     folder: Path
     mosaic: Mosaic
     settings: SegmentSettings
     layout: Layout
-    turn: Orientation
+    orientation: Orientation
     low: float
     high: float
     diameter_px: float
@@ -69,7 +69,7 @@ class Job:
     block_px: int
 
     def model(self) -> Model:
-        """Return the network, loaded once in a process."""
+        """Return the network, cached per process."""
         return model_of(self.settings)
 
     def blocks(self) -> list[BlockId]:
@@ -78,7 +78,7 @@ class Job:
         return [(i, j) for i in range(rows) for j in range(columns)]
 
     def core(self, block: BlockId) -> Window:
-        """Return the pixels that a block answers for."""
+        """Return the window of the pixels that belong to a block."""
         (rows, columns), side = self.mosaic.shape, self.block_px
         i, j = block
         return i * side, min((i + 1) * side, rows), j * side, min((j + 1) * side, columns)
@@ -90,21 +90,21 @@ class Job:
         return max(0, y0 - halo), min(rows, y1 + halo), max(0, x0 - halo), min(columns, x1 + halo)
 
     def tile_file(self, tile: TileId) -> Path:
-        """Return where the network's word on a tile is kept."""
+        """Return the file for the prediction of a tile."""
         return self.folder / "tiles" / ("-".join(map(str, tile)) + ".npy")
 
     def block_file(self, block: BlockId) -> Path:
-        """Return where the grains of a block are kept until they are joined."""
+        """Return the file for the grains of a block before stitching."""
         return self.folder / "blocks" / f"{block[0]}-{block[1]}.npz"
 
-    def turned_grey(self, window: Window) -> npt.NDArray[np.float32]:
-        """Return normalised grey values of a window of the turned image."""
-        before = window_before(self.turn, window, self.mosaic.shape)
-        return self.turn.apply(normalised(self.mosaic, before, self.low, self.high))
+    def oriented_gray(self, window: Window) -> npt.NDArray[np.float32]:
+        """Return normalized gray values of a window of the oriented image."""
+        before = source_window(self.orientation, window, self.mosaic.shape)
+        return self.orientation.apply(normalize_window(self.mosaic, before, self.low, self.high))
 
 
 def model_of(settings: SegmentSettings) -> Model:
-    """Return the network of some settings, loaded once in a process unless its file changes."""
+    """Return the network, cached per process until its file changes."""
     path = find_weights(settings.model).path
     return _model(settings.model, settings.device, modification_stamp(path))
 
@@ -115,47 +115,47 @@ def _model(name: str, device: str, _written: tuple[int, int]) -> Model:
 
 
 def open_job(folder: str) -> Job:
-    """Open the folder of an unfinished result."""
-    # A worker outlives its clients: a folder of that name may have been made anew since.
+    """Open a staging folder."""
+    # Workers outlive their clients: the folder may have been created again.
     return _open_job(folder, modification_stamp(Path(folder) / "job.json"))
 
 
 @lru_cache(maxsize=2)
 def _open_job(folder: str, _written: tuple[int, int]) -> Job:
-    said = read_json(Path(folder) / "job.json")
-    settings = SegmentSettings(**said["settings"])
-    mosaic = open_mosaic(said["image"])
+    content = read_json(Path(folder) / "job.json")
+    settings = SegmentSettings(**content["settings"])
+    mosaic = open_mosaic(content["image"])
     model = model_of(settings)
-    turn = Orientation(*said["turn"])
-    shape = turned_shape(turn, mosaic.shape)
+    orientation = Orientation(*content["turn"])
+    shape = oriented_shape(orientation, mosaic.shape)
     return Job(
         folder=Path(folder),
         mosaic=mosaic,
         settings=settings,
-        layout=plan(shape, model, settings, said["diameter_px"]),
-        turn=turn,
-        low=said["low"],
-        high=said["high"],
-        diameter_px=said["diameter_px"],
-        halo_px=said["halo_px"],
-        block_px=said["block_px"],
+        layout=plan(shape, model, settings, content["diameter_px"]),
+        orientation=orientation,
+        low=content["low"],
+        high=content["high"],
+        diameter_px=content["diameter_px"],
+        halo_px=content["halo_px"],
+        block_px=content["block_px"],
     )
 
 
-def do_tile(item: tuple[str, TileId], on_progress: OnProgress) -> None:
-    """Let the network look at a tile, unless that was done."""
+def compute_tile(item: tuple[str, TileId], on_progress: OnProgress) -> None:
+    """Predict a tile unless its file exists."""
     job = open_job(item[0])
     target = job.tile_file(item[1])
     if target.exists():
         return
-    said = predict_layout_tile(job.layout, item[1], job.model(), job.turned_grey)
+    prediction = predict_layout_tile(job.layout, item[1], job.model(), job.oriented_gray)
     with atomic_write(target) as temporary:
-        np.save(temporary, said.astype(np.float16))
+        np.save(temporary, prediction.astype(np.float16))
     on_progress(1, 1)
 
 
-def do_block(item: tuple[str, BlockId], on_progress: OnProgress) -> None:
-    """Draw the grains of a block and its halo, unless that was done."""
+def segment_block(item: tuple[str, BlockId], on_progress: OnProgress) -> None:
+    """Draw the grains of a block and its halo unless its file exists."""
     job, block = open_job(item[0]), item[1]
     target = job.block_file(block)
     if target.exists():
@@ -163,24 +163,24 @@ def do_block(item: tuple[str, BlockId], on_progress: OnProgress) -> None:
     window = job.window(block)
     prediction = blend_window(
         job.layout,
-        turned_window(job.turn, window, job.mosaic.shape),
+        oriented_window(job.orientation, window, job.mosaic.shape),
         lambda tile: np.load(job.tile_file(tile), mmap_mode="r"),
         diameter_px=job.diameter_px,
     )
     grains = draw_grains(prediction, job.settings)
     facts: dict[str, Any] = {name: grains.table[name].to_numpy(float) for name in _FACTS}
-    kept: dict[str, Any] = describe(
-        turned_back(job.turn, grains.labels), window, job.core(block), job.mosaic.shape
+    grains_of_block: dict[str, Any] = describe_grains(
+        revert_labels(job.orientation, grains.labels), window, job.core(block), job.mosaic.shape
     )
     with atomic_write(target) as temporary:
-        np.savez_compressed(temporary, **kept, **facts)
+        np.savez_compressed(temporary, **grains_of_block, **facts)
     on_progress(1, 1)
 
 
-def describe(
+def describe_grains(
     labels: npt.NDArray[np.int32], window: Window, core: Window, shape: tuple[int, int]
 ) -> dict[str, npt.NDArray[Any]]:
-    """Say of the grains of a window, numbered 1..n, what joining them over seams takes.
+    """Describe the grains of a window, numbered 1..n, for stitching.
 
     Returns
     -------
@@ -222,8 +222,10 @@ def describe(
     }
 
 
-def do_labels(item: tuple[str, BlockId, npt.NDArray[np.int32]], on_progress: OnProgress) -> None:
-    """Write the labels of a block with their numbers in the mosaic."""
+def write_block_labels(
+    item: tuple[str, BlockId, npt.NDArray[np.int32]], on_progress: OnProgress
+) -> None:
+    """Write the labels of a block with mosaic numbers."""
     job = open_job(item[0])
     y0, y1, x0, x1 = job.core(item[1])
     with np.load(job.block_file(item[1])) as kept:
@@ -234,12 +236,12 @@ def do_labels(item: tuple[str, BlockId, npt.NDArray[np.int32]], on_progress: OnP
     on_progress(1, 1)
 
 
-def do_measure(
+def measure_block_grains(
     item: tuple[str, Window, npt.NDArray[np.int32]], on_progress: OnProgress
 ) -> pd.DataFrame:
-    """Measure some grains in the smallest window that holds them whole."""
+    """Measure grains in the smallest window that contains them whole."""
     job, ids = open_job(item[0]), item[2]
-    window = widened(item[1], AROUND_PX, job.mosaic.shape)
+    window = expand_window(item[1], MEASURE_MARGIN_PX, job.mosaic.shape)
     y0, y1, x0, x1 = window
     levels = open_levels(job.folder / "out.zarr" / "labels" / "grains")
     labels = np.asarray(levels[0][y0:y1, x0:x1])
@@ -247,8 +249,8 @@ def do_measure(
     return measure_inside(labels, window, job.mosaic, ids, placed, on_progress)
 
 
-def widened(window: Window, by_px: int, shape: tuple[int, int]) -> Window:
-    """Return a window that reaches further on all sides, as far as the mosaic goes."""
+def expand_window(window: Window, by_px: int, shape: tuple[int, int]) -> Window:
+    """Return a window extended on all sides within the mosaic."""
     y0, y1, x0, x1 = window
     return (
         max(0, y0 - by_px),
@@ -266,27 +268,27 @@ def measure_inside(
     placed: Sequence[PlacedMap] = (),
     on_progress: OnProgress = no_progress,
 ) -> pd.DataFrame:
-    """Measure some grains of a window as if in the whole mosaic.
+    """Measure grains of a window with positions in the whole mosaic.
 
     Parameters
     ----------
     labels : (Y, X) int32 array
-        All of the window, in which those grains lie whole.
+        Labels of the window, which contains the measured grains whole.
     window : Window
-        Where that is, in pixels of the mosaic; beyond the box of every grain by `AROUND_PX`.
+        In pixels of the mosaic; exceeds the box of every grain by `MEASURE_MARGIN_PX`.
     mosaic : Mosaic
         The image.
     ids : (N,) int array
-        The grains to be measured.
+        Grains to measure.
     placed : sequence of PlacedMap
-        Maps to be read in them.
+        Maps to measure.
     on_progress : callable
-        Told (grains done, grains in all).
+        Receives (measured grains, all grains).
 
     Returns
     -------
     DataFrame
-        As of `measure.measure_grains`, with places in the mosaic, and of `measure.measure_maps`.
+        Columns of `measure.measure_grains` and `measure.measure_maps`, positions in the mosaic.
     """
     (y0, _, x0, _), (rows, columns) = window, mosaic.shape
     table = measure_grains(
@@ -304,4 +306,4 @@ def measure_inside(
         | (table["top_px"] + table["height_px"] == rows)
         | (table["left_px"] + table["width_px"] == columns)
     )
-    return table.join(measure_big_maps(labels, window, placed, ids)) if placed else table
+    return table.join(measure_mosaic_maps(labels, window, placed, ids)) if placed else table

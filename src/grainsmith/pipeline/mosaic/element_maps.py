@@ -53,7 +53,7 @@ class PlacedMap:
     transform: Transform
 
 
-def align_big_maps(
+def align_mosaic_maps(
     mosaic: Mosaic, maps: Sequence[LazyMap], *, on_progress: OnProgress = no_progress
 ) -> tuple[list[Transform], list[dict[str, Any]]]:
     """Find where the maps of a mosaic lie on it.
@@ -232,7 +232,7 @@ def local_transform(transform: Transform, window: Window, part: Window) -> Trans
     return replace(transform, matrix=out @ transform.matrix @ into)
 
 
-def measure_big_maps(
+def measure_mosaic_maps(
     labels: npt.NDArray[np.int32],
     window: Window,
     placed: Sequence[PlacedMap],
@@ -256,7 +256,7 @@ def measure_big_maps(
     return measure_maps(labels, maps, transforms, only=ids.tolist())
 
 
-def write_placed(
+def write_placed_maps(
     folder: str | Path,
     maps: Sequence[LazyMap],
     transforms: Sequence[Transform],
@@ -275,7 +275,7 @@ def write_placed(
 
 
 def placed_maps(folder: str) -> tuple[PlacedMap, ...]:
-    """Open the maps that `write_placed` has noted; () where there are none.
+    """Open the maps that `write_placed_maps` has noted; () where there are none.
 
     Raises
     ------

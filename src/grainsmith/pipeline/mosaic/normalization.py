@@ -1,4 +1,4 @@
-"""What is decided once for a whole mosaic: its greys, which way round it is seen, its diameter."""
+"""Gray limits, orientation and grain diameter of a whole mosaic."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _PLACES = (0.5, 0.2, 0.8)
 
 
 def strips(shape: tuple[int, int], multiple: int = 1) -> Iterator[tuple[int, int]]:
-    """Rows that are read together: some 16 megapixels, a multiple of so many rows."""
+    """Yield strips of rows of about 16 megapixels, each a multiple of so many rows high."""
     height = max(multiple, _STRIP_PX // shape[1] // multiple * multiple)
     for y in range(0, shape[0], height):
         yield y, min(y + height, shape[0])
 
 
-def black_and_white(mosaic: Mosaic) -> tuple[float, float]:
-    """1st and 99th percentile of every k-th pixel, as `to_grey` takes them of one image.
+def gray_limits(mosaic: Mosaic) -> tuple[float, float]:
+    """Compute the 1st and 99th percentile of every k-th pixel.
 
     Raises
     ------
@@ -50,26 +50,28 @@ def black_and_white(mosaic: Mosaic) -> tuple[float, float]:
     grey = grey[np.isfinite(grey)]
     low, high = np.percentile(grey, (1, 99)) if len(grey) else (0.0, 0.0)
     if high <= low:
-        raise MismatchError(f"{mosaic.source} is constant: there is nothing to find")
+        raise MismatchError(f"{mosaic.source} is constant: it shows no grains")
     return float(low), float(high)
 
 
-def normalised(mosaic: Mosaic, window: Window, low: float, high: float) -> npt.NDArray[np.float32]:
-    """Return grey values of a window, 0 = black, 1 = white, not-a-number as black."""
+def normalize_window(
+    mosaic: Mosaic, window: Window, low: float, high: float
+) -> npt.NDArray[np.float32]:
+    """Return gray values of a window, 0 = black, 1 = white; NaN becomes black."""
     grey = to_gray(mosaic.window(*window))
     grey = np.where(np.isfinite(grey), grey, np.float32(low))
     return np.clip((grey - np.float32(low)) / np.float32(high - low), -1, 3).astype(np.float32)
 
 
-def upright(mosaic: Mosaic, low: float, high: float) -> Orientation:
+def canonical_orientation(mosaic: Mosaic, low: float, high: float) -> Orientation:
     """Return the canonical orientation of the whole image, read in strips."""
     rows, columns = mosaic.shape
     half_rows, half_columns = rows // 2, columns // 2
     top = bottom = left = right = down = along = 0.0
     for first, end in strips(mosaic.shape):
-        # The row above belongs to the strip before and is looked at for its differences alone.
+        # The row above belongs to the previous strip; only its differences count here.
         above = max(0, first - 1)
-        seen = normalised(mosaic, (above, end, 0, columns), low, high)
+        seen = normalize_window(mosaic, (above, end, 0, columns), low, high)
         grey = seen[first - above :]
         by_row = grey.sum(axis=1, dtype=np.float64)
         top += float(by_row[: max(0, half_rows - first)].sum())
@@ -91,51 +93,51 @@ def typical_diameter(
     model: Model,
     settings: SegmentSettings,
     *,
-    turn: Orientation,
+    orientation: Orientation,
     low: float,
     high: float,
 ) -> float:
-    """Median of the typical diameters (px) of three places on the diagonal."""
-    found = []
+    """Estimate the grain diameter in px: the median of three places on the diagonal."""
+    diameters = []
     for share in _PLACES:
         edges: list[int] = []
         for n in mosaic.shape:
             first = int(max(0, min(n - _SAMPLE_PX, n * share - _SAMPLE_PX / 2)))
             edges += [first, min(n, first + _SAMPLE_PX)]
-        grey = normalised(mosaic, (edges[0], edges[1], edges[2], edges[3]), low, high)
-        found.append(estimate_diameter(turn.apply(grey), model, settings))
-    return float(np.median(found))
+        grey = normalize_window(mosaic, (edges[0], edges[1], edges[2], edges[3]), low, high)
+        diameters.append(estimate_diameter(orientation.apply(grey), model, settings))
+    return float(np.median(diameters))
 
 
-def turned_shape(turn: Orientation, shape: tuple[int, int]) -> tuple[int, int]:
-    """Return the shape of an image after a turn."""
-    return shape[::-1] if turn.exchanged else shape
+def oriented_shape(orientation: Orientation, shape: tuple[int, int]) -> tuple[int, int]:
+    """Return the shape of an image after a change of orientation."""
+    return shape[::-1] if orientation.exchanged else shape
 
 
-def turned_window(turn: Orientation, window: Window, shape: tuple[int, int]) -> Window:
-    """Return where a window of an image of some shape lies after its turn."""
-    y0, y1, x0, x1 = _mirrored(turn, window, shape)
-    return (x0, x1, y0, y1) if turn.exchanged else (y0, y1, x0, x1)
+def oriented_window(orientation: Orientation, window: Window, shape: tuple[int, int]) -> Window:
+    """Return the position of a window after a change of orientation of its image."""
+    y0, y1, x0, x1 = _mirrored(orientation, window, shape)
+    return (x0, x1, y0, y1) if orientation.exchanged else (y0, y1, x0, x1)
 
 
-def window_before(turn: Orientation, window: Window, shape: tuple[int, int]) -> Window:
-    """Return where a window of the turned image lay in the image, which has this shape."""
+def source_window(orientation: Orientation, window: Window, shape: tuple[int, int]) -> Window:
+    """Return the window of an image of this shape that became a window of the oriented one."""
     y0, y1, x0, x1 = window
-    return _mirrored(turn, (x0, x1, y0, y1) if turn.exchanged else window, shape)
+    return _mirrored(orientation, (x0, x1, y0, y1) if orientation.exchanged else window, shape)
 
 
-def turned_back(turn: Orientation, labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Turn labels that were drawn in the turned image back: the inverse of `Orientation.apply`."""
-    plane = labels.T if turn.exchanged else labels
-    down = slice(None, None, -1 if turn.upside_down else 1)
-    along = slice(None, None, -1 if turn.left_right else 1)
+def revert_labels(orientation: Orientation, labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Return labels of the oriented image in the original orientation."""
+    plane = labels.T if orientation.exchanged else labels
+    down = slice(None, None, -1 if orientation.upside_down else 1)
+    along = slice(None, None, -1 if orientation.left_right else 1)
     return np.ascontiguousarray(plane[down, along])
 
 
-def _mirrored(turn: Orientation, window: Window, shape: tuple[int, int]) -> Window:
+def _mirrored(orientation: Orientation, window: Window, shape: tuple[int, int]) -> Window:
     y0, y1, x0, x1 = window
-    if turn.upside_down:
+    if orientation.upside_down:
         y0, y1 = shape[0] - y1, shape[0] - y0
-    if turn.left_right:
+    if orientation.left_right:
         x0, x1 = shape[1] - x1, shape[1] - x0
     return y0, y1, x0, x1

@@ -1,8 +1,7 @@
-"""A piece of a mosaic at full resolution: opened to be corrected, and written back.
+"""Open a region of a mosaic at full resolution for correction.
 
-Grains that reach over the edge of what was asked for are opened whole: the piece grows by them, up
-to `GROWTH_PX`. What the edge of the grown piece still cuts is locked, and so are longer grains.
-Numbers of new grains are new in the whole mosaic.
+The region grows by up to `GROWTH_PX` to contain grains at its edge whole. Grains that are still cut
+are locked. Numbers of new grains are new in the whole mosaic.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import pandas as pd
 from grainsmith.errors import Hint, MismatchError, ReadError
 from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.io.tables.grain_table import read_table
-from grainsmith.pipeline.mosaic.blocks import widened
+from grainsmith.pipeline.mosaic.blocks import expand_window
 from grainsmith.pipeline.mosaic.edit_replay import finish_interrupted
 from grainsmith.pipeline.mosaic.summary import FACTS, TABLE, grains_folder
 
@@ -29,31 +28,31 @@ if TYPE_CHECKING:
     from grainsmith.io.mosaics.reader import Mosaic
     from grainsmith.segment.tiled import Window
 
-MOST_PX = 4096
-"""Longest side of what can be asked for."""
+MAX_REGION_PX = 4096
+"""Longest side of a requested region."""
 
 GROWTH_PX = 1024
-"""How far a piece grows beyond what was asked for, to hold grains whole."""
+"""Largest growth of a region on each side."""
 
 _MARGIN_PX = 16
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Region:
-    """A piece of a mosaic.
+    """Region of a mosaic.
 
     Attributes
     ----------
     folder : str
         Of the mosaic.
     window : (y0, y1, x0, x1)
-        Where it lies, in pixels of the mosaic.
+        Position in pixels of the mosaic.
     labels : (Y, X) int32 array
-        Its grains, with their numbers in the mosaic; not to be written into.
+        Grains with their numbers in the mosaic; read-only.
     image : (Y, X) or (Y, X, 3) array
         Its image.
     locked : frozenset of int
-        Grains that its edge cuts.
+        Grains cut by its edge.
     pixel_size_um : float
         0 = unknown.
     """
@@ -67,61 +66,61 @@ class Region:
 
     @property
     def address(self) -> str:
-        """Mosaic, window and a fingerprint of the grains: what `reopen_region` takes."""
+        """Mosaic, window and fingerprint of the grains, for `reopen_region`."""
         return f"{self.folder}#{','.join(map(str, self.window))},{_fingerprint(self.labels)}"
 
 
 def open_region(folder: str | Path, asked: Window) -> Region:
-    """Open a piece of a mosaic that `segment_mosaic` has made.
+    """Open a region of a mosaic written by `segment_mosaic`.
 
     Parameters
     ----------
     folder : str or Path
     asked : (y0, y1, x0, x1)
-        At most `MOST_PX` pixels high and wide; what lies beyond the mosaic is cut off.
+        At most `MAX_REGION_PX` high and wide; clipped to the mosaic.
 
     Raises
     ------
     MismatchError
-        What is asked for is too large, or beside the mosaic.
+        The region is too large, or outside the mosaic.
     ReadError
-        The folder is no such mosaic, or a piece of it is damaged.
+        The folder is not such a mosaic, or a part of it is damaged.
     WriteError
         An earlier write-back was interrupted and cannot be finished.
     """
     mosaic, grains, table = opened(folder)
     window = _cut_to(asked, mosaic.shape)
-    inside = ids_of(grains.window(*window))
+    inside = present_ids(grains.window(*window))
     boxes = _boxes(table.loc[table.index.intersection(inside.tolist())])
-    limit = widened(window, GROWTH_PX, mosaic.shape)
+    limit = expand_window(window, GROWTH_PX, mosaic.shape)
     for box in boxes.to_numpy():
         if _within(box, limit):
             window = _union(window, box)
-    window = widened(window, _MARGIN_PX, mosaic.shape)
+    window = expand_window(window, _MARGIN_PX, mosaic.shape)
     return _region(folder, mosaic, grains, table, window)
 
 
 def reopen_region(address: str) -> Region:
-    """Open the very piece that an address names, e.g. after a crash.
+    """Open the region of an address again, e.g. after a crash.
 
     Raises
     ------
     MismatchError
-        It is no address, or the grains there are not what they were.
+        The address is invalid, or the grains have changed.
     """
     found = re.fullmatch(r"(.+)#(\d+),(\d+),(\d+),(\d+),([0-9a-f]+)", address)
     if not found:
-        raise MismatchError(f"{address!r} does not name a piece of a mosaic")
+        raise MismatchError(f"{address!r} is not the address of a region of a mosaic")
     mosaic, grains, table = opened(found[1])
     y0, y1, x0, x1 = (int(found[n]) for n in (2, 3, 4, 5))
     region = _region(found[1], mosaic, grains, table, (y0, y1, x0, x1))
     if region.address != address:
-        raise changed_meanwhile(found[1])
+        raise stale_region_error(found[1])
     return region
 
 
 def opened(folder: str | Path, *, alone: bool = False) -> tuple[Mosaic, Mosaic, pd.DataFrame]:
-    """Return image, grains and table of a mosaic, after finishing what was interrupted."""
+    """Return image, grains and table of a mosaic after completing interrupted changes."""
     folder = Path(folder)
     missing = [name for name in ("labels/grains", TABLE, FACTS) if not (folder / name).exists()]
     if missing:
@@ -147,10 +146,10 @@ def _region(
     whole = boxes.index[
         (boxes["y0"] >= y0) & (boxes["y1"] <= y1) & (boxes["x0"] >= x0) & (boxes["x1"] <= x1)
     ]
-    ids = ids_of(labels)
+    ids = present_ids(labels)
     gone = np.setdiff1d(whole, ids)
     if len(gone):
-        # A chunk that is missing reads as background: written back, it would be lost for good.
+        # A missing chunk reads as background; written back, its grains would be lost.
         raise ReadError(
             f"{folder}: grain {gone[0]} is in the table and not in the labels; a file of the "
             "labels was lost, or the table is another mosaic's"
@@ -171,16 +170,16 @@ def _cut_to(asked: Window, shape: tuple[int, int]) -> Window:
     if y0 >= y1 or x0 >= x1:
         raise MismatchError(f"rows {asked[0]} to {asked[1]}, columns {asked[2]} to {asked[3]} "
                             "lie beside the mosaic")  # fmt: skip
-    if max(y1 - y0, x1 - x0) > MOST_PX:
+    if max(y1 - y0, x1 - x0) > MAX_REGION_PX:
         raise MismatchError(
             f"{y1 - y0} x {x1 - x0} px are too many to be edited at once",
             hint=Hint.ZOOM_IN,
-            side_px=MOST_PX,
+            side_px=MAX_REGION_PX,
         )
     return y0, y1, x0, x1
 
 
-def ids_of(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+def present_ids(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
     """Return the numbers of the grains in labels."""
     found = np.unique(labels)
     return found[found > 0]
@@ -214,9 +213,9 @@ def _fingerprint(labels: LabelImage) -> str:
     return hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest()[:12]
 
 
-def changed_meanwhile(folder: str) -> MismatchError:
-    """Return what is raised where a piece is not what it was when it was opened."""
+def stale_region_error(folder: str) -> MismatchError:
+    """Return the error for a region that has changed since it was opened."""
     return MismatchError(
-        f"{folder} was changed since this piece was opened: save your labels as a file, open the "
-        "piece again, and take your grains over from there"
+        f"{folder} has changed since this region was opened: save your labels as a file, open "
+        "the region again, and copy your grains from that file"
     )

@@ -1,4 +1,4 @@
-"""A mosaic -> OME-Zarr with its labels, and a table: memory is bounded by the block."""
+"""Segment a mosaic block by block into an OME-Zarr with labels and a table."""
 
 from __future__ import annotations
 
@@ -26,11 +26,26 @@ from grainsmith.io.mosaics.reader import open_mosaic
 from grainsmith.models.registry import find_weights, fingerprint_of, load_model
 from grainsmith.pipeline.executors.base import for_each
 from grainsmith.pipeline.executors.types import Scheduler
-from grainsmith.pipeline.mosaic.blocks import do_block, do_labels, do_measure, do_tile, open_job
-from grainsmith.pipeline.mosaic.element_maps import TRANSFORMS, align_big_maps, write_placed
-from grainsmith.pipeline.mosaic.normalization import black_and_white, typical_diameter, upright
-from grainsmith.pipeline.mosaic.staging import check_free, check_room, to_be_resumed, work_folder
-from grainsmith.pipeline.mosaic.stitching import join
+from grainsmith.pipeline.mosaic.blocks import (
+    compute_tile,
+    measure_block_grains,
+    open_job,
+    segment_block,
+    write_block_labels,
+)
+from grainsmith.pipeline.mosaic.element_maps import TRANSFORMS, align_mosaic_maps, write_placed_maps
+from grainsmith.pipeline.mosaic.normalization import (
+    canonical_orientation,
+    gray_limits,
+    typical_diameter,
+)
+from grainsmith.pipeline.mosaic.staging import (
+    check_disk_space,
+    check_target_is_new,
+    resumable_error,
+    staging_folder,
+)
+from grainsmith.pipeline.mosaic.stitching import stitch
 from grainsmith.pipeline.mosaic.summary import FACTS, write_summary
 from grainsmith.pipeline.recipe import Recipe
 
@@ -41,7 +56,7 @@ if TYPE_CHECKING:
     from grainsmith.io.mosaics.lazy_maps import LazyMap
     from grainsmith.io.mosaics.reader import Mosaic
     from grainsmith.pipeline.mosaic.blocks import Job
-    from grainsmith.pipeline.mosaic.stitching import Joined
+    from grainsmith.pipeline.mosaic.stitching import StitchedGrains
     from grainsmith.segment import SegmentSettings
 
 BLOCK_PX = 2048
@@ -51,7 +66,7 @@ _HALO_PX = (128, 512)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentedMosaic:
-    """What `segment_mosaic` has written.
+    """Result of `segment_mosaic`.
 
     Attributes
     ----------
@@ -60,11 +75,11 @@ class SegmentedMosaic:
         `recipe.yaml`.
     n_grains : int
     diameter_px : float
-        Typical diameter of the smaller grains, one for the whole mosaic.
+        Diameter of the smaller grains of the whole mosaic.
     halo_px : int
-        Pixels by which blocks look beyond their edges.
+        Overlap of blocks on each side.
     black, white : float
-        Grey values that the network is shown as 0 and 1, one pair for the whole mosaic.
+        Gray values normalized to 0 and 1 in the whole mosaic.
     pixel_size_um : float
     """
 
@@ -95,54 +110,53 @@ def segment_mosaic(
     Parameters
     ----------
     image : path
-        Whatever `open_mosaic` opens.
+        Any file that `open_mosaic` opens.
     output : path
-        Folder to be made. Until all is done its name ends in `.part`.
+        New folder. Its name ends in `.part` until it is complete.
     settings : SegmentSettings
     maps : sequence of paths
-        Element maps of the mosaic: what `open_lazy_maps` takes.
+        Element maps, as `open_lazy_maps` takes them.
     scheduler : str
         none, local, local:N or tcp://HOST:PORT.
     resume : bool
-        Go on where an earlier run of the same image, maps, settings, model and version of
-        Grainsmith was stopped.
+        Continue an interrupted run of the same image, maps, settings, model and version of
+        Grainsmith.
     block_px : int
         Side of a block, a multiple of 512.
     halo_px : int
-        How far blocks look beyond their edges; 0 = eight diameters, from 128 to 512.
+        Overlap of blocks on each side; 0 = eight diameters, between 128 and 512.
     on_progress : callable
-        Told (pieces done, pieces in all); raising in it stops the work.
+        Receives (finished steps, all steps); an exception in it stops the work.
     on_message : callable, optional
-        Given messages for the user.
+        Receives messages for the user.
 
     Raises
     ------
     GrainsmithError
         No scheduler answers at the address.
     ReadError
-        The image is no mosaic, or a piece of it cannot be read.
+        The image is not a mosaic, or a part of it cannot be read.
     WriteError
-        The output is there already or another run is making it, the folder read-only or the disk
-        full.
+        The output exists, another run is writing it, the folder is read-only or the disk full.
     MismatchError
-        What shall be resumed was begun with anything else.
+        The interrupted run had other parameters.
     """
     target = Path(output)
     Scheduler.parse(scheduler).check()
     if block_px % 512 or block_px <= 0:
         raise ValueError(f"block_px must be a multiple of 512, got {block_px}")
-    check_free(target)
+    check_target_is_new(target)
     mosaic = open_mosaic(image)
     opened = open_lazy_maps(maps) if maps else ()
     wanted = _wanted(mosaic, settings, opened, block_px, halo_px)
-    with work_folder(target) as folder:
+    with staging_folder(target) as folder:
         _begin(folder, mosaic, settings, wanted, resume=resume)
         job = open_job(str(folder))
-        check_room(folder, job)
+        check_disk_space(folder, job)
         try:
             return _work(job, target, _Maps(opened, maps), scheduler, on_progress, on_message)
         except (OSError, WriteError) as error:
-            raise to_be_resumed(folder, error) from error
+            raise resumable_error(folder, error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,22 +177,22 @@ def _work(
     tiles, blocks = job.layout.ids(), job.blocks()
     total = len(tiles) + 3 * len(blocks) + bool(maps.paths)
     steps = _Steps(total, scheduler, on_progress, on_message)
-    # Blocks that are drawn need their tiles no more.
+    # Finished blocks no longer need their tiles.
     drawn = all(job.block_file(one).exists() for one in blocks)
-    steps.run(do_tile, [] if drawn else [(folder, tile) for tile in tiles])
-    steps.run(do_block, [(folder, block) for block in blocks])
-    joined = join({one: np.load(job.block_file(one)) for one in blocks})
+    steps.run(compute_tile, [] if drawn else [(folder, tile) for tile in tiles])
+    steps.run(segment_block, [(folder, block) for block in blocks])
+    stitched = stitch({block: np.load(job.block_file(block)) for block in blocks})
     _create(job)
-    steps.run(do_labels, [(folder, one, joined.numbers[one]) for one in blocks])
+    steps.run(write_block_labels, [(folder, one, stitched.numbers[one]) for one in blocks])
     build_coarser_levels(open_levels(job.folder / "out.zarr" / "labels" / "grains", writable=True),
                  labels=True)  # fmt: skip
     _place(job, maps, steps, on_message)
-    table = _table(job, joined, steps)
+    table = _table(job, stitched, steps)
     return _finish(job, target, table)
 
 
 class _Steps:
-    """Maps functions over items on the engine and counts all of them as one work."""
+    """Runs several functions over items with one common progress."""
 
     def __init__(
         self,
@@ -191,21 +205,21 @@ class _Steps:
         self._scheduler, self._on_progress, self._on_message = scheduler, on_progress, on_message
 
     def run(self, func: Callable[..., Any], items: Sequence[Any]) -> list[Any]:
-        """Return the results in the order of the items; the first error rises."""
+        """Return the results in the order of the items; raise the first error."""
         results: list[Any] = [None] * len(items)
-        for one in for_each(
+        for result in for_each(
             func,
             items,
             scheduler=self._scheduler,
             on_progress=lambda done, _total: self._on_progress(self._done + done, self._total),
             on_message=self._on_message,
         ):
-            results[one.number] = one.result()
+            results[result.number] = result.result()
         self._done += len(items)
         return results
 
-    def alone(self, done: int, total: int) -> None:
-        """Report on one step that is done here and not by the engine."""
+    def run_here(self, done: int, total: int) -> None:
+        """Report progress of one step that runs in this process."""
         if done == total:
             self._done += 1
         self._on_progress(self._done, self._total)
@@ -218,20 +232,20 @@ def _wanted(
     block_px: int,
     halo_px: int,
 ) -> dict[str, Any]:
-    """Return what must be the same for a stopped run to go on."""
+    """Return the parameters that must be equal to resume a run."""
 
-    def as_it_is(source: str) -> list[Any]:
+    def file_state(source: str) -> list[Any]:
         path = Path(source).resolve()
         return [str(path), *modification_stamp(path)]
 
-    image, *written = as_it_is(mosaic.source)
+    image, *written = file_state(mosaic.source)
     return {
         "image": image,
         "image_written": written,
         "shape": list(mosaic.shape),
         "settings": asdict(settings),
         "model": fingerprint_of(find_weights(settings.model)),
-        "maps": [as_it_is(one.mosaic.source) for one in maps],
+        "maps": [file_state(one.mosaic.source) for one in maps],
         "block_px": block_px,
         "halo_asked_px": halo_px,
         "version_of_grainsmith": grainsmith.__version__,
@@ -246,7 +260,7 @@ def _begin(
     *,
     resume: bool,
 ) -> None:
-    """Write what all workers must agree on, or check that it is what it was."""
+    """Write the parameters of all workers, or check those of the interrupted run."""
     if (folder / "job.json").exists():
         if not resume:
             raise WriteError(f"{folder} holds an unfinished result", hint=Hint.RESUME_OR_REMOVE)
@@ -254,33 +268,35 @@ def _begin(
         different = [name for name, value in wanted.items() if begun.get(name) != value]
         if different:
             raise MismatchError(
-                f"{folder} was begun with another {_worded(different)}: "
-                "give the same again, or remove the folder"
+                f"{folder} was started with another {_joined_names(different)}: "
+                "use the same, or remove the folder"
             )
         return
-    low, high = black_and_white(mosaic)
-    turn = upright(mosaic, low, high)
+    low, high = gray_limits(mosaic)
+    orientation = canonical_orientation(mosaic, low, high)
     diameter_px = settings.diameter_px
     if not diameter_px:
         model = load_model(settings.model, device=settings.device)
-        diameter_px = typical_diameter(mosaic, model, settings, turn=turn, low=low, high=high)
+        diameter_px = typical_diameter(
+            mosaic, model, settings, orientation=orientation, low=low, high=high
+        )
     halo = int(np.clip(np.ceil(_HALO_DIAMETERS * diameter_px), *_HALO_PX))
-    found = {
+    parameters = {
         "low": low,
         "high": high,
-        "turn": [turn.upside_down, turn.left_right, turn.exchanged],
+        "turn": [orientation.upside_down, orientation.left_right, orientation.exchanged],
         "diameter_px": diameter_px,
         "halo_px": wanted["halo_asked_px"] or halo,
     }
-    write_json(folder / "job.json", {**wanted, **found})
+    write_json(folder / "job.json", {**wanted, **parameters})
 
 
-def _worded(names: Sequence[str]) -> str:
+def _joined_names(names: Sequence[str]) -> str:
     return ", ".join(name.removesuffix("_px").replace("_", " ") for name in names)
 
 
 def _create(job: Job) -> None:
-    """Make the OME-Zarr with the image and empty labels, unless an earlier run has."""
+    """Create the OME-Zarr with the image and empty labels, unless an earlier run did."""
     out, mosaic = job.folder / "out.zarr", job.mosaic
     labels = out / "labels" / "grains"
     same: dict[str, Any] = {"pixel_size_um": mosaic.pixel_size_um}
@@ -299,37 +315,38 @@ def _create(job: Job) -> None:
 
 
 def _place(job: Job, maps: _Maps, steps: _Steps, on_message: Callable[[str], None] | None) -> None:
-    """Find where the maps lie, unless an earlier run has."""
+    """Align the maps, unless an earlier run did."""
     out = job.folder / "out.zarr"
     if not maps.paths or (out / TRANSFORMS).exists():
         return
     mosaic = open_mosaic(out)
-    transforms, said = align_big_maps(mosaic, maps.opened, on_progress=steps.alone)
-    write_placed(out, maps.opened, transforms, said, maps.paths)
-    for one, row in zip(maps.opened, said, strict=True):
+    transforms, records = align_mosaic_maps(mosaic, maps.opened, on_progress=steps.run_here)
+    write_placed_maps(out, maps.opened, transforms, records, maps.paths)
+    for element_map, row in zip(maps.opened, records, strict=True):
         if on_message:
-            how = f", refined by {row['n_tiles']} tiles" if row["refined"] else ""
-            on_message(
-                f"{one.name}: {row['verdict']}{how}{' · ' + row['note'] if row['note'] else ''}"
-            )
+            refined = f", refined by {row['n_tiles']} tiles" if row["refined"] else ""
+            note = f" · {row['note']}" if row["note"] else ""
+            on_message(f"{element_map.name}: {row['verdict']}{refined}{note}")
 
 
-def _table(job: Job, joined: Joined, steps: _Steps) -> pd.DataFrame:
+def _table(job: Job, stitched: StitchedGrains, steps: _Steps) -> pd.DataFrame:
     blocks = job.blocks()
     items = []
-    facts = np.zeros((len(joined.owner), 3))
+    facts = np.zeros((len(stitched.owner), 3))
     for place, block in enumerate(blocks):
-        mine = np.flatnonzero(joined.owner == place)
+        mine = np.flatnonzero(stitched.owner == place)
         if not len(mine):
             continue
-        box = joined.boxes[mine]
+        box = stitched.boxes[mine]
         y0, x0 = (int(n) for n in box[:, :2].min(axis=0))
         y1, x1 = (int(n) for n in box[:, 2:].max(axis=0))
         items.append((str(job.folder), (y0, y1, x0, x1), (mine + 1).astype(np.int32)))
         with np.load(job.block_file(block)) as kept:
-            said = np.stack([kept[n] for n in ("confidence", "flow_error", "probability")], axis=1)
-            facts[mine] = said[joined.local[mine] - 1]
-    tables = steps.run(do_measure, items)
+            values = np.stack(
+                [kept[n] for n in ("confidence", "flow_error", "probability")], axis=1
+            )
+            facts[mine] = values[stitched.local[mine] - 1]
+    tables = steps.run(measure_block_grains, items)
     if not tables:
         return pd.DataFrame(index=pd.Index([], name="label"))
     table = pd.concat(tables).sort_index()
@@ -341,7 +358,7 @@ def _table(job: Job, joined: Joined, steps: _Steps) -> pd.DataFrame:
 
 
 def _finish(job: Job, target: Path, table: pd.DataFrame) -> SegmentedMosaic:
-    """Write the table and give the result its name: only now does it look finished."""
+    """Write the table, and rename the result to its final name."""
     out = job.folder / "out.zarr"
     result = SegmentedMosaic(
         folder=str(target),
@@ -367,5 +384,5 @@ def _finish(job: Job, target: Path, table: pd.DataFrame) -> SegmentedMosaic:
     try:
         out.rename(target)
     except OSError as error:
-        raise WriteError(f"{target} could not be made: {error.strerror or error}") from error
+        raise WriteError(f"{target} could not be created: {error.strerror or error}") from error
     return result

@@ -19,37 +19,37 @@ if TYPE_CHECKING:
 _TILE_BYTES = 8  # on disk, per pixel of the network's grid, overlaps included
 
 
-def check_free(target: Path) -> None:
-    """Refuse a result that is there already."""
+def check_target_is_new(target: Path) -> None:
+    """Raise WriteError if the output exists."""
     if target.exists():
         raise WriteError(f"{target} exists already", hint=Hint.CHOOSE_OUTPUT)
 
 
 @contextmanager
-def work_folder(target: Path) -> Iterator[Path]:
-    """Give the folder of a result that is not whole yet to one run at a time."""
+def staging_folder(target: Path) -> Iterator[Path]:
+    """Lock and yield the folder of an unfinished result; remove it if nothing is kept in it."""
     folder = target.with_name(target.name + ".part")
     busy = WriteError(f"another run is writing {target}", hint=Hint.WAIT_OR_CHOOSE_OUTPUT)
-    is_of_no_use = False
+    is_disposable = False
     try:
         with exclusive_lock(folder / "lock", busy=busy):
             try:
-                check_free(target)  # the other run may have ended just now
+                check_target_is_new(target)  # another run may have just finished
                 yield folder
             finally:
-                is_of_no_use = target.exists() or not (folder / "job.json").exists()
+                is_disposable = target.exists() or not (folder / "job.json").exists()
     finally:
-        if is_of_no_use:
+        if is_disposable:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_room(folder: Path, job: Job) -> None:
-    """Refuse to begin where the disk has no room for what is still to be written."""
+def check_disk_space(folder: Path, job: Job) -> None:
+    """Raise WriteError if the disk is too full for what remains to be written."""
     grids = [job.layout.grid(s) for s in range(len(job.layout.scales))]
     grid = sum(rows * columns for rows, columns in grids)
     needed = grid * _TILE_BYTES + 3 * job.mosaic.shape[0] * job.mosaic.shape[1]
-    # What an earlier run has done takes no more room.
-    needed -= sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
+    # Files of an interrupted run need no further space.
+    needed -= sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise WriteError(
@@ -58,10 +58,10 @@ def check_room(folder: Path, job: Job) -> None:
         )
 
 
-def to_be_resumed(folder: Path, error: OSError | WriteError) -> WriteError:
-    """Return what is to be said where the work broke off."""
+def resumable_error(folder: Path, error: OSError | WriteError) -> WriteError:
+    """Return the error of an interrupted run, with the hint to resume it."""
     why = str(error)
-    if isinstance(error, OSError):  # zarr's own
+    if isinstance(error, OSError):  # raised by zarr
         why = f"{folder} could not be written: {os_error_reason(error)}"
     return WriteError(
         f"{why.rstrip('.')}. Finished blocks stay in {folder}", hint=Hint.FREE_SPACE_AND_RESUME

@@ -1,4 +1,4 @@
-"""Corrected grains of a piece of a mosaic -> the mosaic, its table and its statistics."""
+"""Write corrected grains of a region back into its mosaic, table and statistics."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from grainsmith.errors import MismatchError, ReadError, WriteError
 from grainsmith.io.files.provenance import read_json
 from grainsmith.io.mosaics.edit_journal import Journal
 from grainsmith.io.mosaics.reader import open_mosaic
-from grainsmith.pipeline.mosaic.blocks import AROUND_PX, measure_inside, widened
+from grainsmith.pipeline.mosaic.blocks import MEASURE_MARGIN_PX, expand_window, measure_inside
 from grainsmith.pipeline.mosaic.edit_replay import STEPS, apply_edit
 from grainsmith.pipeline.mosaic.element_maps import placed_maps
-from grainsmith.pipeline.mosaic.region import changed_meanwhile, ids_of, opened
+from grainsmith.pipeline.mosaic.region import opened, present_ids, stale_region_error
 from grainsmith.pipeline.mosaic.summary import FACTS, TABLE, grains_folder
 
 if TYPE_CHECKING:
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteBackResult:
-    """What a write-back, or taking it back, has changed.
+    """Changes of a write-back or of its undo.
 
     Attributes
     ----------
     window : (y0, y1, x0, x1)
-        The smallest that holds all changed pixels; all 0 where nothing changed.
+        Smallest window of all changed pixels; zeros if nothing changed.
     n_changed, n_gone : int
-        Grains that were changed or came into being, and grains that are no more.
+        Changed or new grains, and removed grains.
     new_labels : dict of int to int
-        Number in the piece -> number in the mosaic, of the grains that came into being.
+        Number in the region -> number in the mosaic, of new grains.
     n_kept_px : int
-        Pixels of locked grains that had been drawn over, and were not changed.
+        Pixels of locked grains that had been overdrawn and were restored.
     """
 
     window: Window = (0, 0, 0, 0)
@@ -57,36 +57,37 @@ class WriteBackResult:
 def write_region(
     region: Region, labels: LabelImage, *, on_progress: OnProgress = no_progress
 ) -> WriteBackResult:
-    """Write corrected grains of a piece back: labels of all levels, table and statistics.
+    """Write corrected grains of a region back: labels of all levels, table and statistics.
 
-    The change is noted in the mosaic's folder before it is done. What is interrupted later, by a
-    crash or a full disk, is done to its end when the mosaic is opened next.
+    The change is recorded in the journal of the mosaic first. After an interruption by a crash or a
+    full disk it is completed when the mosaic is opened next.
 
     Parameters
     ----------
     region : Region
     labels : (Y, X) int array
-        Of its shape. Pixels of locked grains stay what they are.
+        Shape of the region. Pixels of locked grains are not changed.
     on_progress : callable
-        Told (steps done, steps in all). Raising in it stops the work only before it is noted.
+        Receives (finished steps, all steps). An exception in it stops the work only before the
+        change is recorded.
 
     Raises
     ------
     MismatchError
-        The shape is another one, or the mosaic was changed since the piece was opened.
+        The shape differs, or the mosaic has changed since the region was opened.
     WriteError
-        No room, read-only, or another program is writing.
+        The disk is full, the folder read-only, or another program is writing.
     """
     if labels.shape != region.labels.shape:
         raise MismatchError(
-            f"the labels are {labels.shape} and the piece of the mosaic is {region.labels.shape} "
-            "(rows, columns): write back what was opened"
+            f"the labels are {labels.shape} and the region of the mosaic is {region.labels.shape} "
+            "(rows, columns): write back the opened region"
         )
     with Journal(region.folder).exclusive_lock():
         on_progress(0, STEPS)
         mosaic, grains, table = opened(region.folder, alone=True)
         if not np.array_equal(grains.window(*region.window), region.labels):
-            raise changed_meanwhile(region.folder)
+            raise stale_region_error(region.folder)
         merged, new_labels, n_kept = _numbered(region, labels, _next_label(region.folder, table))
         on_progress(1, STEPS)
         changed = merged != region.labels
@@ -105,23 +106,23 @@ def write_region(
 
 
 def undo_write(folder: str | Path, *, on_progress: OnProgress = no_progress) -> WriteBackResult:
-    """Take the last write-back back that has not been taken back yet.
+    """Undo the last write-back that has not been undone yet.
 
-    Raising in `on_progress` stops it only before it is noted, as with `write_region`.
+    An exception in `on_progress` stops it only before it is recorded, as in `write_region`.
 
     Raises
     ------
     MismatchError
-        There is none, or something else has changed the grains there since.
+        There is none, or the grains have been changed otherwise since.
     """
     with Journal(folder).exclusive_lock():
         _, grains, _ = opened(folder, alone=True)
         edit = Journal(folder).last()
         if edit is None:
-            raise MismatchError(f"{folder}: nothing has been written back that could be undone")
+            raise MismatchError(f"{folder}: there is no write-back to undo")
         if not np.array_equal(grains.window(*edit.window), edit.pixels("after")):
             raise MismatchError(
-                f"{folder}: the grains of the last write-back were changed by something else since"
+                f"{folder}: the grains of the last write-back have been changed since"
             )
         on_progress(0, STEPS)
         edit.mark("unwanted")
@@ -138,15 +139,15 @@ def undo_write(folder: str | Path, *, on_progress: OnProgress = no_progress) -> 
 def _numbered(
     region: Region, labels: LabelImage, first: int
 ) -> tuple[LabelImage, dict[int, int], int]:
-    """Return labels as they go into the mosaic, the numbers of new grains, and pixels kept."""
+    """Return labels with mosaic numbers, the numbers of new grains, and restored pixels."""
     merged = labels.astype(np.int32)
     locked = np.isin(region.labels, sorted(region.locked))
     n_kept = int((merged[locked] != region.labels[locked]).sum())
     merged[locked] = region.labels[locked]
-    known = set(ids_of(region.labels).tolist()) - region.locked
-    # What was drawn with the number of a locked grain, beside it, is a grain of its own.
+    known = set(present_ids(region.labels).tolist()) - region.locked
+    # Pixels drawn with the number of a locked grain outside of it form a new grain.
     outside = ~locked
-    new = [label for label in ids_of(merged[outside]).tolist() if label not in known]
+    new = [label for label in present_ids(merged[outside]).tolist() if label not in known]
     if first + len(new) > np.iinfo(np.int32).max:
         raise MismatchError("the labels have no number left for new grains")
     numbers = {label: first + k for k, label in enumerate(new)}
@@ -165,7 +166,7 @@ def _note(
 ) -> Edit:
     ys, xs = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
     part = (slice(int(ys[0]), int(ys[-1]) + 1), slice(int(xs[0]), int(xs[-1]) + 1))
-    touched = np.union1d(ids_of(region.labels[changed]), ids_of(merged[changed]))
+    touched = np.union1d(present_ids(region.labels[changed]), present_ids(merged[changed]))
     left = touched[np.isin(touched, merged)]
     before = table.loc[table.index.intersection(touched.tolist())]
     after = _measured(region, mosaic, merged, left).reindex(columns=_columns(table))
@@ -185,21 +186,21 @@ def _columns(table: pd.DataFrame) -> list[str]:
 def _measured(
     region: Region, mosaic: Mosaic, merged: LabelImage, ids: npt.NDArray[np.integer]
 ) -> pd.DataFrame:
-    window = widened(region.window, AROUND_PX, mosaic.shape)
+    window = expand_window(region.window, MEASURE_MARGIN_PX, mosaic.shape)
     around = open_mosaic(grains_folder(region.folder)).window(*window).astype(np.int32)
     y, x = region.window[0] - window[0], region.window[2] - window[2]
     around[y : y + merged.shape[0], x : x + merged.shape[1]] = merged
     try:
         placed = placed_maps(region.folder)
-    except ReadError:  # maps that have gone: the columns of the changed grains stay empty
+    except ReadError:  # maps are missing: the columns of changed grains stay empty
         placed = ()
     return measure_inside(around, window, mosaic, ids, placed)
 
 
 def _next_label(folder: str | Path, table: pd.DataFrame) -> int:
-    """Return the first number that no grain has had: numbers are never used twice."""
-    said = int(read_json(Path(folder) / FACTS).get("next_label", 0))
-    return max(said, int(table.index.max()) + 1 if len(table) else 1)
+    """Return the first number never used by a grain."""
+    recorded = int(read_json(Path(folder) / FACTS).get("next_label", 0))
+    return max(recorded, int(table.index.max()) + 1 if len(table) else 1)
 
 
 def _check_room(folder: str, nbytes: int) -> None:

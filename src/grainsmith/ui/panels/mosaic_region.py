@@ -11,7 +11,7 @@ import numpy as np
 from napari.layers import Image, Labels
 from qtpy.QtCore import QTimer
 
-from grainsmith.pipeline.mosaic.region import MOST_PX, open_region, reopen_region
+from grainsmith.pipeline.mosaic.region import MAX_REGION_PX, open_region, reopen_region
 from grainsmith.pipeline.mosaic.write_back import undo_write, write_region
 from grainsmith.ui.editing.autosave import AutosaveManager
 from grainsmith.ui.editing.deleted_grains import DeletedGrains
@@ -62,8 +62,8 @@ class RegionPanel(Panel):
         self.edit_button = button(
             "Edit this region",
             self.edit,
-            tip=f"Open what the window shows, at most {MOST_PX} x {MOST_PX} px, at full resolution "
-            "to correct it; grains cut by its edge are locked",
+            tip=f"Open what the window shows, at most {MAX_REGION_PX} px wide and high, at full "
+            "resolution to correct it; grains cut by its edge are locked",
             key="Ctrl+Shift+R",
             main=True,
         )
@@ -215,8 +215,8 @@ class RegionPanel(Panel):
         if min(y1 - y0, x1 - x0) <= 0:
             return f"Mosaic <b>{name}</b>, {width} × {height} px. The window does not show it."
         visible = f"The window shows {x1 - x0} × {y1 - y0} px"
-        if max(y1 - y0, x1 - x0) > MOST_PX:
-            visible += f": zoom in to at most {MOST_PX} × {MOST_PX} px to edit"
+        if max(y1 - y0, x1 - x0) > MAX_REGION_PX:
+            visible += f": zoom in to at most {MAX_REGION_PX} × {MAX_REGION_PX} px to edit"
         return f"Mosaic <b>{name}</b>, {width} × {height} px. {visible}."
 
     def _visible_window(self, mosaic: Labels) -> tuple[int, int, int, int]:

@@ -167,7 +167,7 @@ def test_bad_input_is_told_in_the_panel(panel, samples, qtbot, tmp_path):
     assert "Select a field" in panel.message
     (tmp_path / "empty").mkdir()
     panel.add_folder(str(tmp_path / "empty"))
-    qtbot.waitUntil(lambda: "no image in there" in panel.message)
+    qtbot.waitUntil(lambda: "no image found" in panel.message)
     sheet = tmp_path / "sheet.csv"
     sheet.write_text("sample,field,image\nA,1,missing.tif\nA,2,in/A/f0/BSE.tif\n")
     panel.open_sheet(str(sheet))
