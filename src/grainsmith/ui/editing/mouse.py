@@ -88,6 +88,7 @@ class GrainMouse:
                 tool.on_stroke(points, done=False)
                 event.handled = True
             yield
+        moved = moved or bool(np.hypot(*(np.asarray(event.pos) - start)) >= _CLICK_PX)
         if not moved:
             additive = bool({"Shift", "Control"} & {*event.modifiers})
             label = label_at(grains, points[0])
