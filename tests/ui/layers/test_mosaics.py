@@ -10,6 +10,7 @@ from grainsmith.ui.layers import mosaics
 from grainsmith.ui.panels.open import OpenPanel
 from grainsmith.ui.panels.segment import SegmentPanel
 from grainsmith.ui.panels.table import TablePanel
+from grainsmith.ui.session import session_of
 
 pytest.importorskip("zarr")
 
@@ -53,7 +54,7 @@ def test_panels_and_status_bar_explain_what_to_do_with_a_mosaic(viewer, qtbot, m
 
     def messages():
         segment, table, opened = panels
-        return [segment.message, table.message, opened._what.text()]
+        return [segment.message, table.message, opened.description]
 
     qtbot.waitUntil(lambda: "No image yet" in dock.status)
     assert all("No " in message for message in messages())
@@ -61,7 +62,7 @@ def test_panels_and_status_bar_explain_what_to_do_with_a_mosaic(viewer, qtbot, m
     prompt = "A mosaic is open: zoom in"
     qtbot.waitUntil(lambda: dock.status.startswith(prompt))
     assert all(message.startswith(prompt) for message in messages())
-    assert not dock._roles.images  # it cannot be the active image
+    assert not session_of(viewer).active.images  # it cannot be the active image
     viewer.layers.remove("m grains")
     qtbot.waitUntil(lambda: "A mosaic without grains is open" in dock.status)
     viewer.add_image(np.ones((40, 40)), name="image")

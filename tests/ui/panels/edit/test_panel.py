@@ -7,6 +7,7 @@ pytest.importorskip("napari")
 
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 from skimage.draw import disk
 from tests.fixtures.labels import disks
 
@@ -261,6 +262,7 @@ def test_the_data_bar_is_not_uncovered(panel, viewer):
 
 
 def test_escape_leaves_any_mode(panel, qtbot):
+    QApplication.setActiveWindow(panel)  # no window manager does it in the tests
     panel.editor.set_mode("cut")
     QTest.keyClick(panel, Qt.Key.Key_Escape)
     assert panel.editor.tool.mode == "choose"
