@@ -40,6 +40,7 @@ VARIABLES = {"said", "told", "found_one", "known_one"}
 
 ALLOWED = re.compile(
     r"""["'`]picture["'`]|picture\.done|\|picture|picture[,:=]|kind.*picture|or picture"""
+    "|pictures : bool"
 )
 """`picture` is a kind of map in files that users have."""
 

@@ -42,7 +42,7 @@ class SemImage:
     data_bar_rows : int
         Rows at the bottom that hold a burnt-in data bar; they are never segmented.
     source : str
-        Path of the file, or a name for a made image.
+        Path of the file, or a name for a synthetic image.
     notes : tuple of str
         What the reader did or noticed, in the user's words: shown, never silent.
     """
@@ -161,13 +161,13 @@ class Transform:
         return Transform(matrix=back, z=self.z, verdict=self.verdict)
 
     def look_up(
-        self, picture: npt.NDArray[Any], shape: tuple[int, int], *, outside: float = 0
+        self, image: npt.NDArray[Any], shape: tuple[int, int], *, outside: float = 0
     ) -> npt.NDArray[Any]:
         """Return what of the reference lies under each pixel of the moving image.
 
         Parameters
         ----------
-        picture : (Y, X) or (Y, X, 3) array
+        image : (Y, X) or (Y, X, 3) array
             Lies on the grid of the reference, such as the labels of its grains.
         shape : (int, int)
             Rows and columns of the moving image.
@@ -179,12 +179,12 @@ class Transform:
         (rows, columns) or (rows, columns, 3) array
             The nearest pixel, never a mixture: labels stay labels.
         """
-        found = np.full((*shape, *picture.shape[2:]), outside, dtype=picture.dtype)
+        found = np.full((*shape, *image.shape[2:]), outside, dtype=image.dtype)
         columns = np.arange(shape[1])
         for row in range(shape[0]):
             y = self.matrix[0, 0] * row + self.matrix[0, 1] * columns + self.matrix[0, 2]
             x = self.matrix[1, 0] * row + self.matrix[1, 1] * columns + self.matrix[1, 2]
             iy, ix = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
-            inside = (iy >= 0) & (iy < picture.shape[0]) & (ix >= 0) & (ix < picture.shape[1])
-            found[row, inside] = picture[iy[inside], ix[inside]]
+            inside = (iy >= 0) & (iy < image.shape[0]) & (ix >= 0) & (ix < image.shape[1])
+            found[row, inside] = image[iy[inside], ix[inside]]
         return found

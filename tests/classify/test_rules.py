@@ -153,7 +153,7 @@ def test_rules_without_their_map_are_left_out_and_named(rules):
         ("minerals: {a: {range: {Si: [1, 2]}, colour: red}}", "colour must be written as"),
         ("minerals: {a: {range: {Si: [2, 1]}}}", "a: Si: 2 is more than 1"),
         ("minerals: {a: {range: {Si: 5}}}", "is not 'element: [low, high]'"),
-        ("minerals: {a: {range: {Xq: [1, 2]}}}", "'Xq' is no element"),
+        ("minerals: {a: {range: {Xq: [1, 2]}}}", "'Xq' is not an element"),
         ("minerals: {a: {ratio: {K/Na/Ca: [1, 2]}}}", "more than one '/'"),
         ("minerals: {a: {rnage: {Si: [1, 2]}}}", "a needs a range, a ratio or require"),
         ("unit: at%\nminerals: {a: {range: {Si: [1, 2]}}}", "unknown keys unit"),
@@ -161,7 +161,7 @@ def test_rules_without_their_map_are_left_out_and_named(rules):
         ("gaps: guess\nminerals: {a: {range: {Si: [1, 2]}}}", "gaps must be nearest or unknown"),
         ("units: picture\nminerals: {a: {ratio: {K/Na: [1, 2]}}}", "stretched images allow no"),
         ("minerals: {a: {range: {Si: [1, 2]}, density: x}}", "density must be a number"),
-        ("minerals: {a: [", "is no YAML"),
+        ("minerals: {a: [", "is not valid YAML"),
     ],
 )
 def test_faults_in_a_rules_file_are_named(rules, text, message):

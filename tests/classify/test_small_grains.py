@@ -56,7 +56,7 @@ def test_maps_of_other_grids_are_looked_at_where_they_lie():
         for one in maps
     ]
     place = Transform(matrix=np.array([[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1.0]]))
-    halves = TwoPhaseTest(labels, coarse, {one.element: place for one in coarse}).halve(1)
+    halves = TwoPhaseTest(labels, coarse, {one.element: place for one in coarse}).split(1)
     assert halves.real
     assert halves.share == pytest.approx(0.5, abs=0.15)
 
@@ -73,7 +73,7 @@ def test_a_thin_vein_across_the_field_is_no_small_grain():
 def test_a_grain_beside_all_maps_is_not_halved():
     labels, maps = small_grains()
     away = {one.element: Transform.from_shift(500, 0) for one in maps}
-    assert TwoPhaseTest(labels, maps, away).halve(1) is None
+    assert TwoPhaseTest(labels, maps, away).split(1) is None
 
 
 @pytest.mark.parametrize("columns", [150, 162, 168])
@@ -94,10 +94,10 @@ def test_gaps_in_a_map_are_no_darkness():
         gappy = TwoPhaseTest(
             labels, [ElementMap(values=values, element="Si", kind="wt%"), *maps[1:]], {}
         )
-        assert gappy._light[0][2] == pytest.approx(whole._light[0][2], rel=0.1)
-        assert len(gappy._look(2, 0.8)) == 3  # the map with the gap still speaks
-        assert not gappy.halve(2).real or gappy.halve(2).contrast_pct < 15
-    assert gappy.halve(1).real  # its neighbour is still of two minerals
+        assert gappy._mean_signal[0][2] == pytest.approx(whole._mean_signal[0][2], rel=0.1)
+        assert len(gappy._observe(2, 0.8)) == 3  # the map with the gap still speaks
+        assert not gappy.split(2).real or gappy.split(2).contrast_pct < 15
+    assert gappy.split(1).real  # its neighbour is still of two minerals
 
 
 def test_learning_the_blur_can_be_stopped():

@@ -40,26 +40,26 @@ def add(
     from grainsmith.io.labels.label_image import read_labels
     from grainsmith.io.labels.review_states import read_states
 
-    picture, grains = read_image(image), read_labels(labels)
+    opened, grains = read_image(image), read_labels(labels)
     mask = read_labels(region) > 0 if region else None
     for path, plane in ((labels, grains), (region, mask)):
-        if plane is not None and plane.shape != picture.image.shape[:2]:
+        if plane is not None and plane.shape != opened.image.shape[:2]:
             raise MismatchError(
-                f"{path} is {plane.shape}, {image} {picture.image.shape[:2]} (rows, columns)"
+                f"{path} is {plane.shape}, {image} {opened.image.shape[:2]} (rows, columns)"
             )
-    rows = picture.cropped.shape[0]
+    rows = opened.cropped.shape[0]
     added = add_field(
         folder,
         LabelledField(
             labels=grains[:rows],
             name=image.stem,
-            image=picture.cropped,
-            pixel_size_um=picture.pixel_size_um,
+            image=opened.cropped,
+            pixel_size_um=opened.pixel_size_um,
             role=_role(role) if role else "",
         ),
         Origin(
             source=str(image),
-            pixel_size_source=picture.pixel_size_source,
+            pixel_size_source=opened.pixel_size_source,
             states=read_states(labels),
             license=licence,
             group=group,

@@ -271,5 +271,5 @@ def _diameter_px(state: Mapping[str, Tensor]) -> float:
 
 
 def _first_line(error: Exception) -> str:
-    said = str(error).strip()
-    return said.splitlines()[0].split(". ")[0] if said else type(error).__name__
+    message = str(error).strip()
+    return message.splitlines()[0].split(". ")[0] if message else type(error).__name__

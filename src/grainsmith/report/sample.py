@@ -115,7 +115,7 @@ def write_sample_report(path: str | Path, sample: SampleFacts, *, result_name: s
         title=f"Sample {sample.name}",
         summary=summary,
         warnings=_warnings(sample),
-        pictures=[],
+        images=[],
         figures=_figures(sample),
         sections=sections,
         provenance=_provenance(sample),

@@ -149,7 +149,7 @@ def write_report(
         title=facts.get("title") or page.stem,
         summary=content.summary,
         warnings=_warnings(table, content.statistics, content.pixel_size_um),
-        pictures=_images(labels[:rows], table, image, content.statistics, content.pixel_size_um),
+        images=_images(labels[:rows], table, image, content.statistics, content.pixel_size_um),
         figures=_figures(table, content),
         sections=_sections(table, content),
         provenance=[

@@ -40,25 +40,27 @@ def draw_grains(prediction: Prediction, settings: SegmentSettings) -> Grains:
 
 
 def draw_scale(
-    said: ScalePrediction, shape: tuple[int, int], settings: SegmentSettings, watch: Stopwatch
+    prediction: ScalePrediction, shape: tuple[int, int], settings: SegmentSettings, watch: Stopwatch
 ) -> tuple[LabelImage, _Facts]:
     """Labels on the image's grid, and an array per fact whose place k belongs to label k + 1."""
-    logits = to_image_grid(said.probability, shape, said.scale, said.offset)
+    logits = to_image_grid(prediction.probability, shape, prediction.scale, prediction.offset)
     inside = logits > settings.probability_threshold
-    ends = said.trajectories.ends(said.flows, inside, said.scale, said.offset)
-    grid = (said.probability.shape[0], said.probability.shape[1])
-    min_points = int(min(10, 10 / said.scale**2))
+    ends = prediction.trajectories.ends(
+        prediction.flows, inside, prediction.scale, prediction.offset
+    )
+    grid = (prediction.probability.shape[0], prediction.probability.shape[1])
+    min_points = int(min(10, 10 / prediction.scale**2))
     labels = gather(ends, inside, grid, min_points=max(3, min_points))
     watch.lap("follow")
     labels = keep_largest_pieces(fill_label_holes(labels), min_area_px=settings.min_area_px)
     watch.lap("tidy")
-    small, beyond = _on_network_grid(labels, grid, said.scale, said.offset)
+    small, beyond = _on_network_grid(labels, grid, prediction.scale, prediction.offset)
     n = int(labels.max(initial=0))
     error, logit = np.full(n, 2.0), np.full(n, -10.0)
     for seen in (small, _cut_by_an_edge(small, beyond)):
-        ids, errors = flow_errors(seen, said.flows)
+        ids, errors = flow_errors(seen, prediction.flows)
         error[ids - 1] = np.minimum(error[ids - 1], errors)
-    sums = np.bincount(small.ravel(), weights=said.probability.ravel(), minlength=n + 1)[1:]
+    sums = np.bincount(small.ravel(), weights=prediction.probability.ravel(), minlength=n + 1)[1:]
     counts = np.bincount(small.ravel(), minlength=n + 1)[1:]
     logit[counts > 0] = sums[counts > 0] / counts[counts > 0]
     if settings.flow_threshold > 0:

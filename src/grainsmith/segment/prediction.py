@@ -133,8 +133,8 @@ class _Runner:
 
 def predict_tile(model: Model, part: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Let the network look at one tile: (3, H, W) flows y and x and logit of its own shape."""
-    said = model.predict(_padded(part, model.stride, model.tile_px))
-    return said[:, : part.shape[0], : part.shape[1]]
+    prediction = model.predict(_padded(part, model.stride, model.tile_px))
+    return prediction[:, : part.shape[0], : part.shape[1]]
 
 
 def pieces(length: int, model: Model, largest: int) -> list[slice]:
@@ -190,16 +190,16 @@ def _estimate_diameter(
 
 
 def _areas_px(
-    said: ScalePrediction, shape: tuple[int, int], settings: SegmentSettings
+    prediction: ScalePrediction, shape: tuple[int, int], settings: SegmentSettings
 ) -> npt.NDArray[np.float64]:
     """Return the areas, in image pixels, of the grains of a quick pass, of those that no edge cuts.
 
     They are drawn on the coarser of the grids of network and image: finer outlines would not change
     the scale that follows from them.
     """
-    if said.scale < 1:
-        shape = scaled(shape, said.scale)
-    drawn = replace(said, scale=max(1.0, said.scale))
+    if prediction.scale < 1:
+        shape = scaled(shape, prediction.scale)
+    drawn = replace(prediction, scale=max(1.0, prediction.scale))
     labels, _facts = draw_scale(drawn, shape, settings, Stopwatch())
     areas = np.bincount(labels.ravel())
     areas[0] = 0
@@ -207,7 +207,7 @@ def _areas_px(
     for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         whole[edge] = False
     found = areas[whole if whole.any() else areas > 0]
-    return found / min(1.0, said.scale) ** 2
+    return found / min(1.0, prediction.scale) ** 2
 
 
 def typical_diameter_px(areas_px: npt.NDArray[Any]) -> float:

@@ -130,10 +130,10 @@ def blend_window(
     diameter_px: float,
 ) -> Prediction:
     """Blend the tiles under a window of the image into what `draw_grains` takes."""
-    said = [_blend(layout, s, window, read_tile) for s in range(len(layout.scales))]
+    predictions = [_blend(layout, s, window, read_tile) for s in range(len(layout.scales))]
     return Prediction(
-        fine=said[0],
-        coarse=said[1] if len(said) > 1 else None,
+        fine=predictions[0],
+        coarse=predictions[1] if len(predictions) > 1 else None,
         shape=(window[1] - window[0], window[3] - window[2]),
         diameter_px=diameter_px,
         estimated=False,

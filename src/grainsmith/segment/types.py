@@ -169,7 +169,7 @@ class Grains:
     table : DataFrame
         Index `label`; columns `confidence` (0..1), `flow_error` and `probability` (mean, 0..1).
     note : str
-        Why there is no grain, where there is none; "" otherwise.
+        Why no grain was found; "" otherwise.
     seconds : dict of str to float
         Time of the stages.
     """

@@ -31,7 +31,7 @@ _CORE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something to be mended, or at least known.
+    """A fault of a training set to correct or to know about.
 
     Attributes
     ----------

@@ -175,10 +175,10 @@ def _metadata(
         if shift:
             steps.append({"type": "translation", "translation": move})
         datasets.append({"path": str(number), "coordinateTransformations": steps})
-    said: dict[str, Any] = {
+    attributes: dict[str, Any] = {
         "version": "0.5",
         "multiscales": [{"name": name, "axes": axes, "datasets": datasets}],
     }
     if labels:
-        said["image-label"] = {"version": "0.5", "source": {"image": "../../"}}
-    return said
+        attributes["image-label"] = {"version": "0.5", "source": {"image": "../../"}}
+    return attributes

@@ -112,7 +112,7 @@ def find_fields(paths: Sequence[str | Path]) -> tuple[FieldFiles, ...]:
 
 
 def read_sheet(path: str | Path) -> tuple[FieldFiles, ...]:
-    """Read fields from a table (CSV): one row a field.
+    """Read fields from a table (CSV): one row per field.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ def align_mosaic_maps(
     Returns
     -------
     list of Transform, list of dict
-        Per map: pixels of the map -> pixels of the mosaic, and what is to be said of it (group,
+        Per map: pixels of the map -> pixels of the mosaic, and its record (group,
         verdict, how many tiles took part, their median distance in px, a note).
     """
     places = _tile_places(mosaic.shape)
@@ -106,14 +106,14 @@ def align_mosaic_maps(
             members = [n for n, one in enumerate(groups) if one == group]
             pairs[group] += _by_tile(mosaic, window, maps, full, members, factor)
         on_progress(done, total)
-    said = []
+    records = []
     for n, row in enumerate(found.rows):
         full[n], facts = _refined(full[n], pairs[row.group], factor)
-        said.append(
+        records.append(
             {"group": row.group, "z": row.transform.z, "note": row.note, **facts,
              "verdict": full[n].verdict}
         )  # fmt: skip
-    return full, said
+    return full, records
 
 
 def shrunk(mosaic: Mosaic) -> tuple[npt.NDArray[Any], int]:
@@ -260,7 +260,7 @@ def write_placed_maps(
     folder: str | Path,
     maps: Sequence[LazyMap],
     transforms: Sequence[Transform],
-    said: Sequence[dict[str, Any]],
+    records: Sequence[dict[str, Any]],
     paths: Sequence[str | Path],
 ) -> None:
     """Note in the folder of a mosaic which maps it has and where they lie."""
@@ -270,12 +270,12 @@ def write_placed_maps(
         Path(folder) / TRANSFORMS,
         dict(zip(names, transforms, strict=True)),
         reference="mosaic",
-        rows={name: {**row, "sources": sources} for name, row in zip(names, said, strict=True)},
+        rows={name: {**row, "sources": sources} for name, row in zip(names, records, strict=True)},
     )
 
 
 def placed_maps(folder: str) -> tuple[PlacedMap, ...]:
-    """Open the maps that `write_placed_maps` has noted; () where there are none.
+    """Open the maps that `write_placed_maps` has recorded; () if there are none.
 
     Raises
     ------
