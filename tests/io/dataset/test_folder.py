@@ -343,7 +343,7 @@ def test_very_many_fields_are_split_quickly(tmp_path):
 
 def _change_labels(folder, monkeypatch, *, fail_at):
     """Update the field of a set; fail in a function of the module."""
-    labels = _LABELS.copy()
+    labels = _TWO_GRAINS.copy()
     labels[labels == 1] = 0
     monkeypatch.setattr(folder_module, fail_at, _fail)
     with pytest.raises(OSError, match="no space"):
@@ -356,8 +356,8 @@ def _fail(*_args, **_kwargs):
 
 
 _IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
-_LABELS = np.zeros((64, 64), np.int32)
-_LABELS[4:20, 4:20], _LABELS[30:50, 30:50] = 1, 2
+_TWO_GRAINS = np.zeros((64, 64), np.int32)
+_TWO_GRAINS[4:20, 4:20], _TWO_GRAINS[30:50, 30:50] = 1, 2
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ _LABELS[4:20, 4:20], _LABELS[30:50, 30:50] = 1, 2
 def test_interrupted_update_keeps_files_and_hashes_together(
     tmp_path, monkeypatch, fail_at, n_grains
 ):
-    add_field(tmp_path, LabelledField(labels=_LABELS, name="a", image=_IMAGE), Origin())
+    add_field(tmp_path, LabelledField(labels=_TWO_GRAINS, name="a", image=_IMAGE), Origin())
     try:
         _change_labels(tmp_path, monkeypatch, fail_at=fail_at)
     except WriteError:
@@ -394,7 +394,7 @@ def test_states_of_many_grains_are_kept_in_one_pass(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["../outside", "a/b", "..", "a\\b"])
 def test_names_that_leave_the_folder_are_refused(tmp_path, name):
     folder = tmp_path / "set"
-    add_field(folder, LabelledField(labels=_LABELS, name="a", image=_IMAGE), Origin())
+    add_field(folder, LabelledField(labels=_TWO_GRAINS, name="a", image=_IMAGE), Origin())
     manifest = folder / "dataset.json"
     content = json.loads(manifest.read_text())
     content["fields"][0]["name"] = name
@@ -404,7 +404,7 @@ def test_names_that_leave_the_folder_are_refused(tmp_path, name):
 
 
 def test_dots_inside_file_names_are_accepted(tmp_path):
-    add_field(tmp_path, LabelledField(labels=_LABELS, name="a", image=_IMAGE), Origin())
+    add_field(tmp_path, LabelledField(labels=_TWO_GRAINS, name="a", image=_IMAGE), Origin())
     (tmp_path / "a.tif").rename(tmp_path / "a..b.tif")
     manifest = tmp_path / "dataset.json"
     manifest.write_text(manifest.read_text().replace('"a.tif"', '"a..b.tif"'))
@@ -415,7 +415,7 @@ def test_dots_inside_file_names_are_accepted(tmp_path):
 def test_two_writers_lose_no_field(tmp_path):
     def add(number):
         image = _IMAGE + number
-        add_field(tmp_path, LabelledField(labels=_LABELS, name=f"f{number}", image=image), Origin())
+        add_field(tmp_path, LabelledField(labels=_TWO_GRAINS, name=f"f{number}", image=image), Origin())
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(add, range(8)))

@@ -326,17 +326,17 @@ def test_elastix_parameters_are_understood(tmp_path, kind, numbers, fixed_xy, mo
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1 2 3", "3 numbers where a 3 x 3 matrix has 9"),
+        ("1 2 3", "3 numbers instead of the 9 of a 3 x 3 matrix"),
         ("{}", "its format is None"),
         ('{"format": "grainsmith-transforms", "maps": [{"name": "Si"}]}', "matrix"),
-        ("1 0 0 0 1 0 1 0 1", "no affine transform"),
+        ("1 0 0 0 1 0 1 0 1", "not an affine transform"),
         (
             ELASTIX.format(kind="BSplineTransform", count=2, numbers="1 2", spacing="1 1"),
             "a BSplineTransform of 2 numbers",
         ),
         (
             ELASTIX.format(kind="TranslationTransform", count=2, numbers="1 2", spacing="2 2"),
-            "only plain pixels",
+            "only 1 is supported",
         ),
     ],
 )
