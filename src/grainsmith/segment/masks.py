@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _Facts = dict[str, npt.NDArray[np.float64]]
 
+_MOSTLY = 0.75
+"""Share of a fine grain's area that must lie in a coarse grain which replaces it."""
+
 
 def draw_grains(prediction: Prediction, settings: SegmentSettings) -> Grains:
     """Draw grains from a prediction with the thresholds of the settings, without the network."""
@@ -32,6 +35,7 @@ def draw_grains(prediction: Prediction, settings: SegmentSettings) -> Grains:
     if prediction.coarse is not None:
         large, large_facts = draw_scale(prediction.coarse, prediction.shape, settings, watch)
         labels, facts = _join(labels, facts, large, large_facts, LARGE_PX / prediction.scale)
+        labels = keep_largest_pieces(labels, min_area_px=settings.min_area_px)
         watch.lap("join")
     labels, order = _renumber(labels)
     table = _table({name: values[order] for name, values in facts.items()})
@@ -79,11 +83,13 @@ def _join(
 
     A coarse grain wins if it is large, no fine grain is mostly the same, the fine grains in it are
     pieces (more than one, or hardly any), it is surer than they are, and it cuts none that reaches
-    beyond it.
+    beyond it. It replaces the fine grains that lie mostly in it; all others keep every pixel.
     """
     n_fine = len(fine_facts["confidence"])
     boxes = find_boxes(coarse)
     areas = np.bincount(fine.ravel(), minlength=n_fine + 1)
+    fine_boxes = find_boxes(fine)
+    box_of_fine = dict(zip(fine_boxes.ids.tolist(), fine_boxes.edges.tolist(), strict=True))
     labels = fine.copy()
     won: list[int] = []
     for label, (y0, y1, x0, x1) in zip(boxes.ids, boxes.edges, strict=True):
@@ -91,11 +97,14 @@ def _join(
         area = int(mask.sum())
         if np.sqrt(area * 4 / np.pi) < large_px:
             continue
-        pieces = np.bincount(fine[y0:y1, x0:x1][mask], minlength=1)
+        pieces = np.bincount(fine[y0:y1, x0:x1][mask], minlength=n_fine + 1)
         if _explains(area, pieces, areas, fine_facts, coarse_facts["confidence"][label - 1]):
-            swallowed = np.flatnonzero(pieces[1:]) + 1
+            mostly_inside = (pieces > 0) & (pieces >= _MOSTLY * areas)
+            for replaced in np.flatnonzero(mostly_inside[1:]) + 1:
+                top, bottom, left, right = box_of_fine[int(replaced)]
+                window = labels[top:bottom, left:right]
+                window[window == replaced] = 0
             window = labels[y0:y1, x0:x1]
-            window[np.isin(window, swallowed)] = 0
             window[mask & (window == 0)] = n_fine + len(won) + 1
             won.append(label)
     taken = np.array(won, int) - 1
@@ -120,7 +129,7 @@ def _explains(
     if len(ids) == 0:
         return bool(confidence > 0.5)
     iou = shared / (areas[ids] + area - shared)
-    reaching_out = shared < 0.75 * areas[ids]
+    reaching_out = shared < _MOSTLY * areas[ids]
     if iou.max() > 0.5 or (shared * reaching_out).sum() > 0.1 * area:
         return False
     pieces_confidence = float(np.average(fine_facts["confidence"][ids - 1], weights=shared))

@@ -415,7 +415,9 @@ def test_dots_inside_file_names_are_accepted(tmp_path):
 def test_two_writers_lose_no_field(tmp_path):
     def add(number):
         image = _IMAGE + number
-        add_field(tmp_path, LabelledField(labels=_TWO_GRAINS, name=f"f{number}", image=image), Origin())
+        add_field(
+            tmp_path, LabelledField(labels=_TWO_GRAINS, name=f"f{number}", image=image), Origin()
+        )
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(add, range(8)))

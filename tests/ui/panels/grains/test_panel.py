@@ -198,7 +198,7 @@ def test_rules_files_good_and_bad(panel, grains, tmp_path, qtbot):
     bad, good = tmp_path / "bad.yaml", tmp_path / "good.yaml"
     bad.write_text("minerals: [")
     way.open(bad)
-    assert "is no YAML" in way.advice
+    assert "is not valid YAML" in way.advice
     good.write_text(
         "minerals:\n  quartz: {range: {Si: [3, 9]}}\n  magnetite: {range: {Fe: [3, 9]}}\n"
         "  zircon: {require: [Zr]}\n"
