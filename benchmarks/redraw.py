@@ -36,8 +36,7 @@ def make_prediction():
         flows=flows.astype(np.float32), probability=logit.astype(np.float32), scale=1.0
     )
     return Prediction(
-        fine=scale,
-        coarse=None,
+        octaves=(scale,),
         shape=labels.shape,
         diameter_px=30.0,
         estimated=False,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.fakes import BrightIsGrain
@@ -5,6 +7,7 @@ from tests.fakes import BrightIsGrain
 from grainsmith.samples import sample_field
 from grainsmith.score import score_labels
 from grainsmith.segment import SegmentSettings, draw_grains, predict, segment_image
+from grainsmith.segment.contrast import faint_grains
 from grainsmith.segment.normalize import to_grey
 from grainsmith.segment.prediction import typical_diameter_px
 
@@ -22,14 +25,14 @@ def discs(radius, pitch, shape):
     return labels
 
 
-def picture(labels, bright=200, dark=20):
+def image_of(labels, bright=200, dark=20):
     return np.where(labels > 0, bright, dark).astype(np.uint8)
 
 
 @pytest.mark.parametrize("radius", [8, 14, 40])
 def test_grains_of_any_size_are_found_without_a_hint(radius):
     truth = discs(radius, 2.6 * radius, (300, 420))
-    grains = segment_image(picture(truth), model=BrightIsGrain())
+    grains = segment_image(image_of(truth), model=BrightIsGrain())
     result = score_labels(truth, grains.labels)
     assert result.ap75 > 0.95
     assert abs(result.d50_error_pct) < 5
@@ -43,26 +46,72 @@ def test_tiles_leave_no_seam():
     one = SegmentSettings(diameter_px=30, tile_px=512, two_scales=False)
     many = SegmentSettings(diameter_px=30, tile_px=160, two_scales=False)
     model = BrightIsGrain()
-    whole = segment_image(picture(truth), one, model=model)
-    tiled = segment_image(picture(truth), many, model=model)
+    whole = segment_image(image_of(truth), one, model=model)
+    tiled = segment_image(image_of(truth), many, model=model)
     assert score_labels(whole.labels, tiled.labels).ap90 > 0.99
 
 
-def test_a_huge_grain_among_small_ones_is_found_at_the_second_scale():
+def test_a_huge_grain_among_small_ones_is_found_whole():
     truth = discs(9, 26, (420, 420))
     rows, columns = np.mgrid[:420, :420]
     near = (rows - 210) ** 2 + (columns - 210) ** 2
     truth[near < 110**2] = 0
     truth[near < 95**2] = truth.max() + 1
-    grains = segment_image(picture(truth), model=BrightIsGrain())
+    grains = segment_image(image_of(truth), model=BrightIsGrain())
     assert score_labels(truth, grains.labels).ap75 > 0.95
+
+
+@pytest.mark.parametrize("tile_px", [128, 256, 768])
+def test_a_grain_across_many_tiles_stays_one(tile_px):
+    truth = np.zeros((300, 700), np.int32)
+    rows, columns = np.mgrid[:300, :700]
+    truth[((rows - 150) / 60) ** 2 + ((columns - 350) / 320) ** 2 < 1] = 1
+    settings = SegmentSettings(diameter_px=30, tile_px=tile_px)
+    grains = segment_image(image_of(truth), settings, model=BrightIsGrain())
+    assert score_labels(truth, grains.labels).ap75 == 1
+
+
+def test_faint_outlines_are_left_out_with_a_note_and_can_be_kept():
+    truth = discs(12, 40, (280, 400))
+    faint = np.isin(truth, np.unique(truth)[1::2])
+    image = np.where(faint, 96.0, np.where(truth > 0, 200.0, 90.0))
+    model = BrightIsGrain(threshold=0.02)
+    settings = SegmentSettings(diameter_px=30)
+    grains = segment_image(image, settings, model=model)
+    assert set(np.unique(truth[grains.labels > 0])) == set(np.unique(truth[~faint]))
+    assert "35 faint outlines were left out" in grains.note
+    kept = segment_image(image, replace(settings, contrast_gate=False), model=model)
+    assert len(kept.table) == truth.max()
+    assert "faint" not in kept.note
+
+
+def test_grains_of_one_contrast_pass_the_gate():
+    contrasts = RNG.normal(0.5, 0.1, 200)
+    assert not faint_grains(contrasts).any()
+    assert not faint_grains(np.append(contrasts, [0.02] * 3)[:9]).any()
+
+
+def test_low_confidence_is_noted():
+    truth = discs(14, 37, (200, 200))
+    prediction = predict(
+        image_of(truth), SegmentSettings(diameter_px=30), model=BrightIsGrain(logit=0.2)
+    )
+    grains = draw_grains(prediction, SegmentSettings(flow_threshold=0))
+    assert "confidence is low" in grains.note
+
+
+def test_the_diameter_is_estimated_from_the_grains():
+    for radius in (7, 13, 25, 45, 80):
+        truth = discs(radius, 2.7 * radius, (400, 600))
+        estimate = predict(image_of(truth), SegmentSettings(), model=BrightIsGrain()).diameter_px
+        assert estimate == pytest.approx(2 * radius, rel=0.15)
 
 
 def test_thresholds_redraw_without_the_network():
     truth = discs(14, 37, (200, 200))
     model = BrightIsGrain()
     settings = SegmentSettings(diameter_px=30)
-    prediction = predict(picture(truth), settings, model=model)
+    prediction = predict(image_of(truth), settings, model=model)
     calls = model.calls
     all_grains = draw_grains(prediction, settings)
     none = draw_grains(prediction, SegmentSettings(probability_threshold=6.0))
@@ -73,7 +122,7 @@ def test_thresholds_redraw_without_the_network():
 
 
 def test_drawing_again_gives_what_drawing_afresh_gives():
-    image, model = picture(discs(14, 37, (160, 200))), BrightIsGrain()
+    image, model = image_of(discs(14, 37, (160, 200))), BrightIsGrain()
     kept = predict(image, SegmentSettings(diameter_px=30), model=model)
     for threshold in (2.0, -3.0, 0.0):
         settings = SegmentSettings(diameter_px=30, probability_threshold=threshold)
@@ -88,7 +137,7 @@ def test_progress_is_true_and_raising_in_it_stops_at_once():
     settings = SegmentSettings(diameter_px=30, tile_px=128)
     seen = []
     model = BrightIsGrain()
-    predict(picture(truth), settings, model=model, on_progress=lambda d, t: seen.append((d, t)))
+    predict(image_of(truth), settings, model=model, on_progress=lambda d, t: seen.append((d, t)))
     assert seen[-1] == (model.calls, model.calls)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
@@ -101,7 +150,7 @@ def test_progress_is_true_and_raising_in_it_stops_at_once():
 
     model = BrightIsGrain()
     with pytest.raises(StopError):
-        predict(picture(truth), settings, model=model, on_progress=stop_after_two)
+        predict(image_of(truth), settings, model=model, on_progress=stop_after_two)
     assert model.calls == 2
 
 
@@ -133,7 +182,7 @@ def test_a_faint_grain_in_strong_noise_is_no_mere_noise():
 
 def test_a_few_bad_pixels_and_colour_do_no_harm():
     truth = discs(14, 37, (200, 200))
-    image = np.repeat(picture(truth)[..., None], 3, axis=2).astype(np.float32)
+    image = np.repeat(image_of(truth)[..., None], 3, axis=2).astype(np.float32)
     image[5, 5] = np.nan, np.inf, 0
     grains = segment_image(image, SegmentSettings(diameter_px=30), model=BrightIsGrain())
     assert score_labels(truth, grains.labels).ap75 > 0.95

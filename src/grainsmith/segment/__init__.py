@@ -1,4 +1,4 @@
-"""Image -> labels: normalise, scale, predict tile by tile, follow the flows, join two scales."""
+"""Segmentation: normalise, predict octaves tile by tile, follow the flows, merge the octaves."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def segment_image(
     Parameters
     ----------
     image : (Y, X) or (Y, X, 3) array
-        The field without its data bar.
+        Image without data bar.
     settings : SegmentSettings, optional
-        The defaults suit most images.
+        Defaults suit most images.
     model : Model, optional
-        Used in place of the one that the settings name.
+        Replaces the model named in the settings.
     on_progress : callable
-        Told (tiles done, tiles in all); raising in it stops the work within one tile.
+        Called with (tiles done, tiles in total); an exception raised in it cancels the work.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Flows -> grains, at one scale or two joined, without the network."""
+"""Labels from predicted flows, without the network."""
 
 from __future__ import annotations
 
@@ -8,174 +8,211 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from grainsmith.segment.flows import find_boxes, flow_errors
+from grainsmith.segment.contrast import faint_grains, grain_contrasts
+from grainsmith.segment.flows import flow_errors
+from grainsmith.segment.merging import MIN_QUALITY, Candidates, merge_octaves
 from grainsmith.segment.normalize import to_image_grid
 from grainsmith.segment.stopwatch import Stopwatch
 from grainsmith.segment.tidy import fill_label_holes, keep_largest_pieces
 from grainsmith.segment.trajectories import gather
-from grainsmith.segment.types import LARGE_PX, Grains, Prediction, ScalePrediction, SegmentSettings
+from grainsmith.segment.types import (
+    NOT_PREDICTED,
+    Grains,
+    Prediction,
+    ScalePrediction,
+    SegmentSettings,
+)
 
 if TYPE_CHECKING:
     from grainsmith.data import LabelImage
 
 _Facts = dict[str, npt.NDArray[np.float64]]
 
+_FULL_RESOLUTION_SCALE = 0.5
+"""Octaves coarser than this are labelled on a coarser grid: the flows hold no more detail."""
+_DOUBTFUL_CONFIDENCE = 0.65
+"""Mean confidence below which a result is doubtful: 0.83-0.89 is usual on suitable images."""
+
 
 def draw_grains(prediction: Prediction, settings: SegmentSettings) -> Grains:
-    """Draw grains from a prediction with the thresholds of the settings, without the network."""
+    """Derive the grains from a prediction; thresholds can be changed without the network."""
     if prediction.note:
         return Grains(
             labels=np.zeros(prediction.shape, np.int32), table=_table({}), note=prediction.note
         )
     watch = Stopwatch()
-    labels, facts = draw_scale(prediction.fine, prediction.shape, settings, watch)
-    if prediction.coarse is not None:
-        large, large_facts = draw_scale(prediction.coarse, prediction.shape, settings, watch)
-        labels, facts = _join(labels, facts, large, large_facts, LARGE_PX / prediction.scale)
-        watch.lap("join")
-    labels, order = _renumber(labels)
-    table = _table({name: values[order] for name, values in facts.items()})
-    note = "" if len(table) else "no grain was found: try a lower probability or a diameter by hand"
-    return Grains(labels=labels, table=table, note=note, seconds=watch.seconds)
+    octaves = prediction.octaves if settings.two_scales else prediction.octaves[:1]
+    candidates = [draw_octave(octave, prediction.shape, settings, watch) for octave in octaves]
+    labels, facts = merge_octaves(
+        candidates,
+        min_area_px=settings.min_area_px,
+        min_quality=MIN_QUALITY if settings.flow_threshold else 0.0,
+    )
+    watch.lap("merge")
+    labels, facts = _renumber(labels, facts)
+    gate_note = ""
+    if settings.contrast_gate and prediction.grey is not None and len(facts["confidence"]):
+        contrasts = grain_contrasts(labels, prediction.grey)
+        faint = faint_grains(contrasts)
+        if faint.any():
+            gate_note = _gate_note(contrasts, faint)
+            labels, facts = _renumber(np.where(np.append(False, faint)[labels], 0, labels), facts)
+        watch.lap("contrast")
+    notes = [gate_note, _doubt(facts)]
+    return Grains(
+        labels=labels,
+        table=_table(facts),
+        note="; ".join(note for note in notes if note),
+        seconds=watch.seconds,
+    )
 
 
-def draw_scale(
-    said: ScalePrediction, shape: tuple[int, int], settings: SegmentSettings, watch: Stopwatch
-) -> tuple[LabelImage, _Facts]:
-    """Labels on the image's grid, and an array per fact whose place k belongs to label k + 1."""
-    logits = to_image_grid(said.probability, shape, said.scale, said.offset)
+def draw_octave(
+    prediction: ScalePrediction, shape: tuple[int, int], settings: SegmentSettings, watch: Stopwatch
+) -> Candidates:
+    """Derive the grain candidates of one octave on the image's grid."""
+    logits = to_image_grid(prediction.probability, shape, prediction.scale, prediction.offset)
     inside = logits > settings.probability_threshold
-    ends = said.trajectories.ends(said.flows, inside, said.scale, said.offset)
-    grid = (said.probability.shape[0], said.probability.shape[1])
-    min_points = int(min(10, 10 / said.scale**2))
-    labels = gather(ends, inside, grid, min_points=max(3, min_points))
+    step = _label_step(prediction.scale)
+    reduced = _any_of_blocks(inside, step)
+    scale = prediction.scale * step
+    ends = prediction.trajectories.ends(prediction.flows, reduced, scale, prediction.offset)
+    grid = (prediction.probability.shape[0], prediction.probability.shape[1])
+    min_points = max(3, int(min(10, 10 / scale**2)))
+    labels = gather(ends, reduced, grid, min_points=min_points)
     watch.lap("follow")
-    labels = keep_largest_pieces(fill_label_holes(labels), min_area_px=settings.min_area_px)
+    labels = keep_largest_pieces(
+        fill_label_holes(labels), min_area_px=max(1, settings.min_area_px // step**2)
+    )
     watch.lap("tidy")
-    small, beyond = _on_network_grid(labels, grid, said.scale, said.offset)
+    labels, facts = _score(labels, prediction, scale, settings)
+    if step > 1:
+        labels = _at_full_resolution(labels, reduced, inside, step)
+    watch.lap("error")
+    seen = logits > NOT_PREDICTED + 1
+    return Candidates(
+        labels=labels, scale=prediction.scale, facts=facts, seen=None if seen.all() else seen
+    )
+
+
+def _score(
+    labels: LabelImage, prediction: ScalePrediction, scale: float, settings: SegmentSettings
+) -> tuple[LabelImage, _Facts]:
+    """Compute flow error, probability and confidence, and drop grains of high flow error."""
+    grid = (prediction.probability.shape[0], prediction.probability.shape[1])
+    visible, margin = _on_network_grid(labels, grid, scale, prediction.offset)
     n = int(labels.max(initial=0))
     error, logit = np.full(n, 2.0), np.full(n, -10.0)
-    for seen in (small, _cut_by_an_edge(small, beyond)):
-        ids, errors = flow_errors(seen, said.flows)
+    for seen in (visible, _cut_by_an_edge(visible, margin)):
+        ids, errors = flow_errors(seen, prediction.flows)
         error[ids - 1] = np.minimum(error[ids - 1], errors)
-    sums = np.bincount(small.ravel(), weights=said.probability.ravel(), minlength=n + 1)[1:]
-    counts = np.bincount(small.ravel(), minlength=n + 1)[1:]
+    flat = visible.ravel()
+    sums = np.bincount(flat, weights=prediction.probability.ravel(), minlength=n + 1)[1:]
+    counts = np.bincount(flat, minlength=n + 1)[1:]
     logit[counts > 0] = sums[counts > 0] / counts[counts > 0]
-    if settings.flow_threshold > 0:
-        kept = np.append(False, error <= settings.flow_threshold)
-        labels = np.where(kept[labels], labels, 0).astype(np.int32)
     probability = 1 / (1 + np.exp(-logit))
-    watch.lap("error")
     confidence = probability * np.clip(1 - error, 0, 1)
-    return labels, {"confidence": confidence, "flow_error": error, "probability": probability}
+    facts = {"confidence": confidence, "flow_error": error, "probability": probability}
+    if settings.flow_threshold == 0:
+        return labels, facts
+    kept = np.flatnonzero((error <= settings.flow_threshold) & (counts > 0))
+    number = np.zeros(n + 1, np.int32)
+    number[kept + 1] = np.arange(1, len(kept) + 1)
+    return number[labels], {name: values[kept] for name, values in facts.items()}
 
 
-def _join(
-    fine: LabelImage, fine_facts: _Facts, coarse: LabelImage, coarse_facts: _Facts, large_px: float
-) -> tuple[LabelImage, _Facts]:
-    """Let grains of the coarse scale win where they explain what the fine scale saw.
-
-    A coarse grain wins if it is large, no fine grain is mostly the same, the fine grains in it are
-    pieces (more than one, or hardly any), it is surer than they are, and it cuts none that reaches
-    beyond it.
-    """
-    n_fine = len(fine_facts["confidence"])
-    boxes = find_boxes(coarse)
-    areas = np.bincount(fine.ravel(), minlength=n_fine + 1)
-    labels = fine.copy()
-    won: list[int] = []
-    for label, (y0, y1, x0, x1) in zip(boxes.ids, boxes.edges, strict=True):
-        mask = coarse[y0:y1, x0:x1] == label
-        area = int(mask.sum())
-        if np.sqrt(area * 4 / np.pi) < large_px:
-            continue
-        pieces = np.bincount(fine[y0:y1, x0:x1][mask], minlength=1)
-        if _explains(area, pieces, areas, fine_facts, coarse_facts["confidence"][label - 1]):
-            swallowed = np.flatnonzero(pieces[1:]) + 1
-            window = labels[y0:y1, x0:x1]
-            window[np.isin(window, swallowed)] = 0
-            window[mask & (window == 0)] = n_fine + len(won) + 1
-            won.append(label)
-    taken = np.array(won, int) - 1
-    facts = {
-        name: np.concatenate([values, coarse_facts[name][taken]])
-        for name, values in fine_facts.items()
-    }
-    return labels, facts
+def _label_step(scale: float) -> int:
+    """Return the side, in image pixels, of the blocks in which an octave is labelled."""
+    return max(1, int(2 ** np.floor(np.log2(_FULL_RESOLUTION_SCALE / scale) + 1e-6)))
 
 
-def _explains(
-    area: int,
-    pieces: npt.NDArray[np.intp],
-    areas: npt.NDArray[np.intp],
-    fine_facts: _Facts,
-    confidence: float,
-) -> bool:
-    ids = np.flatnonzero(pieces[1:]) + 1
-    shared = pieces[ids]
-    real = shared > 0.02 * area
-    ids, shared = ids[real], shared[real]
-    if len(ids) == 0:
-        return bool(confidence > 0.5)
-    iou = shared / (areas[ids] + area - shared)
-    reaching_out = shared < 0.75 * areas[ids]
-    if iou.max() > 0.5 or (shared * reaching_out).sum() > 0.1 * area:
-        return False
-    pieces_confidence = float(np.average(fine_facts["confidence"][ids - 1], weights=shared))
-    covered = shared.sum() / area
-    return bool(confidence > 0.5 and confidence > pieces_confidence * covered)
+def _any_of_blocks(mask: npt.NDArray[np.bool_], step: int) -> npt.NDArray[np.bool_]:
+    """Reduce a mask by blocks; a block is set if any of its pixels is."""
+    if step == 1:
+        return mask
+    padded = np.pad(mask, [(0, -n % step) for n in mask.shape])
+    rows, columns = (n // step for n in padded.shape)
+    return np.asarray(padded.reshape(rows, step, columns, step).any(axis=(1, 3)))
+
+
+def _at_full_resolution(
+    labels: LabelImage, reduced: npt.NDArray[np.bool_], inside: npt.NDArray[np.bool_], step: int
+) -> LabelImage:
+    """Enlarge labels of blocks; the outline against the background follows the full mask."""
+    rows, columns = inside.shape
+    large = labels.repeat(step, axis=0).repeat(step, axis=1)[:rows, :columns]
+    mixed = reduced.repeat(step, axis=0).repeat(step, axis=1)[:rows, :columns]
+    return np.where(mixed & ~inside, 0, large).astype(np.int32)
 
 
 def _on_network_grid(
     labels: LabelImage, grid: tuple[int, int], scale: float, offset: tuple[float, float]
 ) -> tuple[LabelImage, npt.NDArray[np.bool_]]:
-    """Return labels on the network's grid, and what of it lies beyond the image.
+    """Return labels on the network's grid, and the part of it that is mirrored margin.
 
-    What an edge cuts goes on beyond it; mirror images of other grains are not these grains.
+    Grains cut by an edge continue in the margin; mirror images of other grains are left out.
     """
-    places = [
+    positions = [
         np.floor((np.arange(n) + 0.5 - first) / scale).astype(int)
         for n, first in zip(grid, offset, strict=True)
     ]
-    rows, columns = (_mirrored(at, n) for at, n in zip(places, labels.shape, strict=True))
+    rows, columns = (_mirrored(at, n) for at, n in zip(positions, labels.shape, strict=True))
     out = np.ascontiguousarray(labels[np.ix_(rows, columns)])
-    outside = np.zeros(grid, bool)
-    n_places = int(labels.max(initial=0)) + 1
-    for axis, (at, n) in enumerate(zip(places, labels.shape, strict=True)):
+    margin = np.zeros(grid, bool)
+    n_labels = int(labels.max(initial=0)) + 1
+    for axis, (at, n) in enumerate(zip(positions, labels.shape, strict=True)):
         for beyond, edge in ((at < 0, 0), (at >= n, n - 1)):
-            cut = np.zeros(n_places, bool)
+            cut = np.zeros(n_labels, bool)
             cut[labels.take(edge, axis)] = True
             zone = (beyond, slice(None)) if axis == 0 else (slice(None), beyond)
             out[zone] = np.where(cut[out[zone]], out[zone], 0)
-            outside[zone] = True
-    return out, outside
+            margin[zone] = True
+    return out, margin
 
 
-def _cut_by_an_edge(labels: LabelImage, beyond: npt.NDArray[np.bool_]) -> LabelImage:
-    """Return only what the image shows of the grains that go on beyond it.
+def _cut_by_an_edge(labels: LabelImage, margin: npt.NDArray[np.bool_]) -> LabelImage:
+    """Return the visible part of the grains that are cut by an edge.
 
-    Where such a grain and its mirror image meet in a waist, the network takes them for two.
+    If such a grain and its mirror image meet in a waist, the network takes them for two grains.
     """
     cut = np.zeros(int(labels.max(initial=0)) + 1, bool)
-    cut[labels[beyond]] = True
-    return np.where(cut[labels] & ~beyond, labels, 0)
+    cut[labels[margin]] = True
+    return np.where(cut[labels] & ~margin, labels, 0)
 
 
-def _mirrored(places: npt.NDArray[np.intp], length: int) -> npt.NDArray[np.intp]:
-    """Return places within a length for those that may lie beyond it, where it is mirrored."""
-    within = places % (2 * length)
+def _mirrored(positions: npt.NDArray[np.intp], length: int) -> npt.NDArray[np.intp]:
+    """Map positions outside 0..length - 1 to those of the mirror image."""
+    within = positions % (2 * length)
     return np.where(within < length, within, 2 * length - 1 - within)
 
 
-def _renumber(labels: LabelImage) -> tuple[LabelImage, npt.NDArray[Any]]:
-    """Numbers 1..n in reading order, and for each the place of its facts."""
+def _renumber(labels: npt.NDArray[Any], facts: _Facts) -> tuple[LabelImage, _Facts]:
+    """Number labels 1..n in reading order and bring their facts into the same order."""
     present, first = np.unique(labels, return_index=True)
     first = first[present > 0]
     present = present[present > 0]
     reading = present[np.argsort(first)]
     number = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
     number[reading] = np.arange(1, len(reading) + 1)
-    return number[labels], reading - 1
+    return number[labels], {name: values[reading - 1] for name, values in facts.items()}
+
+
+def _gate_note(contrasts: npt.NDArray[np.float64], faint: npt.NDArray[np.bool_]) -> str:
+    low, high = np.nanmedian(contrasts[faint]), np.nanmedian(contrasts[~faint])
+    return (
+        f"{int(faint.sum()):,} faint outlines were left out: their contrast is {low / high:.0%} of "
+        "that of the others"
+    )
+
+
+def _doubt(facts: _Facts) -> str:
+    confidence = facts["confidence"]
+    if not len(confidence):
+        return "no grain was found: try a lower probability or a diameter by hand"
+    mean = float(confidence.mean())
+    if mean >= _DOUBTFUL_CONFIDENCE:
+        return ""
+    return f"the mean confidence is low ({mean:.2f}): check the grains, or try a diameter by hand"
 
 
 def _table(facts: _Facts) -> pd.DataFrame:

@@ -1,8 +1,7 @@
-"""The network looks at an image: scale, tiles, blending, progress."""
+"""Prediction of an image: octaves, tiles, blending and progress."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -10,28 +9,39 @@ import numpy as np
 import numpy.typing as npt
 
 from grainsmith.data import OnProgress, no_progress
-from grainsmith.segment.masks import draw_scale
-from grainsmith.segment.normalize import MARGIN_PX, add_margin, grid_shape, resize, scaled, to_grey
+from grainsmith.segment.contrast import faint_grains, grain_contrasts
+from grainsmith.segment.flows import find_boxes
+from grainsmith.segment.masks import draw_octave
+from grainsmith.segment.merging import MIN_QUALITY, MIN_QUALITY_FOR_SCALE, merge_octaves
+from grainsmith.segment.normalize import MARGIN_PX, add_margin, grid_shape, resize, to_grey
 from grainsmith.segment.orientation import Orientation
 from grainsmith.segment.stopwatch import Stopwatch
-from grainsmith.segment.types import LARGE_PX, Prediction, ScalePrediction, SegmentSettings
+from grainsmith.segment.types import NOT_PREDICTED, Prediction, ScalePrediction, SegmentSettings
 
 if TYPE_CHECKING:
-    from grainsmith.data import Image
-    from grainsmith.models.model import Model
+    from collections.abc import Sequence
 
-COARSE_RATIO = 0.35
-"""The second scale, in parts of the first."""
-_COARSE_SIDE_PX = 768
+    from grainsmith.data import Image, LabelImage
+    from grainsmith.models.model import Model
+    from grainsmith.segment.merging import Candidates
+
+COARSE_RATIO = 0.5
+"""Scale of each octave relative to the next finer one."""
+MAX_SCALE = 3.5
+"""Enlarging an image more than this costs time and adds no detail."""
+_COARSEST_SIDE_PX = 32
+"""The longest side of an image, or of 4096 px of it, on the grid of the coarsest octave."""
+_LARGEST_SIDE_PX = 4096
 _OVERLAP_PX = 64
 _USUAL_DIAMETER_PX = 30.0
-_MOST_PASSES = 3
-MAX_SCALE = 3.5
-"""Enlarging an image more than this costs time and shows nothing new."""
-_STEPS = 4
-"""Estimated diameters in each doubling."""
-_SAME_SCALE = 0.25
-"""Natural logarithm of the ratio up to which two scales are as good as one."""
+_FIRST_SIDE_PX = 1024
+"""Octaves on whose grid the image is no longer than this are always predicted ..."""
+_FIRST_SCALE = (0.25, 1.0)
+"""... as are those up to the lower of these scales, and none above the higher one."""
+_SMALL_PX = 25.0
+"""Grains smaller than this on the network's grid are better found at the next finer octave."""
+_SMALL_SHARE = 0.25
+"""Share of small grains, by number, for which the finer octave is predicted."""
 
 
 def predict(
@@ -41,7 +51,7 @@ def predict(
     model: Model | None = None,
     on_progress: OnProgress = no_progress,
 ) -> Prediction:
-    """Let the network look at an image; parameters as for `segment_image`."""
+    """Predict flows and grain probability of an image; parameters as for `segment_image`."""
     watch = Stopwatch()
     grey, note = to_grey(image)
     watch.lap("normalise")
@@ -53,98 +63,250 @@ def predict(
 
         model = load_model(settings.model, device=settings.device)
         watch.lap("load")
-    orientation = Orientation.canonical(grey)
-    grey = orientation.apply(grey)
-    runner = _Runner(model, settings, on_progress)
+    octaves = _Octaves(grey, model, settings, on_progress)
     estimated = settings.diameter_px == 0
-    diameter_px = _estimate_diameter(grey, runner, settings) if estimated else settings.diameter_px
-    watch.lap("estimate")
-    scale = network_scale(model, diameter_px, shape)
-    scales = network_scales(scale, shape, settings)
-    runner.plan((grey.shape[0], grey.shape[1]), scales)
-    fine = runner.run(grey, scale)
-    coarse = runner.run(grey, scales[1]) if len(scales) > 1 else None
+    octaves.run()
+    diameter_px = octaves.typical_diameter_px() if estimated else settings.diameter_px
     watch.lap("network")
     return Prediction(
-        fine=orientation.revert(fine),
-        coarse=orientation.revert(coarse) if coarse else None,
+        octaves=tuple(octaves.predictions),
         shape=shape,
         diameter_px=float(diameter_px),
         estimated=estimated,
         model=model.name,
         fingerprint=model.fingerprint,
         seconds=watch.seconds,
+        grey=grey.astype(np.float16),
     )
 
 
-def network_scales(scale: float, shape: tuple[int, int], settings: SegmentSettings) -> list[float]:
-    """Return the scale, and the second one where very large grains are looked for too."""
-    again = settings.two_scales and scale * max(shape) > 2 * LARGE_PX
-    return [scale, scale * COARSE_RATIO] if again else [scale]
+def estimate_diameter(
+    grey: npt.NDArray[np.float32], model: Model, settings: SegmentSettings
+) -> float:
+    """Estimate the diameter that sets the finest scale of a normalised image, in its pixels.
+
+    Returns
+    -------
+    float
+        0 for a model that takes images as they are.
+    """
+    if not model.diameter_px:
+        return 0.0
+    octaves = _Octaves(grey, model, settings, no_progress)
+    octaves.run()
+    return model.diameter_px / octaves.predictions[0].scale
 
 
 def network_scale(model: Model, diameter_px: float, shape: tuple[int, int]) -> float:
-    """Network pixels per image pixel; 1 where a model takes images as they are."""
+    """Return the network pixels per image pixel at which a grain has the size the model expects."""
     if not diameter_px:
         return 1.0
-    wanted = (model.diameter_px or _USUAL_DIAMETER_PX) / diameter_px
-    return float(np.clip(wanted, min(1.0, 8 / min(shape)), MAX_SCALE))
+    scale = (model.diameter_px or _USUAL_DIAMETER_PX) / diameter_px
+    return float(np.clip(scale, min(1.0, 8 / min(shape)), MAX_SCALE))
 
 
-class _Runner:
-    """Runs a model over scaled images tile by tile and counts the tiles."""
+def network_scales(scale: float, shape: tuple[int, int], settings: SegmentSettings) -> list[float]:
+    """Return the scale of every octave, finest first."""
+    scales = [scale]
+    side = min(max(shape), _LARGEST_SIDE_PX)
+    while settings.two_scales and scales[-1] * COARSE_RATIO * side >= _COARSEST_SIDE_PX:
+        scales.append(scales[-1] * COARSE_RATIO)
+    return scales
+
+
+class _Octaves:
+    """Predictions of one image at the scales its grains need, from coarse to fine.
+
+    If no diameter is given, an octave finer than the first ones is predicted only in tiles where
+    the grains found so far are small on the network's grid.
+    """
+
+    def __init__(
+        self,
+        grey: npt.NDArray[np.float32],
+        model: Model,
+        settings: SegmentSettings,
+        on_progress: OnProgress,
+    ) -> None:
+        self.predictions: list[ScalePrediction] = []
+        self._candidates: list[Candidates] = []
+        self._shape = (grey.shape[0], grey.shape[1])
+        self._original, self._settings, self._model = grey, settings, model
+        self._orientation = Orientation.canonical(grey)
+        self._grey = self._orientation.apply(grey)
+        self._runner = TileRunner(model, settings, on_progress)
+
+    def run(self) -> None:
+        """Predict the octaves needed."""
+        if self._settings.diameter_px or not self._model.diameter_px:
+            scale = network_scale(self._model, self._settings.diameter_px, self._shape)
+            self._run_all(network_scales(scale, self._shape, self._settings))
+            return
+        first = _first_scale(self._shape)
+        self._run_all(network_scales(first, self._shape, self._settings))
+        scale = first
+        while scale < MAX_SCALE:
+            small = self._small_grains()
+            if not small.any():
+                return
+            scale = min(2 * scale, MAX_SCALE)
+            self._predict(scale, self._orientation.apply(small))
+
+    def typical_diameter_px(self) -> float:
+        """Return the median grain diameter in image pixels; 0 without a grain."""
+        if not self._model.diameter_px:
+            return 0.0
+        areas = np.bincount(self._merge(MIN_QUALITY).ravel())[1:]
+        diameters = np.sqrt(areas[areas > 0] * 4 / np.pi)
+        if not len(diameters):
+            return self._model.diameter_px / self.predictions[0].scale
+        return float(np.median(diameters[diameters > np.percentile(diameters, 90) / 6]))
+
+    def _run_all(self, scales: Sequence[float]) -> None:
+        self._runner.plan(self._grey.shape, scales)
+        for scale in reversed(scales):
+            self._insert(self._runner.run(self._grey, scale))
+
+    def _predict(self, scale: float, wanted: npt.NDArray[np.float32]) -> None:
+        self._runner.plan(self._grey.shape, [scale], wanted)
+        self._insert(self._runner.run(self._grey, scale, wanted))
+
+    def _insert(self, prediction: ScalePrediction) -> None:
+        self.predictions.insert(0, self._orientation.revert(prediction))
+
+    def _merge(self, min_quality: float) -> LabelImage:
+        for prediction in reversed(
+            self.predictions[: len(self.predictions) - len(self._candidates)]
+        ):
+            candidates = draw_octave(prediction, self._shape, self._settings, Stopwatch())
+            self._candidates.insert(0, candidates)
+        labels, _ = merge_octaves(
+            self._candidates,
+            min_area_px=self._settings.min_area_px,
+            min_quality=min_quality,
+        )
+        if not self._settings.contrast_gate:
+            return labels
+        faint = np.append(False, faint_grains(grain_contrasts(labels, self._original)))
+        return np.where(faint[labels], 0, labels)
+
+    def _small_grains(self) -> npt.NDArray[np.float32]:
+        """Mark the centers of grains in image regions where the small grains are numerous.
+
+        Returns
+        -------
+        (Y, X) float32 array
+            1 at the center of every small grain, 0 elsewhere.
+        """
+        labels, scale = self._merge(MIN_QUALITY_FOR_SCALE), self.predictions[0].scale
+        boxes = find_boxes(labels)
+        marks = np.zeros(self._shape, np.float32)
+        if not len(boxes):
+            marks[tuple(n // 2 for n in self._shape)] = float(scale < 1)
+            return marks
+        areas = np.bincount(labels.ravel())[boxes.ids]
+        small = np.sqrt(areas * 4 / np.pi) * scale < _SMALL_PX
+        if small.mean() >= _SMALL_SHARE:
+            centers = boxes.edges.reshape(-1, 2, 2).mean(axis=2).astype(int)[small]
+            marks[centers[:, 0], centers[:, 1]] = 1
+        return marks
+
+
+def _first_scale(shape: tuple[int, int]) -> float:
+    octave = np.floor(np.log2(_FIRST_SIDE_PX / max(shape)))
+    return float(np.clip(2.0**octave, *_FIRST_SCALE))
+
+
+class TileRunner:
+    """Run a model over scaled images tile by tile and count the tiles."""
 
     def __init__(self, model: Model, settings: SegmentSettings, on_progress: OnProgress) -> None:
         self.model = model
-        self._largest = model.tile_px or settings.tile_px
+        self._longest_px = model.tile_px or settings.tile_px
         self._on_progress = on_progress
         self._done = 0
         self._total = 0
 
     def plan(
-        self, shape: tuple[int, int], scales: list[float], *, margin_px: int = MARGIN_PX
+        self,
+        shape: tuple[int, ...],
+        scales: Sequence[float],
+        wanted: npt.NDArray[np.float32] | None = None,
     ) -> None:
-        """Add the tiles of these runs to the total."""
+        """Add the tiles of coming runs to the total."""
         for scale in scales:
-            grid = grid_shape(shape, scale, margin_px)
-            rows, columns = (pieces(n, self.model, self._largest) for n in grid)
-            self._total += len(rows) * len(columns)
+            grid = grid_shape((shape[0], shape[1]), scale)
+            self._total += len(self._tiles(grid, scale, wanted))
         self._on_progress(self._done, self._total)
 
     def run(
-        self, grey: npt.NDArray[np.float32], scale: float, *, margin_px: int = MARGIN_PX
+        self,
+        grey: npt.NDArray[np.float32],
+        scale: float,
+        wanted: npt.NDArray[np.float32] | None = None,
     ) -> ScalePrediction:
-        """Predict a (Y, X) image at a scale; tiles overlap and are blended, so no seam shows."""
-        small = add_margin(resize(grey, scale), margin_px)
+        """Predict a (Y, X) image at a scale from overlapping, blended tiles.
+
+        Parameters
+        ----------
+        grey : (Y, X) float32 array
+        scale : float
+            Network pixels per image pixel.
+        wanted : (Y, X) float32 array, optional
+            Only tiles in which it is positive somewhere are predicted.
+        """
+        small = add_margin(resize(grey, scale))
         total = np.zeros((3, *small.shape), np.float32)
         weight = np.zeros(small.shape, np.float32)
-        rows, columns = (pieces(n, self.model, self._largest) for n in small.shape)
-        for area in product(rows, columns):
+        for area in self._tiles((small.shape[0], small.shape[1]), scale, wanted):
             part = small[area]
             window = tile_weights(part.shape, small.shape)
             total[(slice(None), *area)] += predict_tile(self.model, part) * window
             weight[area] += window
             self._done += 1
             self._on_progress(self._done, self._total)
-        total /= weight
-        offset = (float(margin_px), float(margin_px))
+        unseen = weight == 0
+        total /= np.where(unseen, 1, weight)
+        total[2][unseen] = NOT_PREDICTED
+        offset = (float(MARGIN_PX), float(MARGIN_PX))
         return ScalePrediction(flows=total[:2], probability=total[2], scale=scale, offset=offset)
+
+    def _tiles(
+        self, grid: tuple[int, int], scale: float, wanted: npt.NDArray[np.float32] | None
+    ) -> list[tuple[slice, slice]]:
+        rows, columns = (tile_slices(n, self.model, self._longest_px) for n in grid)
+        tiles = list(product(rows, columns))
+        if wanted is None:
+            return tiles
+        return [tile for tile in tiles if wanted[_image_window(tile, scale)].any()]
+
+
+def _image_window(tile: tuple[slice, slice], scale: float) -> tuple[slice, slice]:
+    """Return the image pixels under a tile of the network's grid."""
+    rows, columns = (
+        slice(
+            max(0, int((part.start - MARGIN_PX) / scale)),
+            max(0, int(np.ceil((part.stop - MARGIN_PX) / scale))),
+        )
+        for part in tile
+    )
+    return rows, columns
 
 
 def predict_tile(model: Model, part: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Let the network look at one tile: (3, H, W) flows y and x and logit of its own shape."""
-    said = model.predict(_padded(part, model.stride, model.tile_px))
-    return said[:, : part.shape[0], : part.shape[1]]
+    """Predict one tile of any shape: (3, H, W) flows y and x and logit."""
+    output = model.predict(_padded(part, model.stride, model.tile_px))
+    return output[:, : part.shape[0], : part.shape[1]]
 
 
-def pieces(length: int, model: Model, largest: int) -> list[slice]:
-    """Return stretches that overlap by at least `_OVERLAP_PX` and cover a length evenly.
+def tile_slices(length: int, model: Model, longest_px: int) -> list[slice]:
+    """Divide a length evenly into stretches that overlap by at least `_OVERLAP_PX`.
 
-    They are no longer than that takes: every pixel that two tiles share is computed twice.
+    They are as short as their number permits, since pixels shared by two tiles are computed twice.
     """
-    if length <= largest:
+    if length <= longest_px:
         return [slice(0, length)]
-    n = int(np.ceil((length - _OVERLAP_PX) / (largest - _OVERLAP_PX)))
+    n = int(np.ceil((length - _OVERLAP_PX) / (longest_px - _OVERLAP_PX)))
     stride = model.stride
     tile = model.tile_px or int(
         stride * np.ceil(((length - _OVERLAP_PX) / n + _OVERLAP_PX) / stride)
@@ -153,83 +315,23 @@ def pieces(length: int, model: Model, largest: int) -> list[slice]:
     return [slice(start, start + tile) for start in starts]
 
 
-def estimate_diameter(
-    grey: npt.NDArray[np.float32], model: Model, settings: SegmentSettings
-) -> float:
-    """Typical grain diameter of a normalised image, in its pixels; see `SegmentSettings`."""
-    return _estimate_diameter(grey, _Runner(model, settings, no_progress), settings)
-
-
-def _estimate_diameter(
-    grey: npt.NDArray[np.float32], runner: _Runner, settings: SegmentSettings
-) -> float:
-    """Typical grain diameter in image pixels, from quick passes over the middle of the image.
-
-    The first pass is coarse and misses small grains; each next one looks at the scale that the
-    last one asked for, until two agree.
-    """
-    wanted = runner.model.diameter_px
-    if not wanted:
-        return 0.0
-    scale = min(1.0, max(0.5, 512 / max(grey.shape)), _COARSE_SIDE_PX / max(grey.shape))
-    diameter_px = wanted
-    for _ in range(_MOST_PASSES):
-        part = _middle(grey, _COARSE_SIDE_PX / scale)
-        shape = (part.shape[0], part.shape[1])
-        runner.plan(shape, [scale], margin_px=0)
-        areas = _areas_px(runner.run(part, scale, margin_px=0), shape, settings)
-        if not len(areas):
-            break
-        diameter_px = typical_diameter_px(areas)
-        asked = float(np.clip(wanted / diameter_px, 32 / min(grey.shape), MAX_SCALE))
-        if abs(np.log(asked / scale)) < _SAME_SCALE:
-            break
-        scale = asked
-    # In steps, so that an image cropped by a few pixels is looked at on the same scale.
-    return float(wanted * 2 ** (round(_STEPS * np.log2(diameter_px / wanted)) / _STEPS))
-
-
-def _areas_px(
-    said: ScalePrediction, shape: tuple[int, int], settings: SegmentSettings
-) -> npt.NDArray[np.float64]:
-    """Return the areas, in image pixels, of the grains of a quick pass, of those that no edge cuts.
-
-    They are drawn on the coarser of the grids of network and image: finer outlines would not change
-    the scale that follows from them.
-    """
-    if said.scale < 1:
-        shape = scaled(shape, said.scale)
-    drawn = replace(said, scale=max(1.0, said.scale))
-    labels, _facts = draw_scale(drawn, shape, settings, Stopwatch())
-    areas = np.bincount(labels.ravel())
-    areas[0] = 0
-    whole = areas > 0
-    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        whole[edge] = False
-    found = areas[whole if whole.any() else areas > 0]
-    return found / min(1.0, said.scale) ** 2
-
-
 def typical_diameter_px(areas_px: npt.NDArray[Any]) -> float:
-    """Return the diameter that sets the scale, from the grains found in a quick pass.
+    """Return the 10th percentile of the grain diameters by number, without crumbs.
 
-    A quick pass misses the smaller grains, and grains lost at too coarse a scale stay lost, while
-    large ones are found at two scales. So the 10th percentile by number decides. Crumbs (six times
-    smaller than the largest tenth) do not count.
+    Grains more than six times smaller than the largest tenth count as crumbs.
     """
     diameters = np.sqrt(areas_px * 4 / np.pi)
     return float(np.percentile(diameters[diameters > np.percentile(diameters, 90) / 6], 10))
 
 
 def _nothing(shape: tuple[int, int], note: str, settings: SegmentSettings) -> Prediction:
-    nowhere = ScalePrediction(
+    empty = ScalePrediction(
         flows=np.zeros((2, *shape), np.float32),
-        probability=np.full(shape, -10, np.float32),
+        probability=np.full(shape, NOT_PREDICTED, np.float32),
         scale=1.0,
     )
     return Prediction(
-        fine=nowhere,
-        coarse=None,
+        octaves=(empty,),
         shape=shape,
         diameter_px=0.0,
         estimated=False,
@@ -241,7 +343,7 @@ def _nothing(shape: tuple[int, int], note: str, settings: SegmentSettings) -> Pr
 
 
 def tile_weights(shape: tuple[int, ...], whole: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Weights that fall towards the edge of a tile, where the network sees least."""
+    """Return blending weights that fall off towards the edges of a tile."""
     ramps = []
     for n, length in zip(shape, whole, strict=True):
         from_edge = np.minimum(np.arange(n), np.arange(n)[::-1]) + 1.0
@@ -255,9 +357,3 @@ def _padded(part: npt.NDArray[np.float32], stride: int, tile: int) -> npt.NDArra
         return np.ascontiguousarray(part)
     pad = ((0, height - part.shape[0]), (0, width - part.shape[1]))
     return np.pad(part, pad, mode="symmetric")
-
-
-def _middle(grey: npt.NDArray[np.float32], side: float) -> npt.NDArray[np.float32]:
-    """Return the central piece of an image, at most `side` px high and wide."""
-    cut = [max(0, int((n - side) // 2)) for n in grey.shape]
-    return grey[cut[0] : grey.shape[0] - cut[0], cut[1] : grey.shape[1] - cut[1]]

@@ -1,8 +1,7 @@
-"""The same segmentation piece by piece: tiles first, each once, then the grains of windows.
+"""Segmentation in pieces: tiles are predicted once each, then grains are derived from windows.
 
-Tiles lie where those of a run over the whole image lie, and grey values, scales and look-ups are
-those of the whole image: a window draws the grains that the whole image would show there, but for
-those that its own edge cuts.
+Tiles, grey values, scales and interpolation are those of the whole image, so a window shows the
+grains that the whole image would show, except for those cut by the window's edge.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from grainsmith.segment.normalize import MARGIN_PX, grid_shape, resize_part, sca
 from grainsmith.segment.prediction import (
     network_scale,
     network_scales,
-    pieces,
     predict_tile,
+    tile_slices,
     tile_weights,
 )
 from grainsmith.segment.types import Prediction, ScalePrediction
@@ -39,17 +38,17 @@ TileId = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where the tiles of an image lie.
+    """Positions of the tiles of an image.
 
     Attributes
     ----------
     shape : (Y, X)
         Of the image.
     scales : tuple of float
-        Network pixels per image pixel, one or two.
+        Network pixels per image pixel of every octave, finest first.
     tiles : tuple of (rows, columns)
-        For each scale the (first, end) of its rows and columns of tiles, on the network's grid,
-        which begins `MARGIN_PX` before the image.
+        For each octave the (start, stop) of its rows and columns of tiles on the network's grid,
+        whose origin lies `MARGIN_PX` before that of the image.
     """
 
     shape: tuple[int, int]
@@ -57,7 +56,7 @@ class Layout:
     tiles: tuple[tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]], ...]
 
     def ids(self) -> list[TileId]:
-        """Return all tiles in order."""
+        """List all tiles in order."""
         return [
             (s, i, j)
             for s, (rows, columns) in enumerate(self.tiles)
@@ -72,13 +71,13 @@ class Layout:
 def plan(
     shape: tuple[int, int], model: Model, settings: SegmentSettings, diameter_px: float
 ) -> Layout:
-    """Say where the tiles lie that a run over the whole image would use."""
+    """Lay out the tiles of an image as for a prediction of the whole image."""
     scales = network_scales(network_scale(model, diameter_px, shape), shape, settings)
     largest = model.tile_px or settings.tile_px
     tiles = []
     for scale in scales:
         rows, columns = (
-            tuple((piece.start, piece.stop) for piece in pieces(n, model, largest))
+            tuple((piece.start, piece.stop) for piece in tile_slices(n, model, largest))
             for n in grid_shape(shape, scale)
         )
         tiles.append((rows, columns))
@@ -91,7 +90,7 @@ def predict_layout_tile(
     model: Model,
     read: Callable[[Window], npt.NDArray[np.float32]],
 ) -> npt.NDArray[np.float32]:
-    """Return what the network says of one tile, (3, H, W).
+    """Predict one tile of a layout, (3, H, W).
 
     Parameters
     ----------
@@ -99,7 +98,7 @@ def predict_layout_tile(
     tile : TileId
     model : Model
     read : callable
-        Gives the normalised grey values of a window of the image.
+        Returns the normalised grey values of a window of the image.
     """
     s, i, j = tile
     scale = layout.scales[s]
@@ -129,11 +128,9 @@ def blend_window(
     *,
     diameter_px: float,
 ) -> Prediction:
-    """Blend the tiles under a window of the image into what `draw_grains` takes."""
-    said = [_blend(layout, s, window, read_tile) for s in range(len(layout.scales))]
+    """Blend the tiles under a window of the image into a prediction."""
     return Prediction(
-        fine=said[0],
-        coarse=said[1] if len(said) > 1 else None,
+        octaves=tuple(_blend(layout, s, window, read_tile) for s in range(len(layout.scales))),
         shape=(window[1] - window[0], window[3] - window[2]),
         diameter_px=diameter_px,
         estimated=False,
@@ -161,14 +158,14 @@ def _blend(
         if top >= bottom or left >= right:
             continue
         shape = (rows[1] - rows[0], columns[1] - columns[0])
-        here = (
+        in_tile = (
             slice(top - rows[0], bottom - rows[0]),
             slice(left - columns[0], right - columns[0]),
         )
-        weights = tile_weights(shape, grid)[here]
-        there = (slice(top - y0, bottom - y0), slice(left - x0, right - x0))
-        total[(slice(None), *there)] += read_tile((s, i, j))[(slice(None), *here)] * weights
-        weight[there] += weights
+        weights = tile_weights(shape, grid)[in_tile]
+        in_window = (slice(top - y0, bottom - y0), slice(left - x0, right - x0))
+        total[(slice(None), *in_window)] += read_tile((s, i, j))[(slice(None), *in_tile)] * weights
+        weight[in_window] += weights
     total /= weight
     offset = (window[0] * scale + MARGIN_PX - y0, window[2] * scale + MARGIN_PX - x0)
     return ScalePrediction(flows=total[:2], probability=total[2], scale=scale, offset=offset)

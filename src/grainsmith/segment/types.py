@@ -15,30 +15,33 @@ if TYPE_CHECKING:
 
     from grainsmith.data import LabelImage
 
-LARGE_PX = 60.0
-"""Grains wider than this on the network's grid are looked for once more at a coarser scale."""
+
+NOT_PREDICTED = -20.0
+"""Logit of the grain probability in tiles that were not predicted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentSettings:
-    """How grains are found.
+    """Settings of the segmentation.
 
     Attributes
     ----------
     model : str
-        Name of an embedded or added model, or a weights file.
+        Name of a model, or a weights file.
     diameter_px : float
-        Diameter of the smaller grains, which sets the scale (large ones are found at two scales);
-        0 = estimated from the image.
+        Diameter of the smaller grains, which sets the finest scale (larger grains are found at
+        coarser ones); 0 = chosen from the image.
     probability_threshold : float
-        Pixels whose logit of grain probability is higher belong to grains; lower it to find dim
+        Logit of the grain probability above which a pixel belongs to a grain; lower it to find dim
         grains and wider outlines.
     flow_threshold : float
-        Grains whose flow error is higher are dropped; raise it to keep doubtful ones. 0 keeps all.
+        Grains with a higher flow error are dropped; raise it to keep doubtful ones. 0 keeps all.
     min_area_px : int
         Smaller grains are dropped.
     two_scales : bool
-        Look for grains far larger than the others at a second, coarser scale.
+        Search for larger grains at all coarser scales, not at the finest scale alone.
+    contrast_gate : bool
+        Leave out outlines that are far fainter than the other grains, such as background texture.
     tile_px : int
         Longest side of a tile on the network's grid.
     device : str
@@ -59,7 +62,8 @@ class SegmentSettings:
     min_area_px: int = field(
         default=15, metadata={"label": "Smallest grain (px²)", "min": 1, "max": 1_000_000}
     )
-    two_scales: bool = field(default=True, metadata={"label": "Look for very large grains too"})
+    two_scales: bool = field(default=True, metadata={"label": "Search at coarser scales too"})
+    contrast_gate: bool = field(default=True, metadata={"label": "Leave out faint outlines"})
     tile_px: int = field(
         default=768, metadata={"label": "Tile (px)", "min": 64, "max": 4096, "step": 32}
     )
@@ -78,18 +82,18 @@ class SegmentSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalePrediction:
-    """What the network said at one scale, on its own grid.
+    """Output of the network at one scale, on its own grid.
 
     Attributes
     ----------
     flows : (2, H, W) float32 array
-        Steps along y and x.
+        Unit vectors along y and x.
     probability : (H, W) float32 array
         Logit of the grain probability.
     scale : float
         Network pixels per image pixel.
     offset : (float, float)
-        Network pixels (y, x) by which the image begins inside the grid, which goes on beyond it.
+        Position (y, x) of the image's origin on the grid, which includes a mirrored margin.
     trajectories : TrajectoryCache
         End points computed so far.
     """
@@ -105,51 +109,56 @@ class ScalePrediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """Everything needed to draw grains again with other thresholds, without the network.
+    """Output of the network for an image, from which grains can be derived repeatedly.
 
     Attributes
     ----------
-    fine : ScalePrediction
-        At the scale of the typical grain.
-    coarse : ScalePrediction or None
-        At the second scale, where it was wanted.
+    octaves : tuple of ScalePrediction
+        Finest first; each next one has half the scale.
     shape : (Y, X)
         Of the image.
     diameter_px : float
-        Diameter that the scale was chosen for, in image pixels.
+        Typical grain diameter in image pixels: as given, or estimated from the image.
     estimated : bool
-        Whether that was estimated from the image.
+        Whether it was estimated.
     model, fingerprint : str
-        Which weights spoke.
+        Name and SHA-256 of the weights.
     seconds : dict of str to float
         Time of the stages.
+    grey : (Y, X) float array or None
+        Normalised grey values for the contrast gate.
     note : str
         Why there can be no grain ("the image is constant"); "" otherwise.
     """
 
-    fine: ScalePrediction
-    coarse: ScalePrediction | None
+    octaves: tuple[ScalePrediction, ...]
     shape: tuple[int, int]
     diameter_px: float
     estimated: bool
     model: str
     fingerprint: str
     seconds: dict[str, float]
+    grey: npt.NDArray[np.floating] | None = field(default=None, repr=False)
     note: str = ""
 
     @property
+    def fine(self) -> ScalePrediction:
+        """The finest octave."""
+        return self.octaves[0]
+
+    @property
     def flows(self) -> npt.NDArray[np.float32]:
-        """Flows of the fine scale, (2, H, W), on the grid of the image alone."""
+        """Flows of the finest octave without the margin, (2, H, W)."""
         return self.fine.flows[:, *self._within]
 
     @property
     def probability(self) -> npt.NDArray[np.float32]:
-        """Logit of the fine scale, (H, W), on the grid of the image alone."""
+        """Logit of the finest octave without the margin, (H, W)."""
         return self.fine.probability[self._within]
 
     @property
     def scale(self) -> float:
-        """Network pixels per image pixel at the fine scale."""
+        """Network pixels per image pixel at the finest octave."""
         return self.fine.scale
 
     @property
@@ -160,7 +169,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grains:
-    """Labels and what the model thinks of each.
+    """Labels, and the model's assessment of each grain.
 
     Attributes
     ----------
@@ -169,7 +178,7 @@ class Grains:
     table : DataFrame
         Index `label`; columns `confidence` (0..1), `flow_error` and `probability` (mean, 0..1).
     note : str
-        Why there is no grain, where there is none; "" otherwise.
+        What the user should know: no grain, faint outlines left out, low confidence; "" otherwise.
     seconds : dict of str to float
         Time of the stages.
     """

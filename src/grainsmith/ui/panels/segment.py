@@ -82,7 +82,7 @@ class SegmentPanel(Panel):
         self.form = Form(
             SegmentSettings,
             hidden=_OWN_ROWS,
-            folded=("min_area_px", "two_scales", "tile_px", "device"),
+            folded=("min_area_px", "contrast_gate", "two_scales", "tile_px", "device"),
         )
         self._redraw_timer = QTimer(self, singleShot=True, interval=_REDRAW_DELAY_MS)
         self._drawing = QWidget(self)  # disabled while grains are drawn in the background
@@ -122,7 +122,8 @@ class SegmentPanel(Panel):
         """Connect the signals of the widgets and of the session."""
         for slider in self.sliders.values():
             slider.valueChanged.connect(self._redraw_timer.start)
-        self.form["min_area_px"].changed.connect(lambda _: self._redraw_timer.start())
+        for name in ("min_area_px", "contrast_gate"):
+            self.form[name].changed.connect(lambda _: self._redraw_timer.start())
         self._redraw_timer.timeout.connect(self._redraw)
         self.diameter.valueChanged.connect(lambda _: self._show_diameter())
         connect_while_alive(self, self.roles.grains_changed, self._on_grains)
