@@ -203,22 +203,41 @@ def _name(grains):
     grains.features = grains.features.assign(mineral=["quartz"] * 4)
 
 
-@pytest.mark.parametrize("work", [_paint, _accept, _name])
-@pytest.mark.parametrize("again", ["button", "slider"])
-def test_the_users_work_survives_another_run(panel, image, viewer, qtbot, work, again):
-    _find(panel, qtbot)
-    mine = _grains(panel)
-    work(mine)
-    kept, kept_features = mine.data.copy(), mine.features.copy()
+def _run_again(panel, again):
     if again == "button":
         panel.find()
     else:
         panel.sliders["probability_threshold"].setValue(-1.0)
+
+
+@pytest.mark.parametrize("again", ["button", "slider"])
+def test_named_grains_are_hidden_and_kept_at_another_run(panel, image, viewer, qtbot, again):
+    _find(panel, qtbot)
+    mine = _grains(panel)
+    _name(mine)
+    kept, kept_features = mine.data.copy(), mine.features.copy()
+    _run_again(panel, again)
     qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=WAIT_MS)
     assert _grains(panel) is not mine
     np.testing.assert_array_equal(mine.data, kept)
     assert mine.features.equals(kept_features)
     assert "is kept as it is" in panel.message
+
+
+@pytest.mark.parametrize(("work", "grain"), [(_paint, 2), (_accept, 1)])
+@pytest.mark.parametrize("again", ["button", "slider"])
+def test_painted_and_accepted_grains_stay_at_another_run(
+    panel, image, viewer, qtbot, work, grain, again
+):
+    _find(panel, qtbot)
+    mine = _grains(panel)
+    work(mine)
+    kept = mine.data == grain
+    _run_again(panel, again)
+    qtbot.waitUntil(lambda: "of yours" in panel.message, timeout=WAIT_MS)
+    assert _grains(panel) is mine
+    assert len(viewer.layers) == 2
+    np.testing.assert_array_equal(mine.data == grain, kept)
 
 
 def test_corrected_grains_stay_where_they_are_and_the_rest_is_found_anew(
