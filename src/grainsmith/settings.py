@@ -105,7 +105,7 @@ def _fault(value: Any, field: Field[Any], hint: Any, name: str) -> str:
     if choices:
         if value in choices and not isinstance(value, bool):
             return ""
-        near = difflib.get_close_matches(str(value), [str(one) for one in choices], n=1)
+        near = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1)
         hint_text = f": did you mean {near[0]}?" if near else ""
         return f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}{hint_text}"
     allowed = (int, float) if hint is float else (hint,)

@@ -116,8 +116,8 @@ def refine_bspline(pairs: Pairs, found: Placement) -> Placement:
     if bend is None or _is_folded(bend):
         return replace(found, note=f"its tiles are off by {before:.1f} px; no B-spline was found")
     straight, bent = (
-        [(ours, _straight(theirs, found.matrix, one)) for ours, theirs in pairs]
-        for one in (None, bend)
+        [(ours, _straight(theirs, found.matrix, displacement)) for ours, theirs in pairs]
+        for displacement in (None, bend)
     )
     gain = evidence_at(bent, np.eye(3)) - evidence_at(straight, np.eye(3))
     after = tile_misfit_px(bent, np.eye(3))
@@ -149,7 +149,7 @@ def _straight(moving: Pyramid, matrix: Matrix, bend: DisplacementField | None) -
 def _is_folded(bend: DisplacementField) -> bool:
     """Return whether a field folds, or displaces further than any drift."""
     steps = [np.diff(bend.knots_px, axis=axis) / bend.spacing_px[axis] for axis in (0, 1)]
-    steepest = max(float(np.abs(one).max()) for one in steps)
+    steepest = max(float(np.abs(step).max()) for step in steps)
     return steepest > 0.5 or float(np.abs(bend.knots_px).max()) > _MOST_BEND_PX
 
 
@@ -171,9 +171,9 @@ def _bent(pairs: Pairs, matrix: Matrix) -> DisplacementField | None:
     except RuntimeError:  # the images do not overlap any more
         return None
     across, down = spline.GetCoefficientImages()
-    knots = np.stack([sitk.GetArrayFromImage(one) for one in (down, across)], axis=-1)
+    knots = np.stack([sitk.GetArrayFromImage(image) for image in (down, across)], axis=-1)
     origin, spacing = (
-        np.array(one[::-1], dtype=float) for one in (down.GetOrigin(), down.GetSpacing())
+        np.array(values[::-1], dtype=float) for values in (down.GetOrigin(), down.GetSpacing())
     )
     return DisplacementField(
         knots_px=knots.astype(np.float64) * factor,
@@ -191,7 +191,7 @@ def _optimized(pairs: Pairs, matrix: Matrix) -> Matrix:
 def _best_pair(pairs: Pairs, matrix: Matrix, most_pixels: int) -> tuple[Bytes, Bytes, int]:
     """Return the pair with the most evidence, at the finest step within a number of pixels."""
     best = max(pairs, key=lambda pair: evidence_at([pair], matrix))
-    steps = [number for number, (_, one) in enumerate(best[0].steps) if one.size <= most_pixels]
+    steps = [number for number, (_, step) in enumerate(best[0].steps) if step.size <= most_pixels]
     step = max(steps, default=0)
     reference, moving = (pyramid.steps[step][1] for pyramid in best)
     return reference, moving, best[0].steps[step][0]

@@ -87,13 +87,13 @@ def show(
     with progress_bar("Looking at the fields") as on_progress:
         problems = find_problems(found, on_progress=on_progress)
     if json:
-        fields = [_facts(one) for one in found.fields]
-        print_json({"fields": fields, "problems": [asdict(one) for one in problems]})
+        fields = [_facts(field) for field in found.fields]
+        print_json({"fields": fields, "problems": [asdict(problem) for problem in problems]})
         return
-    for one in found.fields:
+    for field in found.fields:
         typer.echo(
-            f"{one.name:30} {one.role:11} {one.n_grains:6} grains  {one.diameter_px:6.1f} px  "
-            f"{one.trusted_pct:3.0f} % trusted"
+            f"{field.name:30} {field.role:11} {field.n_grains:6} grains  "
+            f"{field.diameter_px:6.1f} px  {field.trusted_pct:3.0f} % trusted"
         )
     for problem in problems:
         show_message(problem.text)
@@ -168,5 +168,5 @@ def _role(text: str) -> str:
     return text
 
 
-def _facts(one: Any) -> dict[str, Any]:
-    return {key: value for key, value in asdict(one).items() if key != "folder"}
+def _facts(field: Any) -> dict[str, Any]:
+    return {key: value for key, value in asdict(field).items() if key != "folder"}

@@ -144,17 +144,17 @@ def _fields_of_set(folder: Path) -> list[LabelledField]:
     dataset = read_dataset(folder)
     if not dataset.fields:
         raise ReadError(f"{folder} holds no pairs of images and masks")
-    loaded = ((one, one.load()) for one in dataset.fields)
+    loaded = ((field, field.load()) for field in dataset.fields)
     return [
         LabelledField(
             labels=planes.labels,
-            name=one.name,
-            minerals=one.minerals,
+            name=field.name,
+            minerals=field.minerals,
             image=planes.image,
-            pixel_size_um=one.pixel_size_um,
-            role=one.role,
+            pixel_size_um=field.pixel_size_um,
+            role=field.role,
         )
-        for one, planes in loaded
+        for field, planes in loaded
     ]
 
 

@@ -148,7 +148,9 @@ def _maps(folder: Path | None) -> list[ElementMap]:
     for problem in opened.problems:
         show_message(f"left out: {problem}")
     # The first map of an element counts, as an image has one place for each.
-    return list({one.element: one for one in reversed(opened.maps)}.values())[::-1]
+    return list(
+        {element_map.element: element_map for element_map in reversed(opened.maps)}.values()
+    )[::-1]
 
 
 def _transforms(path: Path | None, maps: list[ElementMap]) -> dict[str, Transform]:
@@ -158,12 +160,12 @@ def _transforms(path: Path | None, maps: list[ElementMap]) -> dict[str, Transfor
         return {}
     known = read_transforms(path)
     found = {
-        one.element: known[name]
-        for one in maps
-        for name in (one.element, one.name, "")
+        element_map.element: known[name]
+        for element_map in maps
+        for name in (element_map.element, element_map.name, "")
         if name in known
     }
-    missing = [one.element for one in maps if one.element not in found]
+    missing = [element_map.element for element_map in maps if element_map.element not in found]
     if missing:
         show_message(f"not in {path.name}, drawn as not aligned: {', '.join(missing)}")
     return found
@@ -180,15 +182,15 @@ def _overlay(text: str) -> tuple[str, str, str]:
 
 def _elements(combo: Any) -> dict[str, dict[str, Any]]:
     return {
-        one.element: {
-            "mean": one.mean,
-            "error": one.error,
-            "around": one.around,
-            "sigmas_above_surroundings": one.sigmas,
-            "stands_out": one.stands_out,
-            "unit": one.unit,
-            "coverage": one.coverage,
-            "alignment": one.verdict,
+        reading.element: {
+            "mean": reading.mean,
+            "error": reading.error,
+            "around": reading.around,
+            "sigmas_above_surroundings": reading.sigmas,
+            "stands_out": reading.stands_out,
+            "unit": reading.unit,
+            "coverage": reading.coverage,
+            "alignment": reading.verdict,
         }
-        for one in combo.readings
+        for reading in combo.readings
     }

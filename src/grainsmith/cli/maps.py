@@ -35,16 +35,18 @@ def maps(
         files = [{**asdict(guess), "file": guess.name} for guess in guesses]
         found = [
             {
-                "element": one.element,
-                "line": one.line,
-                "kind": one.kind,
-                "shape": list(one.values.shape),
-                "pixel_size_um": one.pixel_size_um or None,
-                "source": one.source,
+                "element": element_map.element,
+                "line": element_map.line,
+                "kind": element_map.kind,
+                "shape": list(element_map.values.shape),
+                "pixel_size_um": element_map.pixel_size_um or None,
+                "source": element_map.source,
             }
-            for one in opened.maps
+            for element_map in opened.maps
         ]
-        images = [{"source": one.source, "shape": list(one.image.shape)} for one in opened.images]
+        images = [
+            {"source": image.source, "shape": list(image.image.shape)} for image in opened.images
+        ]
         print_json(
             {
                 "files": files,
@@ -55,7 +57,7 @@ def maps(
             }
         )
         return
-    kinds = {one.source: one.kind for one in opened.maps}
+    kinds = {element_map.source: element_map.kind for element_map in opened.maps}
     for guess in guesses:
         what = guess.what if guess.what != "map" else f"{guess.element} {guess.line}".strip()
         kind = kinds.get(guess.path, guess.kind)

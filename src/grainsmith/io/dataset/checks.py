@@ -66,16 +66,16 @@ def find_problems(dataset: Dataset, *, on_progress: OnProgress = no_progress) ->
     found: list[Problem] = []
     looks: dict[str, npt.NDArray[np.float64]] = {}
     diameters: dict[str, float] = {}
-    for done, one in enumerate(dataset.fields):
+    for done, field in enumerate(dataset.fields):
         on_progress(done, len(dataset.fields))
         try:
-            loaded = one.load()
+            loaded = field.load()
         except GrainsmithError as error:
-            found.append(Problem(one.name, "unreadable", str(error)))
+            found.append(Problem(field.name, "unreadable", str(error)))
             continue
-        found += _problems_of(one.name, loaded)
-        looks[one.name] = _look(loaded.image)
-        diameters[one.name] = float(grain_summary(loaded.labels)["diameter_px"])
+        found += _problems_of(field.name, loaded)
+        looks[field.name] = _look(loaded.image)
+        diameters[field.name] = float(grain_summary(loaded.labels)["diameter_px"])
     on_progress(len(dataset.fields), len(dataset.fields))
     return [*found, *_duplicates(dataset, looks), *_scales(diameters), *_split(dataset)]
 
@@ -83,12 +83,14 @@ def find_problems(dataset: Dataset, *, on_progress: OnProgress = no_progress) ->
 def find_duplicates(dataset: Dataset) -> list[tuple[str, str]]:
     """Return the pairs of fields that show the same place; unreadable ones are passed over."""
     looks = {}
-    for one in dataset.fields:
+    for field in dataset.fields:
         try:
-            looks[one.name] = _look(_small(one.thumbnail) if one.thumbnail.is_file() else None)
+            looks[field.name] = _look(
+                _small(field.thumbnail) if field.thumbnail.is_file() else None
+            )
         except (OSError, TypeError):
             try:
-                looks[one.name] = _look(one.load().image)
+                looks[field.name] = _look(field.load().image)
             except GrainsmithError:
                 continue
     return _pairs_alike(looks)
@@ -146,16 +148,16 @@ def _problems_of(name: str, loaded: LoadedField) -> list[Problem]:
 
 def _duplicates(dataset: Dataset, looks: dict[str, npt.NDArray[np.float64]]) -> list[Problem]:
     found = []
-    for one, other in _pairs_alike(looks):
-        roles = {dataset[one].role, dataset[other].role}
+    for first, other in _pairs_alike(looks):
+        roles = {dataset[first].role, dataset[other].role}
         if len(roles) > 1:
             text = (
-                f"{one} and {other} show the same place but one is for {dataset[one].role}, the "
-                f"other for {dataset[other].role}: scores would be too good. Give them one role."
+                f"{first} and {other} show the same place but one is for {dataset[first].role}, "
+                f"the other for {dataset[other].role}: scores would be too good. Give them one role."
             )
             found.append(Problem(other, "leak", text))
         else:
-            text = f"{one} and {other} show the same place: remove one of them."
+            text = f"{first} and {other} show the same place: remove one of them."
             found.append(Problem(other, "duplicate", text))
     return found
 
@@ -204,5 +206,5 @@ def _look(image: object) -> npt.NDArray[np.float64]:
 
 
 def _small(path: object) -> npt.NDArray[np.uint8]:
-    with Image.open(str(path)) as picture:
-        return np.asarray(picture)
+    with Image.open(str(path)) as image:
+        return np.asarray(image)

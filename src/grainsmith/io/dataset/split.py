@@ -46,12 +46,14 @@ def propose_split(
     Of all ways to split (of 4000 random ones where there are more) the one is taken whose two sides
     are most alike in grain size, number, brightness and contrast.
     """
-    roles = {one.name: one.role if one.role == "test" else "train" for one in dataset.fields}
+    roles = {
+        field.name: field.role if field.role == "test" else "train" for field in dataset.fields
+    }
     units = _units(dataset)
     if len(units) < 2:
         return roles
     traits = _standardised(np.array([_mean_traits(unit) for unit in units]))
-    grains = np.array([max(1, sum(one.n_grains for one in unit)) for unit in units], float)
+    grains = np.array([max(1, sum(field.n_grains for field in unit)) for unit in units], float)
     best: tuple[int, ...] = ()
     lowest = np.inf
     for chosen in _candidates(len(units), seed):
@@ -63,17 +65,17 @@ def propose_split(
         if cost < lowest:
             best, lowest = chosen, cost
     for index in best:
-        roles |= {one.name: "validation" for one in units[index]}
+        roles |= {field.name: "validation" for field in units[index]}
     return roles
 
 
 def _units(dataset: Dataset) -> list[list[TrainingField]]:
     """Return the fields that must stay together."""
-    free = [one for one in dataset.fields if one.role != "test"]
-    unit_of = {one.name: one.group or f"\0{one.name}" for one in free}
-    for one, other in find_duplicates(dataset):
-        if one in unit_of and other in unit_of:
-            old, new = unit_of[other], unit_of[one]
+    free = [field for field in dataset.fields if field.role != "test"]
+    unit_of = {field.name: field.group or f"\0{field.name}" for field in free}
+    for first, other in find_duplicates(dataset):
+        if first in unit_of and other in unit_of:
+            old, new = unit_of[other], unit_of[first]
             unit_of = {name: new if unit == old else unit for name, unit in unit_of.items()}
     units: dict[str, list[TrainingField]] = {}
     for member in free:
@@ -83,13 +85,13 @@ def _units(dataset: Dataset) -> list[list[TrainingField]]:
 
 def _mean_traits(unit: list[TrainingField]) -> npt.NDArray[np.float64]:
     rows = []
-    for one in unit:
+    for field in unit:
         grey = np.zeros(1)
-        if one.thumbnail.is_file():
-            with Image.open(one.thumbnail) as picture:
-                grey = np.asarray(picture.convert("L"), float)
+        if field.thumbnail.is_file():
+            with Image.open(field.thumbnail) as thumbnail:
+                grey = np.asarray(thumbnail.convert("L"), float)
         rows.append(
-            [np.log1p(one.diameter_px), np.log1p(one.n_grains), float(grey.mean()), grey.std()]
+            [np.log1p(field.diameter_px), np.log1p(field.n_grains), float(grey.mean()), grey.std()]
         )
     mean: npt.NDArray[np.float64] = np.mean(rows, axis=0)
     return mean

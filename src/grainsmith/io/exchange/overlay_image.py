@@ -48,11 +48,11 @@ def write_overlay_image(path: str | Path, field: LabelledField) -> None:
             colors[label] = class_rgb(name)
     edge = find_boundaries(field.labels, mode="inner")
     rgb[edge] = colors[field.labels[edge]]
-    picture = Image.fromarray(rgb)
+    overlay = Image.fromarray(rgb)
     if field.pixel_size_um > 0:
-        _draw_bar(picture, field.pixel_size_um)
+        _draw_bar(overlay, field.pixel_size_um)
     with atomic_write(path) as temporary:
-        picture.save(temporary)
+        overlay.save(temporary)
 
 
 def bar_um(width_um: float) -> float:
@@ -69,12 +69,12 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 
 
-def _draw_bar(picture: Image.Image, pixel_size_um: float) -> None:
-    width, height = picture.size
+def _draw_bar(overlay: Image.Image, pixel_size_um: float) -> None:
+    width, height = overlay.size
     length_um = bar_um(width * pixel_size_um)
     length, thick = round(length_um / pixel_size_um), max(2, height // 120)
     margin, size = max(4, width // 50), max(10, height // 30)
-    draw = ImageDraw.Draw(picture)
+    draw = ImageDraw.Draw(overlay)
     x, y = width - margin - length, height - margin - thick
     text = f"{length_um:g} µm" if length_um < 1000 else f"{length_um / 1000:g} mm"
     draw.rectangle((x - 2, y - 2, x + length + 1, y + thick + 1), fill="black")

@@ -180,8 +180,8 @@ def _guess_cube(path: Path) -> MapGuess:
 def _order(guess: MapGuess) -> tuple[int, bool, bool, str]:
     kinds = ("container", "map", "image", "left out")
     # K and L lines before M, and the measured table before its image.
-    is_picture = Path(guess.path).suffix.lower() in _IMAGES
-    return kinds.index(guess.what), is_picture, "b" in guess.line, guess.path
+    is_image = Path(guess.path).suffix.lower() in _IMAGES
+    return kinds.index(guess.what), is_image, "b" in guess.line, guess.path
 
 
 def _without_doubles(guesses: Sequence[MapGuess]) -> tuple[MapGuess, ...]:

@@ -117,6 +117,6 @@ def _root() -> Path:
 
 
 def _forget_old(root: Path) -> None:
-    kept = sorted(root.glob("*.zarr"), key=lambda one: one.stat().st_mtime)
-    for one in kept[:-_MAX_PYRAMIDS]:
-        shutil.rmtree(one, ignore_errors=True)
+    kept = sorted(root.glob("*.zarr"), key=lambda path: path.stat().st_mtime)
+    for path in kept[:-_MAX_PYRAMIDS]:
+        shutil.rmtree(path, ignore_errors=True)

@@ -178,7 +178,9 @@ def multiscale_metadata(group: Any, path: str | Path) -> dict[str, Any]:
 def first_level_scale(described: dict[str, Any]) -> list[float]:
     """Return the scale of the first level, one number an axis; [] where it is not said."""
     steps = described["datasets"][0].get("coordinateTransformations", [])
-    return next(([float(n) for n in one["scale"]] for one in steps if one["type"] == "scale"), [])
+    return next(
+        ([float(n) for n in step["scale"]] for step in steps if step["type"] == "scale"), []
+    )
 
 
 def _open_zarr(path: Path) -> Mosaic:
@@ -188,11 +190,11 @@ def _open_zarr(path: Path) -> Mosaic:
     group = zarr.open_group(path, mode="r")
     described = multiscale_metadata(group, path)
     axes = [
-        one if isinstance(one, dict) else {"name": one} for one in described.get("axes", [])
+        axis if isinstance(axis, dict) else {"name": axis} for axis in described.get("axes", [])
     ] or [{"name": name} for name in "tczyx"]
     levels = []
-    for one in described["datasets"]:
-        array = group[one["path"]]
+    for dataset in described["datasets"]:
+        array = group[dataset["path"]]
         # Names by chance: an array of the same name may be remembered as it was before an edit.
         levels.append(_plane(da.from_zarr(array, name=False), [str(a["name"]) for a in axes], path))
     scale = first_level_scale(described)

@@ -60,8 +60,8 @@ class FieldFiles:
     def inputs(self) -> list[Path]:
         """Return all input files."""
         files = [Path(self.image)]
-        for one in map(Path, self.maps):
-            inside = sorted(one.iterdir()) if one.is_dir() else [one]
+        for path in map(Path, self.maps):
+            inside = sorted(path.iterdir()) if path.is_dir() else [path]
             files += [file for file in inside if file.suffix.lower() in MAP_SUFFIXES]
         return files
 
@@ -96,8 +96,8 @@ def find_fields(paths: Sequence[str | Path]) -> tuple[FieldFiles, ...]:
             files.append(path.resolve())
     for folder in dict.fromkeys(file.parent for file in files):
         mine = [file for file in files if file.parent == folder]
-        found += [one for one in _in_folder(folder, folder.name) if Path(one.image) in mine]
-        known = {one.image for one in found}
+        found += [files for files in _in_folder(folder, folder.name) if Path(files.image) in mine]
+        known = {files.image for files in found}
         found += [
             FieldFiles(sample=folder.name, field=file.stem, image=str(file))
             for file in mine
@@ -155,17 +155,17 @@ def read_sheet(path: str | Path) -> tuple[FieldFiles, ...]:
 
 def checked(fields: Iterable[FieldFiles]) -> tuple[FieldFiles, ...]:
     """Return the fields with mosaics marked; raise MismatchError for unusable names."""
-    fields = tuple(_no_mosaic(one) for one in fields)
-    for name in (part for one in fields for part in (one.sample, one.field)):
+    fields = tuple(_no_mosaic(files) for files in fields)
+    for name in (part for files in fields for part in (files.sample, files.field)):
         if not name.strip(" .") or _FORBIDDEN & set(name) or name.startswith("."):
             raise MismatchError(
                 f"{name!r} cannot name a sample or field, as it becomes a folder: leave out "
                 f"{' '.join(sorted(_FORBIDDEN))} and a dot at its start"
             )
     # Some file systems ignore case.
-    duplicates = [k for k, n in Counter(one.name.casefold() for one in fields).items() if n > 1]
+    duplicates = [k for k, n in Counter(files.name.casefold() for files in fields).items() if n > 1]
     if duplicates:
-        both = [one for one in fields if one.name.casefold() == duplicates[0]]
+        both = [files for files in fields if files.name.casefold() == duplicates[0]]
         raise MismatchError(
             f"two fields have the name {both[0].name}: {both[0].image} and {both[1].image}; rename "
             "one, or name them in a sheet"
@@ -187,35 +187,35 @@ def _no_mosaic(field: FieldFiles) -> FieldFiles:
 
 def _in_folder(folder: Path, sample: str) -> list[FieldFiles]:
     files = [file for file in _visible(folder) if file.is_file()]
-    folders = [one for one in _visible(folder) if one.is_dir()]
+    folders = [path for path in _visible(folder) if path.is_dir()]
     images, maps = _classify_files(files)
-    if len(images) == 1 and not any(_contains_images(one) for one in folders):
+    if len(images) == 1 and not any(_contains_images(path) for path in folders):
         return [_field(sample, images[0], [*maps, *folders])]
     found, used = [], set[Path]()
     for image in images:
         mine = _named_after(image, [*maps, *folders])
         used |= set(mine)
         found.append(_field(sample, image, mine))
-    for one in folders:
-        if one not in used:
-            found += _subfolder(one, sample)
+    for path in folders:
+        if path not in used:
+            found += _subfolder(path, sample)
     return found
 
 
 def _subfolder(folder: Path, sample: str) -> list[FieldFiles]:
     """Return the fields of a folder below a sample: one field, or another sample."""
     files = [file for file in _visible(folder) if file.is_file()]
-    inside = [one for one in _visible(folder) if one.is_dir()]
+    inside = [path for path in _visible(folder) if path.is_dir()]
     images, maps = _classify_files(files)
-    own_maps = [one for one in maps if not any(_named_after(p, [one]) for p in images)]
+    own_maps = [path for path in maps if not any(_named_after(p, [path]) for p in images)]
     if len(images) > 1 and own_maps:
-        backscattered = [one for one in images if _BACKSCATTERED.search(one.stem)]
+        backscattered = [path for path in images if _BACKSCATTERED.search(path.stem)]
         if len(backscattered) != 1:
-            names = ", ".join(one.name for one in images)
+            names = ", ".join(path.name for path in images)
             problem = MismatchError(f"{names} may all be the image: name it in a sheet")
             return [FieldFiles(sample=sample, field=folder.name, problem=problem)]
         images = backscattered
-    if len(images) == 1 and not any(_contains_images(one) for one in inside):
+    if len(images) == 1 and not any(_contains_images(path) for path in inside):
         return [replace(_field(sample, images[0], [*maps, *inside]), field=folder.name)]
     if maps and not images:
         problem = MismatchError(f"{folder} holds maps but no image")
@@ -239,22 +239,22 @@ def _classify_files(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     elements = Counter(parse_map_name(file).element for file in maps)
     if not images and elements and max(elements.values()) > 1:
         # S1.tif, S2.tif, ...: numbered samples, not maps of sulphur.
-        return [one for one in maps if one.suffix.lower() in IMAGE_SUFFIXES], []
+        return [path for path in maps if path.suffix.lower() in IMAGE_SUFFIXES], []
     return images, maps
 
 
 def _contains_images(folder: Path) -> bool:
     """Return whether a folder or one of its subfolders contains images."""
     inside = _visible(folder)
-    if _classify_files([one for one in inside if one.is_file()])[0]:
+    if _classify_files([path for path in inside if path.is_file()])[0]:
         return True
-    return any(_contains_images(one) for one in inside if one.is_dir())
+    return any(_contains_images(path) for path in inside if path.is_dir())
 
 
 def _named_after(image: Path, others: Iterable[Path]) -> list[Path]:
     """Return the files and folders whose names begin with the image's."""
     start = re.compile(rf"{re.escape(image.stem)}(?:[ _.-].*)?", re.I | re.S)
-    return [one for one in others if start.fullmatch(one.stem if one.is_file() else one.name)]
+    return [path for path in others if start.fullmatch(path.stem if path.is_file() else path.name)]
 
 
 def _field(sample: str, image: Path, maps: Iterable[Path]) -> FieldFiles:
@@ -268,11 +268,11 @@ def _visible(folder: Path) -> list[Path]:
         raise ReadError(f"{folder} cannot be read: {error}") from error
     # Results of batches and mosaics are not fields.
     return [
-        one
-        for one in inside
-        if not one.name.startswith(".")
-        and not (one / MANIFEST).exists()
-        and not (one.is_dir() and is_mosaic(one))
+        path
+        for path in inside
+        if not path.name.startswith(".")
+        and not (path / MANIFEST).exists()
+        and not (path.is_dir() and is_mosaic(path))
     ]
 
 
@@ -285,7 +285,7 @@ def _dialect(first_line: str) -> type[csv.Dialect]:
 
 def _of_row(row: Mapping[str, str], sheet: Path) -> FieldFiles:
     image = sheet.parent / row["image"] if row["image"] else Path()
-    maps = [sheet.parent / one.strip() for one in row.get("maps", "").split(";") if one.strip()]
+    maps = [sheet.parent / path.strip() for path in row.get("maps", "").split(";") if path.strip()]
     size, size_problem = _size(row.get("pixel_size_um", ""))
     missing = [str(path) for path in (image, *maps) if not path.exists()]
     problem: GrainsmithError | None = None

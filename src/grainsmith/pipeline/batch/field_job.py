@@ -205,7 +205,7 @@ class _Field:
         image, maps = _opened(self._files.image, bar)
         guesses = [guess for path in self._files.maps for guess in guess_maps(path)]
         if guesses:
-            opened = open_maps([one for one in guesses if one.path != self._files.image])
+            opened = open_maps([guess for guess in guesses if guess.path != self._files.image])
             maps += opened.maps
             self._note(*map(str, opened.problems), *opened.notes)
         if self._files.maps and not maps:
@@ -225,7 +225,8 @@ class _Field:
             data_bar_rows=image.data_bar_rows,
             confidence=found.table["confidence"],
         )
-        table = found.table.drop(index=[one for one in done.removed if one in found.table.index])
+        removed = found.table.index.intersection(list(done.removed))
+        table = found.table.drop(index=removed)
         return replace(found, labels=done.labels, table=table.rename(index=done.renumbered))
 
     def _aligned(self, image: SemImage, maps: tuple[ElementMap, ...]) -> dict[str, Transform]:
@@ -243,7 +244,9 @@ class _Field:
         settings = self._recipe.classify
         if not (settings.rules and maps and len(table)):
             return table
-        kind = settings.units or Counter(one.kind for one in maps).most_common(1)[0][0]
+        kind = (
+            settings.units or Counter(element_map.kind for element_map in maps).most_common(1)[0][0]
+        )
         try:
             result = rule_classifier(open_rules(settings.rules), kind=kind)(table)
         except MismatchError as error:

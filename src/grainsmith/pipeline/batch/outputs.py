@@ -86,7 +86,7 @@ def write_figures(field: ProcessedField, folder: Path) -> None:
         found.image.image,
         found.labels,
         field.maps,
-        {one.element: field.transforms[one.name] for one in field.maps},
+        {element_map.element: field.transforms[element_map.name] for element_map in field.maps},
         naming=table[["mineral", "verdict"]] if "mineral" in table else None,
         pixel_size_um=size,
     )
@@ -124,7 +124,9 @@ def _report_facts(field: ProcessedField, recipe: Recipe) -> dict[str, Any]:
         "model_sha256": prediction.fingerprint,
         "model_settings": asdict(recipe.segment),
         "edits": 0,
-        "maps": [one.name for one in field.maps],
-        "alignment": [f"{name}: {one.verdict}" for name, one in field.transforms.items()],
+        "maps": [element_map.name for element_map in field.maps],
+        "alignment": [
+            f"{name}: {transform.verdict}" for name, transform in field.transforms.items()
+        ],
         "notes": field.notes,
     }

@@ -117,7 +117,7 @@ class BatchResult:
 
     def count(self, *states: str) -> int:
         """Return how many fields are in one of the states."""
-        return sum(one.state in states for one in self.states.values())
+        return sum(field.state in states for field in self.states.values())
 
     @property
     def whole(self) -> bool:
@@ -198,7 +198,7 @@ class _Batch:
         manifest: Manifest,
         on_state: OnState,
     ) -> None:
-        self._fields = {one.name: one for one in fields}
+        self._fields = {files.name: files for files in fields}
         self._recipe, self._manifest, self._on_state = recipe, manifest, on_state
         self._entries: dict[str, Entry] = {}
         self.result = BatchResult(
@@ -229,7 +229,9 @@ class _Batch:
     ) -> None:
         """Process the remaining fields; record failures with their reason."""
         before, total = len(self._entries), len(self._fields)
-        jobs = [Job(files=one, recipe=self._recipe, out=str(self._manifest.out)) for one in left]
+        jobs = [
+            Job(files=files, recipe=self._recipe, out=str(self._manifest.out)) for files in left
+        ]
         if not jobs:
             on_progress(total, total)
             return
@@ -300,17 +302,17 @@ class _Batch:
         self.result.summaries, self.result.problems = found.summaries, found.problems
 
     def _samples(self) -> list[str]:
-        return sorted({one.sample for one in self._fields.values()})
+        return sorted({files.sample for files in self._fields.values()})
 
     def _sample(self, name: str) -> Sample:
-        mine = sorted(one.name for one in self._fields.values() if one.sample == name)
+        mine = sorted(files.name for files in self._fields.values() if files.sample == name)
         return Sample(
             name,
-            tuple(self._entries[one] for one in mine if one in self._entries),
+            tuple(self._entries[field_name] for field_name in mine if field_name in self._entries),
             {
-                self._fields[one].field: self.result.states[one].reason
-                for one in mine
-                if one not in self._entries
+                self._fields[field_name].field: self.result.states[field_name].reason
+                for field_name in mine
+                if field_name not in self._entries
             },
         )
 

@@ -102,9 +102,10 @@ def pool_samples(
     summaries = {}
     for name, pool in pools.items():
         on_progress(len(samples), len(samples))
-        pool.others = {b: one for (a, b), one in comparisons.items() if a == name}
+        pool.others = {b: comparison for (a, b), comparison in comparisons.items() if a == name}
         pool.others |= {a: pair.swapped() for (a, b), pair in comparisons.items() if b == name}
-        curves = {one: pools[one].statistics for one in sorted((name, *pool.others))}
+        shown = sorted((name, *pool.others))
+        curves = {shown_name: pools[shown_name].statistics for shown_name in shown}
         summaries[name] = _write_sample(out / name, pool, recipe, curves)
     return SampleSummary(summaries, problems)
 
@@ -124,10 +125,12 @@ class _Pool:
 def _pooled(out: Path, sample: Sample, recipe: Recipe) -> _Pool:
     if not sample.entries:
         raise MismatchError("none of its fields is done")
-    tables = [read_table(out / one.name / TABLE) for one in sample.entries]
+    tables = [read_table(out / entry.name / TABLE) for entry in sample.entries]
     fields = [
-        FieldGrains(table=table, height_px=one.facts["height_px"], width_px=one.facts["width_px"])
-        for one, table in zip(sample.entries, tables, strict=True)
+        FieldGrains(
+            table=table, height_px=entry.facts["height_px"], width_px=entry.facts["width_px"]
+        )
+        for entry, table in zip(sample.entries, tables, strict=True)
     ]
     spread = field_spread(fields, recipe.statistics)
     return _Pool(sample, tables, fields, spread, summarize(fields, recipe.statistics))
@@ -146,10 +149,10 @@ def _compared(
 
 def _write_comparisons(out: Path, comparisons: Mapping[tuple[str, str], SampleComparison]) -> None:
     rows = [
-        one.differences.assign(
-            first_sample=first, second_sample=second, ks=one.ks, ks_p=one.ks_p
+        comparison.differences.assign(
+            first_sample=first, second_sample=second, ks=comparison.ks, ks_p=comparison.ks_p
         ).reset_index()
-        for (first, second), one in comparisons.items()
+        for (first, second), comparison in comparisons.items()
     ]
     table = pd.concat(rows, ignore_index=True)
     names = ["first_sample", "second_sample", "ks", "ks_p"]
@@ -163,7 +166,7 @@ def _write_sample(
 ) -> str:
     sample, statistics, spread = pool.sample, pool.statistics, pool.spread
     modal = _modal(pool, recipe)
-    names = [one.field for one in sample.entries]
+    names = [entry.field for entry in sample.entries]
     write_table(folder / TABLE, _together(sample, pool.tables))
     lines = _lines(sample, spread.fields, statistics.unit, report=recipe.report.report)
     per_field = spread.fields.assign(field=names).set_index("field")
@@ -186,12 +189,12 @@ def _write_sample(
         "modal": modal.to_dict("index"),
         "against": {
             name: {
-                "ks": one.ks,
-                "ks_p": one.ks_p,
-                "n_effective": list(one.n_effective),
-                "differences": one.differences.to_dict("index"),
+                "ks": comparison.ks,
+                "ks_p": comparison.ks_p,
+                "n_effective": list(comparison.n_effective),
+                "differences": comparison.differences.to_dict("index"),
             }
-            for name, one in pool.others.items()
+            for name, comparison in pool.others.items()
         },
         "recipe": asdict(recipe),
     }
@@ -215,10 +218,10 @@ def _write_sample(
 
 def _together(sample: Sample, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     parts = []
-    for one, table in zip(sample.entries, tables, strict=True):
+    for entry, table in zip(sample.entries, tables, strict=True):
         part = table.copy()
         part.insert(0, "sample", sample.name)
-        part.insert(1, "field", one.field)
+        part.insert(1, "field", entry.field)
         parts.append(part)
     return pd.concat(parts)
 
@@ -246,13 +249,13 @@ def _modal(pool: _Pool, recipe: Recipe) -> pd.DataFrame:
 def _lines(sample: Sample, per_field: pd.DataFrame, unit: str, *, report: bool) -> list[FieldLine]:
     lines = [
         FieldLine(
-            name=one.field,
-            link=f"{one.field}/report.html" if report else "",
-            n_grains=one.facts["n_grains"],
+            name=entry.field,
+            link=f"{entry.field}/report.html" if report else "",
+            n_grains=entry.facts["n_grains"],
             d50=float(per_field[f"d50_{unit}_number"].iloc[number]),
-            notes=tuple(one.facts["notes"]),
+            notes=tuple(entry.facts["notes"]),
         )
-        for number, one in enumerate(sample.entries)
+        for number, entry in enumerate(sample.entries)
     ]
     lines += [
         FieldLine(name=name, notes=(reason,), failed=True) for name, reason in sample.failed.items()
@@ -261,7 +264,7 @@ def _lines(sample: Sample, per_field: pd.DataFrame, unit: str, *, report: bool) 
 
 
 def _origin(sample: Sample, recipe: Recipe) -> dict[str, Any]:
-    models = {(one.facts["model"], one.facts["model_sha256"]) for one in sample.entries}
+    models = {(entry.facts["model"], entry.facts["model_sha256"]) for entry in sample.entries}
     known = dict(zip(("model", "model_sha256"), next(iter(models)), strict=True))
     return {
         **(known if len(models) == 1 else {}),
@@ -271,7 +274,7 @@ def _origin(sample: Sample, recipe: Recipe) -> dict[str, Any]:
 
 
 def _common_pixel_size(sample: Sample) -> float:
-    sizes = {one.facts["pixel_size_um"] for one in sample.entries}
+    sizes = {entry.facts["pixel_size_um"] for entry in sample.entries}
     return float(sizes.pop()) if len(sizes) == 1 else 0.0
 
 

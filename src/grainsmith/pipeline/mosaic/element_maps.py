@@ -77,21 +77,21 @@ def align_mosaic_maps(
     places = _tile_places(mosaic.shape)
     total = len(places) + 1
     on_progress(0, total)
-    picture, factor = shrunk(mosaic)
-    small = [shrunk(one.mosaic) for one in maps]
-    reference = SemImage(image=picture, pixel_size_um=mosaic.pixel_size_um * factor)
+    image, factor = shrunk(mosaic)
+    small = [shrunk(lazy_map.mosaic) for lazy_map in maps]
+    reference = SemImage(image=image, pixel_size_um=mosaic.pixel_size_um * factor)
     found = align_maps(
         reference,
         [
             ElementMap(
                 values=values,
-                element=one.element,
-                line=one.line,
-                kind=one.kind,
-                pixel_size_um=one.mosaic.pixel_size_um * f,
-                source=one.mosaic.source,
+                element=lazy_map.element,
+                line=lazy_map.line,
+                kind=lazy_map.kind,
+                pixel_size_um=lazy_map.mosaic.pixel_size_um * f,
+                source=lazy_map.mosaic.source,
             )
-            for one, (values, f) in zip(maps, small, strict=True)
+            for lazy_map, (values, f) in zip(maps, small, strict=True)
         ],
     )
     full = [
@@ -103,7 +103,7 @@ def align_mosaic_maps(
     pairs: dict[str, list[tuple[Points, Points]]] = {group: [] for group in groups}
     for done, window in enumerate(places, start=2):
         for group in pairs:
-            members = [n for n, one in enumerate(groups) if one == group]
+            members = [n for n, member_group in enumerate(groups) if member_group == group]
             pairs[group] += _by_tile(mosaic, window, maps, full, members, factor)
         on_progress(done, total)
     records = []
@@ -249,10 +249,10 @@ def measure_mosaic_maps(
     ids : (N,) int array
     """
     maps, transforms = [], []
-    for one in placed:
-        part = map_window(one.transform, window, one.map.mosaic.shape)
-        maps.append(one.map.window(*part))
-        transforms.append(local_transform(one.transform, window, part))
+    for placed_map in placed:
+        part = map_window(placed_map.transform, window, placed_map.map.mosaic.shape)
+        maps.append(placed_map.map.window(*part))
+        transforms.append(local_transform(placed_map.transform, window, part))
     return measure_maps(labels, maps, transforms, only=ids.tolist())
 
 
@@ -264,7 +264,7 @@ def write_placed_maps(
     paths: Sequence[str | Path],
 ) -> None:
     """Note in the folder of a mosaic which maps it has and where they lie."""
-    names = [one.name for one in maps]
+    names = [lazy_map.name for lazy_map in maps]
     sources = [str(Path(path).resolve()) for path in paths]
     write_transforms(
         Path(folder) / TRANSFORMS,
@@ -290,8 +290,11 @@ def placed_maps(folder: str) -> tuple[PlacedMap, ...]:
 def _placed_maps(folder: str, _written: tuple[int, int]) -> tuple[PlacedMap, ...]:
     path = Path(folder) / TRANSFORMS
     transforms = read_transforms(path)
-    opened = {one.name: one for one in open_lazy_maps(read_json(path)["maps"][0]["sources"])}
+    opened = {
+        lazy_map.name: lazy_map
+        for lazy_map in open_lazy_maps(read_json(path)["maps"][0]["sources"])
+    }
     missing = set(transforms) - set(opened)
     if missing:
         raise ReadError(f"{folder}: the map of {sorted(missing)[0]} is not there any more")
-    return tuple(PlacedMap(opened[name], one) for name, one in transforms.items())
+    return tuple(PlacedMap(opened[name], transform) for name, transform in transforms.items())

@@ -178,12 +178,12 @@ def _work(
     total = len(tiles) + 3 * len(blocks) + bool(maps.paths)
     steps = _Steps(total, scheduler, on_progress, on_message)
     # Finished blocks no longer need their tiles.
-    drawn = all(job.block_file(one).exists() for one in blocks)
+    drawn = all(job.block_file(block).exists() for block in blocks)
     steps.run(compute_tile, [] if drawn else [(folder, tile) for tile in tiles])
     steps.run(segment_block, [(folder, block) for block in blocks])
     stitched = stitch({block: np.load(job.block_file(block)) for block in blocks})
     _create(job)
-    steps.run(write_block_labels, [(folder, one, stitched.numbers[one]) for one in blocks])
+    steps.run(write_block_labels, [(folder, block, stitched.numbers[block]) for block in blocks])
     build_coarser_levels(open_levels(job.folder / "out.zarr" / "labels" / "grains", writable=True),
                  labels=True)  # fmt: skip
     _place(job, maps, steps, on_message)
@@ -245,7 +245,7 @@ def _wanted(
         "shape": list(mosaic.shape),
         "settings": asdict(settings),
         "model": fingerprint_of(find_weights(settings.model)),
-        "maps": [file_state(one.mosaic.source) for one in maps],
+        "maps": [file_state(element_map.mosaic.source) for element_map in maps],
         "block_px": block_px,
         "halo_asked_px": halo_px,
         "version_of_grainsmith": grainsmith.__version__,
