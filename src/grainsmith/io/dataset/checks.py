@@ -153,7 +153,8 @@ def _duplicates(dataset: Dataset, looks: dict[str, npt.NDArray[np.float64]]) -> 
         if len(roles) > 1:
             text = (
                 f"{first} and {other} show the same place but one is for {dataset[first].role}, "
-                f"the other for {dataset[other].role}: scores would be too good. Give them one role."
+                f"the other for {dataset[other].role}: scores would be too good. "
+                "Give them one role."
             )
             found.append(Problem(other, "leak", text))
         else:
