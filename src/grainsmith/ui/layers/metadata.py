@@ -50,6 +50,16 @@ def set_role(layer: Layer, role: Role) -> None:
     _stored(layer)["role"] = str(role)
 
 
+def _known_values(cls: type[Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stored values that are fields of a dataclass."""
+    return {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
+
+
+def _values_of(metadata: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass instance without converting their values."""
+    return {field.name: getattr(metadata, field.name) for field in fields(metadata)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerMetadata:
     """Base of the kinds of metadata; each field is a key of the stored dictionary."""
@@ -87,10 +97,10 @@ class LayerMetadata:
 
     @classmethod
     def _from_stored(cls, stored: Mapping[str, Any]) -> Self:
-        return cls(**{one.name: stored[one.name] for one in fields(cls) if one.name in stored})
+        return cls(**_known_values(cls, stored))
 
     def _to_stored(self) -> dict[str, Any]:
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        return _values_of(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +161,7 @@ class RegistrationMetadata:
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any]) -> Self:
         """Return the registration in a stored dictionary."""
-        return cls(**{one.name: stored[one.name] for one in fields(cls) if one.name in stored})
+        return cls(**_known_values(cls, stored))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,13 +215,13 @@ class MapMetadata(LayerMetadata):
 
     @classmethod
     def _from_stored(cls, stored: Mapping[str, Any]) -> Self:
-        values = {one.name: stored[one.name] for one in fields(cls) if one.name in stored}
+        values = _known_values(cls, stored)
         if values.get("registration") is not None:
             values["registration"] = RegistrationMetadata.from_stored(values["registration"])
         return cls(**values)
 
     def _to_stored(self) -> dict[str, Any]:
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        values = _values_of(self)
         if self.registration is not None:
             values["registration"] = asdict(self.registration)
         return values
