@@ -12,28 +12,24 @@ and names the unit of every number. Unknown pixel size means pixels: pass ``pixe
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from html import escape
-from io import BytesIO
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from grainsmith.data import ElementMap, OnProgress, SemImage, Transform, no_progress
 from grainsmith.errors import MismatchError
+from grainsmith.inputs import list_maps, list_transforms, open_grains, open_image, read_labels
 from grainsmith.io.images.reader import read_image
+from grainsmith.results import ElementCombo, GrainLabels
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from collections.abc import Mapping, Sequence
 
     from grainsmith.align import RegistrationResult
-    from grainsmith.data import LabelImage
+    from grainsmith.inputs import ImageSource, LabelSource
     from grainsmith.io.maps.reader import MapFolder
     from grainsmith.models.model import Model
     from grainsmith.report import Report
@@ -58,130 +54,6 @@ __all__ = [
     "statistics",
     "train",
 ]
-
-ImageSource: TypeAlias = "str | Path | SemImage | npt.ArrayLike"
-"""A path, a `SemImage`, or a (Y, X) or (Y, X, 3) array."""
-
-LabelSource: TypeAlias = "str | Path | GrainLabels | npt.ArrayLike"
-"""A path, the result of `segment` or `clean`, or a (Y, X) array of whole numbers."""
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class GrainLabels:
-    """The grains of one field: a label image with what is known of it.
-
-    Behaves as an array of labels where one is expected, and shows itself in notebooks.
-
-    Attributes
-    ----------
-    labels : (Y, X) int32 array
-        0 is background, every other value one grain.
-    table : DataFrame
-        Index `label`; `confidence`, `flow_error` and `probability` after `segment`.
-    image : SemImage or None
-        The image the grains were found in.
-    pixel_size_um : float
-        Side of a pixel in µm; 0 = unknown.
-    notes : tuple of str
-        What was assumed, left out or doubtful.
-    """
-
-    labels: LabelImage
-    table: pd.DataFrame = field(default_factory=pd.DataFrame)
-    image: SemImage | None = None
-    pixel_size_um: float = 0.0
-    notes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        ids = np.unique(self.labels)
-        return int(np.count_nonzero(ids))
-
-    def __array__(
-        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
-    ) -> npt.NDArray[Any]:
-        return np.array(self.labels, dtype=dtype, copy=True if copy is None else copy)
-
-    def __repr__(self) -> str:
-        rows, columns = self.labels.shape
-        size = f", {self.pixel_size_um:.4g} µm per pixel" if self.pixel_size_um else ""
-        return f"<GrainLabels: {len(self)} grains, {rows} x {columns} px{size}>"
-
-    def _repr_html_(self) -> str:
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(6, 6), layout="tight")
-        self.plot(figure.add_subplot())
-        encoded = b64encode(_png(figure)).decode()
-        return f'<p>{escape(repr(self))}</p><img src="data:image/png;base64,{encoded}">'
-
-    def plot(self, axes: Axes | None = None) -> Axes:
-        """Draw the outlines of the grains over their image.
-
-        Parameters
-        ----------
-        axes : matplotlib Axes, optional
-            A new figure by default.
-        """
-        from matplotlib import pyplot
-        from skimage.segmentation import find_boundaries
-
-        if axes is None:
-            _, axes = pyplot.subplots()
-        axes.imshow(self._shown_image(), cmap="gray")
-        outlines = np.ma.masked_equal(find_boundaries(self.labels, mode="inner"), False)
-        axes.imshow(outlines, cmap="autumn", interpolation="nearest")
-        axes.set_axis_off()
-        return axes
-
-    def save(self, path: str | Path) -> Path:
-        """Write the labels as a TIFF that Cellpose, ImageJ and QuPath open.
-
-        Parameters
-        ----------
-        path : str or Path
-            Ends in .tif or .tiff. The pixel size is kept in the file.
-        """
-        from grainsmith.io.labels.label_image import write_labels
-
-        write_labels(path, self.labels, pixel_size_um=self.pixel_size_um)
-        return Path(path)
-
-    def to_csv(self, path: str | Path) -> Path:
-        """Write the table of the grains as CSV."""
-        from grainsmith.io.tables.grain_table import write_table
-
-        write_table(path, self.table)
-        return Path(path)
-
-    def _shown_image(self) -> npt.NDArray[Any]:
-        if self.image is None:
-            return np.zeros(self.labels.shape, np.uint8)
-        return self.image.image
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
-
-
-def read_labels(path: str | Path) -> GrainLabels:
-    """Read the labels of a file, with the pixel size that it states.
-
-    Parameters
-    ----------
-    path : str or Path
-        A label image as Grainsmith, Cellpose, ImageJ or QuPath write it.
-
-    Raises
-    ------
-    ReadError
-        The file is missing, broken, or holds no labels.
-    """
-    from grainsmith.io.labels.label_image import read_label_file
-
-    opened = read_label_file(path)
-    return GrainLabels(labels=opened.labels, pixel_size_um=opened.pixel_size_um, notes=opened.notes)
 
 
 def read_maps(source: str | Path, *, on_progress: OnProgress = no_progress) -> MapFolder:
@@ -246,7 +118,7 @@ def segment(
     from grainsmith.pipeline.field.segment import segment_field
     from grainsmith.segment import SegmentSettings
 
-    opened = _open_image(image, pixel_size_um)
+    opened = open_image(image, pixel_size_um)
     found = segment_field(opened, SegmentSettings(**settings), on_progress=on_progress)
     notes = (*opened.notes, found.note) if found.note else opened.notes
     return GrainLabels(
@@ -286,7 +158,7 @@ def clean(
     """
     from grainsmith.clean import CleanSettings, clean_labels
 
-    before = _open_grains(grains, pixel_size_um)
+    before = open_grains(grains, pixel_size_um)
     result = clean_labels(
         before.labels,
         CleanSettings(**settings),
@@ -332,8 +204,8 @@ def align(
     from grainsmith.align import AlignSettings, align_maps
 
     return align_maps(
-        _open_image(reference),
-        _list_maps(maps),
+        open_image(reference),
+        list_maps(maps),
         AlignSettings(**settings),
         groups=groups,
         on_progress=on_progress,
@@ -381,15 +253,15 @@ def measure(
     """
     from grainsmith.pipeline.field.measure import measure_field
 
-    opened = _open_grains(grains, pixel_size_um)
-    shown = opened.image if image is None else _open_image(image, opened.pixel_size_um)
-    listed = [one for one in _list_maps(maps) if isinstance(one, ElementMap)]
+    opened = open_grains(grains, pixel_size_um)
+    shown = opened.image if image is None else open_image(image, opened.pixel_size_um)
+    listed = [one for one in list_maps(maps) if isinstance(one, ElementMap)]
     table = measure_field(
         opened.labels,
         shown,
         pixel_size_um=opened.pixel_size_um,
         maps=listed,
-        transforms=_list_transforms(transforms, listed, shown, opened.labels),
+        transforms=list_transforms(transforms, listed, shown, opened.labels),
         on_progress=on_progress,
     )
     bar_rows = shown.data_bar_rows if shown else 0
@@ -496,50 +368,6 @@ def classify(
     return classifier(table).naming
 
 
-@dataclass(frozen=True, kw_only=True)
-class ElementCombo:
-    """One grain in its image and in every element map, side by side.
-
-    Attributes
-    ----------
-    grain_id : int
-    pixels : (Y, X, 3) uint8 array
-        The drawn combo.
-    title : str
-        Mineral and size of the grain.
-    """
-
-    grain_id: int
-    title: str
-    pixels: npt.NDArray[np.uint8] = field(repr=False)
-
-    def _repr_png_(self) -> bytes:
-        from matplotlib.figure import Figure
-
-        rows, columns = self.pixels.shape[:2]
-        figure = Figure(figsize=(columns / 100, rows / 100), dpi=100)
-        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        self.plot(axes)
-        return _png(figure)
-
-    def save(self, path: str | Path) -> Path:
-        """Write the combo as PNG."""
-        from grainsmith.io.images.png import write_png
-
-        write_png(path, self.pixels)
-        return Path(path)
-
-    def plot(self, axes: Axes | None = None) -> Axes:
-        """Draw the combo."""
-        from matplotlib import pyplot
-
-        if axes is None:
-            _, axes = pyplot.subplots()
-        axes.imshow(self.pixels)
-        axes.set_axis_off()
-        return axes
-
-
 def element_combo(
     grain_id: int,
     grains: LabelSource,
@@ -571,12 +399,12 @@ def element_combo(
     """
     from grainsmith.gallery import ComboSettings, draw_combo, make_combo, prepare_field
 
-    opened = _open_grains(grains)
-    shown = opened.image if image is None else _open_image(image)
+    opened = open_grains(grains)
+    shown = opened.image if image is None else open_image(image)
     if shown is None:
         raise MismatchError("the combo shows the image of the grains: pass image=")
-    listed = [one for one in _list_maps(maps) if isinstance(one, ElementMap)]
-    placed = _list_transforms(transforms, listed, shown, opened.labels)
+    listed = [one for one in list_maps(maps) if isinstance(one, ElementMap)]
+    placed = list_transforms(transforms, listed, shown, opened.labels)
     view = prepare_field(
         shown.image,
         opened.labels,
@@ -662,7 +490,7 @@ def score(truth: LabelSource, labels: LabelSource, *, ignore_border: bool = Fals
     from grainsmith.score import score_labels
 
     return score_labels(
-        _open_grains(truth).labels, _open_grains(labels).labels, ignore_border=ignore_border
+        open_grains(truth).labels, open_grains(labels).labels, ignore_border=ignore_border
     )
 
 
@@ -687,7 +515,7 @@ def report(
     """
     from grainsmith.report.write import write_report
 
-    opened = _open_grains(grains)
+    opened = open_grains(grains)
     image = opened.image
     known: dict[str, Any] = {"notes": list(opened.notes)}
     if image is not None:
@@ -701,84 +529,9 @@ def report(
     )
 
 
-def _open_image(image: ImageSource, pixel_size_um: float = 0.0) -> SemImage:
-    if isinstance(image, SemImage):
-        opened = image
-    elif isinstance(image, str | Path):
-        opened = read_image(image)
-    else:
-        opened = SemImage(
-            image=np.asarray(image),
-            pixel_size_um=_pixel_size_of_coordinates(image),
-            pixel_size_source="coordinates of the array",
-            source="array",
-        )
-    if pixel_size_um:
-        return replace(opened, pixel_size_um=pixel_size_um, pixel_size_source="given")
-    return opened
-
-
-def _pixel_size_of_coordinates(array: Any) -> float:
-    """Return the spacing, in µm, of the y and x coordinates of an xarray.DataArray; 0 = unknown."""
-    spacings = []
-    for axis in ("y", "x"):
-        coordinate = getattr(array, "coords", {}).get(axis)
-        if coordinate is None or coordinate.attrs.get("units") not in ("µm", "um", "micrometer"):
-            return 0.0
-        steps = np.diff(np.asarray(coordinate, float))
-        if not len(steps) or not np.allclose(steps, steps[0]):
-            return 0.0
-        spacings.append(abs(float(steps[0])))
-    return spacings[0] if np.isclose(spacings[0], spacings[1]) else 0.0
-
-
-def _open_grains(grains: LabelSource, pixel_size_um: float = 0.0) -> GrainLabels:
-    if isinstance(grains, GrainLabels):
-        opened = grains
-    elif isinstance(grains, str | Path):
-        opened = read_labels(grains)
-    else:
-        values = np.asarray(grains)
-        if values.ndim != 2 or not np.array_equal(values, values.astype(np.int32)):
-            raise MismatchError(
-                f"labels must be a (rows, columns) array of whole numbers, got {values.dtype} "
-                f"of shape {values.shape}"
-            )
-        opened = GrainLabels(
-            labels=values.astype(np.int32), pixel_size_um=_pixel_size_of_coordinates(grains)
-        )
-    if pixel_size_um:
-        image = opened.image and replace(opened.image, pixel_size_um=pixel_size_um)
-        return replace(opened, pixel_size_um=pixel_size_um, image=image)
-    return opened
-
-
 def _list_tables(tables: Any) -> list[pd.DataFrame]:
     if isinstance(tables, pd.DataFrame):
         return [tables]
     if isinstance(tables, list | tuple) and all(isinstance(one, pd.DataFrame) for one in tables):
         return list(tables)
     return [measure(tables)]
-
-
-def _list_maps(maps: Any) -> list[ElementMap | SemImage]:
-    return list(getattr(maps, "maps", maps))
-
-
-def _list_transforms(
-    transforms: Any, maps: Sequence[ElementMap], image: SemImage | None, labels: LabelImage
-) -> list[Transform]:
-    """Return a transform per map: as given, or where the files say that the maps lie."""
-    from grainsmith.align import RegistrationResult, initial_transform
-
-    if isinstance(transforms, RegistrationResult):
-        return [row.transform for row in transforms.rows]
-    if isinstance(transforms, Mapping):
-        missing = [one.name for one in maps if not {one.name, one.element} & set(transforms)]
-        if missing:
-            raise MismatchError(f"no transform for {', '.join(missing)}")
-        return [transforms[one.name if one.name in transforms else one.element] for one in maps]
-    if transforms is not None:
-        return list(transforms)
-    reference = image or SemImage(image=labels)
-    return [initial_transform(one, reference) for one in maps]
