@@ -10,12 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import grainsmith as gs
 from grainsmith import api
+from grainsmith.cli import app
+from grainsmith.data import SemImage
 from grainsmith.errors import MismatchError
 from grainsmith.io.images.reader import write_image
 from grainsmith.io.labels.label_image import write_labels
+from grainsmith.io.labels.label_metadata import LabelMetadata
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -89,6 +93,49 @@ def test_clean_keeps_image_and_renumbers_the_table(grains):
 def test_labels_that_are_not_whole_numbers_are_refused():
     with pytest.raises(MismatchError, match="whole numbers, got float64"):
         gs.measure(np.full((5, 5), 0.5))
+
+
+@pytest.fixture
+def labels_with_bar(tmp_path):
+    """A label file that states a data bar of 10 rows and a pixel size of 0.5 µm."""
+    labels = np.zeros((60, 60), np.int32)
+    labels[10:30, 10:30], labels[40:50, 10:30] = 1, 2  # the second ends at the data bar
+    metadata = LabelMetadata(pixel_size_um=0.5, data_bar_rows=10, notes=("a note",))
+    write_labels(tmp_path / "masks.tif", labels, metadata=metadata)
+    return tmp_path / "masks.tif"
+
+
+def test_measure_uses_what_the_label_file_states(labels_with_bar):
+    table = gs.measure(labels_with_bar)
+    assert table["touches_edge"].to_dict() == {1: False, 2: True}
+    assert table.attrs["field_shape_px"] == (50, 60)
+    assert table.attrs["notes"] == ["a note"]
+    shell = labels_with_bar.with_name("grains.csv")
+    assert (
+        CliRunner().invoke(app, ["measure", str(labels_with_bar), "-o", str(shell)]).exit_code == 0
+    )
+    pd.testing.assert_frame_equal(
+        table[["area_um2", "touches_edge"]],
+        pd.read_csv(shell, index_col="label")[["area_um2", "touches_edge"]],
+        check_index_type=False,
+        check_names=False,
+    )
+
+
+def test_the_image_counts_if_its_pixel_size_differs_from_that_of_the_labels(labels_with_bar):
+    image = SemImage(image=np.ones((60, 60), np.uint8), pixel_size_um=2.0)
+    assert gs.measure(labels_with_bar, image=image).loc[1, "area_um2"] == 400 * 4.0
+    given = gs.measure(labels_with_bar, image=image, pixel_size_um=1.0)
+    assert given.loc[1, "area_um2"] == 400
+
+
+def test_saved_labels_keep_their_metadata(labels_with_bar, tmp_path):
+    cleaned = gs.clean(labels_with_bar, drop_border=True)
+    assert cleaned.labels.max() == 1
+    cleaned.save(tmp_path / "again.tif")
+    metadata = gs.read_labels(tmp_path / "again.tif").metadata
+    assert (metadata.pixel_size_um, metadata.data_bar_rows) == (0.5, 10)
+    assert metadata.edge_grains_removed
 
 
 def test_statistics_ask_for_the_size_of_an_unknown_field(sample):

@@ -120,13 +120,11 @@ def segment(
 
     opened = open_image(image, pixel_size_um)
     found = segment_field(opened, SegmentSettings(**settings), on_progress=on_progress)
-    notes = (*opened.notes, found.note) if found.note else opened.notes
     return GrainLabels(
         labels=found.labels,
         table=found.table,
         image=opened,
-        pixel_size_um=opened.pixel_size_um,
-        notes=notes,
+        metadata=found.label_metadata(),
     )
 
 
@@ -159,17 +157,23 @@ def clean(
     from grainsmith.clean import CleanSettings, clean_labels
 
     before = open_grains(grains, pixel_size_um)
+    cleaning = CleanSettings(**settings)
     result = clean_labels(
         before.labels,
-        CleanSettings(**settings),
+        cleaning,
         pixel_size_um=before.pixel_size_um,
-        data_bar_rows=before.image.data_bar_rows if before.image else 0,
+        data_bar_rows=before.metadata.data_bar_rows,
         confidence=before.table.get("confidence"),
         on_progress=on_progress,
     )
     table = before.table.drop(index=list(result.removed), errors="ignore")
     table = table.rename(index=result.renumbered).sort_index()
-    return replace(before, labels=np.asarray(result.labels, np.int32), table=table)
+    metadata = replace(
+        before.metadata,
+        edge_grains_removed=cleaning.drop_border or before.metadata.edge_grains_removed,
+    )
+    labels = np.asarray(result.labels, np.int32)
+    return replace(before, labels=labels, table=table, metadata=metadata)
 
 
 def align(
@@ -240,7 +244,8 @@ def measure(
     Returns
     -------
     DataFrame
-        One row per grain, index `label`; every column is named with its unit.
+        One row per grain, index `label`; every column is named with its unit. Its `attrs` hold
+        `field_shape_px`, which `statistics` uses, and `notes`.
 
     Examples
     --------
@@ -251,22 +256,30 @@ def measure(
     >>> float(table.loc[7, "area_um2"])
     400.0
     """
-    from grainsmith.pipeline.field.measure import measure_field
+    from grainsmith.pipeline.field.measure import combine_metadata, measure_field
 
     opened = open_grains(grains, pixel_size_um)
-    shown = opened.image if image is None else open_image(image, opened.pixel_size_um)
+    shown = opened.image if image is None else open_image(image)
+    metadata = combine_metadata(opened.metadata, shown, pixel_size_um=pixel_size_um)
+    if shown is not None:
+        shown = replace(
+            shown,
+            pixel_size_um=metadata.pixel_size_um,
+            data_bar_rows=metadata.data_bar_rows,
+        )
     listed = [one for one in list_maps(maps) if isinstance(one, ElementMap)]
     table = measure_field(
         opened.labels,
         shown,
-        pixel_size_um=opened.pixel_size_um,
+        pixel_size_um=metadata.pixel_size_um,
+        data_bar_rows=metadata.data_bar_rows,
         maps=listed,
         transforms=list_transforms(transforms, listed, shown, opened.labels),
         on_progress=on_progress,
     )
-    bar_rows = shown.data_bar_rows if shown else 0
     height_px, width_px = opened.labels.shape
-    table.attrs["field_shape_px"] = (height_px - bar_rows, width_px)
+    table.attrs["field_shape_px"] = (height_px - metadata.data_bar_rows, width_px)
+    table.attrs["notes"] = list(metadata.notes)
     return table
 
 
@@ -517,9 +530,13 @@ def report(
 
     opened = open_grains(grains)
     image = opened.image
-    known: dict[str, Any] = {"notes": list(opened.notes)}
-    if image is not None:
-        known |= {"source": image.source, "data_bar_rows": image.data_bar_rows}
+    metadata = opened.metadata
+    known = {
+        "source": metadata.source,
+        "pixel_size_source": metadata.pixel_size_source,
+        "data_bar_rows": metadata.data_bar_rows,
+        "notes": list(metadata.notes),
+    }
     return write_report(
         path,
         labels=opened.labels,

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from grainsmith.data import ElementMap, SemImage
 from grainsmith.errors import MismatchError
 from grainsmith.io.images.reader import read_image
+from grainsmith.io.labels.label_metadata import LabelMetadata
 from grainsmith.results import GrainLabels
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def read_labels(path: str | Path) -> GrainLabels:
     from grainsmith.io.labels.label_image import read_label_file
 
     opened = read_label_file(path)
-    return GrainLabels(labels=opened.labels, pixel_size_um=opened.pixel_size_um, notes=opened.notes)
+    notes = (*opened.notes, *opened.metadata.notes)
+    return GrainLabels(labels=opened.labels, metadata=replace(opened.metadata, notes=notes))
 
 
 def open_image(image: ImageSource, pixel_size_um: float = 0.0) -> SemImage:
@@ -58,7 +60,7 @@ def open_image(image: ImageSource, pixel_size_um: float = 0.0) -> SemImage:
             source="array",
         )
     if pixel_size_um:
-        return replace(opened, pixel_size_um=pixel_size_um, pixel_size_source="given")
+        return replace(opened, pixel_size_um=pixel_size_um, pixel_size_source="given by hand")
     return opened
 
 
@@ -96,11 +98,15 @@ def open_grains(grains: LabelSource, pixel_size_um: float = 0.0) -> GrainLabels:
                 f"of shape {values.shape}"
             )
         opened = GrainLabels(
-            labels=values.astype(np.int32), pixel_size_um=_pixel_size_of_coordinates(grains)
+            labels=values.astype(np.int32),
+            metadata=LabelMetadata(pixel_size_um=_pixel_size_of_coordinates(grains)),
         )
     if pixel_size_um:
         image = opened.image and replace(opened.image, pixel_size_um=pixel_size_um)
-        return replace(opened, pixel_size_um=pixel_size_um, image=image)
+        metadata = replace(
+            opened.metadata, pixel_size_um=pixel_size_um, pixel_size_source="given by hand"
+        )
+        return replace(opened, metadata=metadata, image=image)
     return opened
 
 

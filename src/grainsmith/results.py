@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from grainsmith.io.labels.label_metadata import LabelMetadata
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -36,17 +38,24 @@ class GrainLabels:
         Index `label`; `confidence`, `flow_error` and `probability` after `segment`.
     image : SemImage or None
         The image the grains were found in.
-    pixel_size_um : float
-        Side of a pixel in µm; 0 = unknown.
-    notes : tuple of str
-        What was assumed, left out or doubtful.
+    metadata : LabelMetadata
+        Pixel size, data bar, source and notes of the labels; `save` keeps them in the file.
     """
 
     labels: LabelImage
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
     image: SemImage | None = None
-    pixel_size_um: float = 0.0
-    notes: tuple[str, ...] = ()
+    metadata: LabelMetadata = field(default_factory=LabelMetadata)
+
+    @property
+    def pixel_size_um(self) -> float:
+        """Side of a pixel in µm; 0 = unknown."""
+        return self.metadata.pixel_size_um
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed, left out or doubtful."""
+        return self.metadata.notes
 
     def __len__(self) -> int:
         ids = np.unique(self.labels)
@@ -95,11 +104,11 @@ class GrainLabels:
         Parameters
         ----------
         path : str or Path
-            Ends in .tif or .tiff. The pixel size is kept in the file.
+            Ends in .tif or .tiff. The metadata are kept in the file.
         """
         from grainsmith.io.labels.label_image import write_labels
 
-        write_labels(path, self.labels, pixel_size_um=self.pixel_size_um)
+        write_labels(path, self.labels, metadata=self.metadata)
         return Path(path)
 
     def to_csv(self, path: str | Path) -> Path:

@@ -60,6 +60,16 @@ class SegmentedField:
             "notes": [*self.image.notes, *([self.note] if self.note else [])],
         }
 
+    def label_metadata(self) -> LabelMetadata:
+        """Return what a file of the labels states about the field."""
+        return LabelMetadata(
+            pixel_size_um=self.image.pixel_size_um,
+            pixel_size_source=self.image.pixel_size_source,
+            data_bar_rows=self.image.data_bar_rows,
+            source=self.image.source,
+            notes=(*self.image.notes, *([self.note] if self.note else [])),
+        )
+
 
 def segment_field(
     image: SemImage, settings: SegmentSettings, *, on_progress: OnProgress = no_progress
@@ -101,14 +111,7 @@ def write_segmented(
         Files that were read; their SHA-256 is recorded.
     """
     facts = result.facts()
-    metadata = LabelMetadata(
-        pixel_size_um=result.image.pixel_size_um,
-        pixel_size_source=result.image.pixel_size_source,
-        data_bar_rows=result.image.data_bar_rows,
-        source=result.image.source,
-        notes=tuple(facts["notes"]),
-    )
-    write_labels(path, result.labels, metadata=metadata)
+    write_labels(path, result.labels, metadata=result.label_metadata())
     model = {"name": result.prediction.model, "sha256": result.prediction.fingerprint}
     origin = provenance(list(inputs), settings=settings_dict(settings), model=model)
     write_json(path.with_suffix(".json"), {**facts, "provenance": origin})
