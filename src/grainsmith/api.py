@@ -256,17 +256,12 @@ def measure(
     >>> float(table.loc[7, "area_um2"])
     400.0
     """
-    from grainsmith.pipeline.field.measure import combine_metadata, measure_field
+    from grainsmith.pipeline.field.measure import combine_metadata, measure_field, with_metadata
 
     opened = open_grains(grains, pixel_size_um)
-    shown = opened.image if image is None else open_image(image)
-    metadata = combine_metadata(opened.metadata, shown, pixel_size_um=pixel_size_um)
-    if shown is not None:
-        shown = replace(
-            shown,
-            pixel_size_um=metadata.pixel_size_um,
-            data_bar_rows=metadata.data_bar_rows,
-        )
+    source = opened.image if image is None else open_image(image)
+    metadata = combine_metadata(opened.metadata, source, pixel_size_um=pixel_size_um)
+    shown = with_metadata(source, metadata)
     listed = [one for one in list_maps(maps) if isinstance(one, ElementMap)]
     table = measure_field(
         opened.labels,

@@ -79,7 +79,12 @@ def measure(
     from grainsmith.io.labels.label_image import read_label_file
     from grainsmith.io.tables.grain_table import write_table
     from grainsmith.measure import pieces_note
-    from grainsmith.pipeline.field.measure import combine_metadata, field_of, measure_field
+    from grainsmith.pipeline.field.measure import (
+        combine_metadata,
+        field_of,
+        measure_field,
+        with_metadata,
+    )
     from grainsmith.pipeline.field.registration import open_placed_maps
     from grainsmith.statistics import summarize
 
@@ -90,19 +95,14 @@ def measure(
     _check_outputs(target, stats, report, [labels, image, maps, transforms])
     label_file = read_label_file(labels)
     label_image = label_file.labels
-    sem_image = _read_image(image)
+    opened = _read_image(image)
     metadata = combine_metadata(
         label_file.metadata,
-        sem_image,
+        opened,
         pixel_size_um=pixel_size,
         edge_rule=settings.edge_rule,
     )
-    if sem_image:
-        sem_image = replace(
-            sem_image,
-            pixel_size_um=metadata.pixel_size_um,
-            data_bar_rows=metadata.data_bar_rows,
-        )
+    sem_image = with_metadata(opened, metadata)
     placed = open_placed_maps(maps, transforms, label_image, sem_image) if maps else None
     with progress_bar("Measuring") as on_progress:
         table = measure_field(

@@ -134,6 +134,15 @@ def quick_median_px(labels: LabelImage, *, data_bar_rows: int = 0) -> tuple[int,
     return len(regions), median_sizes([field], StatisticsSettings(), "px")["number"]
 
 
+def with_metadata(image: SemImage | None, metadata: LabelMetadata) -> SemImage | None:
+    """Return the image with the pixel size and data bar of combined metadata; None without one."""
+    if image is None:
+        return None
+    return replace(
+        image, pixel_size_um=metadata.pixel_size_um, data_bar_rows=metadata.data_bar_rows
+    )
+
+
 def combine_metadata(
     metadata: LabelMetadata,
     image: SemImage | None,
